@@ -1,0 +1,3 @@
+"""kd: knowledge distillation on the command line."""
+
+__version__ = "0.1.0"

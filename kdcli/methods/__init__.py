@@ -1,0 +1,1 @@
+"""Methods: how one imitation is scored. One file each; the file name is the recipe key."""

@@ -1,0 +1,1 @@
+"""Models: a name becomes a module, a module becomes Outputs."""

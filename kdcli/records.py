@@ -1,0 +1,160 @@
+"""The nouns of one training step, and the three kinds that plug into it.
+
+Shapes: B images in the batch, K classes, H x W pixels. Records compare by identity:
+comparing tensors would raise.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What every model sees in one step."""
+
+    images: Tensor
+    """(B, 3, H, W) float RGB in [0, 1]; each tap normalises and resizes for its own model."""
+    labels: Tensor
+    """(B,) int64; -1 where unknown."""
+    targets: Tensor
+    """(B, K) float, rows sum to 1: the labels after smoothing."""
+    index: Tensor
+    """(B,) int64: each image's place in its split."""
+    view: Tensor
+    """(B,) int64: which augmented view of it this is."""
+    epoch: float = 0.0
+    """Epochs done before this step, fractional."""
+    progress: float = 0.0
+    """Share of the whole training done before this step, in [0, 1)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """What one model answered to a batch."""
+
+    by: str
+    """Who answered: `student`, `teacher.0`, ..."""
+    logits: Tensor
+    """(B, K) float32."""
+    stages: tuple[Tensor, ...] = ()
+    """(B, C, h, w) maps in depth order."""
+    embedding: Tensor | None = None
+    """(B, D) pre-logits vector."""
+    features: tuple[Tensor, ...] = ()
+    """Filled per pair: `student.features[i]` answers `teacher.features[i]`."""
+    heads: Tensor | None = None
+    """(B, M, K) logits of a student with M heads."""
+
+
+@dataclass(frozen=True, eq=False)
+class Learner:
+    """Who answers the labels, and how loudly."""
+
+    outputs: Outputs
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Who imitates whom; `teacher` is None for methods that need none."""
+
+    student: Outputs
+    teacher: Outputs | None
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """One step's roles; the number and order of pairs never change within a run."""
+
+    learners: tuple[Learner, ...]
+    pairs: tuple[Pair, ...] = ()
+
+
+@dataclass(frozen=True)
+class About:
+    """What an adapter may need to know of the run."""
+
+    num_classes: int
+    num_samples: int
+    steps_per_epoch: int
+    classifier: nn.Module | None = None
+    """The teacher's own last layer, where there is one."""
+
+
+class Teacher(Protocol):
+    """Anything that turns a Batch into Outputs."""
+
+    def __call__(self, batch: Batch) -> Outputs: ...
+
+
+OPTIONS = ConfigDict(
+    frozen=True,
+    extra="forbid",
+    allow_inf_nan=False,
+    use_attribute_docstrings=True,
+    validate_default=True,
+)
+
+
+class Method(BaseModel, ABC):
+    """Scores one (student, teacher) pair. Its fields are the recipe's options.
+
+    `needs` names the fields of Outputs it reads; `default_weight` is the published weight
+    beside a task weight of 1; `needs_teacher` is False for teacher-free methods.
+    """
+
+    model_config = OPTIONS
+    needs: ClassVar[frozenset[str]]
+    default_weight: ClassVar[float]
+    needs_teacher: ClassVar[bool] = True
+
+    def adapter(self, student: Outputs, teacher: Outputs | None, about: About) -> nn.Module | None:
+        """What this method learns for one pair, built once from one example; nothing by default."""
+        return None
+
+    @abstractmethod
+    def loss(
+        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+    ) -> Tensor:
+        """One unweighted float32 scalar."""
+
+
+class Scheme(BaseModel, ABC):
+    """Says who is there and who imitates whom. Its fields are the recipe's options.
+
+    `needs_teacher` says whether it can be run without one.
+    """
+
+    model_config = OPTIONS
+    needs_teacher: ClassVar[bool] = True
+
+    @abstractmethod
+    def lesson(self, outputs: Mapping[str, Outputs]) -> Lesson:
+        """Pure: from everyone's answers to learners and pairs."""
+
+    def parts(self, example: Batch) -> dict[str, nn.Module]:
+        """Extra trained modules, by name."""
+        return {}
+
+    def step(
+        self,
+        models: Mapping[str, Teacher],
+        parts: Mapping[str, nn.Module],
+        batch: Batch,
+    ) -> dict[str, Outputs]:
+        """Which forwards run; each model once."""
+        return {name: model(batch) for name, model in models.items()}
+
+    def ships(self, models: Mapping[str, nn.Module]) -> nn.Module:
+        """What model.pt holds."""
+        return models["student"]

@@ -1,0 +1,1 @@
+"""Schemes: who imitates whom. One file each; the file name is the recipe value."""
