@@ -1,0 +1,260 @@
+import logging
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+import timm
+import torch
+from torch import nn
+
+from kdcli.errors import DamagedFile, ParityError, UsageError
+from kdcli.onnx_file import (
+    Parity,
+    agrees,
+    compare,
+    export_onnx,
+    open_session,
+    opset,
+    read_metadata,
+)
+
+METADATA = {"classes": '["cat", "dog"]', "mean": "0.5,0.5,0.5", "unicode": "größer"}
+MODELS = {"test_resnet": {}, "test_efficientnet": {}, "test_vit": {"img_size": 32}}
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def exported(request, tmp_path_factory):
+    """(module, path) of one of timm's tiny models with random weights."""
+    torch.manual_seed(0)
+    module = timm.create_model(request.param, num_classes=10, **MODELS[request.param])
+    path = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    export_onnx(module, path, input_size=(32, 32), metadata=METADATA)
+    return module, path
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A file of one convolution, quick to make."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    path = tmp_path_factory.mktemp("small") / "model.onnx"
+    export_onnx(module, path, input_size=(8, 8), metadata=METADATA)
+    return path
+
+
+def images_of(batch, size=32):
+    return np.random.default_rng(batch).normal(size=(batch, 3, size, size)).astype(np.float32)
+
+
+def answers(module, images):
+    with torch.no_grad():
+        return module.eval()(torch.from_numpy(images)).numpy()
+
+
+def rewritten(source, path, change):
+    """A copy of an ONNX file with `change` applied to its model."""
+    proto = onnx.load_model(source)
+    change(proto)
+    path.write_bytes(proto.SerializeToString())
+    return path
+
+
+# Writing ---------------------------------------------------------------------------------------
+
+
+def test_agrees_with_pytorch_at_any_batch_size(exported):
+    module, path = exported
+    session = open_session(path)
+    for batch in (1, 3, 7):
+        images = images_of(batch)
+        parity = compare(answers(module, images), session(images))
+        assert agrees(parity)
+        assert parity.images == batch
+
+
+def test_names_and_a_symbolic_batch(exported):
+    _, path = exported
+    graph = onnx.load_model(path).graph
+    shapes = {
+        value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*graph.input, *graph.output)
+    }
+    assert shapes == {"images": ["batch", 3, 32, 32], "logits": ["batch", 10]}
+
+
+def test_one_file_with_its_metadata(exported):
+    _, path = exported
+    assert [entry.name for entry in path.parent.iterdir()] == ["model.onnx"]
+    assert read_metadata(path) == METADATA
+    assert opset(path) >= 18
+
+
+def test_no_folder_of_this_machine_is_written(exported):
+    _, path = exported
+    assert b"site-packages" not in path.read_bytes()
+
+
+def test_dropout_is_off(tmp_path):
+    module = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(48, 3)).train()
+    export_onnx(module, tmp_path / "m.onnx", input_size=(4, 4), metadata={})
+    images = images_of(5, size=4)
+    assert agrees(compare(answers(module, images), open_session(tmp_path / "m.onnx")(images)))
+
+
+def test_nothing_is_printed(tmp_path, capfd):
+    module = nn.Sequential(nn.Flatten(), nn.Linear(48, 3))
+    export_onnx(module, tmp_path / "m.onnx", input_size=(4, 4), metadata={})
+    assert capfd.readouterr() == ("", "")
+    assert logging.root.manager.disable == logging.NOTSET
+
+
+class TakesBatchOfTwo(nn.Module):
+    def forward(self, x):
+        return x.reshape(2, 48)
+
+
+@pytest.mark.parametrize("before", [None, b"the old file"])
+def test_a_failed_export_leaves_the_folder_as_it_was(tmp_path, before):
+    path = tmp_path / "model.onnx"
+    if before:
+        path.write_bytes(before)
+    with pytest.raises(UsageError, match="batch size"):
+        export_onnx(TakesBatchOfTwo(), path, input_size=(4, 4), metadata={})
+    assert [entry.read_bytes() for entry in tmp_path.iterdir()] == ([before] if before else [])
+
+
+@pytest.mark.parametrize("target", ["onnx.checker.check_model", "os.fsync"])
+def test_a_failed_check_or_disk_leaves_the_folder_as_it_was(tmp_path, monkeypatch, target):
+    def fail(*_, **__):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(target, fail)
+    module = nn.Sequential(nn.Flatten(), nn.Linear(48, 3))
+    with pytest.raises(OSError, match="no space left"):
+        export_onnx(module, tmp_path / "model.onnx", input_size=(4, 4), metadata={})
+    assert list(tmp_path.iterdir()) == []
+
+
+# Reading ---------------------------------------------------------------------------------------
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(UsageError, match="no such file"):
+        open_session(tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("keep", [0, 1, 100, 0.5, 0.99])
+def test_a_truncated_file_is_refused(small, tmp_path, keep):
+    content = small.read_bytes()
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content[: keep if isinstance(keep, int) else int(keep * len(content))])
+    with pytest.raises(DamagedFile, match=r"model\.onnx"):
+        open_session(path)
+
+
+def test_a_foreign_file_is_refused(tmp_path):
+    path = tmp_path / "model.onnx"
+    path.write_text("certainly not a protobuf " * 40)
+    for read in (open_session, read_metadata, opset):
+        with pytest.raises(DamagedFile):
+            read(path)
+
+
+def test_a_model_that_onnxruntime_cannot_run_is_refused(small, tmp_path):
+    def unknown_operator(proto):
+        proto.graph.node[0].op_type = "NoSuchOperator"
+
+    path = rewritten(small, tmp_path / "model.onnx", unknown_operator)
+    with pytest.raises(DamagedFile, match="cannot run"):
+        open_session(path)
+
+
+@pytest.mark.parametrize(
+    "location", ["/etc/hostname", "../weights", "a/../../weights", "C:\\weights", "..\\weights"]
+)
+def test_weights_outside_the_folder_are_refused(small, tmp_path, location):
+    def point_outside(proto):
+        tensor = proto.graph.initializer[0]
+        onnx.external_data_helper.set_external_data(tensor, location)
+        tensor.ClearField("raw_data")
+
+    path = rewritten(small, tmp_path / "model.onnx", point_outside)
+    with pytest.raises(DamagedFile, match="outside its folder"):
+        open_session(path)
+
+
+def test_weights_outside_are_found_inside_attributes_and_functions(small, tmp_path):
+    def hide(proto):
+        tensor = onnx.helper.make_tensor("value", onnx.TensorProto.FLOAT, [1], bytes(4), raw=True)
+        onnx.external_data_helper.set_external_data(tensor, "../weights")
+        node = onnx.helper.make_node("Constant", [], ["y"], value=tensor)
+        opsets = list(proto.opset_import)
+        proto.functions.append(onnx.helper.make_function("local", "f", [], ["y"], [node], opsets))
+
+    with pytest.raises(DamagedFile, match="outside its folder"):
+        read_metadata(rewritten(small, tmp_path / "model.onnx", hide))
+
+
+def test_reading_and_running_need_no_torch(small):
+    program = (
+        "import sys, pathlib, numpy as np\n"
+        "from kdcli.onnx_file import open_session, read_metadata\n"
+        f"path = pathlib.Path({str(small)!r})\n"
+        "open_session(path)(np.zeros((1, 3, 8, 8), np.float32)), read_metadata(path)\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+# Comparing -------------------------------------------------------------------------------------
+
+
+def test_compare_by_hand():
+    expected = np.array([[0.0, 1.0], [2.0, 1.0], [0.0, 0.0005]], dtype=np.float32)
+    actual = np.array([[0.0, 1.0], [0.0, 1.0], [0.0, 0.0]], dtype=np.float32)
+    assert compare(expected, actual) == Parity(max_abs=2.0, top1_changed=1, images=3)
+
+
+def test_a_near_tie_may_fall_either_way():
+    expected = np.array([[0.0, 0.0005]], dtype=np.float32)
+    parity = compare(expected, expected[:, ::-1])
+    assert parity.top1_changed == 0
+    assert agrees(parity)
+
+
+@pytest.mark.parametrize(
+    ("parity", "expected"),
+    [
+        (Parity(1e-3, 0, 5), True),
+        (Parity(1.1e-3, 0, 5), False),
+        (Parity(1e-4, 1, 5), False),
+        (Parity(float("inf"), 0, 5), False),
+    ],
+)
+def test_agrees(parity, expected):
+    assert agrees(parity) is expected
+
+
+def test_not_a_number_never_agrees():
+    expected = np.zeros((2, 3), dtype=np.float32)
+    assert not agrees(compare(expected, np.full_like(expected, np.nan)))
+
+
+def test_another_number_of_classes_is_refused():
+    with pytest.raises(ParityError, match="shape"):
+        compare(np.zeros((2, 3), dtype=np.float32), np.zeros((2, 4), dtype=np.float32))
+
+
+def test_a_tampered_file_does_not_agree(exported, tmp_path):
+    module, path = exported
+
+    def tamper(proto):
+        head = next(tensor for tensor in proto.graph.initializer if 10 in tensor.dims)
+        stronger = onnx.numpy_helper.to_array(head) * np.float32(1.5)
+        head.CopyFrom(onnx.numpy_helper.from_array(stronger, head.name))
+
+    images = images_of(7)
+    actual = open_session(rewritten(path, tmp_path / "model.onnx", tamper))(images)
+    assert not agrees(compare(answers(module, images), actual))
