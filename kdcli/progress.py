@@ -18,6 +18,9 @@ class Progress(Protocol):
     def track(self, items: Iterable[T], total: int, label: str) -> Iterator[T]:
         """Hand the items on, showing how many of `total` are done."""
 
+    def note(self, text: str) -> None:
+        """How it goes: beside the bar, or a line of its own where there are no bars."""
+
 
 class Silent:
     """A progress that nobody watches, for use from Python."""
@@ -30,3 +33,6 @@ class Silent:
 
     def track(self, items: Iterable[T], total: int, label: str) -> Iterator[T]:
         return iter(items)
+
+    def note(self, text: str) -> None:
+        pass

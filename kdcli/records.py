@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
 
@@ -35,6 +36,17 @@ class Batch:
     """Epochs done before this step, fractional."""
     progress: float = 0.0
     """Share of the whole training done before this step, in [0, 1)."""
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device."""
+        return replace(
+            self,
+            images=self.images.to(device, non_blocking=True),
+            labels=self.labels.to(device, non_blocking=True),
+            targets=self.targets.to(device, non_blocking=True),
+            index=self.index.to(device, non_blocking=True),
+            view=self.view.to(device, non_blocking=True),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +112,7 @@ class Teacher(Protocol):
 OPTIONS = ConfigDict(
     frozen=True,
     extra="forbid",
+    strict=True,
     allow_inf_nan=False,
     use_attribute_docstrings=True,
     validate_default=True,

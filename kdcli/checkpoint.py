@@ -1,0 +1,115 @@
+"""model.pt and the resume state: written whole, checked when read, never executing code."""
+
+import pickle
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kdcli.errors import DamagedFile, KdError
+from kdcli.runs import atomic
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """What model.pt holds: everything that is needed to use the model elsewhere."""
+
+    model: dict[str, Any]
+    """timm's name and arguments (`models.build.ModelArgs`), mean, std and input size included."""
+    state_dict: dict[str, torch.Tensor]
+    """Keys are timm's own."""
+    classes: tuple[str, ...]
+    recipe: dict[str, Any]
+    provenance: dict[str, Any] = field(default_factory=dict)
+    """Data, seed, epochs, versions, ..."""
+
+
+def save_model(file: ModelFile, path: Path) -> None:
+    """Write model.pt, whole or not at all."""
+    raw = {
+        "kd": SCHEMA,
+        "model": file.model,
+        "state_dict": {k: v.detach().cpu() for k, v in file.state_dict.items()},
+        "classes": list(file.classes),
+        "recipe": file.recipe,
+        "provenance": file.provenance,
+    }
+    with atomic(path) as beside:
+        torch.save(raw, beside)
+
+
+def load_model(path: Path) -> ModelFile:
+    """Read a model.pt.
+
+    Raises:
+        DamagedFile: truncated, not kd's, of a newer kd, or holding code, which is never run.
+    """
+    raw = _load(path)
+    if not isinstance(raw, dict) or "kd" not in raw:
+        raise DamagedFile(
+            f"{path}: a PyTorch file, but none that kd wrote (no model name or classes in it)",
+            "give a run folder or the model.pt of a kd run",
+        )
+    if raw["kd"] != SCHEMA:
+        raise DamagedFile(
+            f"{path}: written in format {raw['kd']}, this kd reads {SCHEMA}",
+            "pip install --upgrade kdcli",
+        )
+    try:
+        return ModelFile(
+            model=raw["model"],
+            state_dict=raw["state_dict"],
+            classes=tuple(raw["classes"]),
+            recipe=raw["recipe"],
+            provenance=raw["provenance"],
+        )
+    except (KeyError, TypeError) as error:
+        raise DamagedFile(f"{path}: incomplete ({error})", "make it again") from error
+
+
+def save_state(state: dict[str, Any], path: Path) -> None:
+    """Write the resume state, whole or not at all."""
+    with atomic(path) as beside:
+        torch.save(state, beside)
+
+
+def load_state(path: Path) -> dict[str, Any] | None:
+    """The resume state, on the CPU; None where there is none.
+
+    Raises:
+        DamagedFile: it cannot be read.
+    """
+    if not path.is_file():
+        return None
+    raw = _load(path)
+    if not isinstance(raw, dict):
+        raise DamagedFile(f"{path}: not a resume state", "repeat the command with --again")
+    return raw
+
+
+def _load(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise DamagedFile(
+            f"{path}: refused, it holds more than weights ({_first_line(error)}); "
+            "nothing in it was run",
+            "ask its maker for a file of plain weights",
+        ) from error
+    except KdError:
+        raise
+    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise DamagedFile(
+            f"{path}: truncated or not a PyTorch file ({_first_line(error)})",
+            "copy it again; for a run of kd, repeat its command with --again",
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    for line in str(error).splitlines():
+        if "Unsupported" in line or "GLOBAL" in line:
+            return line.strip().split(". ")[0][:160]
+    return (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0][:160]

@@ -1,0 +1,70 @@
+"""`kd distill`: a student that imitates a teacher; the teacher is trained first if there is none."""
+
+from pathlib import Path
+
+from kdcli import catalog
+from kdcli.commands.plan import distill_spec, model_name, open_data
+from kdcli.commands.train import Trained, ensure
+from kdcli.errors import UsageError
+from kdcli.progress import Progress
+from kdcli.recipe import Who
+from kdcli.recipe_file import load_recipe
+from kdcli.training import open_device
+
+
+def distill(
+    teacher: str | None,
+    student: str | None,
+    *,
+    recipe: str = "kd",
+    settings: tuple[str, ...] = (),
+    data: str | None = None,
+    out: Path | None = None,
+    seed: int | None = None,
+    device: str = "auto",
+    again: bool = False,
+    progress: Progress,
+) -> Trained:
+    """The student's run, finished. What is None comes from the recipe's `who:` block."""
+    loaded = load_recipe(recipe, settings)
+    if not catalog.load("schemes", loaded.recipe.scheme.name).needs_teacher:
+        raise UsageError(
+            f"recipe {loaded.name} has no teacher (scheme {loaded.recipe.scheme.name})",
+            f"kd train {student or 'MODEL'} --recipe {recipe}",
+        )
+    who = _who(loaded.recipe.who or Who(), teacher, student, data, seed, progress)
+    if who.teacher is None or who.student is None:
+        lacking = "--teacher" if who.teacher is None else "--student"
+        raise UsageError(
+            f"{lacking} is missing", "kd distill --teacher resnet101 --student mobilenetv3"
+        )
+    place = open_device(device)
+    source, ref = open_data(who.data, progress)
+    spec = distill_spec(
+        who.teacher,
+        model_name(who.student, progress),
+        loaded,
+        source,
+        ref,
+        who.seed or 0,
+        place,
+        progress,
+    )
+    return ensure(spec, source, place, progress, out=out, again=again, asked=True)
+
+
+def _who(
+    file: Who,
+    teacher: str | None,
+    student: str | None,
+    data: str | None,
+    seed: int | None,
+    progress: Progress,
+) -> Who:
+    """The recipe's `who:` block with the flags over it, said where they differ."""
+    flags = {"teacher": teacher, "student": student, "data": data, "seed": seed}
+    given = {key: value for key, value in flags.items() if value is not None}
+    for key, value in given.items():
+        if (was := getattr(file, key)) not in (None, value):
+            progress.say(f"--{key} {value} overrides who.{key}: {was} of the recipe")
+    return file.model_copy(update=given)

@@ -1,0 +1,202 @@
+"""From what a person asked for to specs: names resolved, every `auto` decided, nothing trained."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kdcli.commands.loading import read_args
+from kdcli.cost import parameters
+from kdcli.data.open import open_source
+from kdcli.data.source import Source
+from kdcli.errors import DamagedFile, UnfitTeacher
+from kdcli.models.build import build_meta, plan, resolve, resolve_precision
+from kdcli.models.weights import has_weights
+from kdcli.progress import Progress
+from kdcli.recipe import Recipe, SchemeUse, Task, fill_auto, update
+from kdcli.recipe_file import LoadedRecipe, load_recipe
+from kdcli.runs import DataRef, Spec, TeacherRef, locate, sha256
+
+
+def model_name(name: str, progress: Progress) -> str:
+    """A timm name; families are narrowed down aloud."""
+    resolved = resolve(name)
+    if resolved.said:
+        progress.say(resolved.said)
+    return resolved.name
+
+
+def open_data(name: str | None, progress: Progress) -> tuple[Source, DataRef]:
+    """The source and how a run refers to it; what it has to say is said."""
+    source = open_source(name)
+    for note in source.notes:
+        progress.say(f"{source.name}: {note}")
+    builtin = name is None or not Path(name).exists()
+    location = name if builtin else str(Path(name or "").resolve())
+    return source, DataRef(name=source.name, location=location, identity=source.identity)
+
+
+def reopen_data(data: DataRef, progress: Progress) -> Source:
+    """The data of an earlier run.
+
+    Raises:
+        DamagedFile: they are no longer the same.
+    """
+    source, now = open_data(data.location, progress)
+    if now.identity != data.identity:
+        raise DamagedFile(
+            f"{data.location}: the images are no longer those that the run was made with",
+            "bring them back, or train again on these",
+        )
+    return source
+
+
+def train_spec(
+    model: str,
+    loaded: LoadedRecipe,
+    source: Source,
+    data: DataRef,
+    seed: int,
+    device: torch.device,
+) -> Spec:
+    """Training one model from labels alone."""
+    recipe = resolve_recipe(loaded.recipe, model, None, source, device)
+    return Spec(
+        role="teacher",
+        model=model,
+        data=data,
+        recipe_name=loaded.name,
+        recipe=recipe,
+        seed=seed,
+    )
+
+
+def distill_spec(
+    teacher: str,
+    student: str,
+    loaded: LoadedRecipe,
+    source: Source,
+    data: DataRef,
+    seed: int,
+    device: torch.device,
+    progress: Progress,
+) -> Spec:
+    """Distilling `teacher` (a timm name, a family, a run, or a model.pt) into `student`."""
+    ref = _teacher(teacher, loaded.recipe, source, data, device, progress)
+    recipe = resolve_recipe(loaded.recipe, student, ref.model, source, device)
+    return Spec(
+        role="student",
+        model=student,
+        data=data,
+        recipe_name=loaded.name,
+        recipe=recipe,
+        seed=seed,
+        teachers=(ref,),
+    )
+
+
+def baseline_of(spec: Spec) -> Spec:
+    """The same student, data, training settings and seed, without a teacher.
+
+    Its task weight is 1: the recipe's own would quietly handicap it.
+    """
+    smoothing = spec.recipe.task.label_smoothing
+    recipe = spec.recipe.model_copy(
+        update={
+            "scheme": SchemeUse(name="alone"),
+            "task": Task(weight=1.0, label_smoothing=smoothing),
+            "methods": {},
+        }
+    )
+    return spec.model_copy(update={"role": "baseline", "recipe": recipe, "teachers": ()})
+
+
+def with_seed(spec: Spec, seed: int) -> Spec:
+    """The same training from another seed; its teachers stay."""
+    return spec.model_copy(update={"seed": seed})
+
+
+def resolve_recipe(
+    recipe: Recipe, model: str, teacher: str | None, source: Source, device: torch.device
+) -> Recipe:
+    """The recipe without any `auto`: the source, the models and the device decide."""
+    return fill_auto(recipe, auto_values(model, teacher, source, device))
+
+
+def auto_values(
+    model: str, teacher: str | None, source: Source, device: torch.device
+) -> dict[str, Any]:
+    """What `auto` means for this model on these data, by the recipe's keys."""
+    defaults, classes = source.defaults, len(source.classes)
+    meta = build_meta(plan(model, classes, defaults.image_size, None))
+    schedule = defaults.schedule(parameters(meta))
+    values: dict[str, Any] = {
+        "data.image_size": defaults.image_size,
+        "data.augment": defaults.augment,
+        "train.epochs": schedule.epochs,
+        "train.batch_size": schedule.batch_size,
+        "train.lr": schedule.lr,
+        "train.patience": schedule.patience,
+        "student.pretrained": defaults.pretrained and has_weights(model),
+        "student.precision": resolve_precision("auto", meta, device),
+        "teacher.pretrained": False,
+        "teacher.precision": "fp32",
+    }
+    if teacher is not None:
+        meta = build_meta(plan(teacher, classes, defaults.image_size, None))
+        values["teacher.pretrained"] = defaults.pretrained and has_weights(teacher)
+        values["teacher.precision"] = resolve_precision("auto", meta, device)
+    return values
+
+
+def _teacher(
+    thing: str,
+    recipe: Recipe,
+    source: Source,
+    data: DataRef,
+    device: torch.device,
+    progress: Progress,
+) -> TeacherRef:
+    if Path(thing).exists() or thing.endswith(".pt"):
+        return _given_teacher(thing, source)
+    name = model_name(thing, progress)
+    settings = recipe.teacher
+    loaded = load_recipe(settings.recipe)
+    handed = {
+        "student.pretrained": settings.pretrained,
+        "student.stem_stride": settings.stem_stride,
+        "data.image_size": recipe.data.image_size,  # images have one size in a run
+    }
+    own = replace(loaded, recipe=update(loaded.recipe, handed))
+    return TeacherRef(
+        model=name, spec=train_spec(name, own, source, data, settings.seed, device)
+    )
+
+
+def _given_teacher(thing: str, source: Source) -> TeacherRef:
+    path = locate(thing).model
+    args, classes = read_args(path)
+    check_classes(classes, source.classes, str(path))
+    return TeacherRef(model=args.name, path=str(path.resolve()), sha256=sha256(path))
+
+
+def check_classes(teacher: tuple[str, ...], data: tuple[str, ...], where: str) -> None:
+    """Names first, then count: a head that means other classes would teach nonsense.
+
+    Raises:
+        UnfitTeacher: they differ.
+    """
+    if teacher == data:
+        return
+    if len(teacher) != len(data):
+        what = f"it knows {len(teacher)} classes, the data have {len(data)}"
+    elif set(teacher) == set(data):
+        what = "it knows the same classes in another order"
+    else:
+        i = next(i for i, (a, b) in enumerate(zip(teacher, data, strict=True)) if a != b)
+        what = f"its class {i} is '{teacher[i]}', that of the data is '{data[i]}'"
+    raise UnfitTeacher(
+        f"teacher {where} does not fit the data: {what}",
+        "give a teacher of these classes, or a model's name to have one trained",
+    )

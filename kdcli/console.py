@@ -1,0 +1,123 @@
+"""Where words go: results on stdout, everything else on stderr. Home of rich."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import IO, Any, TypeVar
+
+from rich.console import Console as RichConsole
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from kdcli.errors import KdError
+
+T = TypeVar("T")
+
+
+class Console:
+    """The terminal; a kdcli.progress.Progress, and the one place that prints.
+
+    With `as_json`, stdout gets exactly one JSON document.
+    """
+
+    def __init__(self, as_json: bool = False, out: IO[str] | None = None) -> None:
+        self.as_json = as_json
+        self._stdout = out or sys.stdout  # kept: libraries are kept off stdout while kd works
+        self._words = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+        self._out = RichConsole(file=self._stdout, highlight=False)
+        self._bar: Progress | None = None
+
+    def say(self, text: str) -> None:
+        """One line of what is being done."""
+        self._words.print(escape(text), style="dim")
+
+    def warn(self, text: str) -> None:
+        """One line that should not be missed."""
+        self._words.print(f"[bold yellow]warning:[/] {escape(text)}")
+
+    def note(self, text: str) -> None:
+        """How it goes: beside the bar on a terminal, else a line of its own."""
+        if self._bar is None:
+            self._words.print(escape(text))
+        else:
+            self._bar.update(self._bar.task_ids[0], note=text)
+
+    def track(self, items: Iterable[T], total: int, label: str) -> Iterator[T]:
+        """Hand the items on, with a bar, rate and time left on a terminal, quietly elsewhere."""
+        if not self._words.is_terminal or self._bar is not None:
+            if self._bar is None:
+                self._words.print(escape(f"{label}: {total} steps"))
+            yield from items
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            _Rate(),
+            TimeRemainingColumn(),
+            TextColumn("[dim]{task.fields[note]}"),
+        )
+        with Progress(*columns, console=self._words, transient=True) as self._bar:
+            task = self._bar.add_task(escape(label), total=total, note="")
+            try:
+                for item in items:
+                    yield item
+                    self._bar.advance(task)
+            finally:
+                last = self._bar.tasks[0].fields["note"]
+                self._bar = None
+        if last:
+            self._words.print(escape(f"{label}: {last}"))
+
+    def error(self, error: KdError) -> None:
+        """What went wrong and the way out; a JSON document with --json."""
+        if self.as_json:
+            self.document({"error": error_document(error)})
+            return
+        self._words.print(f"[bold red]error:[/] {escape(error.what)}")
+        if error.fix:
+            self._words.print(f"  {escape(error.fix)}")
+
+    def document(self, content: dict[str, Any]) -> None:
+        """The one JSON document of --json."""
+        content = {"schema": 1, **content}
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+        print(text, file=self._stdout, flush=True)
+
+    def line(self, text: str = "") -> None:
+        """One line of result."""
+        self._out.print(escape(text), soft_wrap=True)
+
+    def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
+        """A table of result; the first column is left-aligned, the rest right."""
+        table = Table(title=title or None, title_justify="left", header_style="bold")
+        for i, head in enumerate(heads):
+            table.add_column(escape(head), justify="left" if i == 0 else "right", overflow="fold")
+        for row in rows:
+            table.add_row(*map(escape, row))
+        self._out.print(table)
+
+    def next(self, *commands: str) -> None:
+        """What to type next."""
+        for command in commands:
+            self.line(f"next: {command}")
+
+
+def error_document(error: KdError) -> dict[str, Any]:
+    """An error as --json shows it."""
+    return {"code": int(error.code), "what": error.what, "fix": error.fix}
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.1f}/s" if task.speed else "", style="dim")

@@ -1,0 +1,87 @@
+"""Augmentation in batch, each image a pure function of (seed, view, index) and its own pixels."""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kdcli.data.order import uniform
+
+AUGMENTS = ("shift", "shift_flip", "crop_flip")
+
+AREA = (0.35, 1.0)
+"""Share of the image that a random crop keeps."""
+ASPECT = (3 / 4, 4 / 3)
+"""Width over height of a random crop, drawn on a log scale."""
+
+# One number of its own for everything drawn: adding one leaves the others as they are.
+_DOWN, _ACROSS, _FLIP, _AREA, _ASPECT, _TOP, _LEFT = range(7)
+
+Rows = NDArray[np.integer[Any]]
+Draws = NDArray[np.float64]
+
+
+def augment(images: Tensor, name: str | None, seed: int, view: Rows, index: Rows) -> Tensor:
+    """Augmented images, float32 (B, 3, H, W) in [0, 1].
+
+    images: uint8 (B, 3, H, W) · name: one of AUGMENTS, or None for the images as they are ·
+    view, index: (B,), which view of which sample each one is. An image comes out bit-identical
+    whatever batch it stands in.
+    """
+    draws = [uniform(seed, view, index, number) for number in range(7)] if name else []
+    if name in ("shift", "shift_flip"):
+        images = shift(images, draws[_DOWN], draws[_ACROSS])
+    elif name == "crop_flip":
+        images = crop(images, draws[_AREA], draws[_ASPECT], draws[_TOP], draws[_LEFT])
+    elif name is not None:
+        raise ValueError(f"unknown augmentation {name!r}; known: {', '.join(AUGMENTS)}")
+    if name in ("shift_flip", "crop_flip"):
+        images = flip(images, draws[_FLIP])
+    return unit(images)
+
+
+def unit(images: Tensor) -> Tensor:
+    """uint8 levels to float32 in [0, 1]; floats are handed on."""
+    return images if images.is_floating_point() else images.float() / 255
+
+
+def shift(images: Tensor, down: Draws, across: Draws) -> Tensor:
+    """Move each image by up to an eighth of its side each way, filling with black."""
+    height, width = images.shape[-2:]
+    reach_y, reach_x = max(1, height // 8), max(1, width // 8)
+    padded = F.pad(images, (reach_x, reach_x, reach_y, reach_y))
+    windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # (B, 3, 2y+1, 2x+1, H, W), a view
+    top = torch.from_numpy((down * (2 * reach_y + 1)).astype(np.int64))
+    left = torch.from_numpy((across * (2 * reach_x + 1)).astype(np.int64))
+    return windows[torch.arange(len(images)), :, top, left]
+
+
+def flip(images: Tensor, draws: Draws) -> Tensor:
+    """Mirror every second image, left to right."""
+    mirrored = torch.from_numpy(draws < 0.5)[:, None, None, None]
+    return torch.where(mirrored, images.flip(3), images)
+
+
+def crop(images: Tensor, area: Draws, aspect: Draws, top: Draws, left: Draws) -> Tensor:
+    """A random part of each image at the size of the whole, float32 in [0, 1]."""
+    height, width = images.shape[-2:]
+    pixels = (AREA[0] + area * (AREA[1] - AREA[0])) * height * width
+    ratio = np.exp(math.log(ASPECT[0]) + aspect * math.log(ASPECT[1] / ASPECT[0]))
+    tall = np.clip(np.round(np.sqrt(pixels / ratio)), 1, height).astype(np.int64)
+    wide = np.clip(np.round(np.sqrt(pixels * ratio)), 1, width).astype(np.int64)
+    y = (top * (height - tall + 1)).astype(np.int64)
+    x = (left * (width - wide + 1)).astype(np.int64)
+    parts = zip(images, y, x, tall, wide, strict=True)
+    return torch.cat([_resized(i[:, t : t + h, s : s + w], images) for i, t, s, h, w in parts])
+
+
+def _resized(part: Tensor, like: Tensor) -> Tensor:
+    # Contiguous: strides choose the kernel, and kernels differ in the last bit.
+    single = unit(part[None].contiguous())
+    size = like.shape[-2:]
+    resized = F.interpolate(single, size=size, mode="bilinear", antialias=True)
+    return resized.clamp(0, 1)

@@ -1,0 +1,93 @@
+"""From an image file to an RGB array, without torch."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from kdcli.errors import DataError
+
+SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff")
+    + (".bmp", ".ppm", ".pgm", ".pbm", ".pnm")
+)
+
+
+def is_image_name(path: str | Path) -> bool:
+    """Whether the suffix is that of an image, in any case of letters."""
+    return Path(path).suffix.lower() in SUFFIXES
+
+
+def read_image(path: str | Path) -> NDArray[np.uint8]:
+    """The image as it is meant to be seen, uint8 RGB (H, W, 3).
+
+    EXIF orientation is applied; grey is repeated and 16-bit grey scaled to 8 bits; palettes and
+    CMYK are converted; alpha is dropped (transparent pixels show their stored colour); of an
+    animation the first frame counts. Raises DataError for what cannot be decoded, and for an
+    image so large that it may be a decompression bomb.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                return np.asarray(_rgb(ImageOps.exif_transpose(image)))
+    except Exception as error:  # damaged bytes make decoders raise almost anything
+        raise _unreadable(path, error) from error
+
+
+def shorter_side(path: str | Path) -> int:
+    """Pixels of the shorter side, from the file's header alone; raises DataError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                return min(image.size)
+    except Exception as error:  # as above
+        raise _unreadable(path, error) from error
+
+
+def fit(array: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Centre square of the image at `size` pixels, uint8 (size, size, 3), bicubic."""
+    height, width = array.shape[:2]
+    if height == width == size:
+        return array
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    # Cropping first keeps a 1 x 10,000 strip from growing to a gigabyte.
+    square = Image.fromarray(array[top : top + side, left : left + side])
+    return np.asarray(square.resize((size, size), Image.Resampling.BICUBIC))
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        image = _eight_bits(np.asarray(image))
+    elif image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers of no known range")
+    return image.convert("RGB")
+
+
+def _eight_bits(grey: NDArray[Any]) -> Image.Image:
+    """16-bit grey scaled to 8; `convert` alone would clip it to white."""
+    if grey.min() < 0 or grey.max() > 0xFFFF:
+        raise ValueError("its pixels have more than 16 bits")
+    return Image.fromarray(np.round(grey / 257).astype(np.uint8))
+
+
+def _unreadable(path: str | Path, error: Exception) -> DataError:
+    if isinstance(error, Image.DecompressionBombWarning | Image.DecompressionBombError):
+        return DataError(f"{path}: far too many pixels to be a photograph", "scale it down")
+    if isinstance(error, FileNotFoundError):
+        return DataError(f"{path}: no such file")
+    reason = "the file is empty" if _is_empty(path) else str(error) or type(error).__name__
+    return DataError(
+        f"{path}: not a readable image ({reason})", "repair the file, or take it out of the folder"
+    )
+
+
+def _is_empty(path: str | Path) -> bool:
+    file = Path(path)
+    return file.is_file() and file.stat().st_size == 0

@@ -1,0 +1,55 @@
+"""The order of the data, and every random number of it, as pure functions.
+
+Numbers come from splitmix64 (Steele, Lea, Flood 2014) over the caller's keys: no stream, no
+state, so any worker and any resumed run finds the same ones. The values are part of the
+interface: changing them changes every recorded run.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Key = int | NDArray[np.integer[Any]]
+
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+_FIRST = np.uint64(0xBF58476D1CE4E5B9)
+_SECOND = np.uint64(0x94D049BB133111EB)
+_WORD = (1 << 64) - 1
+_PERMUTATION = 0x6F72646572
+"""Keeps the order of an epoch apart from other numbers of the same seed."""
+
+
+def hashes(*keys: Key) -> NDArray[np.uint64]:
+    """Mix the keys one after another, broadcast against each other: uint64, of their shape.
+
+    Different values of the last key never collide while the others are fixed.
+    """
+    state = np.zeros((), dtype=np.uint64)
+    with np.errstate(over="ignore"):  # wrapping around is the arithmetic meant
+        for key in keys:
+            state = _mix((state ^ _words(key)) + _STEP)
+    return np.asarray(state, dtype=np.uint64)
+
+
+def uniform(*keys: Key) -> NDArray[np.float64]:
+    """One number in [0, 1) per hash, from its upper 53 bits."""
+    return (hashes(*keys) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def permutation(seed: int, epoch: int, n: int) -> NDArray[np.int64]:
+    """The order of `n` samples in one epoch, (n,)."""
+    keys = hashes(_PERMUTATION, seed, epoch, np.arange(n))
+    return np.argsort(keys, kind="stable").astype(np.int64)
+
+
+def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    state = (state ^ (state >> np.uint64(30))) * _FIRST
+    state = (state ^ (state >> np.uint64(27))) * _SECOND
+    return state ^ (state >> np.uint64(31))
+
+
+def _words(key: Key) -> NDArray[np.uint64]:
+    if isinstance(key, int):
+        return np.asarray(key & _WORD, dtype=np.uint64)
+    return key.astype(np.uint64)

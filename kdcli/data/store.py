@@ -1,0 +1,86 @@
+"""The decoded images of one split, ready to be put into batches."""
+
+import os
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kdcli.data.images import fit
+from kdcli.data.source import Split
+from kdcli.progress import Progress
+
+
+class Store(Protocol):
+    """Images of one size, fetched by their place in the split; can be pickled."""
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """(n,) indices into the source's classes."""
+
+    @property
+    def workers(self) -> int:
+        """How many worker processes suit it; 0: fetching costs next to nothing."""
+
+    def __len__(self) -> int: ...
+
+    def fetch(self, index: NDArray[np.int64]) -> Tensor:
+        """uint8 (B, 3, S, S) for the places (B,)."""
+
+
+@dataclass(frozen=True, eq=False)
+class InMemory:
+    """All images decoded, uint8 (n, 3, S, S)."""
+
+    images: Tensor
+    labels: NDArray[np.int64]
+    workers: int = 0
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def fetch(self, index: NDArray[np.int64]) -> Tensor:
+        return self.images[torch.from_numpy(index)]
+
+
+@dataclass(frozen=True, eq=False)
+class OnDemand:
+    """Each image decoded when it is asked for."""
+
+    split: Split
+    image_size: int
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        return self.split.labels
+
+    @property
+    def workers(self) -> int:
+        return min(4, os.cpu_count() or 1)
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def fetch(self, index: NDArray[np.int64]) -> Tensor:
+        images = np.stack([fit(self.split.read(int(i)), self.image_size) for i in index])
+        return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+
+
+def open_store(
+    split: Split, image_size: int, progress: Progress, limit_bytes: int = 2 << 30
+) -> Store:
+    """The split at `image_size` pixels: in memory if it takes at most `limit_bytes` there.
+
+    Decoding into memory raises DataError for the first image that cannot be read; on demand,
+    the batch that holds it does.
+    """
+    lazy = OnDemand(split, image_size)
+    if len(split) * 3 * image_size**2 > limit_bytes:
+        return lazy
+    images = torch.empty((len(split), 3, image_size, image_size), dtype=torch.uint8)
+    for i in progress.track(range(len(split)), len(split), "reading images"):
+        images[i] = lazy.fetch(np.array([i]))[0]
+    return InMemory(images, split.labels)

@@ -1,0 +1,119 @@
+"""What lies in a folder of images: which splits, which classes, which files."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kdcli.data.images import is_image_name
+from kdcli.errors import DataError
+
+ROLES = {
+    "train": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+}
+"""Folder name, in any case of letters, to the split it holds."""
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Which folder holds which split; a split without a folder is carved from train."""
+
+    folders: dict[str, Path]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Listing:
+    """The image files of one split."""
+
+    folder: Path
+    images: dict[str, tuple[str, ...]]
+    """Class to the sorted posix paths of its images, relative to the data's root."""
+    ignored: int
+    """Files that are not images, or lie outside the class folders."""
+
+
+def find_layout(root: Path) -> Layout:
+    """Split folders where there are any, else `root` itself as one set to be divided."""
+    children = subfolders(root)
+    named = [child for child in children if child.name.lower() in ROLES]
+    trains = [child for child in named if child.name.lower() == "train"]
+    # A class may be called "train"; the split of that name has class folders in it.
+    if not any(subfolders(train) for train in trains):
+        if named and len(named) == len(children):
+            raise DataError(
+                f"{root}: {_names(named)} but no train/ with class folders in it",
+                "put the training images into train/CLASS/, or give the folder of classes itself",
+            )
+        return Layout({"train": root})
+    return _test_first(_assigned(root, named), _left_out(children, named))
+
+
+def list_images(root: Path, folder: Path) -> Listing:
+    """Every image below each class folder, at any depth; hidden files do not exist."""
+    classes = subfolders(folder)
+    loose = sum(1 for child in folder.iterdir() if child.is_file() and not _is_hidden(child))
+    images, ignored = {}, loose
+    for place in classes:
+        files = list(_walk(place))
+        names = [path.relative_to(root).as_posix() for path in files if _is_image(path)]
+        images[place.name] = tuple(sorted(names))
+        ignored += len(files) - len(names)
+    return Listing(folder, images, ignored)
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """The folders in a folder, by name; hidden ones do not exist."""
+    return sorted(child for child in folder.iterdir() if child.is_dir() and not _is_hidden(child))
+
+
+def _assigned(root: Path, named: list[Path]) -> dict[str, Path]:
+    folders: dict[str, Path] = {}
+    for child in named:
+        role = ROLES[child.name.lower()]
+        if role in folders:
+            raise DataError(
+                f"{root}: both {folders[role].name}/ and {child.name}/ could be the {role} set",
+                "keep one of them",
+            )
+        folders[role] = child
+    return folders
+
+
+def _test_first(folders: dict[str, Path], notes: tuple[str, ...]) -> Layout:
+    """A verdict needs a test set more than training needs a given validation set."""
+    if "validation" not in folders or "test" in folders:
+        return Layout(folders, notes)
+    held_out = folders["validation"]
+    note = f"no test/: {held_out.name}/ is the test set, validation is taken from train/"
+    return Layout({"train": folders["train"], "test": held_out}, (*notes, note))
+
+
+def _left_out(children: list[Path], named: list[Path]) -> tuple[str, ...]:
+    others = [child for child in children if child not in named]
+    return (f"beside the splits, ignored: {_names(others)}",) if others else ()
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for child in folder.iterdir():
+        if _is_hidden(child):
+            continue
+        if child.is_dir() and not child.is_symlink():  # a link may lead back up
+            yield from _walk(child)
+        else:
+            yield child
+
+
+def _is_image(path: Path) -> bool:
+    return is_image_name(path) and path.is_file()
+
+
+def _is_hidden(path: Path) -> bool:
+    return path.name.startswith(".") or path.name == "__MACOSX"
+
+
+def _names(folders: list[Path]) -> str:
+    return ", ".join(f"{folder.name}/" for folder in folders)

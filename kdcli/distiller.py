@@ -1,0 +1,175 @@
+"""One nn.Module for a whole training: forward(batch) -> named losses.
+
+It holds what learns (students, the scheme's parts, the methods' adapters); frozen teachers stay
+outside its state.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from kdcli.errors import UnmetNeeds
+from kdcli.records import About, Batch, Learner, Lesson, Method, Outputs, Pair, Scheme, Teacher
+
+WeightAt = Callable[[float], float]
+"""A weight as a function of the epochs done."""
+
+
+@dataclass(frozen=True, eq=False)
+class Losses:
+    """One step's scalars; terms in the recipe's order, `task` first."""
+
+    total: Tensor
+    terms: dict[str, Tensor]
+    """Unweighted."""
+    weights: dict[str, float]
+    correct: Tensor
+    """() how many images the first learner got right."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """A method in use: its name in logs, itself, and its weight."""
+
+    name: str
+    method: Method
+    weight: WeightAt
+
+
+class Distiller(nn.Module):
+    """Runs one step's lesson; built, and checked against `example`, before the first step."""
+
+    def __init__(
+        self,
+        scheme: Scheme,
+        learners: Mapping[str, nn.Module],
+        teachers: Mapping[str, Teacher],
+        terms: tuple[Term, ...],
+        task_weight: WeightAt,
+        example: Batch,
+        about: About,
+    ) -> None:
+        super().__init__()
+        self.scheme = scheme
+        self.learners = nn.ModuleDict(learners)
+        self.parts = nn.ModuleDict(scheme.parts(example))
+        self._teachers = dict(teachers)
+        self._terms = terms
+        self._task_weight = task_weight
+        lesson = self._probe(example)
+        self.skipped = _refuse_or_skip(terms, lesson, type(scheme).__name__.lower())
+        self.adapters = nn.ModuleDict(_adapters(terms, lesson, about))
+
+    def forward(self, batch: Batch) -> Losses:
+        lesson = self._lesson(batch)
+        terms = {"task": task_loss(lesson.learners, batch)}
+        weights = {"task": self._task_weight(batch.epoch)}
+        for term in self._terms:
+            terms[term.name] = self._score(term, lesson, batch)
+            weights[term.name] = term.weight(batch.epoch)
+        total = torch.stack([weights[name] * loss for name, loss in terms.items()]).sum()
+        answers = lesson.learners[0].outputs.logits.argmax(1)
+        return Losses(total, terms, weights, (answers == batch.labels).sum())
+
+    def ships(self) -> nn.Module:
+        """What model.pt holds."""
+        return self.scheme.ships(dict(self.learners.items()))
+
+    def _lesson(self, batch: Batch) -> Lesson:
+        models = {**dict(self.learners.items()), **self._teachers}
+        outputs = self.scheme.step(models, dict(self.parts.items()), batch)
+        lesson = self.scheme.lesson(outputs)
+        return replace(lesson, pairs=tuple(_detached(pair) for pair in lesson.pairs))
+
+    def _score(self, term: Term, lesson: Lesson, batch: Batch) -> Tensor:
+        """The method's loss over all pairs that supply what it needs."""
+        losses = [
+            pair.weight
+            * term.method.loss(pair.student, pair.teacher, batch, self._adapter(term, i))
+            for i, pair in enumerate(lesson.pairs)
+            if not _missing(term.method, pair)
+        ]
+        return torch.stack(losses).sum()
+
+    def _adapter(self, term: Term, pair: int) -> nn.Module | None:
+        key = f"{term.name}:{pair}"
+        return self.adapters[key] if key in self.adapters else None
+
+    @torch.no_grad()
+    def _probe(self, example: Batch) -> Lesson:
+        """One batch in eval mode: it moves no buffer and teaches nobody."""
+        self.eval()
+        lesson = self._lesson(example)
+        self.train()
+        return lesson
+
+
+def task_loss(learners: tuple[Learner, ...], batch: Batch) -> Tensor:
+    """Cross-entropy with the targets, weighted over the learners; float32 scalar."""
+    losses = [
+        learner.weight * nn.functional.cross_entropy(learner.outputs.logits, batch.targets)
+        for learner in learners
+    ]
+    return torch.stack(losses).sum()
+
+
+def _detached(pair: Pair) -> Pair:
+    """The pair with its teacher's side cut off: whoever teaches is not taught by this pair."""
+    if (teacher := pair.teacher) is None:
+        return pair
+    cut = replace(
+        teacher,
+        logits=teacher.logits.detach(),
+        stages=tuple(s.detach() for s in teacher.stages),
+        embedding=None if teacher.embedding is None else teacher.embedding.detach(),
+        features=tuple(f.detach() for f in teacher.features),
+    )
+    return replace(pair, teacher=cut)
+
+
+def _missing(method: Method, pair: Pair) -> set[str]:
+    """What the method needs and this pair does not supply."""
+    if pair.teacher is None and method.needs_teacher:
+        return {"teacher"}
+    sides = [pair.student] if pair.teacher is None else [pair.student, pair.teacher]
+    return {need for need in method.needs for side in sides if not _has(side, need)}
+
+
+def _has(outputs: Outputs, need: str) -> bool:
+    value = getattr(outputs, need)
+    return value is not None and len(value) > 0
+
+
+def _refuse_or_skip(terms: tuple[Term, ...], lesson: Lesson, scheme: str) -> list[str]:
+    """Lines about pairs that a method skips.
+
+    Raises:
+        UnmetNeeds: a method can score no pair at all.
+    """
+    skipped = []
+    for term in terms:
+        missing = [_missing(term.method, pair) for pair in lesson.pairs]
+        if all(missing) or not missing:
+            needs = sorted(set().union(*missing)) if missing else ["a pair"]
+            raise UnmetNeeds(
+                f"{term.name} needs {' and '.join(needs)}; scheme {scheme} does not give that here",
+                "choose another method or scheme in the recipe; kd list recipes shows what works",
+            )
+        skipped += [
+            f"{term.name} skips {pair.student.by}: no {', '.join(sorted(lack))}"
+            for pair, lack in zip(lesson.pairs, missing, strict=True)
+            if lack
+        ]
+    return skipped
+
+
+def _adapters(terms: tuple[Term, ...], lesson: Lesson, about: About) -> dict[str, nn.Module]:
+    built = {
+        f"{term.name}:{i}": term.method.adapter(pair.student, pair.teacher, about)
+        for term in terms
+        for i, pair in enumerate(lesson.pairs)
+        if not _missing(term.method, pair)
+    }
+    return {key: adapter for key, adapter in built.items() if adapter is not None}

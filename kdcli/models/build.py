@@ -1,0 +1,193 @@
+"""A name becomes a module: timm's registry, families, sizes, stems and pretrained weights."""
+
+import logging
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import timm
+import torch
+from torch import nn
+
+from kdcli.errors import DataError, UsageError, did_you_mean
+from kdcli.models.families import FAMILIES
+
+logging.getLogger("timm").setLevel(logging.ERROR)  # it narrates every weight it loads
+
+
+@dataclass(frozen=True)
+class ModelArgs:
+    """What rebuilds a module, as model.pt records it."""
+
+    name: str
+    """timm's name."""
+    num_classes: int
+    input_size: int
+    """Pixels of a side that the module is fed; images of another size are resized to it."""
+    img_size: int | None = None
+    """Constructor argument, for models that are built for one size."""
+    stem_stride: int | None = None
+    """Of the first strided convolution; None leaves timm's own."""
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    """Of the normalisation, for RGB in [0, 1]."""
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> "ModelArgs":
+        tuples: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()
+        }
+        return cls(**tuples)
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A model name as timm knows it; `said` where a family had to be narrowed down."""
+
+    name: str
+    said: str = ""
+
+
+def resolve(name: str) -> Resolved:
+    """A timm name stays; a family name becomes its smallest standard variant, aloud.
+
+    Raises:
+        UsageError: neither is known.
+    """
+    if timm.is_model(name):
+        return Resolved(name)
+    if name in FAMILIES:
+        chosen = FAMILIES[name]
+        others = [m for m in timm.list_models(f"{name}*") if m != chosen][:4]
+        also = f"; also {', '.join(others)}, ..." if others else ""
+        return Resolved(chosen, f"{name} -> {chosen}{also}")
+    inside = [m for m in timm.list_models() if m.startswith(name)] if len(name) > 2 else []
+    if inside:
+        raise UsageError(f"'{name}' is no model of timm", f"it has {', '.join(inside[:6])}")
+    known = [*FAMILIES, *timm.list_models()]
+    raise UsageError(
+        f"unknown model '{name}'{did_you_mean(name, known)}",
+        "any timm name or family works, as in --student mobilenetv3; "
+        'all names: python -c "import timm; print(timm.list_models())"',
+    )
+
+
+def plan(name: str, num_classes: int, image_size: int, stem_stride: int | None) -> ModelArgs:
+    """How `name` is built for images of this size, found by trying it without weights.
+
+    A model that does not take the size is built with `img_size=`, else keeps its own size.
+
+    Raises:
+        DataError: it takes images of no size that we know of.
+    """
+    config = timm.get_pretrained_cfg(name)
+    args = ModelArgs(name, num_classes, image_size, stem_stride=stem_stride)
+    if config and len(config.mean) == 3:
+        args = replace(args, mean=tuple(config.mean), std=tuple(config.std))
+    own = config.input_size[-1] if config else 224
+    fixed = bool(config and config.fixed_input_size)
+    built_for_it = replace(args, img_size=image_size)
+    candidates = [built_for_it, args] if fixed else [args, built_for_it]
+    for candidate in [*candidates, replace(args, input_size=own)]:
+        if _takes(candidate):
+            return candidate
+    raise DataError(
+        f"{name} takes neither {image_size} nor {own} pixels",
+        "choose another model, or another size with --set data.image_size=224",
+    )
+
+
+def _takes(args: ModelArgs) -> bool:
+    """Whether a forward pass works, on the meta device: shapes only, no arithmetic."""
+    try:
+        model = build_meta(args).eval()
+        with torch.no_grad():
+            size = args.input_size
+            logits = model(torch.empty(1, 3, size, size, device="meta"))
+        return tuple(logits.shape) == (1, args.num_classes)
+    except UsageError:
+        raise
+    except Exception:  # timm's models refuse a size in many ways
+        return False
+
+
+def build(args: ModelArgs, pretrained: bool = False) -> nn.Module:
+    """The module itself; with `pretrained`, timm's weights and a fresh classifier.
+
+    Weights must be known to be within reach: see `weights.ensure_reachable`.
+    """
+    options: dict[str, Any] = {"img_size": args.img_size} if args.img_size else {}
+    model: nn.Module = timm.create_model(
+        args.name, pretrained=pretrained, num_classes=args.num_classes, **options
+    )
+    if args.stem_stride:
+        set_stem_stride(model, args.stem_stride)
+    return model.to(memory_format=torch.channels_last)
+
+
+@contextmanager
+def seeded(seed: int, role: str) -> Iterator[None]:
+    """Whatever is built inside starts from the same weights, whatever was built before it."""
+    with torch.random.fork_rng():
+        torch.manual_seed(zlib.crc32(f"{seed}/{role}".encode()))
+        yield
+
+
+def build_meta(args: ModelArgs) -> nn.Module:
+    """The module without storage: for shapes, parameters and MACs."""
+    with torch.device("meta"):
+        return build(args)
+
+
+def set_stem_stride(model: nn.Module, stride: int) -> None:
+    """Give the first strided convolution this stride; at stride 1 drop a max-pool right behind it.
+
+    Keys of the state dict stay timm's own.
+
+    Raises:
+        UsageError: the model has no strided convolution.
+    """
+    layers = [
+        (name, m) for name, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.MaxPool2d)
+    ]
+    strided = (
+        i for i, (_, m) in enumerate(layers) if isinstance(m, nn.Conv2d) and max(m.stride) > 1
+    )
+    first = next(strided, None)
+    if first is None:
+        raise UsageError(
+            f"{type(model).__name__} has no strided convolution",
+            "leave student.stem_stride / teacher.stem_stride at null",
+        )
+    convolution = layers[first][1]
+    assert isinstance(convolution, nn.Conv2d)
+    if convolution.kernel_size == convolution.stride:
+        raise UsageError(
+            f"{type(model).__name__} begins with patches; their stride is their size",
+            "leave student.stem_stride / teacher.stem_stride at null",
+        )
+    convolution.stride = (stride, stride)
+    if stride == 1 and first + 1 < len(layers) and isinstance(layers[first + 1][1], nn.MaxPool2d):
+        model.set_submodule(layers[first + 1][0], nn.Identity())
+
+
+def has_depthwise(model: nn.Module) -> bool:
+    """Whether a convolution has one group per channel: such models are slow in bf16 on CPUs."""
+    return any(isinstance(m, nn.Conv2d) and m.groups == m.in_channels > 1 for m in model.modules())
+
+
+def resolve_precision(wanted: str, model: nn.Module, device: torch.device) -> str:
+    """`auto` by what device and model are, never by a timing: the same everywhere, every time."""
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    if device.type != "cpu" or has_depthwise(model):
+        return "fp32"
+    can = torch.cpu.get_capabilities()
+    return "bf16" if can.get("avx512_bf16") or can.get("amx_bf16") else "fp32"

@@ -1,0 +1,65 @@
+"""A module becomes Outputs: normalised and resized for this model, in its own precision."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from kdcli.models.build import ModelArgs
+from kdcli.records import Batch, Outputs
+
+
+class Tap(nn.Module):
+    """Asks a timm module about a batch; holds it under `module`, whose state keys stay timm's own."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, module: nn.Module, args: ModelArgs, by: str, precision: str = "fp32") -> None:
+        super().__init__()
+        self.module = module
+        self.by = by
+        self.size = args.input_size
+        self.precision = precision
+        self.register_buffer("mean", _channels(args.mean), persistent=False)
+        self.register_buffer("std", _channels(args.std), persistent=False)
+
+    def forward(self, batch: Batch) -> Outputs:
+        return Outputs(by=self.by, logits=self.logits(batch.images))
+
+    def logits(self, images: Tensor) -> Tensor:
+        """(B, K) float32 logits of (B, 3, H, W) RGB in [0, 1]."""
+        ready = self.prepare(images)
+        bf16 = self.precision == "bf16"
+        with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bf16):
+            logits: Tensor = self.module(ready)
+        return logits.float()
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """What the module is fed: resized to its size, then normalised."""
+        if images.shape[-1] != self.size:
+            images = F.interpolate(
+                images, size=(self.size, self.size), mode="bicubic", antialias=True
+            ).clamp(0, 1)
+        ready = (images - self.mean) / self.std
+        return ready.contiguous(memory_format=torch.channels_last)
+
+
+def _channels(values: tuple[float, ...]) -> Tensor:
+    return torch.tensor(values).view(1, 3, 1, 1)
+
+
+@torch.no_grad()
+def predict(tap: Tap, batches: Iterable[Batch], device: torch.device) -> np.ndarray:
+    """(N, K) float32 logits of every image, in order; always fp32 and in eval mode."""
+    was_training, precision = tap.training, tap.precision
+    tap.eval()
+    tap.precision = "fp32"
+    try:
+        found = [tap.logits(batch.images.to(device)).cpu() for batch in batches]
+    finally:
+        tap.train(was_training)
+        tap.precision = precision
+    return torch.cat(found).numpy()

@@ -1,0 +1,21 @@
+"""Teachers: anything that turns a Batch into Outputs."""
+
+import torch
+
+from kdcli.models.tap import Tap
+from kdcli.records import Batch, Outputs
+
+
+class Frozen:
+    """A finished model: eval mode, no gradients, its buffers untouched.
+
+    No nn.Module, so that a learner that holds it neither trains nor saves it.
+    """
+
+    def __init__(self, tap: Tap) -> None:
+        self.tap = tap.eval().requires_grad_(False)
+
+    @torch.no_grad()  # as fast as inference_mode, whose tensors break losses that save them
+    def __call__(self, batch: Batch) -> Outputs:
+        outputs: Outputs = self.tap(batch)
+        return outputs

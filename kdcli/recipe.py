@@ -1,0 +1,254 @@
+"""The whole recipe format on one page, as frozen pydantic models.
+
+`auto` means: the data source or the model decides; it is resolved once and written to the run.
+`null` means off. Reading the YAML is `recipe_file.py`.
+"""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from kdcli.records import OPTIONS
+
+Auto = Literal["auto"]
+Share = Annotated[float, Field(ge=0, le=1)]
+Precision = Literal["fp32", "bf16", "auto"]
+
+_SPAN = re.compile(r"(\d+(?:\.\d+)?) ?(%|epochs?)")
+
+
+def _check_span(text: str) -> str:
+    if not _SPAN.fullmatch(text):
+        raise ValueError('expects a span such as "5%" or "20 epochs"')
+    return text
+
+
+Span = Annotated[str, AfterValidator(_check_span)]
+
+
+def span_epochs(span: str, epochs: int) -> float:
+    """A span such as `"5%"` or `"20 epochs"` in epochs of a training that lasts `epochs`."""
+    number, unit = _SPAN.fullmatch(span).groups()  # type: ignore[union-attr]  # validated
+    return float(number) * epochs / 100 if unit == "%" else float(number)
+
+
+class Ramp(BaseModel):
+    """A weight that moves in a straight line and then stays."""
+
+    model_config = OPTIONS
+    from_: float = Field(alias="from", ge=0)
+    to: float = Field(ge=0)
+    over: Span
+    """How long it takes."""
+    start: Span = "0%"
+    """When it begins; before that the weight is `from`."""
+
+    def at(self, epoch: float, epochs: int) -> float:
+        """The weight after `epoch` (fractional) of `epochs`."""
+        begin, length = span_epochs(self.start, epochs), span_epochs(self.over, epochs)
+        done = min(max((epoch - begin) / length, 0.0), 1.0) if length else float(epoch >= begin)
+        return self.from_ + (self.to - self.from_) * done
+
+
+Weight = Annotated[float, Field(ge=0)] | Ramp
+
+
+def weight_at(weight: Weight, epoch: float, epochs: int) -> float:
+    """The value of a weight after `epoch` (fractional) of `epochs`."""
+    return weight.at(epoch, epochs) if isinstance(weight, Ramp) else weight
+
+
+class Task(BaseModel):
+    """Learning from labels."""
+
+    model_config = OPTIONS
+    weight: Weight = 1.0
+    """Of the cross-entropy with the labels."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """eps: each target becomes (1 - eps) · label + eps / K."""
+
+
+class MethodUse(BaseModel):
+    """One entry under `methods:`; its further keys are the method's own options."""
+
+    model_config = OPTIONS | ConfigDict(extra="allow")
+    use: str | None = None
+    """The method, where the key is another name for it."""
+    weight: Weight
+    """Of this term; by default the method's published weight beside a task weight of 1."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The method's own options."""
+        return dict(self.model_extra or {})
+
+
+class Student(BaseModel):
+    """How the model that learns is built."""
+
+    model_config = OPTIONS
+    pretrained: bool | Auto = "auto"
+    """Start from timm's weights."""
+    stem_stride: Literal[1, 2] | None = None
+    """1 suits images of 64 pixels and less: first strided convolution, max-pool right behind."""
+    precision: Precision = "auto"
+    """Of its training steps; evaluation is always fp32."""
+
+
+class TeacherSettings(BaseModel):
+    """How a teacher is made and run."""
+
+    model_config = OPTIONS
+    pretrained: bool | Auto = "auto"
+    """As student.pretrained, for a teacher that has to be trained."""
+    stem_stride: Literal[1, 2] | None = None
+    """As student.stem_stride, for a teacher that has to be trained."""
+    precision: Precision = "auto"
+    """Of its forward pass while teaching."""
+    recipe: str = "supervised"
+    """What trains it when there is none."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Its own, so that all students of a comparison have the same teacher."""
+    allow_weak: bool = False
+    """Go on with a given teacher that is hardly better than chance."""
+
+
+class Data(BaseModel):
+    """How images are shown."""
+
+    model_config = OPTIONS
+    image_size: Annotated[int, Field(ge=8, le=1024)] | Auto = "auto"
+    """Pixels of a side."""
+    augment: Literal["shift", "shift_flip", "crop_flip", "auto"] | None = "auto"
+    """How training images are varied."""
+
+
+class Until(BaseModel):
+    """Good enough: training may end."""
+
+    model_config = OPTIONS
+    accuracy: Annotated[float, Field(gt=0, le=1)]
+    """On validation."""
+
+
+class Train(BaseModel):
+    """The training itself; the baseline gets the same."""
+
+    model_config = OPTIONS
+    epochs: Annotated[int, Field(ge=1)] | Auto = "auto"
+    batch_size: Annotated[int, Field(ge=1)] | Auto = "auto"
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    """SGD has Nesterov momentum 0.9."""
+    lr: Annotated[float, Field(gt=0)] | Auto = "auto"
+    """At its peak; warm-up before, cosine to zero behind."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.05
+    """Never on biases and norms."""
+    warmup: Span | None = "5%"
+    clip: Annotated[float, Field(gt=0)] | None = 1.0
+    """Largest norm of the gradient."""
+    patience: Annotated[int, Field(ge=1)] | Auto | None = "auto"
+    """End after so many epochs without a better validation accuracy (converged)."""
+    until: Until | None = None
+    """End as soon as this is reached (satisfactory)."""
+
+
+class Match(BaseModel):
+    """Which stage answers which."""
+
+    model_config = OPTIONS
+    pairs: None = None
+    """Reserved for methods that read features; `null` lets kd choose."""
+
+
+class Evaluate(BaseModel):
+    """What a comparison counts; never changes a weight."""
+
+    model_config = OPTIONS
+    size_priority: Share = 0.5
+    """a of the distillation score: 1 looks at size alone, 0 at accuracy alone."""
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """Differences within it count as equal."""
+
+
+class Who(BaseModel):
+    """Who and what, in a user's own file; flags override it."""
+
+    model_config = OPTIONS
+    teacher: str | None = None
+    student: str | None = None
+    data: str | None = None
+    seed: Annotated[int, Field(ge=0)] | None = None
+
+
+class SchemeUse(BaseModel):
+    """`scheme: offline`, or a mapping with `name` and the scheme's own options."""
+
+    model_config = OPTIONS | ConfigDict(extra="allow")
+    name: str = "offline"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The scheme's own options."""
+        return dict(self.model_extra or {})
+
+
+class Recipe(BaseModel):
+    """How a student is trained."""
+
+    model_config = OPTIONS
+    scheme: SchemeUse = SchemeUse()
+    task: Task = Task()
+    methods: dict[str, MethodUse] = {}
+    """Key = the method, and the term's name in logs and in --set."""
+    student: Student = Student()
+    teacher: TeacherSettings = TeacherSettings()
+    data: Data = Data()
+    train: Train = Train()
+    match: Match = Match()
+    evaluate: Evaluate = Evaluate()
+    who: Who | None = None
+
+
+def update(recipe: Recipe, values: dict[str, Any]) -> Recipe:
+    """The recipe with `values` (`{"train.epochs": 20}`) put in, checked again."""
+    raw = dump(recipe)
+    for path, value in values.items():
+        put(raw, path, value)
+    return Recipe.model_validate(raw)
+
+
+def fill_auto(recipe: Recipe, values: dict[str, Any]) -> Recipe:
+    """The recipe with every `auto` that `values` knows replaced; other values stay."""
+    raw = dump(recipe)
+    return update(recipe, {p: v for p, v in values.items() if get(raw, p) == "auto"})
+
+
+def dump(recipe: Recipe) -> dict[str, Any]:
+    """Plain mappings, as a recipe file would hold them."""
+    raw = recipe.model_dump(by_alias=True)
+    if raw["who"] is None:
+        del raw["who"]
+    for use in raw["methods"].values():
+        if use["use"] is None:
+            del use["use"]
+    return raw
+
+
+def get(raw: dict[str, Any], path: str) -> Any:
+    """The value at `train.epochs`; None where there is none."""
+    for key in path.split("."):
+        raw = raw.get(key) if isinstance(raw, dict) else None  # type: ignore[assignment]
+    return raw
+
+
+def put(raw: dict[str, Any], path: str, value: Any) -> None:
+    """Set the value at `train.epochs`, making mappings on the way."""
+    *parents, last = path.split(".")
+    for key in parents:
+        if key == "scheme" and isinstance(raw.get(key), str):
+            raw[key] = {"name": raw[key]}
+        if not isinstance(raw.get(key), dict):
+            raw[key] = {}
+        raw = raw[key]
+    raw[last] = value

@@ -1,0 +1,321 @@
+"""A recipe file becomes a Recipe: found by name or path, read safely, every mistake told at once."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from kdcli import catalog
+from kdcli.errors import RecipeError, UsageError, did_you_mean
+from kdcli.recipe import Recipe, put
+
+MAX_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class LoadedRecipe:
+    """A recipe, its name, and which of its keys came from where."""
+
+    recipe: Recipe
+    name: str
+    origins: dict[str, str]
+    """`{"train.epochs": "--set"}`; keys that are missing here have the schema's default."""
+
+
+def load_recipe(name: str, settings: tuple[str, ...] = ()) -> LoadedRecipe:
+    """Read `name` (a shipped recipe, or a path) and put `settings` (`key=value`) over it.
+
+    Raises:
+        RecipeError: all mistakes at once, each with file or flag, key, and what was expected.
+        UsageError: there is no such recipe.
+    """
+    path = find_recipe(name)
+    raw = read_yaml(path)
+    shown = f"recipe {name}" if name in recipe_names() else str(path)
+    origins = {key: shown for key in _leaves(raw)}
+    for setting in settings:
+        key, value = parse_setting(setting)
+        put(raw, key, value)
+        origins = {k: v for k, v in origins.items() if not k.startswith(f"{key}.")}
+        origins |= {key: "--set"}
+    return LoadedRecipe(check(raw, origins, shown), path.stem, origins)
+
+
+def recipe_folder() -> Path:
+    """Where shipped recipes lie: inside the wheel, or beside the package in a checkout."""
+    inside = Path(__file__).parent / "recipes"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "recipes"
+
+
+def recipe_names() -> list[str]:
+    """The shipped recipes."""
+    return sorted(f.stem for f in recipe_folder().glob("*.yaml"))
+
+
+def find_recipe(name: str) -> Path:
+    """A shipped recipe by its name, else a file by its path."""
+    if name in recipe_names():
+        return recipe_folder() / f"{name}.yaml"
+    if Path(name).is_file():
+        return Path(name)
+    raise UsageError(
+        f"no recipe '{name}': neither a shipped one nor a file{did_you_mean(name, recipe_names())}",
+        f"shipped recipes: {', '.join(recipe_names())}; or give the path of a .yaml file",
+    )
+
+
+def describe_recipe(name: str) -> str:
+    """The first line of its header."""
+    first = (recipe_folder() / f"{name}.yaml").read_text("utf-8").split("\n")[0]
+    return first.removeprefix("#").strip()
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML that refuses duplicate keys and aliases, and reads 1e-3 as a number."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed", mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key.value}' stands twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _use_yaml_1_2_scalars() -> None:
+    """Only true / false are booleans, and 1e-3 is a number: PyYAML's own rules are YAML 1.1."""
+    bools_and_floats = ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:float")
+    _Loader.yaml_implicit_resolvers = {
+        first: [r for r in resolvers if r[0] not in bools_and_floats]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    number = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+)([eE][-+]?\d+)?$|[-+]?\.(inf|nan)$")
+    _Loader.add_implicit_resolver(
+        "tag:yaml.org,2002:bool", re.compile("(true|false|True|False)$"), list("tTfF")
+    )
+    _Loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+.0123456789"))
+
+
+_use_yaml_1_2_scalars()
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """One mapping from a YAML file; nothing in it is ever executed."""
+    if path.stat().st_size > MAX_BYTES:
+        raise RecipeError([f"{path}: larger than {MAX_BYTES:,} bytes; this is not a recipe"])
+    try:
+        raw = yaml.load(path.read_text("utf-8"), _Loader)
+    except UnicodeDecodeError as error:
+        raise RecipeError([f"{path}: not a text file"]) from error
+    except yaml.YAMLError as error:
+        raise RecipeError([f"{path}{_where(error)}: {_problem(error)}"]) from error
+    if raw is None:
+        return {}
+    if not isinstance(raw, dict):
+        raise RecipeError([f"{path}: expects keys such as 'train:', not {type(raw).__name__}"])
+    return raw
+
+
+def parse_setting(setting: str) -> tuple[str, Any]:
+    """`train.epochs=30` -> (`train.epochs`, 30); the value is read as YAML."""
+    key, equals, value = setting.partition("=")
+    if not equals or not key.strip():
+        raise RecipeError([f"--set {setting}: expects key=value, as in --set train.epochs=30"])
+    try:
+        return key.strip(), yaml.load(value, _Loader)
+    except yaml.YAMLError as error:
+        raise RecipeError([f"--set {setting}: {_problem(error)}"]) from error
+
+
+def check(raw: dict[str, Any], origins: dict[str, str], source: str) -> Recipe:
+    """A Recipe from plain mappings.
+
+    Raises:
+        RecipeError: one line per wrong key, all of them at once.
+    """
+    raw = raw | {"scheme": _as_mapping(raw.get("scheme", "offline"), "name")}
+    problems: dict[str, str] = {}
+    raw["methods"] = _check_methods(raw.get("methods") or {}, problems)
+    _check_scheme(raw["scheme"], problems)
+    try:
+        recipe = Recipe.model_validate(raw)
+    except ValidationError as error:
+        problems = tell(error, raw) | problems
+    if problems:
+        raise RecipeError(
+            [f"{_origin(key, origins, source)}: {key}: {text}" for key, text in problems.items()]
+        )
+    return recipe
+
+
+def _check_methods(raw: Any, problems: dict[str, str]) -> Any:
+    """Every method's options checked by its own class and completed with its defaults."""
+    if not isinstance(raw, dict):
+        return raw  # the schema says what is wrong
+    return {key: _check_method(key, value, problems) for key, value in raw.items()}
+
+
+def _check_method(key: Any, value: Any, problems: dict[str, str]) -> Any:
+    use = {} if value is None else value
+    if not isinstance(use, dict):
+        return use
+    try:
+        method = catalog.load("methods", str(use.get("use") or key))
+    except UsageError as error:
+        problems[f"methods.{key}"] = error.what
+        return {"weight": 1.0}
+    given = {k: v for k, v in use.items() if k not in ("use", "weight")}
+    options = _validated(method, given, f"methods.{key}", ("use", "weight"), problems)
+    return {"weight": method.default_weight} | use | options
+
+
+def _check_scheme(raw: Any, problems: dict[str, str]) -> None:
+    if not isinstance(raw, dict):
+        return
+    try:
+        scheme = catalog.load("schemes", str(raw.get("name")))
+    except UsageError as error:
+        problems["scheme"] = error.what
+        return
+    given = {k: v for k, v in raw.items() if k != "name"}
+    raw |= _validated(scheme, given, "scheme", ("name",), problems)
+
+
+def _validated(
+    model: type[BaseModel],
+    given: dict[str, Any],
+    path: str,
+    also_known: tuple[str, ...],
+    problems: dict[str, str],
+) -> dict[str, Any]:
+    try:
+        return model.model_validate(given).model_dump(by_alias=True)
+    except ValidationError as error:
+        known = (*model.model_fields, *also_known)
+        problems |= {f"{path}.{key}": text for key, text in tell(error, given, known).items()}
+        return {}
+
+
+def tell(
+    error: ValidationError, raw: dict[str, Any], known: tuple[str, ...] | None = None
+) -> dict[str, str]:
+    """pydantic's errors as `{path: text}`: one per key, the alternatives of a union joined."""
+    found: dict[str, list[str]] = {}
+    for item in error.errors(include_url=False):
+        path, value = _follow(raw, item["loc"])
+        if item["type"] == "extra_forbidden":
+            siblings = known or _siblings(path)
+            text = f"unknown key{did_you_mean(path.split('.')[-1], siblings)}"
+        elif item["type"] == "missing":
+            path, text = f"{path}.{item['loc'][-1]}".lstrip("."), "is missing"
+        else:
+            text = f"{_expectation(item)}|{value!r}"
+        found.setdefault(path, []).append(text)
+    return {
+        path: _join(texts)
+        for path, texts in found.items()
+        if not any(other.startswith(f"{path}.") for other in found)
+    }
+
+
+def _join(texts: list[str]) -> str:
+    """`expects a whole number or 'auto', not 'x'`."""
+    pairs = [text.rpartition("|") for text in dict.fromkeys(texts)]
+    if not pairs[0][1]:
+        return texts[0]
+    return f"expects {' or '.join(dict.fromkeys(p[0] for p in pairs))}, not {pairs[0][2]}"
+
+
+def _follow(raw: Any, loc: tuple[int | str, ...]) -> tuple[str, Any]:
+    """The dotted path of an error and the value there; names of union members are left out."""
+    keys = []
+    for key in loc:
+        if isinstance(raw, dict) and key in raw:
+            keys.append(str(key))
+            raw = raw[key]
+    return ".".join(keys), raw
+
+
+def _siblings(path: str) -> tuple[str, ...]:
+    """The keys that the schema knows where `path` stands."""
+    model: Any = Recipe
+    for key in path.split(".")[:-1]:
+        model = model.model_fields[key].annotation if key in model.model_fields else Recipe
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return ()
+    return tuple(model.model_fields)
+
+
+_EXPECTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "string_type": "a text",
+    "bool_type": "true or false",
+    "none_required": "null",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "finite_number": "a finite number",
+}
+
+
+def _expectation(item: Any) -> str:
+    kind, context = item["type"], item.get("ctx", {})
+    bounds = {
+        "greater_than": ("gt", "above"),
+        "greater_than_equal": ("ge", "at least"),
+        "less_than": ("lt", "below"),
+        "less_than_equal": ("le", "at most"),
+    }
+    if kind in bounds:
+        key, word = bounds[kind]
+        return f"a number {word} {context[key]}"
+    if kind == "literal_error":
+        return str(context["expected"])
+    if kind == "value_error":
+        return str(context["error"]).removeprefix("expects ")
+    return _EXPECTED.get(kind, str(item["msg"]))
+
+
+def _as_mapping(value: Any, key: str) -> Any:
+    return {key: value} if isinstance(value, str) else value
+
+
+def _origin(key: str, origins: dict[str, str], source: str) -> str:
+    """Which flag or file a wrong key came from."""
+    near = [
+        known
+        for known in origins
+        if known == key or known.startswith(f"{key}.") or key.startswith(f"{known}.")
+    ]
+    return origins[max(near, key=len)] if near else source
+
+
+def _leaves(raw: Any, path: str = "") -> list[str]:
+    if not isinstance(raw, dict) or not raw:
+        return [path] if path else []
+    return [leaf for key, value in raw.items() for leaf in _leaves(value, f"{path}.{key}".lstrip("."))]
+
+
+def _where(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+
+
+def _problem(error: yaml.YAMLError) -> str:
+    problem = getattr(error, "problem", None) or str(error)
+    if "could not determine a constructor for the tag" in problem:
+        return f"{problem}; recipes hold plain values only"
+    return str(problem)

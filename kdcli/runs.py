@@ -1,0 +1,354 @@
+"""A run's folder: what lies where, whole files only, and "was this made from the same things?"
+
+    RUN/ run.yaml         who, the resolved recipe, versions    needs.json     what it depends on, with sha256
+         model.pt         what ships; there = finished          state.pt       resume state; there = unfinished
+         metrics.jsonl    one line per epoch, one at the end    split.json     a split that was made here
+         predictions.npz  answers on test                       report.json    report.md    model.onnx
+"""
+
+import hashlib
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from kdcli.errors import DamagedFile, DataError, DiskError, InUse, UsageError
+from kdcli.recipe import Recipe, dump
+
+_FROZEN = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataRef(BaseModel):
+    """Which data: `location` is what --data said (None: the built-in default), made absolute."""
+
+    model_config = _FROZEN
+    name: str
+    location: str | None
+    identity: dict[str, Any]
+
+
+class TeacherRef(BaseModel):
+    """A teacher: one that is to be trained (`spec`), or a given file (`path`, `sha256`)."""
+
+    model_config = _FROZEN
+    model: str
+    spec: "Spec | None" = None
+    path: str | None = None
+    sha256: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """What a student's weights depend on."""
+        return self.spec.digest if self.spec else f"sha256:{self.sha256}"
+
+
+class Spec(BaseModel):
+    """Everything that decides a training's weights, and whose it is."""
+
+    model_config = _FROZEN
+    role: Literal["teacher", "baseline", "student"]
+    model: str
+    """timm's name."""
+    data: DataRef
+    recipe_name: str
+    recipe: Recipe
+    """Resolved: no `auto` left."""
+    seed: int = 0
+    teachers: tuple[TeacherRef, ...] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """Eight hexadecimal digits over what changes the weights, and nothing else."""
+        text = json.dumps(self._weights_depend_on(), sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    def _weights_depend_on(self) -> dict[str, Any]:
+        recipe = dump(self.recipe)
+        kept = ("scheme", "task", "methods", "student", "data", "train", "match")
+        return {
+            "model": self.model,
+            "data": self.data.identity,
+            "recipe": {key: recipe[key] for key in kept},
+            "seed": self.seed,
+            "teachers": [
+                {"identity": t.identity, "precision": self.recipe.teacher.precision}
+                for t in self.teachers
+            ],
+        }
+
+    @property
+    def folder_name(self) -> str:
+        """`kd-resnet101-mobilenetv3_small_100-digits-s0-1a2b3c4d`; part of the interface."""
+        who = [self.recipe_name, *(t.model for t in self.teachers)]
+        first = who if self.role == "student" else [self.role]
+        parts = [*first, self.model, self.data.name]
+        return "-".join([*map(slug, parts), f"s{self.seed}", self.digest])
+
+
+class RunFile(BaseModel):
+    """run.yaml."""
+
+    model_config = _FROZEN
+    asked: bool
+    """A person asked for it; False for teachers, baselines and further seeds."""
+    digest: str
+    spec: Spec
+    versions: dict[str, str]
+    started: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder."""
+
+    path: Path
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model.pt"
+
+    @property
+    def state(self) -> Path:
+        return self.path / "state.pt"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def finished(self) -> bool:
+        return self.model.is_file()
+
+    def file(self) -> RunFile:
+        """run.yaml, checked.
+
+        Raises:
+            DamagedFile: it is missing or not what kd writes.
+        """
+        place = self.path / "run.yaml"
+        try:
+            return RunFile.model_validate(yaml.safe_load(place.read_text("utf-8")))
+        except FileNotFoundError as error:
+            raise UsageError(
+                f"{self.path}: not a run folder (no run.yaml)", "kd list runs shows them"
+            ) from error
+        except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
+            raise DamagedFile(
+                f"{place}: damaged, or written by another version of kd",
+                "repeat the command that made the run with --again",
+            ) from error
+
+    @property
+    def spec(self) -> Spec:
+        return self.file().spec
+
+    def lines(self) -> list[dict[str, Any]]:
+        """metrics.jsonl; a torn last line is left out."""
+        if not self.metrics.is_file():
+            return []
+        found = []
+        for line in self.metrics.read_text("utf-8").splitlines():
+            try:
+                found.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+        return found
+
+    def outcome(self) -> dict[str, Any]:
+        """The closing line of metrics.jsonl: how training ended; empty while it has not."""
+        lines = self.lines()
+        return lines[-1] if self.finished and lines and "ended" in lines[-1] else {}
+
+
+def runs_root() -> Path:
+    """`$KD_RUNS`, else `runs/` here."""
+    return Path(os.environ.get("KD_RUNS") or "runs")
+
+
+def all_runs() -> list[Run]:
+    """Every run folder under `runs/`, oldest first."""
+    files = runs_root().glob("*/run.yaml")
+    return [Run(f.parent) for f in sorted(files, key=lambda f: f.stat().st_mtime)]
+
+
+def find(spec: Spec) -> Run | None:
+    """The run under `runs/` that was made from the same things, finished or not."""
+    for folder in runs_root().glob(f"*-{spec.digest}"):
+        if (folder / "run.yaml").is_file() and Run(folder).file().digest == spec.digest:
+            return Run(folder)
+    return None
+
+
+def newest(finished_only: bool = True) -> Run | None:
+    """The newest finished run that a person asked for."""
+    runs = [r for r in all_runs() if r.finished and r.file().asked]
+    return max(runs, key=lambda r: r.model.stat().st_mtime, default=None)
+
+
+@dataclass(frozen=True)
+class Located:
+    """What RUN or FILE on the command line meant; `said` where it had to be guessed."""
+
+    run: Run | None
+    """None for a model.pt that lies alone."""
+    model: Path
+    said: str = ""
+
+
+def locate(thing: str | None) -> Located:
+    """A run folder or a model.pt as given; `model.pt` or nothing means the newest finished run.
+
+    Raises:
+        UsageError: there is no such thing.
+        DataError: the run has not finished.
+    """
+    if thing is not None and Path(thing).exists():
+        return _locate_path(Path(thing))
+    if thing is None or thing == "model.pt":
+        run = newest()
+        if run is None:
+            raise UsageError(
+                f"no finished run under {runs_root()}/",
+                "make one: kd distill --teacher resnet101 --student mobilenetv3",
+            )
+        shown = "no run given" if thing is None else "model.pt: none here"
+        return Located(run, run.model, f"{shown}, using {run.model} (finished {_ago(run.model)})")
+    raise UsageError(
+        f"{thing}: no such file or folder", "give a run folder or a model.pt; kd list runs"
+    )
+
+
+def _locate_path(path: Path) -> Located:
+    if path.is_dir():
+        run = Run(path)
+        run.file()
+        if not run.finished:
+            raise DataError(
+                f"{path}: this run has not finished", "repeat the command that started it"
+            )
+        return Located(run, run.model)
+    beside = (path.parent / "run.yaml").is_file() and path.name == "model.pt"
+    return Located(Run(path.parent) if beside else None, path)
+
+
+def _ago(path: Path) -> str:
+    seconds = max(0.0, datetime.now().timestamp() - path.stat().st_mtime)
+    for size, word in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {word} ago"
+    return f"{seconds:.0f} s ago"
+
+
+def begin(path: Path, spec: Spec, asked: bool, versions: dict[str, str]) -> Run:
+    """Make the folder and write run.yaml."""
+    run = Run(path)
+    file = RunFile(
+        asked=asked,
+        digest=spec.digest,
+        spec=spec,
+        versions=versions,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    _write_run_file(run, file)
+    return run
+
+
+def mark_asked(run: Run) -> None:
+    """A run that was a prerequisite until now has been asked for."""
+    if not (file := run.file()).asked:
+        _write_run_file(run, file.model_copy(update={"asked": True}))
+
+
+def _write_run_file(run: Run, file: RunFile) -> None:
+    raw = file.model_dump(mode="json", by_alias=True)
+    write_text(run.path / "run.yaml", yaml.safe_dump(raw, sort_keys=False, allow_unicode=True))
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Only one kd at a time works in a run folder; the lock dies with its process.
+
+    Raises:
+        InUse: another one does.
+    """
+    with disk_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+        guard = FileLock(path / ".lock")
+        try:
+            guard.acquire(timeout=0)
+        except Timeout as error:
+            raise InUse(
+                f"{path}: another kd is working in this run folder",
+                "wait until it is done, or give --out another folder",
+            ) from error
+    try:
+        yield
+    finally:
+        guard.release()
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A name to write to; what was written there appears at `path` whole, or not at all.
+
+    Raises:
+        DiskError: full, read-only, or no permission.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield beside
+            with beside.open("rb") as file:
+                os.fsync(file.fileno())
+            beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """The system's refusals to write, in words."""
+    try:
+        yield
+    except OSError as error:
+        raise DiskError(
+            f"{path}: cannot be written ({error.strerror or error})",
+            "free some space or give another place with --out or KD_RUNS",
+        ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """A whole text file, or none."""
+    with atomic(path) as beside:
+        beside.write_text(text, "utf-8")
+
+
+def sha256(path: Path) -> str:
+    """Of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def slug(text: str) -> str:
+    """A name that is safe in a folder's name: letters, digits, `_` and `.`; others become `_`."""
+    return re.sub(r"[^\w.]+", "_", text).strip("._") or "data"
+
+
+def versions() -> dict[str, str]:
+    """Of what decides a result; read without importing any of it."""
+    from importlib.metadata import version
+
+    packages = ("kdcli", "torch", "timm", "onnx", "onnxruntime")
+    return {"python": sys.version.split()[0]} | {name: version(name) for name in packages}
