@@ -121,6 +121,6 @@ def _notes(listings: dict[str, Listing], classes: tuple[str, ...]) -> tuple[str,
 
 def _carved_notes(carved: dict[str, list[str]]) -> tuple[str, ...]:
     return tuple(
-        f"no {role}/: {len(ids):,} of the training images are the {role} set"
+        f"{role} set: {len(ids):,} images taken out of the training images"
         for role, ids in carved.items()
     )

@@ -62,7 +62,7 @@ def open_idx(folder: Path) -> Source:
             "validation": VALIDATION,
         },
         defaults=DEFAULTS,
-        notes=(f"validation: {len(held_out):,} of the training images",),
+        notes=(f"validation set: {len(held_out):,} images taken out of the training images",),
         carved={"validation": list(held_out.ids)},
     )
 

@@ -11,14 +11,13 @@ from PIL import Image, ImageOps
 from kdcli.errors import DataError
 
 SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff")
-    + (".bmp", ".ppm", ".pgm", ".pbm", ".pnm")
+    ("bmp", "gif", "jfif", "jpeg", "jpg", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp")
 )
 
 
 def is_image_name(path: str | Path) -> bool:
     """Whether the suffix is that of an image, in any case of letters."""
-    return Path(path).suffix.lower() in SUFFIXES
+    return Path(path).suffix[1:].lower() in SUFFIXES
 
 
 def read_image(path: str | Path) -> NDArray[np.uint8]:

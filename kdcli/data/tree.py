@@ -88,7 +88,7 @@ def _test_first(folders: dict[str, Path], notes: tuple[str, ...]) -> Layout:
     if "validation" not in folders or "test" in folders:
         return Layout(folders, notes)
     held_out = folders["validation"]
-    note = f"no test/: {held_out.name}/ is the test set, validation is taken from train/"
+    note = f"no test/: {held_out.name}/ is the test set"
     return Layout({"train": folders["train"], "test": held_out}, (*notes, note))
 
 

@@ -1,0 +1,71 @@
+"""An augmented image depends on (seed, view, index) and its own pixels, on nothing else."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from kdcli.data.augment import AUGMENTS, augment, flip, shift
+
+NAMES = (None, *AUGMENTS)
+
+
+def images(n: int, size: int = 33) -> Tensor:
+    """Odd sides, so that vectorised kernels meet a tail."""
+    numbers = np.random.default_rng(0).integers(0, 256, (n, 3, size, size), dtype=np.uint8)
+    return torch.from_numpy(numbers)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_independent_of_batch_and_order(name: str | None) -> None:
+    batch, index, view = images(9), np.arange(9) * 7, np.arange(9) % 3
+    together = augment(batch, name, 5, view, index)
+    backwards = augment(batch.flip(0), name, 5, view[::-1], index[::-1]).flip(0)
+    alone = [augment(batch[i : i + 1], name, 5, view[[i]], index[[i]]) for i in range(9)]
+    assert torch.equal(together, backwards)
+    assert torch.equal(together, torch.cat(alone))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shape_and_range(name: str | None) -> None:
+    batch = images(4)
+    result = augment(batch, name, 0, np.zeros(4, int), np.arange(4))
+    assert result.shape == batch.shape
+    assert result.dtype == torch.float32
+    assert result.min() >= 0
+    assert result.max() <= 1
+
+
+@pytest.mark.parametrize("name", AUGMENTS)
+def test_seed_and_view_change_the_image(name: str) -> None:
+    batch, index = images(16), np.arange(16)
+    first = augment(batch, name, 0, np.zeros(16, int), index)
+    assert not torch.equal(first, augment(batch, name, 0, np.ones(16, int), index))
+    assert not torch.equal(first, augment(batch, name, 1, np.zeros(16, int), index))
+
+
+def test_none_only_scales() -> None:
+    batch = images(2)
+    assert torch.equal(augment(batch, None, 0, np.zeros(2, int), np.arange(2)), batch.float() / 255)
+
+
+def test_shift_moves_and_fills_with_black() -> None:
+    batch = images(3, size=16)  # reach: 2 pixels
+    draws = np.array([0.0, 0.5, 0.999])
+    first, middle, last = shift(batch, draws, draws)
+    assert torch.equal(middle, batch[1])
+    assert torch.equal(first[:, 2:, 2:], batch[0, :, :-2, :-2])
+    assert first[:, :2].sum() == first[:, :, :2].sum() == 0
+    assert torch.equal(last[:, :-2, :-2], batch[2, :, 2:, 2:])
+
+
+def test_flip_mirrors_below_one_half() -> None:
+    batch = images(2)
+    mirrored, same = flip(batch, np.array([0.49, 0.5]))
+    assert torch.equal(mirrored, batch[0].flip(2))
+    assert torch.equal(same, batch[1])
+
+
+def test_unknown_name() -> None:
+    with pytest.raises(ValueError, match="known: shift"):
+        augment(images(1), "shfit", 0, np.zeros(1, int), np.zeros(1, int))

@@ -1,0 +1,125 @@
+"""Batches are pure functions of (seed, epoch, number), whoever makes them."""
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from kdcli.data.loader import (
+    Store,
+    open_store,
+    plain_batches,
+    smooth,
+    steps_per_epoch,
+    training_batches,
+)
+from kdcli.data.readers import GreyImages
+from kdcli.data.source import Split
+from kdcli.errors import DataError
+from kdcli.progress import Silent
+from kdcli.records import Batch
+
+SIZE = 12
+
+
+def split(n: int = 21) -> Split:
+    images = np.random.default_rng(0).integers(0, 256, (n, 8, 8), dtype=np.uint8)
+    return Split(np.arange(n) % 3, tuple(map(str, range(n))), GreyImages(images))
+
+
+def store(kind: str = "memory", n: int = 21) -> Store:
+    return open_store(split(n), SIZE, Silent(), limit_bytes=0 if kind == "on demand" else 2 << 30)
+
+
+def training(of: Store, **changes: Any) -> list[Batch]:
+    settings = {"seed": 0, "augment": "shift", "label_smoothing": 0.1, "epoch": 1, "epochs": 4}
+    settings |= {"num_classes": 3, "batch_size": 4, "workers": 0}
+    return list(training_batches(of, **(settings | changes)))
+
+
+def same(left: list[Batch], right: list[Batch]) -> bool:
+    fields = ("images", "labels", "targets", "index", "view")
+    return len(left) == len(right) and all(
+        (a.epoch, a.progress) == (b.epoch, b.progress)
+        and all(torch.equal(getattr(a, field), getattr(b, field)) for field in fields)
+        for a, b in zip(left, right, strict=True)
+    )
+
+
+@pytest.mark.parametrize("kind", ["memory", "on demand"])
+@pytest.mark.parametrize("augment", ["shift", "crop_flip"])
+def test_workers_change_no_bit(kind: str, augment: str) -> None:
+    of = store(kind)
+    assert same(training(of, augment=augment), training(of, augment=augment, workers=2))
+
+
+def test_where_the_images_lie_changes_no_bit() -> None:
+    assert same(training(store("memory")), training(store("on demand")))
+
+
+def test_the_global_generator_is_left_alone() -> None:
+    of, before = store(), torch.get_rng_state()
+    training(of)
+    training(of, workers=1)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("kind", ["memory", "on demand"])
+def test_stores_can_be_handed_to_spawned_workers(kind: str) -> None:
+    of = store(kind)
+    assert same(training(of), training(pickle.loads(pickle.dumps(of))))
+
+
+def test_stores_know_their_workers() -> None:
+    assert store("memory").workers == 0
+    assert 1 <= store("on demand").workers <= 4
+
+
+def test_an_epoch_holds_every_image_at_most_once() -> None:
+    batches = training(store())
+    index = torch.cat([batch.index for batch in batches])
+    assert len(batches) == steps_per_epoch(21, 4) == 5
+    assert len(index) == len(set(index.tolist())) == 20
+    assert all((batch.view == 1).all() for batch in batches)
+    assert all(torch.equal(batch.labels, batch.index % 3) for batch in batches)
+
+
+def test_epochs_and_seeds_differ() -> None:
+    of = store()
+    first, later, other = training(of), training(of, epoch=2), training(of, seed=1)
+    assert not torch.equal(first[0].index, later[0].index)
+    assert not torch.equal(first[0].index, other[0].index)
+
+
+def test_the_clock() -> None:
+    batches = training(store())
+    assert [batch.epoch for batch in batches] == [1.0, 1.2, 1.4, 1.6, 1.8]
+    assert [batch.progress for batch in batches] == [b.epoch / 4 for b in batches]
+
+
+def test_batch_size_is_capped() -> None:
+    (batch,) = training(store(n=3), batch_size=64)
+    assert len(batch.labels) == 3
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_too_few_images(n: int) -> None:
+    with pytest.raises(DataError, match="two images or more"):
+        training(store(n=n))
+
+
+def test_targets_are_smoothed_over_all_classes() -> None:
+    targets = smooth(torch.tensor([2, -1]), 4, 0.1)
+    assert torch.allclose(targets[0], torch.tensor([0.025, 0.025, 0.925, 0.025]))
+    assert torch.equal(targets[1], torch.full((4,), 0.25))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_plain_batches_are_all_images_in_order(workers: int) -> None:
+    of = store()
+    batches = list(plain_batches(of, num_classes=3, batch_size=8, workers=workers))
+    assert torch.cat([batch.index for batch in batches]).tolist() == list(range(21))
+    assert torch.equal(batches[2].images, of.fetch(np.arange(16, 21)).float() / 255)
+    assert {batch.progress for batch in batches} == {0.0}
