@@ -1,6 +1,6 @@
 """A folder is a registry: a method or scheme is a file in its folder, or a plug-in's entry point.
 
-`names` and `describe` read the folder without importing what lies in it; `load` imports one by name.
+`names` and `describe` read the folder without importing what lies in it; `load` imports by name.
 Plug-ins announce themselves under the entry point groups `kdcli.methods` and `kdcli.schemes`.
 """
 
@@ -25,7 +25,9 @@ def names(kind: Kind) -> list[str]:
 def describe(kind: Kind, name: str) -> str:
     """The first line of its docstring; built-in files are read, not imported."""
     if file := _files(kind).get(name):
-        classes = [n for n in ast.parse(file.read_text("utf-8")).body if isinstance(n, ast.ClassDef)]
+        classes = [
+            n for n in ast.parse(file.read_text("utf-8")).body if isinstance(n, ast.ClassDef)
+        ]
         doc = ast.get_docstring(classes[0]) if classes else None
     else:
         doc = load(kind, name).__doc__

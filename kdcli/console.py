@@ -90,7 +90,10 @@ class Console:
 
     def document(self, content: dict[str, Any]) -> None:
         """The one JSON document of --json."""
-        content = {"schema": 1, **content}
+        self.json({"schema": 1, **content})
+
+    def json(self, content: Any) -> None:
+        """Plain JSON on stdout."""
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
         print(text, file=self._stdout, flush=True)
 

@@ -95,7 +95,7 @@ class Distiller(nn.Module):
 
     def _adapter(self, term: Term, pair: int) -> nn.Module | None:
         key = f"{term.name}:{pair}"
-        return self.adapters[key] if key in self.adapters else None
+        return self.adapters[key] if key in self.adapters else None  # noqa: SIM401 (no .get)
 
     @torch.no_grad()
     def _probe(self, example: Batch) -> Lesson:

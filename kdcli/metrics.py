@@ -186,6 +186,8 @@ def verdict_code(gain: Gain, margin: float) -> str:
     """
     low, high = gain.ci95.low, gain.ci95.high
     if gain.seeds < 3:
+        if gain.p_value >= 0.05:  # few discordant images: the interval alone is too sure
+            return "one_seed_even"
         return "one_seed_better" if low > 0 else "one_seed_worse" if high < 0 else "one_seed_even"
     if low > 0 or high < 0:
         return "helped" if low > 0 else "hurt"

@@ -37,8 +37,9 @@ def export_onnx(
 ) -> None:
     """Write `module`, on the CPU, to `path`: weights inside, any batch size, `metadata` added.
 
-    The module is left in eval mode. A file that stood at `path` stays until the new one is
-    complete and has passed ONNX's checker. An ONNX file ends at 2 GB; so does this.
+    The module is left in eval mode. The file has passed ONNX's checker; whether it agrees with
+    the module is for `compare` to say, before it takes its place (`runs.atomic`). An ONNX file
+    ends at 2 GB; so does this.
     """
     import onnx
 
@@ -46,16 +47,8 @@ def export_onnx(
     _refuse_fixed_batch(proto)
     _forget_provenance(proto)
     onnx.helper.set_model_props(proto, dict(metadata))
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(proto.SerializeToString())
-            file.flush()
-            os.fsync(file.fileno())
-        onnx.checker.check_model(unfinished, full_check=True)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    path.write_bytes(proto.SerializeToString())
+    onnx.checker.check_model(path, full_check=True)
 
 
 def _converted(module: nn.Module, input_size: tuple[int, int]) -> ModelProto:

@@ -1,4 +1,4 @@
-"""A recipe file becomes a Recipe: found by name or path, read safely, every mistake told at once."""
+"""A recipe file becomes a Recipe: found by name or path, read safely, all mistakes told at once."""
 
 import re
 from dataclasses import dataclass
@@ -306,7 +306,9 @@ def _origin(key: str, origins: dict[str, str], source: str) -> str:
 def _leaves(raw: Any, path: str = "") -> list[str]:
     if not isinstance(raw, dict) or not raw:
         return [path] if path else []
-    return [leaf for key, value in raw.items() for leaf in _leaves(value, f"{path}.{key}".lstrip("."))]
+    return [
+        leaf for key, value in raw.items() for leaf in _leaves(value, f"{path}.{key}".lstrip("."))
+    ]
 
 
 def _where(error: yaml.YAMLError) -> str:

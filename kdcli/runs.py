@@ -1,9 +1,10 @@
 """A run's folder: what lies where, whole files only, and "was this made from the same things?"
 
-    RUN/ run.yaml         who, the resolved recipe, versions    needs.json     what it depends on, with sha256
-         model.pt         what ships; there = finished          state.pt       resume state; there = unfinished
-         metrics.jsonl    one line per epoch, one at the end    split.json     a split that was made here
-         predictions.npz  answers on test                       report.json    report.md    model.onnx
+RUN/ run.yaml         who, resolved recipe, versions   needs.json   what it depends on, by sha256
+     model.pt         what ships; its being there      state.pt     resume state of the last epoch;
+                      means finished                                removed when done
+     metrics.jsonl    one line per epoch and an end    split.json   a split that was made here
+     predictions.npz  answers on test                  report.json  report.md   model.onnx
 """
 
 import hashlib

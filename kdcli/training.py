@@ -74,7 +74,9 @@ def open_device(wanted: str) -> torch.device:
         UsageError: kd was launched as several processes.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UsageError("kd trains in one process", "start it without accelerate launch / torchrun")
+        raise UsageError(
+            "kd trains in one process", "start it without accelerate launch / torchrun"
+        )
     if wanted != "auto":
         _check_device(wanted)
         os.environ["ACCELERATE_TORCH_DEVICE"] = wanted
@@ -168,9 +170,7 @@ def finish(run: Run, ended: Ended) -> None:
     _write_lines(run.metrics, [*lines, asdict(ended)])
 
 
-def _schedule(
-    optimizer: Any, train: Train, total: int, steps_per_epoch: int
-) -> CosineLRScheduler:
+def _schedule(optimizer: Any, train: Train, total: int, steps_per_epoch: int) -> CosineLRScheduler:
     """Per step: linear warm-up, then cosine down to zero behind the last step."""
     warmup = span_epochs(train.warmup, int(train.epochs)) if train.warmup else 0.0
     steps = min(round(warmup * steps_per_epoch), total - 1)

@@ -1,4 +1,4 @@
-"""`kd distill`: a student that imitates a teacher; the teacher is trained first if there is none."""
+"""`kd distill`: a student that imitates a teacher, which is trained first if there is none."""
 
 from pathlib import Path
 

@@ -18,6 +18,8 @@ from kdcli.recipe import Recipe, SchemeUse, Task, fill_auto, update
 from kdcli.recipe_file import LoadedRecipe, load_recipe
 from kdcli.runs import DataRef, Spec, TeacherRef, locate, sha256
 
+NO_DATA = "no --data: built-in digits (1,797 images); give --data DIR for yours"
+
 
 def model_name(name: str, progress: Progress) -> str:
     """A timm name; families are narrowed down aloud."""
@@ -30,6 +32,8 @@ def model_name(name: str, progress: Progress) -> str:
 def open_data(name: str | None, progress: Progress) -> tuple[Source, DataRef]:
     """The source and how a run refers to it; what it has to say is said."""
     source = open_source(name)
+    if source.is_default:
+        progress.say(NO_DATA)
     for note in source.notes:
         progress.say(f"{source.name}: {note}")
     builtin = name is None or not Path(name).exists()
@@ -169,9 +173,7 @@ def _teacher(
         "data.image_size": recipe.data.image_size,  # images have one size in a run
     }
     own = replace(loaded, recipe=update(loaded.recipe, handed))
-    return TeacherRef(
-        model=name, spec=train_spec(name, own, source, data, settings.seed, device)
-    )
+    return TeacherRef(model=name, spec=train_spec(name, own, source, data, settings.seed, device))
 
 
 def _given_teacher(thing: str, source: Source) -> TeacherRef:

@@ -1,4 +1,4 @@
-"""Train one model, or find it trained: every chain of runs is a list of specs handed to `ensure`."""
+"""Train one model, or find it trained: a chain of runs is a list of specs handed to `ensure`."""
 
 import json
 import os
@@ -113,9 +113,7 @@ def ensure(
     return Trained(run, reused=False)
 
 
-def teacher_file(
-    ref: TeacherRef, source: Source, device: torch.device, progress: Progress
-) -> Path:
+def teacher_file(ref: TeacherRef, source: Source, device: torch.device, progress: Progress) -> Path:
     """The teacher's model.pt; trained first where there is none."""
     if ref.spec is not None:
         return ensure(ref.spec, source, device, progress).run.model
@@ -164,8 +162,10 @@ def _train(
     size, batch_size = int(recipe.data.image_size), int(recipe.train.batch_size)
     args = plan(spec.model, classes, size, recipe.student.stem_stride)
     if args.input_size != size:
-        progress.say(f"{spec.model} does not take {size} pixels: images are resized to its own "
-                     f"{args.input_size}")
+        progress.say(
+            f"{spec.model} does not take {size} pixels: images are resized to its own "
+            f"{args.input_size}"
+        )
     if recipe.student.pretrained:
         ensure_reachable(spec.model)
     with seeded(spec.seed, "student"):

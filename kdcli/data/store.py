@@ -13,6 +13,9 @@ from kdcli.data.images import fit
 from kdcli.data.source import Split
 from kdcli.progress import Progress
 
+WORTH_A_BAR = 5000
+"""Images that take long enough to be waited for."""
+
 
 class Store(Protocol):
     """Images of one size, fetched by their place in the split; can be pickled."""
@@ -81,6 +84,8 @@ def open_store(
     if len(split) * 3 * image_size**2 > limit_bytes:
         return lazy
     images = torch.empty((len(split), 3, image_size, image_size), dtype=torch.uint8)
-    for i in progress.track(range(len(split)), len(split), "reading images"):
+    everyone = range(len(split))
+    waited = progress.track(everyone, len(split), "reading images")
+    for i in everyone if len(split) < WORTH_A_BAR else waited:
         images[i] = lazy.fetch(np.array([i]))[0]
     return InMemory(images, split.labels)

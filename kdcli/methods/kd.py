@@ -10,7 +10,7 @@ from kdcli.records import Batch, Method, Outputs
 
 
 class KD(Method):
-    """Distilling the Knowledge in a Neural Network (Hinton, Vinyals, Dean 2015), arXiv:1503.02531."""
+    """Distilling the Knowledge in a Neural Network (Hinton, Vinyals, Dean), arXiv:1503.02531."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"logits"})
     default_weight: ClassVar[float] = 1.0

@@ -39,9 +39,7 @@ class ModelArgs:
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> "ModelArgs":
-        tuples: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()
-        }
+        tuples: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
         return cls(**tuples)
 
 

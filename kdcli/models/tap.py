@@ -12,12 +12,14 @@ from kdcli.records import Batch, Outputs
 
 
 class Tap(nn.Module):
-    """Asks a timm module about a batch; holds it under `module`, whose state keys stay timm's own."""
+    """Asks a timm module about a batch; the module's own state keys stay timm's."""
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, module: nn.Module, args: ModelArgs, by: str, precision: str = "fp32") -> None:
+    def __init__(
+        self, module: nn.Module, args: ModelArgs, by: str, precision: str = "fp32"
+    ) -> None:
         super().__init__()
         self.module = module
         self.by = by

@@ -1,0 +1,391 @@
+"""The command line: every flag of `kd`, readable in one sitting. Imports no torch by itself."""
+
+import contextlib
+import errno
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kdcli import __version__
+from kdcli.errors import (
+    DiskError,
+    ExitCode,
+    Interrupted,
+    KdError,
+    OutOfMemory,
+    UsageError,
+)
+
+app = typer.Typer(
+    name="kd",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Distil a big image classifier into a small one, and measure whether the teacher helped.",
+    epilog="First steps:  kd distill --teacher resnet101 --student mobilenetv3",
+)
+listing = typer.Typer(no_args_is_help=True, help="What there is: recipes, runs.")
+recipes = typer.Typer(no_args_is_help=True, help="Look at a recipe, check one, print the schema.")
+app.add_typer(listing, name="list")
+app.add_typer(recipes, name="recipe")
+
+
+# What the shell completes; nothing heavy here ----------------------------------------------------
+
+
+def _models(incomplete: str) -> list[str]:
+    from kdcli.models.families import FAMILIES
+
+    known = {*FAMILIES, *FAMILIES.values()}
+    return sorted(name for name in known if name.startswith(incomplete))
+
+
+def _recipes(incomplete: str) -> list[str]:
+    from kdcli.recipe_file import recipe_names
+
+    return [name for name in recipe_names() if name.startswith(incomplete)]
+
+
+def _runs(incomplete: str) -> list[str]:
+    from kdcli.runs import all_runs
+
+    return [str(r.path) for r in all_runs() if str(r.path).startswith(incomplete)]
+
+
+# Flags that several commands share: who, on what, where ------------------------------------------
+
+Recipe = Annotated[
+    str, typer.Option(help="A shipped recipe's name or a file.", autocompletion=_recipes)
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change any key of the recipe; repeatable."),
+]
+Data = Annotated[
+    str | None,
+    typer.Option(help="'digits', a folder of images (a sub-folder per class), or of IDX files."),
+]
+Out = Annotated[Path | None, typer.Option(help="The run's folder; default: one under runs/.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+Again = Annotated[bool, typer.Option("--again", help="Start afresh even if the run is finished.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Min = Annotated[
+    list[str] | None,
+    typer.Option("--min", metavar="KEY=VALUE", help="Gate: a number of the report; else exit 8."),
+]
+Max = Annotated[
+    list[str] | None,
+    typer.Option("--max", metavar="KEY=VALUE", help="Gate: a number of the report; else exit 8."),
+]
+Thing = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[RUN]",
+        help="A run folder or a model.pt; default: the newest finished run.",
+        autocompletion=_runs,
+        show_default=False,
+    ),
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"kd {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _kd(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def train(
+    model: Annotated[
+        str, typer.Argument(help="timm's name, or a family's.", autocompletion=_models)
+    ],
+    recipe: Recipe = "supervised",
+    data: Data = None,
+    out: Out = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    set_: Set = None,
+    device: Device = "auto",
+    again: Again = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Train a teacher (or any model) from labels alone."""
+    with _door(json) as console:
+        from kdcli import screens
+        from kdcli.commands.train import train
+
+        result = train(
+            model,
+            recipe=recipe,
+            settings=tuple(set_ or ()),
+            data=data,
+            out=out,
+            seed=seed,
+            device=device,
+            again=again,
+            progress=console,
+        )
+        screens.trained(console, result)
+
+
+@app.command()
+def distill(
+    teacher: Annotated[
+        str | None,
+        typer.Option(help="timm's name, a family, a run, or a model.pt.", autocompletion=_models),
+    ] = None,
+    student: Annotated[
+        str | None, typer.Option(help="timm's name, or a family's.", autocompletion=_models)
+    ] = None,
+    recipe: Recipe = "kd",
+    data: Data = None,
+    out: Out = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Default: 0.")] = None,
+    set_: Set = None,
+    device: Device = "auto",
+    again: Again = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Distil a teacher (trained first if there is none) into a student."""
+    with _door(json) as console:
+        from kdcli import screens
+        from kdcli.commands.distill import distill
+
+        result = distill(
+            teacher,
+            student,
+            recipe=recipe,
+            settings=tuple(set_ or ()),
+            data=data,
+            out=out,
+            seed=seed,
+            device=device,
+            again=again,
+            progress=console,
+        )
+        screens.trained(console, result)
+
+
+@app.command()
+def evaluate(
+    run: Thing = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many, from the run's own on.")] = 1,
+    minima: Min = None,
+    maxima: Max = None,
+    device: Device = "auto",
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Compare a student with its teacher and an equal-size baseline (trained if there is none)."""
+    with _door(json) as console:
+        from kdcli import screens
+        from kdcli.commands.evaluate import evaluate
+        from kdcli.commands.gates import missed
+
+        result = evaluate(
+            run,
+            seeds=seeds,
+            minima=tuple(minima or ()),
+            maxima=tuple(maxima or ()),
+            device=device,
+            progress=console,
+        )
+        screens.evaluated(console, result)
+        return _gate(console, missed(result.gates))
+
+
+@app.command()
+def export(
+    model: Thing = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The ONNX file; default: model.onnx in the run's folder.")
+    ] = None,
+    minima: Min = None,
+    maxima: Max = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Write the student as ONNX, check it against PyTorch, and report size, FLOPs and latency."""
+    with _door(json) as console:
+        from kdcli import screens
+        from kdcli.commands.export import export
+        from kdcli.commands.gates import missed
+
+        result = export(
+            model,
+            out=out,
+            minima=tuple(minima or ()),
+            maxima=tuple(maxima or ()),
+            progress=console,
+        )
+        screens.exported(console, result)
+        return _gate(console, missed(result.gates))
+
+
+@listing.command("recipes")
+def list_recipes(json: Json = False, debug: Debug = False) -> None:
+    """The shipped recipes."""
+    with _door(json) as console:
+        from kdcli import screens
+        from kdcli.recipe_file import describe_recipe, recipe_names
+
+        screens.recipes(console, {name: describe_recipe(name) for name in recipe_names()})
+
+
+@listing.command("runs")
+def list_runs(json: Json = False, debug: Debug = False) -> None:
+    """The runs under runs/ (or $KD_RUNS), oldest first."""
+    with _door(json) as console:
+        from kdcli import screens
+        from kdcli.runs import all_runs
+
+        screens.runs(console, all_runs())
+
+
+@recipes.command("show")
+def recipe_show(
+    name: Annotated[str, typer.Argument(help="Name or file.", autocompletion=_recipes)],
+    data: Data = None,
+    student: Annotated[str, typer.Option(autocompletion=_models)] = "mobilenetv3_small_100",
+    teacher: Annotated[str, typer.Option(autocompletion=_models)] = "resnet101",
+    set_: Set = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Every value a run would use, and where each came from."""
+    with _door(json) as console:
+        from kdcli import screens
+        from kdcli.commands.recipe import show
+
+        found = show(
+            name,
+            settings=tuple(set_ or ()),
+            data=data,
+            student=student,
+            teacher=teacher,
+            progress=console,
+        )
+        screens.settings(console, found)
+
+
+@recipes.command("check")
+def recipe_check(
+    name: Annotated[str, typer.Argument(help="Name or file.", autocompletion=_recipes)],
+    set_: Set = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Say everything that is wrong with a recipe."""
+    with _door(json) as console:
+        from kdcli.recipe_file import load_recipe
+
+        loaded = load_recipe(name, tuple(set_ or ()))
+        if console.as_json:
+            console.document({"recipe": loaded.name, "ok": True})
+        else:
+            console.line(f"{name}: nothing wrong")
+            console.next(f"kd recipe show {name}")
+
+
+@recipes.command("schema")
+def recipe_schema(debug: Debug = False) -> None:
+    """The JSON Schema that editors complete recipes from."""
+    with _door(True) as console:
+        from kdcli.commands.recipe import schema
+
+        console.json(schema())
+
+
+# The door: errors become words and exit codes ----------------------------------------------------
+
+
+CommandLineError = typer.BadParameter.__mro__[2]  # its place changed between typer's versions
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run `kd` with these arguments (default: the process's) and return its exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    with contextlib.suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return int(app(given, standalone_mode=False, prog_name="kd") or 0)
+    except BrokenPipeError:  # whoever read our output has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.DONE)
+    except BaseException as error:
+        if "--debug" in given:
+            traceback.print_exc()
+        from kdcli.console import Console
+
+        known = _in_words(error)
+        Console("--json" in given).error(known)
+        return int(known.code)
+
+
+@contextlib.contextmanager
+def _door(as_json: bool) -> Iterator[Any]:
+    """The console of one command; what libraries print meanwhile goes to stderr."""
+    from kdcli.console import Console
+
+    console = Console(as_json)
+    with contextlib.redirect_stdout(sys.stderr):
+        yield console
+
+
+def _gate(console: Any, failure: KdError | None) -> int:
+    """The exit code of gates; what was missed is said, with --json inside the one document."""
+    if failure is None:
+        return int(ExitCode.DONE)
+    if not console.as_json:
+        console.error(failure)
+    return int(failure.code)
+
+
+def _terminate(number: int, frame: Any) -> None:
+    raise Interrupted(_GOES_ON, ExitCode.TERMINATED)
+
+
+_GOES_ON = "interrupted; what was finished is on disk, the same command goes on from there"
+
+
+def _in_words(error: BaseException) -> KdError:
+    """Any exception as an error that a person can act on."""
+    if isinstance(error, KdError):
+        return error
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        return Interrupted(_GOES_ON)
+    if isinstance(error, CommandLineError):
+        command = getattr(getattr(error, "ctx", None), "command_path", "kd")
+        return UsageError(error.format_message(), f"{command} --help")  # type: ignore[attr-defined]
+    if isinstance(error, MemoryError):
+        return OutOfMemory("out of memory", "try a smaller --set train.batch_size=...")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        return DiskError(str(error), "free some space, or set KD_RUNS to another place")
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="kd-", suffix=".log", delete=False, encoding="utf-8"
+    ) as log:
+        log.writelines(traceback.format_exception(error))
+    return KdError(
+        f"a defect of kd itself: {type(error).__name__}: {error}",
+        f"the whole story is in {log.name}; please report it",
+    )

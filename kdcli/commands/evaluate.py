@@ -1,0 +1,169 @@
+"""`kd evaluate`: student against teacher and an equal-size baseline, on the test images."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from kdcli import metrics
+from kdcli.commands.gates import Checked, check_gates, parse_gates
+from kdcli.commands.measure import Measured, beside_teacher, measure, range_of
+from kdcli.commands.plan import baseline_of, reopen_data, with_seed
+from kdcli.commands.report import (
+    Comparison,
+    DataPart,
+    Report,
+    put_evaluation,
+    read_report,
+    write_report,
+)
+from kdcli.commands.train import ensure, teacher_file
+from kdcli.commands.verdict import notes, sentence
+from kdcli.data.loader import Store, open_store
+from kdcli.data.source import Source
+from kdcli.errors import UsageError
+from kdcli.progress import Progress
+from kdcli.recipe import Evaluate
+from kdcli.runs import Run, atomic, find, locate, sha256
+from kdcli.training import open_device
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The report as written, and the gates held against it."""
+
+    run: Run
+    report: Report
+    gates: list[Checked]
+
+
+def evaluate(
+    thing: str | None,
+    *,
+    seeds: int = 1,
+    minima: tuple[str, ...] = (),
+    maxima: tuple[str, ...] = (),
+    device: str = "auto",
+    progress: Progress,
+) -> Evaluated:
+    """Measure a finished run on test; further seeds and baselines are trained where missing."""
+    gates = parse_gates(minima, maxima)
+    run = _find_run(thing, progress)
+    spec = run.spec
+    place = open_device(device)
+    source = reopen_data(spec.data, progress)
+    test = open_store(source.test, int(spec.recipe.data.image_size), progress)
+    students = _students(run, seeds, source, place, progress)
+    measured = {"student": measure([s.model for s in students], test, place)}
+    if spec.teachers:
+        teacher = teacher_file(spec.teachers[0], source, place, progress)
+        baselines = [_baseline(s, source, place, progress) for s in students]
+        measured["teacher"] = measure([teacher], test, place)
+        measured["baseline"] = measure([b.model for b in baselines], test, place)
+        measured = {k: beside_teacher(m, measured["teacher"]) for k, m in measured.items()}
+    _keep_predictions(run, test, source, measured)
+    report = _report(run, source, test, measured)
+    return Evaluated(run, report, check_gates(gates, report))
+
+
+def _find_run(thing: str | None, progress: Progress) -> Run:
+    located = locate(thing)
+    if located.said:
+        progress.say(located.said)
+    if located.run is None:
+        raise UsageError(
+            f"{located.model}: a model.pt without its run folder; a comparison needs the run",
+            "give the run folder; kd export works on a lone model.pt",
+        )
+    return located.run
+
+
+def _students(
+    run: Run, seeds: int, source: Source, device: torch.device, progress: Progress
+) -> list[Run]:
+    """The run itself and those of the further seeds, trained where missing."""
+    spec = run.spec
+    further = [with_seed(spec, spec.seed + i) for i in range(1, seeds)]
+    return [run, *(ensure(s, source, device, progress).run for s in further)]
+
+
+def _baseline(student: Run, source: Source, device: torch.device, progress: Progress) -> Run:
+    spec = baseline_of(student.spec)
+    known = find(spec)
+    if known is None or not known.finished:
+        seconds = student.outcome().get("seconds", 0)
+        progress.say(
+            f"no baseline yet for seed {spec.seed}: training it, no longer than its student "
+            f"({seconds:.0f} s)"
+        )
+    return ensure(spec, source, device, progress).run
+
+
+def _report(run: Run, source: Source, test: Store, measured: dict[str, Measured]) -> Report:
+    settings = run.spec.recipe.evaluate
+    parts = {role: found.part for role, found in measured.items()}
+    comparison, remarks = None, []
+    verdict = f"{parts['student'].name} was measured alone: no teacher, nothing to compare."
+    if "teacher" in measured:
+        comparison = compare(measured, test, settings)
+        remarks = notes(comparison, parts)
+        verdict = sentence(
+            comparison, run=str(run.path), test_images=len(test), margin=settings.margin
+        )
+    digest = sha256(run.model)
+    report = read_report(run.path, digest) or Report(run=run.path.name, model_sha256=digest)
+    return write_report(
+        run.path,
+        put_evaluation(
+            report,
+            data=DataPart(
+                name=source.name,
+                is_default=int(source.is_default),
+                classes=len(source.classes),
+                test_images=len(test),
+            ),
+            models=parts,
+            comparison=comparison,
+            verdict=verdict,
+            notes=remarks,
+        ),
+    )
+
+
+def compare(measured: dict[str, Measured], test: Store, settings: Evaluate) -> Comparison:
+    """The student against baseline (paired, image by image and seed by seed) and teacher."""
+    right = {role: found.right(test.labels) for role, found in measured.items()}
+    gain = metrics.paired_gain(right["student"], right["baseline"])
+    student, teacher = measured["student"].part, measured["teacher"].part
+    accuracy = {role: float(rows.mean()) for role, rows in right.items()}
+    ahead = accuracy["teacher"] - accuracy["baseline"]
+    assert student.agreement is not None  # beside_teacher has filled it
+    return Comparison(
+        gain=gain.gain,
+        gain_ci95=range_of(gain.ci95),
+        p_value=gain.p_value,
+        detectable_gain=gain.detectable,
+        gap_closed=gain.gain / ahead if ahead > 0 else None,
+        size_reduction=1 - student.params / teacher.params,
+        macs_reduction=1 - student.macs / teacher.macs if student.macs and teacher.macs else None,
+        accuracy_drop=accuracy["teacher"] - accuracy["student"],
+        agreement=student.agreement,
+        distillation_score=metrics.distillation_score(
+            student.params,
+            teacher.params,
+            accuracy["student"],
+            accuracy["teacher"],
+            settings.size_priority,
+        ),
+        seeds=gain.seeds,
+        verdict_code=metrics.verdict_code(gain, settings.margin),
+    )
+
+
+def _keep_predictions(run: Run, test: Store, source: Source, measured: dict[str, Measured]) -> None:
+    """predictions.npz: a later comparison needs no model. Logits are (seeds, images, classes)."""
+    logits = {role: found.logits for role, found in measured.items()}
+    ids = np.array(source.test.ids)
+    with atomic(run.path / "predictions.npz") as beside, Path(beside).open("wb") as file:
+        np.savez_compressed(file, ids=ids, labels=test.labels, allow_pickle=False, **logits)

@@ -1,0 +1,253 @@
+"""`kd export`: the student as ONNX, checked against PyTorch, with its costs."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from kdcli import metrics
+from kdcli.commands.gates import Checked, check_gates, parse_gates
+from kdcli.commands.loading import Loaded, load
+from kdcli.commands.measure import costs
+from kdcli.commands.plan import baseline_of, reopen_data
+from kdcli.commands.report import (
+    Export,
+    LatencyMs,
+    ModelPart,
+    ParityPart,
+    Percentiles,
+    Report,
+    put_export,
+    read_report,
+    write_report,
+)
+from kdcli.cost import Latency, latency, machine
+from kdcli.data.loader import open_store, plain_batches
+from kdcli.errors import ParityError
+from kdcli.models.tap import Tap
+from kdcli.onnx_file import agrees, compare, export_onnx, open_session, opset
+from kdcli.progress import Progress
+from kdcli.runs import Located, Run, atomic, find, locate, sha256
+
+Floats = NDArray[np.float32]
+SYNTHETIC_IMAGES = 32
+THREADS = 1
+"""Of the timings: what a phone or one request of a server has."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The file, the report as written, and the gates held against it."""
+
+    path: Path
+    run: Path
+    """The folder that its model.pt lies in."""
+    report: Report
+    gates: list[Checked]
+
+
+@dataclass(frozen=True, eq=False)
+class _Images:
+    """What the file is tried on: (N, 3, H, W) as the model is fed, labels where they are known."""
+
+    ready: Floats
+    labels: NDArray[np.int64] | None
+
+
+def export(
+    thing: str | None,
+    *,
+    out: Path | None = None,
+    minima: tuple[str, ...] = (),
+    maxima: tuple[str, ...] = (),
+    progress: Progress,
+) -> Exported:
+    """Write the ONNX file of a run or of a lone model.pt, and keep it only if it agrees."""
+    gates = parse_gates(minima, maxima)
+    located = locate(thing)
+    if located.said:
+        progress.say(located.said)
+    student = load(located.model)
+    folder = located.model.parent
+    path = out or folder / "model.onnx"
+    digest = sha256(located.model)
+    report = read_report(folder, digest) or Report(run=folder.resolve().name, model_sha256=digest)
+    images = _images(located, student, progress)
+    progress.say(f"exporting {student.args.name} to {path}")
+    with atomic(path) as beside:
+        parity, answers = _write(student, beside, images)
+    exported, models = _measure(path, folder, student, located, images, parity, answers, progress)
+    report = put_export(report, models, exported, f"{machine()}, {THREADS} thread")
+    report = write_report(folder, report)
+    return Exported(path, folder, report, check_gates(gates, report))
+
+
+def _images(located: Located, student: Loaded, progress: Progress) -> _Images:
+    """The test images of its run where they are at hand, else made-up ones, said so."""
+    tap = Tap(student.module, student.args, "")
+    if located.run is not None:
+        spec = located.run.spec
+        test = reopen_data(spec.data, progress).test
+        store = open_store(test, int(spec.recipe.data.image_size), progress)
+        batches = plain_batches(store, num_classes=student.args.num_classes)
+        ready = torch.cat([tap.prepare(batch.images) for batch in batches])
+        return _Images(ready.contiguous().numpy(), store.labels)
+    progress.say(
+        f"no run beside {located.model}: compared on {SYNTHETIC_IMAGES} made-up images; "
+        "accuracy stays empty"
+    )
+    size = student.args.input_size
+    noise = torch.Generator().manual_seed(0)
+    made_up = torch.rand(SYNTHETIC_IMAGES, 3, size, size, generator=noise)
+    return _Images(tap.prepare(made_up).contiguous().numpy(), None)
+
+
+def _write(student: Loaded, beside: Path, images: _Images) -> tuple[ParityPart, Floats]:
+    """Export and compare on every image, at batch 1 and at batch 7.
+
+    Raises:
+        ParityError: the file does not answer as PyTorch does; it is not kept.
+    """
+    size = student.args.input_size
+    export_onnx(student.module, beside, input_size=(size, size), metadata=_metadata(student))
+    session = open_session(beside)
+    expected = _in_batches(_pytorch(student), images.ready, 7)
+    answers = _in_batches(session, images.ready, 7)
+    ones = _in_batches(session, images.ready[:SYNTHETIC_IMAGES], 1)
+    for found in (
+        compare(expected, answers),
+        compare(expected[:SYNTHETIC_IMAGES], ones),
+    ):
+        if not agrees(found):
+            raise ParityError(
+                f"the ONNX file disagrees with PyTorch (max |difference| {found.max_abs:.2e}, "
+                f"top-1 changed on {found.top1_changed} of {found.images} images) and was removed",
+                "try another version of torch or onnxruntime; please report the model's name",
+            )
+    found = compare(expected, answers)
+    return (
+        ParityPart(
+            max_abs=found.max_abs,
+            top1_changed=int((expected.argmax(1) != answers.argmax(1)).sum()),
+            images=found.images,
+            synthetic=images.labels is None,
+        ),
+        answers,
+    )
+
+
+def _metadata(student: Loaded) -> dict[str, str]:
+    """What a consumer of the file needs to know; all values are strings, lists are JSON."""
+    args = student.args
+    return {
+        "kd.classes": json.dumps(student.file.classes, ensure_ascii=False),
+        "kd.model": args.name,
+        "kd.input_size": str(args.input_size),
+        "kd.mean": json.dumps(args.mean),
+        "kd.std": json.dumps(args.std),
+        "kd.input": "float32 RGB, (pixel / 255 - mean) / std, NCHW",
+        "kd.data": str(student.file.provenance.get("data", "")),
+    }
+
+
+def _measure(
+    path: Path,
+    folder: Path,
+    student: Loaded,
+    located: Located,
+    images: _Images,
+    parity: ParityPart,
+    answers: Floats,
+    progress: Progress,
+) -> tuple[Export, dict[str, ModelPart]]:
+    """Costs of every role at hand, timed side by side."""
+    loaded = {"student": student} | {r: load(f) for r, f in _others(located.run).items()}
+    with TemporaryDirectory() as scratch:
+        files = {"student": path}
+        for role, other in loaded.items():
+            if role != "student":
+                progress.say(f"exporting {role} {other.args.name} for comparison")
+                files[role] = Path(scratch) / f"{role}.onnx"
+                size = other.args.input_size
+                export_onnx(other.module, files[role], input_size=(size, size), metadata={})
+        progress.say(f"timing {', '.join(loaded)} side by side on {THREADS} thread")
+        times = _times(loaded, files)
+        models = {
+            role: ModelPart(
+                name=other.args.name,
+                file_bytes=files[role].stat().st_size,
+                latency_ms=LatencyMs(
+                    pytorch=times[f"{role} pytorch"], onnxruntime=times[f"{role} onnxruntime"]
+                ),
+                **costs(other.args),
+            )
+            for role, other in loaded.items()
+        }
+    inside = path.resolve().is_relative_to(folder.resolve())
+    exported = Export(
+        path=path.resolve().relative_to(folder.resolve()).as_posix() if inside else str(path),
+        sha256=sha256(path),
+        opset=opset(path),
+        bytes=path.stat().st_size,
+        parity=parity,
+        accuracy=None if images.labels is None else metrics.accuracy(answers, images.labels),
+        latency_ms=times["student onnxruntime"],
+    )
+    return exported, models
+
+
+def _others(run: Run | None) -> dict[str, Path]:
+    """The teacher's and the baseline's model.pt, where they still lie where the run left them."""
+    if run is None:
+        return {}
+    found = {}
+    needs = run.path / "needs.json"
+    if needs.is_file():
+        teacher = run.path / json.loads(needs.read_text("utf-8"))["teacher.0"]["path"]
+        found["teacher"] = teacher
+        baseline = find(baseline_of(run.spec))
+        if baseline is not None:
+            found["baseline"] = baseline.model
+    return {role: file for role, file in found.items() if file.is_file()}
+
+
+def _times(loaded: dict[str, Loaded], files: dict[str, Path]) -> dict[str, Percentiles]:
+    calls: dict[str, Callable[[], Any]] = {}
+    for role, model in loaded.items():
+        size = model.args.input_size
+        image = np.zeros((1, 3, size, size), np.float32)
+        calls[f"{role} pytorch"] = _bound(_pytorch(model), image)
+        calls[f"{role} onnxruntime"] = _bound(open_session(files[role], THREADS), image)
+    before = torch.get_num_threads()
+    torch.set_num_threads(THREADS)
+    try:
+        return {name: _percentiles(found) for name, found in latency(calls).items()}
+    finally:
+        torch.set_num_threads(before)
+
+
+def _pytorch(model: Loaded) -> Callable[[Floats], Floats]:
+    def answer(images: Floats) -> Floats:
+        with torch.inference_mode():
+            logits: Floats = model.module(torch.from_numpy(images)).numpy()
+        return logits
+
+    return answer
+
+
+def _bound(function: Callable[[Floats], Floats], images: Floats) -> Callable[[], Floats]:
+    return lambda: function(images)
+
+
+def _in_batches(function: Callable[[Floats], Floats], images: Floats, size: int) -> Floats:
+    return np.concatenate([function(images[i : i + size]) for i in range(0, len(images), size)])
+
+
+def _percentiles(found: Latency) -> Percentiles:
+    return Percentiles(p50=found.p50, p90=found.p90)

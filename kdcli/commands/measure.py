@@ -1,0 +1,119 @@
+"""What one role's models do on test, and what they cost, before any comparison."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from kdcli import metrics
+from kdcli.commands.loading import load
+from kdcli.commands.report import ModelPart, Range, SeedAccuracy
+from kdcli.cost import macs, parameters
+from kdcli.data.loader import Store, plain_batches
+from kdcli.metrics import Interval
+from kdcli.models.build import ModelArgs, build_meta
+from kdcli.models.tap import Tap, predict
+from kdcli.runs import Run
+
+Logits = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A role's answers, one row of (N, K) logits per seed, and what they say on their own."""
+
+    logits: Logits
+    """(S, N, K)."""
+    part: ModelPart
+
+    def right(self, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(S, N) which images each seed got right."""
+        right: NDArray[np.bool_] = self.logits.argmax(2) == labels
+        return right
+
+
+def measure(files: list[Path], test: Store, device: torch.device) -> Measured:
+    """Ask the models of one role, one model.pt per seed, about every test image."""
+    loaded = [load(file) for file in files]
+    num_classes = loaded[0].args.num_classes
+    logits = np.stack(
+        [
+            predict(
+                Tap(model.module, model.args, "").to(device),
+                plain_batches(test, num_classes=num_classes),
+                device,
+            )
+            for model in loaded
+        ]
+    )
+    right = logits.argmax(2) == test.labels
+    part = ModelPart(
+        name=loaded[0].args.name,
+        **_accuracy(right, [m.file.provenance.get("seed", i) for i, m in enumerate(loaded)]),
+        nll=mean(metrics.nll(row, test.labels) for row in logits),
+        ece=mean(metrics.ece(row, test.labels) for row in logits),
+        **_training(files[0]),
+        **costs(loaded[0].args),
+    )
+    return Measured(logits, part)
+
+
+def beside_teacher(student: Measured, teacher: Measured) -> Measured:
+    """How much a role answers like the teacher."""
+    target = teacher.logits[0]
+    update = {
+        "agreement": mean(metrics.agreement(row, target) for row in student.logits),
+        "kl_to_teacher": mean(metrics.kl(target, row) for row in student.logits),
+    }
+    return Measured(student.logits, student.part.model_copy(update=update))
+
+
+def costs(args: ModelArgs) -> dict[str, Any]:
+    """Parameters and MACs; MACs are None for a model that meta tensors cannot be sent through."""
+    meta = build_meta(args)
+    try:
+        count = macs(meta, (args.input_size, args.input_size))
+    except (NotImplementedError, RuntimeError):
+        count = None
+    return {"params": parameters(meta), "macs": count}
+
+
+def range_of(interval: Interval) -> Range:
+    """An interval as the report holds it."""
+    return Range(low=interval.low, high=interval.high)
+
+
+def mean(values: Iterable[float]) -> float:
+    """Over seeds."""
+    return float(np.mean(list(values)))
+
+
+def _accuracy(right: NDArray[np.bool_], seeds: list[int]) -> dict[str, Any]:
+    """Accuracy with its interval: over images, or over seeds and images together."""
+    accuracies = right.mean(1)
+    if len(seeds) == 1:
+        interval = metrics.accuracy_interval(int(right.sum()), right.size)
+        return {"accuracy": float(accuracies[0]), "accuracy_ci95": range_of(interval)}
+    over_nothing = metrics.paired_gain(right, np.zeros_like(right))
+    return {
+        "accuracy": float(accuracies.mean()),
+        "accuracy_ci95": range_of(over_nothing.ci95),
+        "accuracy_sd": float(accuracies.std(ddof=1)),
+        "seeds": [
+            SeedAccuracy(seed=s, accuracy=float(a)) for s, a in zip(seeds, accuracies, strict=True)
+        ],
+    }
+
+
+def _training(file: Path) -> dict[str, Any]:
+    """How long it took, where the run still lies beside the file."""
+    outcome = Run(file.parent).outcome() if file.name == "model.pt" else {}
+    return {
+        "train_seconds": outcome.get("seconds"),
+        "epochs": outcome.get("epochs"),
+        "converged": outcome.get("converged"),
+    }

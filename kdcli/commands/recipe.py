@@ -1,0 +1,78 @@
+"""`kd recipe show | check | schema`: the format, and what a recipe comes down to."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from kdcli import catalog
+from kdcli.commands.plan import auto_values, model_name, open_data
+from kdcli.progress import Progress
+from kdcli.recipe import MethodUse, Recipe, dump, fill_auto, get
+from kdcli.recipe_file import LoadedRecipe, load_recipe
+from kdcli.training import open_device
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One key, its value, and where that came from."""
+
+    key: str
+    value: Any
+    origin: str
+
+
+def check(name: str, settings: tuple[str, ...] = ()) -> LoadedRecipe:
+    """The recipe, if nothing is wrong with it."""
+    return load_recipe(name, settings)
+
+
+def show(
+    name: str,
+    *,
+    settings: tuple[str, ...] = (),
+    data: str | None,
+    student: str,
+    teacher: str,
+    progress: Progress,
+) -> list[Setting]:
+    """Every value that a run with these data and models would use."""
+    loaded = load_recipe(name, settings)
+    source, _ = open_data(data, progress)
+    names = (model_name(student, progress), model_name(teacher, progress))
+    values = auto_values(*names, source, open_device("auto"))
+    before, after = dump(loaded.recipe), dump(fill_auto(loaded.recipe, values))
+    return [
+        Setting(key, get(after, key), _origin(key, get(before, key) == "auto", loaded, source.name))
+        for key in _keys(after)
+    ]
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a recipe file, methods' options included."""
+    raw = Recipe.model_json_schema(by_alias=True)
+    definitions = raw["$defs"]
+    uses = {}
+    for name in catalog.names("methods"):
+        own = catalog.load("methods", name).model_json_schema()
+        definitions |= own.pop("$defs", {})
+        shared = MethodUse.model_json_schema()["properties"]
+        own["properties"] = {**shared, **own.get("properties", {})}
+        uses[name] = {"anyOf": [{"type": "null"}, own]}
+    raw["properties"]["methods"] |= {"properties": uses}
+    named = {"enum": catalog.names("schemes")}
+    raw["properties"]["scheme"] = {"anyOf": [named, {"$ref": "#/$defs/SchemeUse"}]}
+    definitions["MethodUse"]["required"] = []
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "kd recipe"} | raw
+
+
+def _origin(key: str, was_auto: bool, loaded: LoadedRecipe, data: str) -> str:
+    if was_auto:
+        return f"auto: data {data}" if key.startswith(("data.", "train.")) else "auto: model"
+    return loaded.origins.get(key, "default")
+
+
+def _keys(raw: Any, path: str = "") -> list[str]:
+    if not isinstance(raw, dict) or not raw:
+        return [path]
+    return [
+        key for name, value in raw.items() for key in _keys(value, f"{path}.{name}".lstrip("."))
+    ]

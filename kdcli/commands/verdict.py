@@ -1,0 +1,69 @@
+"""One sentence that a person can act on."""
+
+import math
+
+from kdcli.commands.report import Comparison, ModelPart, points, span
+
+
+def sentence(c: Comparison, *, run: str, test_images: int, margin: float) -> str:
+    """The verdict. One or two seeds speak of the files at hand, three or more of distillation."""
+    gain, interval = points(c.gain), f"95% CI {span(c.gain_ci95)}"
+    few = "one seed" if c.seeds == 1 else f"{c.seeds} seeds"
+    luck = f"{few} cannot tell the teacher from luck: kd evaluate {run} --seeds 3"
+    ours = f"{100 * abs(c.gain):.1f} points ({interval})"
+    match c.verdict_code:
+        case "one_seed_better":
+            return f"This student beats this baseline by {ours}; {luck}"
+        case "one_seed_worse":
+            return f"This student is behind this baseline by {ours}; {luck}"
+        case "one_seed_even":
+            return (
+                f"This student and this baseline cannot be told apart: {gain} ({interval}); {luck}"
+            )
+        case "helped":
+            return f"Distillation helped: {gain} over the baseline ({interval}, {few})."
+        case "hurt":
+            return (
+                f"Distillation hurt: {gain} against the baseline ({interval}, {few}). "
+                "Ship the baseline, or try another recipe."
+            )
+        case "equal":
+            return (
+                f"Distillation made no difference: {gain} ({interval}, {few}), within the margin "
+                f"of {100 * margin:g} points. The baseline is as good, and cheaper to train."
+            )
+    way_out = _what_would_decide(c, test_images, run, margin)
+    return f"Undecided: {gain} over the baseline ({interval}). {way_out}"
+
+
+def _what_would_decide(c: Comparison, test_images: int, run: str, margin: float) -> str:
+    """More of both: the smallest gain that shows falls with the square root of either at best."""
+    wanted = max(abs(c.gain), margin)
+    factor = max(2, math.ceil((c.detectable_gain / wanted) ** 2))
+    return (
+        f"{test_images} test images and {c.seeds} seeds show differences of "
+        f"{100 * c.detectable_gain:.1f} points at best; to settle {100 * wanted:.1f} points takes "
+        f"about {factor} times as many: more test images, or kd evaluate {run} "
+        f"--seeds {min(c.seeds * factor, 30)}"
+    )
+
+
+def notes(c: Comparison, models: dict[str, ModelPart]) -> list[str]:
+    """What else a reader must know before believing the verdict."""
+    teacher, baseline = models["teacher"], models["baseline"]
+    found = []
+    if c.gap_closed is None:
+        found.append(
+            f"the teacher ({teacher.accuracy:.4f}) is not ahead of the baseline "
+            f"({baseline.accuracy:.4f}) on test: there was little to learn from it"
+        )
+    if baseline.converged is False:
+        found.append(
+            "the baseline had not converged: its training accuracy was still rising; "
+            "train longer (--set train.epochs=...) before believing a gain"
+        )
+    found.append(
+        f"this comparison could have shown a gain of {100 * c.detectable_gain:.1f} points "
+        "or more (80% power)"
+    )
+    return found
