@@ -1,1 +1,133 @@
-# placeholder
+"""Seconds per step of `kd` against a bare hand-written loop doing the same arithmetic.
+
+    python benchmarks/step.py [--steps 60]
+
+resnet101 -> mobilenetv3_small_100, 32x32, batch 64; the same precision and memory format on both
+sides. The real loop (`training.fit`) runs; between two of its steps the bare loop makes one of
+its own, so that a machine that slows down slows both. The bare loop is handed ready batches, kd
+makes its own. Target: at most 1.05.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import timm
+import torch
+import torch.nn.functional as F
+
+from kdcli.checkpoint import ModelFile, save_model
+from kdcli.commands.assemble import Assembled, assemble
+from kdcli.commands.plan import distill_spec, open_data
+from kdcli.models.build import build, plan
+from kdcli.progress import Silent
+from kdcli.recipe_file import load_recipe
+from kdcli.records import Batch
+from kdcli.runs import Run, Spec
+from kdcli.training import fit, open_device
+
+TEACHER, STUDENT, SIZE, BATCH = "resnet101", "mobilenetv3_small_100", 32, 64
+TARGET = 1.05
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=60)
+    steps = parser.parse_args().steps
+    with tempfile.TemporaryDirectory() as folder:
+        kd, bare = measure(steps, Path(folder))
+    ratios = [a / b for a, b in zip(kd, bare, strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    print(f"kd    {1e3 * statistics.median(kd):7.1f} ms per step (median of {len(kd)})")
+    print(f"bare  {1e3 * statistics.median(bare):7.1f} ms per step")
+    print(f"ratio {middle:.3f} (quartiles {low:.3f} to {high:.3f}); target at most {TARGET}")
+
+
+def measure(steps: int, folder: Path) -> tuple[list[float], list[float]]:
+    """Seconds of each step of kd and of the bare loop, taken in turn."""
+    device = open_device("cpu")
+    spec, parts = kd_parts(folder, device)
+    other = bare_step(spec.recipe.teacher.precision)
+    kd: list[float] = []
+    bare: list[float] = []
+
+    def interleaved(epoch: int) -> Iterator[Batch]:
+        ready = next(parts.batches(0))
+        for _ in range(5):
+            other(ready)
+        feed = (batch for e in range(steps) for batch in parts.batches(e))
+        for _ in range(steps + 5):
+            start = time.perf_counter()
+            yield next(feed)  # kd makes its batch, then its step
+            kd.append(time.perf_counter() - start)
+            start = time.perf_counter()
+            other(ready)
+            bare.append(time.perf_counter() - start)
+
+    fit(
+        parts.distiller,
+        spec.recipe.train.model_copy(update={"epochs": 1}),
+        batches=interleaved,
+        steps_per_epoch=steps + 5,
+        validate=lambda: (0.0, 0.0),
+        seed=0,
+        run=Run(folder),
+        label="benchmark",
+        progress=Silent(),
+    )
+    return kd[5:-1], bare[5:-1]  # the first are warm-up, the last holds the end of the epoch
+
+
+def kd_parts(folder: Path, device: torch.device) -> tuple[Spec, Assembled]:
+    """kd's own models, batches and distiller; the teacher's weights do not matter for time."""
+    source, data = open_data("digits", Silent())
+    args = plan(TEACHER, len(source.classes), SIZE, None)
+    file = folder / "teacher.pt"
+    save_model(ModelFile(args.as_dict(), build(args).state_dict(), source.classes, {}), file)
+    loaded = load_recipe(
+        "kd",
+        (
+            f"data.image_size={SIZE}",
+            f"train.batch_size={BATCH}",
+            "teacher.allow_weak=true",
+        ),
+    )
+    spec = distill_spec(str(file), STUDENT, loaded, source, data, 0, device, Silent())
+    return spec, assemble(spec, source, [file], device, Silent())
+
+
+def bare_step(precision: str) -> Callable[[Batch], None]:
+    """A loop as one would write it by hand for exactly this."""
+    teacher = timm.create_model(TEACHER, num_classes=10).eval().requires_grad_(False)
+    student = timm.create_model(STUDENT, num_classes=10).train()
+    teacher = teacher.to(memory_format=torch.channels_last)
+    student = student.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(student.parameters(), lr=1e-3, weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 1000)
+    mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
+    std = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
+    bf16 = precision == "bf16"
+
+    def step(batch: Batch) -> None:
+        images = ((batch.images - mean) / std).contiguous(memory_format=torch.channels_last)
+        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+            target = teacher(images)
+        target = F.log_softmax(target.float() / 4, dim=1)
+        logits = student(images)
+        soft = F.log_softmax(logits / 4, dim=1)
+        kd = F.kl_div(soft, target, log_target=True, reduction="batchmean") * 16
+        loss = 0.1 * F.cross_entropy(logits, batch.labels) + 0.9 * kd
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+
+    return step
+
+
+if __name__ == "__main__":
+    main()

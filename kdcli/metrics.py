@@ -97,14 +97,15 @@ def ece(logits: Floats, labels: Ints, bins: int = 15) -> float:
 def converged(train_accuracies: Sequence[float]) -> bool:
     """Whether training accuracy, one number per epoch, has stopped rising.
 
-    That is: it rose by less than half a point over the last fifth of the epochs. One epoch
-    cannot tell, so it says no.
+    That is: the straight line through the last fifth of the epochs rises by less than half a
+    point over that fifth; single epochs are noisy. One epoch cannot tell, so it says no.
     """
     epochs = len(train_accuracies)
     if epochs < 2:
         return False
     window = -(-epochs // 5)
-    return bool(train_accuracies[-1] - train_accuracies[-1 - window] < 0.005)
+    slope = np.polyfit(np.arange(window + 1), train_accuracies[-1 - window :], 1)[0]
+    return bool(slope * window < 0.005)
 
 
 # Two models ------------------------------------------------------------------------------------

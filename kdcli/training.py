@@ -148,11 +148,12 @@ def fit(
                 line = meter.line(state.epochs + 1, step, optimizer.param_groups[0]["lr"])
                 line |= {"val_accuracy": accuracy, "val_nll": nll}
                 _remember(state, model, line)
-                _keep(state, model, optimizer, run, line)
+                _log(run, line)
                 progress.note(_in_words(line, epochs))
                 meter = _Meter()
                 if ended := _ended(state, train):
-                    break
+                    break  # the caller writes model.pt now: no need for a resume state
+                _keep(state, model, optimizer, run)
     return state.best_weights, Ended(
         ended=ended,
         epochs=state.epochs,
@@ -265,10 +266,13 @@ def _remember(state: _State, model: Distiller, line: dict[str, Any]) -> None:
         state.best_weights = {k: v.detach().cpu().clone() for k, v in weights.items()}
 
 
-def _keep(state: _State, model: Distiller, optimizer: Any, run: Run, line: dict[str, Any]) -> None:
-    """metrics.jsonl first: what state.pt does not know of is cut off when resuming."""
+def _log(run: Run, line: dict[str, Any]) -> None:
+    """Before state.pt is written: what that does not know of is cut off when resuming."""
     with disk_errors(run.metrics), run.metrics.open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
+
+
+def _keep(state: _State, model: Distiller, optimizer: Any, run: Run) -> None:
     kept = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
     save_state(kept | {"progress": vars(state)}, run.state)
 

@@ -294,5 +294,10 @@ def test_nothing_to_compare_is_refused(shape):
     ],
 )
 def test_verdict_codes(seeds, low, high, code):
-    gain = Gain((low + high) / 2, Interval(low, high), 0.5, 0.01, seeds)
+    gain = Gain((low + high) / 2, Interval(low, high), 0.01, 0.01, seeds)
     assert verdict_code(gain, margin=0.01) == code
+
+
+def test_a_few_discordant_images_are_no_better_student():
+    gain = Gain(0.005, Interval(0.001, 0.01), 0.125, 0.01, 1)
+    assert verdict_code(gain, margin=0.01) == "one_seed_even"

@@ -14,7 +14,7 @@ DEFAULTS = Defaults(
     image_size=32,
     augment="shift",
     pretrained=False,
-    small=Schedule(epochs=20, batch_size=32, lr=3e-3, patience=None),
+    small=Schedule(epochs=30, batch_size=32, lr=3e-3, patience=None),
     large=Schedule(epochs=7, batch_size=32, lr=1e-3, patience=None),
 )
 

@@ -1,0 +1,41 @@
+# Two commands for a newcomer: `make demo` and `make test`.
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: demo test test-slow check bench clean
+
+demo: .venv/installed
+	kd distill --teacher resnet101 --student mobilenetv3
+	kd evaluate
+	kd export model.pt
+
+test: .venv/installed-test check
+	pytest
+
+test-slow: .venv/installed-test
+	pytest -m slow
+
+check: .venv/installed-test
+	ruff check .
+	ruff format --check .
+	mypy
+
+bench: .venv/installed
+	python benchmarks/step.py
+
+.venv/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "kd needs Python 3.11 or newer: make PYTHON=python3.11 ..."; exit 1; }
+	@$(PYTHON) -m venv .venv || \
+	  { echo "python3 cannot make an environment here: apt install python3-venv"; rm -rf .venv; exit 1; }
+
+.venv/installed: pyproject.toml | .venv/bin/pip
+	.venv/bin/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/installed-test: pyproject.toml | .venv/bin/pip
+	.venv/bin/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@ .venv/installed
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,88 @@
+"""Does `kd evaluate` keep its word? How often its verdict is wrong, and how often it sees a gain.
+
+    python benchmarks/verdict.py [--pool DIR]
+
+A pool of 60 label-only runs of a tiny model on the built-in digits; nothing but the seed differs.
+A/A: 40 times, five of them against five others. Any `helped` or `hurt` is false; at most 4 may be.
+Planted: the same with the baselines made 3 points worse (images picked at random, per seed, that
+were right become wrong); at least 32 of 40 must be `helped`. Resumable: runs in DIR are reused.
+"""
+
+import argparse
+import os
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcli.commands.measure import measure
+from kdcli.commands.plan import open_data, train_spec, with_seed
+from kdcli.commands.train import ensure
+from kdcli.data.loader import open_store
+from kdcli.metrics import paired_gain, verdict_code
+from kdcli.progress import Silent
+from kdcli.recipe_file import load_recipe
+from kdcli.training import open_device
+
+MODEL, EPOCHS, POOL, PAIRS, SEEDS = "test_efficientnet", 20, 60, 40, 5
+PLANTED, MARGIN = 0.03, 0.01
+FALSE_AT_MOST, SEEN_AT_LEAST = 4, 32
+
+Right = NDArray[np.bool_]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pool", type=Path, default=Path("runs/verdict-pool"))
+    os.environ["KD_RUNS"] = str(parser.parse_args().pool)
+    right = pool()
+    accuracies = right.mean(1)
+    print(f"{POOL} runs of {MODEL}: {accuracies.mean():.4f}, sd {accuracies.std(ddof=1):.4f}")
+    rng = np.random.default_rng(0)
+    same = Counter(verdict(*draw(right, rng)) for _ in range(PAIRS))
+    false = same["helped"] + same["hurt"]
+    print(f"A/A:      {dict(same)}: {false} false of {PAIRS} (at most {FALSE_AT_MOST})")
+    ahead = Counter(verdict(*planted(*draw(right, rng), rng)) for _ in range(PAIRS))
+    print(f"+3 points: {dict(ahead)}: {ahead['helped']} seen (at least {SEEN_AT_LEAST})")
+    if false > FALSE_AT_MOST or ahead["helped"] < SEEN_AT_LEAST:
+        raise SystemExit("the verdict does not keep its word")
+
+
+def pool() -> Right:
+    """(POOL, N) which test images each run got right."""
+    device = open_device("cpu")
+    source, data = open_data("digits", Silent())
+    loaded = load_recipe("supervised", (f"train.epochs={EPOCHS}",))
+    first = train_spec(MODEL, loaded, source, data, 0, device)
+    test = open_store(source.test, int(first.recipe.data.image_size), Silent())
+    rows = []
+    for seed in range(POOL):
+        run = ensure(with_seed(first, seed), source, device, Silent()).run
+        rows.append(measure([run.model], test, device).right(test.labels)[0])
+        print(f"\r{seed + 1}/{POOL} runs", end="", flush=True)
+    print()
+    return np.stack(rows)
+
+
+def draw(right: Right, rng: np.random.Generator) -> tuple[Right, Right]:
+    """Five runs and five others."""
+    chosen = rng.permutation(len(right))[: 2 * SEEDS]
+    return right[chosen[:SEEDS]], right[chosen[SEEDS:]]
+
+
+def planted(student: Right, baseline: Right, rng: np.random.Generator) -> tuple[Right, Right]:
+    """The baseline made PLANTED worse in each seed."""
+    worse = baseline.copy()
+    for row in worse:
+        rights = np.flatnonzero(row)
+        row[rng.choice(rights, round(PLANTED * len(row)), replace=False)] = False
+    return student, worse
+
+
+def verdict(student: Right, baseline: Right) -> str:
+    return verdict_code(paired_gain(student, baseline), MARGIN)
+
+
+if __name__ == "__main__":
+    main()
