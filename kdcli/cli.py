@@ -1,27 +1,12 @@
 """The command line: every flag of `kd`, readable in one sitting. Imports no torch by itself."""
 
-import contextlib
-import errno
-import os
-import signal
-import sys
-import tempfile
-import traceback
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from kdcli import __version__
-from kdcli.errors import (
-    DiskError,
-    ExitCode,
-    Interrupted,
-    KdError,
-    OutOfMemory,
-    UsageError,
-)
+from kdcli.door import door, enter, gate
 
 app = typer.Typer(
     name="kd",
@@ -129,7 +114,7 @@ def train(
     debug: Debug = False,
 ) -> None:
     """Train a teacher (or any model) from labels alone."""
-    with _door(json) as console:
+    with door(json) as console:
         from kdcli import screens
         from kdcli.commands.train import train
 
@@ -167,7 +152,7 @@ def distill(
     debug: Debug = False,
 ) -> None:
     """Distil a teacher (trained first if there is none) into a student."""
-    with _door(json) as console:
+    with door(json) as console:
         from kdcli import screens
         from kdcli.commands.distill import distill
 
@@ -197,7 +182,7 @@ def evaluate(
     debug: Debug = False,
 ) -> int:
     """Compare a student with its teacher and an equal-size baseline (trained if there is none)."""
-    with _door(json) as console:
+    with door(json) as console:
         from kdcli import screens
         from kdcli.commands.evaluate import evaluate
         from kdcli.commands.gates import missed
@@ -211,7 +196,7 @@ def evaluate(
             progress=console,
         )
         screens.evaluated(console, result)
-        return _gate(console, missed(result.gates))
+        return gate(console, missed(result.gates))
 
 
 @app.command()
@@ -226,7 +211,7 @@ def export(
     debug: Debug = False,
 ) -> int:
     """Write the student as ONNX, check it against PyTorch, and report size, FLOPs and latency."""
-    with _door(json) as console:
+    with door(json) as console:
         from kdcli import screens
         from kdcli.commands.export import export
         from kdcli.commands.gates import missed
@@ -239,13 +224,13 @@ def export(
             progress=console,
         )
         screens.exported(console, result)
-        return _gate(console, missed(result.gates))
+        return gate(console, missed(result.gates))
 
 
 @listing.command("recipes")
 def list_recipes(json: Json = False, debug: Debug = False) -> None:
     """The shipped recipes."""
-    with _door(json) as console:
+    with door(json) as console:
         from kdcli import screens
         from kdcli.recipe_file import describe_recipe, recipe_names
 
@@ -255,7 +240,7 @@ def list_recipes(json: Json = False, debug: Debug = False) -> None:
 @listing.command("runs")
 def list_runs(json: Json = False, debug: Debug = False) -> None:
     """The runs under runs/ (or $KD_RUNS), oldest first."""
-    with _door(json) as console:
+    with door(json) as console:
         from kdcli import screens
         from kdcli.runs import all_runs
 
@@ -273,7 +258,7 @@ def recipe_show(
     debug: Debug = False,
 ) -> None:
     """Every value a run would use, and where each came from."""
-    with _door(json) as console:
+    with door(json) as console:
         from kdcli import screens
         from kdcli.commands.recipe import show
 
@@ -296,7 +281,7 @@ def recipe_check(
     debug: Debug = False,
 ) -> None:
     """Say everything that is wrong with a recipe."""
-    with _door(json) as console:
+    with door(json) as console:
         from kdcli.recipe_file import load_recipe
 
         loaded = load_recipe(name, tuple(set_ or ()))
@@ -310,82 +295,12 @@ def recipe_check(
 @recipes.command("schema")
 def recipe_schema(debug: Debug = False) -> None:
     """The JSON Schema that editors complete recipes from."""
-    with _door(True) as console:
+    with door(True) as console:
         from kdcli.commands.recipe import schema
 
         console.json(schema())
 
 
-# The door: errors become words and exit codes ----------------------------------------------------
-
-
-CommandLineError = typer.BadParameter.__mro__[2]  # its place changed between typer's versions
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run `kd` with these arguments (default: the process's) and return its exit code."""
-    given = sys.argv[1:] if arguments is None else arguments
-    with contextlib.suppress(ValueError):  # not in the main thread
-        signal.signal(signal.SIGTERM, _terminate)
-    try:
-        return int(app(given, standalone_mode=False, prog_name="kd") or 0)
-    except BrokenPipeError:  # whoever read our output has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(ExitCode.DONE)
-    except BaseException as error:
-        if "--debug" in given:
-            traceback.print_exc()
-        from kdcli.console import Console
-
-        known = _in_words(error)
-        Console("--json" in given).error(known)
-        return int(known.code)
-
-
-@contextlib.contextmanager
-def _door(as_json: bool) -> Iterator[Any]:
-    """The console of one command; what libraries print meanwhile goes to stderr."""
-    from kdcli.console import Console
-
-    console = Console(as_json)
-    with contextlib.redirect_stdout(sys.stderr):
-        yield console
-
-
-def _gate(console: Any, failure: KdError | None) -> int:
-    """The exit code of gates; what was missed is said, with --json inside the one document."""
-    if failure is None:
-        return int(ExitCode.DONE)
-    if not console.as_json:
-        console.error(failure)
-    return int(failure.code)
-
-
-def _terminate(number: int, frame: Any) -> None:
-    raise Interrupted(_GOES_ON, ExitCode.TERMINATED)
-
-
-_GOES_ON = "interrupted; what was finished is on disk, the same command goes on from there"
-
-
-def _in_words(error: BaseException) -> KdError:
-    """Any exception as an error that a person can act on."""
-    if isinstance(error, KdError):
-        return error
-    if isinstance(error, KeyboardInterrupt | typer.Abort):
-        return Interrupted(_GOES_ON)
-    if isinstance(error, CommandLineError):
-        command = getattr(getattr(error, "ctx", None), "command_path", "kd")
-        return UsageError(error.format_message(), f"{command} --help")  # type: ignore[attr-defined]
-    if isinstance(error, MemoryError):
-        return OutOfMemory("out of memory", "try a smaller --set train.batch_size=...")
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-        return DiskError(str(error), "free some space, or set KD_RUNS to another place")
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="kd-", suffix=".log", delete=False, encoding="utf-8"
-    ) as log:
-        log.writelines(traceback.format_exception(error))
-    return KdError(
-        f"a defect of kd itself: {type(error).__name__}: {error}",
-        f"the whole story is in {log.name}; please report it",
-    )
+    return enter(app, arguments)

@@ -22,6 +22,22 @@ from rich.text import Text
 from kdcli.errors import KdError
 
 T = TypeVar("T")
+WIDTH_OF_A_LOG = 160
+"""Characters of a line where there is no terminal: names stay whole in files and CI logs."""
+
+
+class _Words(RichConsole):
+    """stderr: when nobody reads it any more, the work goes on in silence."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
+class _Results(RichConsole):
+    """stdout: when nobody reads it any more, the command is over."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 class Console:
@@ -33,8 +49,9 @@ class Console:
     def __init__(self, as_json: bool = False, out: IO[str] | None = None) -> None:
         self.as_json = as_json
         self._stdout = out or sys.stdout  # kept: libraries are kept off stdout while kd works
-        self._words = RichConsole(stderr=True, highlight=False, soft_wrap=True)
-        self._out = RichConsole(file=self._stdout, highlight=False)
+        self._words = _Words(stderr=True, highlight=False, soft_wrap=True)
+        width = None if self._stdout.isatty() else WIDTH_OF_A_LOG
+        self._out = _Results(file=self._stdout, highlight=False, width=width)
         self._bar: Progress | None = None
 
     def say(self, text: str) -> None:
@@ -101,11 +118,14 @@ class Console:
         """One line of result."""
         self._out.print(escape(text), soft_wrap=True)
 
-    def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
-        """A table of result; the first column is left-aligned, the rest right."""
-        table = Table(title=title or None, title_justify="left", header_style="bold")
+    def table(
+        self, heads: Sequence[str], rows: Iterable[Sequence[str]], figures: bool = True
+    ) -> None:
+        """A table of result; all columns but the first hold figures, or else words."""
+        table = Table(header_style="bold")
         for i, head in enumerate(heads):
-            table.add_column(escape(head), justify="left" if i == 0 else "right", overflow="fold")
+            right = figures and i > 0
+            table.add_column(escape(head), justify="right" if right else "left", overflow="fold")
         for row in rows:
             table.add_row(*map(escape, row))
         self._out.print(table)

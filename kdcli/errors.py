@@ -127,5 +127,7 @@ class Interrupted(KdError):
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`"; did you mean 'temperature'?"`, or nothing where no known word is near."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    words = list(known)
+    near = sorted((w for w in words if len(word) > 2 and w.startswith(word)), key=len)
+    near = near or difflib.get_close_matches(word, words, n=1, cutoff=0.6)
     return f"; did you mean '{near[0]}'?" if near else ""

@@ -24,6 +24,10 @@ class LoadedRecipe:
     origins: dict[str, str]
     """`{"train.epochs": "--set"}`; keys that are missing here have the schema's default."""
 
+    def origin(self, key: str) -> str:
+        """Where this key's value came from."""
+        return origin_of(key, self.origins, "default")
+
 
 def load_recipe(name: str, settings: tuple[str, ...] = ()) -> LoadedRecipe:
     """Read `name` (a shipped recipe, or a path) and put `settings` (`key=value`) over it.
@@ -154,7 +158,7 @@ def check(raw: dict[str, Any], origins: dict[str, str], source: str) -> Recipe:
         problems = tell(error, raw) | problems
     if problems:
         raise RecipeError(
-            [f"{_origin(key, origins, source)}: {key}: {text}" for key, text in problems.items()]
+            [f"{origin_of(key, origins, source)}: {key}: {text}" for key, text in problems.items()]
         )
     return recipe
 
@@ -293,14 +297,14 @@ def _as_mapping(value: Any, key: str) -> Any:
     return {key: value} if isinstance(value, str) else value
 
 
-def _origin(key: str, origins: dict[str, str], source: str) -> str:
-    """Which flag or file a wrong key came from."""
+def origin_of(key: str, origins: dict[str, str], otherwise: str) -> str:
+    """Which flag or file said something about this key, or about what is above or below it."""
     near = [
         known
         for known in origins
         if known == key or known.startswith(f"{key}.") or key.startswith(f"{known}.")
     ]
-    return origins[max(near, key=len)] if near else source
+    return origins[max(near, key=len)] if near else otherwise
 
 
 def _leaves(raw: Any, path: str = "") -> list[str]:

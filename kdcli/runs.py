@@ -297,6 +297,9 @@ def lock(path: Path) -> Iterator[None]:
         yield
     finally:
         guard.release()
+        if [entry.name for entry in path.iterdir()] == [".lock"]:  # nothing came of it
+            (path / ".lock").unlink()
+            path.rmdir()
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What each command prints: its result as a table or JSON document, then what to type next."""
 
+import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,8 +59,6 @@ def _trained_row(role: str, run: "Run") -> list[str]:
 
 
 def _teacher_files(run: "Run") -> list[Path]:
-    import json
-
     needs = run.path / "needs.json"
     if not needs.is_file():
         return []
@@ -161,7 +160,7 @@ def recipes(console: Console, found: dict[str, str]) -> None:
     if console.as_json:
         console.document({"recipes": found})
         return
-    console.table(["recipe", ""], list(found.items()))
+    console.table(["recipe", ""], list(found.items()), figures=False)
     console.next("kd recipe show kd")
 
 
@@ -170,6 +169,9 @@ def settings(console: Console, found: "list[Setting]") -> None:
     if console.as_json:
         console.document({"settings": {s.key: {"value": s.value, "from": s.origin} for s in found}})
         return
-    rows = [[s.key, "null" if s.value is None else str(s.value), s.origin] for s in found]
-    console.table(["key", "value", "from"], rows)
+    rows = [
+        [s.key, s.value if isinstance(s.value, str) else json.dumps(s.value), s.origin]
+        for s in found
+    ]
+    console.table(["key", "value", "from"], rows, figures=False)
     console.next("kd distill --teacher resnet101 --student mobilenetv3 --set KEY=VALUE")

@@ -67,7 +67,7 @@ def schema() -> dict[str, Any]:
 def _origin(key: str, was_auto: bool, loaded: LoadedRecipe, data: str) -> str:
     if was_auto:
         return f"auto: data {data}" if key.startswith(("data.", "train.")) else "auto: model"
-    return loaded.origins.get(key, "default")
+    return loaded.origin(key)
 
 
 def _keys(raw: Any, path: str = "") -> list[str]:

@@ -99,9 +99,7 @@ def ensure(
                 mark_asked(run)
             progress.say(f"{run.path}: finished earlier, nothing to train")
             return Trained(run, reused=True)
-        if not (run.path / "run.yaml").exists():
-            begin(run.path, spec, asked, versions())
-        _train(run, spec, source, teachers, device, progress)
+        _train(run, spec, source, teachers, device, progress, asked)
     return Trained(run, reused=False)
 
 
@@ -149,9 +147,12 @@ def _train(
     teachers: list[Path],
     device: torch.device,
     progress: Progress,
+    asked: bool,
 ) -> None:
     """Train, or go on where state.pt says; model.pt appears last."""
     parts = assemble(spec, source, teachers, device, progress)
+    if not (run.path / "run.yaml").exists():
+        begin(run.path, spec, asked, versions())
     _write_needs(run, teachers)
     if source.carved:
         write_text(run.path / "split.json", json.dumps(source.carved, ensure_ascii=False, indent=1))

@@ -64,10 +64,10 @@ def resolve(name: str) -> Resolved:
         others = [m for m in timm.list_models(f"{name}*") if m != chosen][:4]
         also = f"; also {', '.join(others)}, ..." if others else ""
         return Resolved(chosen, f"{name} -> {chosen}{also}")
-    inside = [m for m in timm.list_models() if m.startswith(name)] if len(name) > 2 else []
-    if inside:
-        raise UsageError(f"'{name}' is no model of timm", f"it has {', '.join(inside[:6])}")
     known = [*FAMILIES, *timm.list_models()]
+    longer = [m for m in known if m.startswith(name)] if len(name) > 2 else []
+    if longer:
+        raise UsageError(f"'{name}' is no model of timm", f"name one: {', '.join(longer[:6])}, ...")
     raise UsageError(
         f"unknown model '{name}'{did_you_mean(name, known)}",
         "any timm name or family works, as in --student mobilenetv3; "
