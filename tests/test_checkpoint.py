@@ -1,0 +1,220 @@
+"""model.pt and the resume state: whole, checked, and never executing code."""
+
+import io
+import os
+import pickle
+import resource
+from dataclasses import replace
+
+import pytest
+import torch
+
+from kdcli.checkpoint import ModelFile, load_model, load_state, save_model, save_state
+from kdcli.errors import DamagedFile, DiskError
+
+FILE = ModelFile(
+    model={"name": "test_resnet", "num_classes": 2, "mean": (0.5, 0.5, 0.5)},
+    state_dict={"a.weight": torch.arange(1000.0), "n": torch.tensor(3), "h": torch.ones(2).half()},
+    classes=("cat", "dög"),
+    recipe={"train": {"epochs": 3, "clip": None}, "methods": {}},
+    provenance={"seed": 0, "versions": {"timm": "1"}},
+)
+
+
+class Bomb:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, canary):
+        self.canary = str(canary)
+
+    def __reduce__(self):
+        return os.mkdir, (self.canary,)
+
+
+def torch_unpickles(raw):
+    torch.load(io.BytesIO(raw), weights_only=False)
+
+
+@pytest.fixture
+def place(tmp_path):
+    return tmp_path / "model.pt"
+
+
+def refusal(place, load=load_model):
+    with pytest.raises(DamagedFile) as caught:
+        load(place)
+    assert caught.value.code == 7
+    assert caught.value.what.startswith(f"{place}: ")
+    assert caught.value.fix
+    return str(caught.value)
+
+
+def test_save_and_load_is_a_round_trip(place):
+    save_model(FILE, place)
+    found = load_model(place)
+    assert list(found.state_dict) == list(FILE.state_dict)
+    for key, value in FILE.state_dict.items():
+        assert found.state_dict[key].dtype == value.dtype
+        assert torch.equal(found.state_dict[key], value)
+    assert (found.classes, found.recipe) == (FILE.classes, FILE.recipe)
+    assert found.provenance == FILE.provenance
+    assert found.model["name"] == "test_resnet"
+    assert tuple(found.model["mean"]) == (0.5, 0.5, 0.5)
+
+
+def test_a_model_file_loads_with_weights_only_and_nothing_else(place):
+    save_model(FILE, place)
+    raw = torch.load(place, weights_only=True)
+    assert raw["kd"] == 1
+    assert set(raw) == {"kd", "model", "state_dict", "classes", "recipe", "provenance"}
+
+
+def test_parameters_are_saved_without_their_graph(place):
+    weight = torch.nn.Parameter(torch.ones(3))
+    save_model(replace(FILE, state_dict={"w": weight, "v": weight * 2}), place)
+    found = load_model(place).state_dict
+    assert not any(v.requires_grad for v in found.values())
+    assert torch.equal(found["v"], torch.full((3,), 2.0))
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("how", ["torch", "pickle", "inside", "state"])
+def test_a_file_that_would_run_code_is_refused_and_has_not_run(place, tmp_path, how):
+    canary = tmp_path / "canary"
+    raw = {"kd": 1, "state_dict": {"w": Bomb(canary)}} if how == "inside" else Bomb(canary)
+    if how == "pickle":
+        place.write_bytes(pickle.dumps(raw))
+    else:
+        torch.save(raw, place)
+    words = refusal(place, load_state if how == "state" else load_model)
+    assert "refused, it holds more than weights" in words
+    assert "nothing in it was run" in words
+    assert not canary.exists()
+    (pickle.loads if how == "pickle" else torch_unpickles)(place.read_bytes())
+    assert canary.exists()  # the bomb was a real one
+
+
+def test_a_whole_module_is_refused_and_named(place):
+    torch.save(torch.nn.Linear(2, 2), place)
+    assert "torch.nn.modules.linear.Linear" in refusal(place)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.2, 0.5])
+def test_a_truncated_file_is_damaged(place, share):
+    save_model(FILE, place)
+    raw = place.read_bytes()
+    place.write_bytes(raw[: int(len(raw) * share)])
+    assert "truncated or not a PyTorch file" in refusal(place)
+
+
+@pytest.mark.xfail(
+    strict=True, raises=OSError, reason="_load: torch answers some truncations with OSError"
+)
+def test_a_file_cut_anywhere_is_damaged(place):
+    save_model(FILE, place)
+    raw = place.read_bytes()
+    for length in range(0, len(raw), 97):
+        place.write_bytes(raw[:length])
+        refusal(place)
+
+
+@pytest.mark.xfail(
+    strict=True, reason="torch does not check the zip's checksums: a flipped bit is loaded"
+)
+def test_a_flipped_bit_is_damaged(place):
+    save_model(FILE, place)
+    raw = bytearray(place.read_bytes())
+    raw[raw.find(FILE.state_dict["a.weight"].numpy().tobytes()) + 402] ^= 0x40
+    place.write_bytes(bytes(raw))
+    refusal(place)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"hello world", b'{"a": 1}', b"PK\x03\x04" + bytes(60), b"\x89PNG\r\n\x1a\n" + bytes(99)],
+    ids=["empty", "text", "json", "zip", "png"],
+)
+def test_what_is_no_pytorch_file_is_damaged(place, content):
+    place.write_bytes(content)
+    refusal(place)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=IndexError,
+    reason="_load: the unpickler answers some texts with IndexError",
+)
+def test_a_recipe_is_no_model(place):
+    place.write_bytes(b"scheme: offline\n")
+    refusal(place)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [{"conv1.weight": torch.zeros(2)}, {"state_dict": {}}, torch.zeros(3), [1, 2]],
+    ids=["state dict", "checkpoint", "tensor", "list"],
+)
+def test_a_foreign_file_is_refused_in_words(place, raw):
+    torch.save(raw, place)
+    words = refusal(place)
+    assert "a PyTorch file, but none that kd wrote (no model name or classes in it)" in words
+    assert "give a run folder or the model.pt of a kd run" in words
+
+
+def test_a_newer_format_says_to_upgrade(place):
+    torch.save({"kd": 2, "model": {}}, place)
+    words = refusal(place)
+    assert "written in format 2, this kd reads 1" in words
+    assert "pip install --upgrade kdcli" in words
+
+
+@pytest.mark.parametrize("missing", ["model", "state_dict", "classes", "recipe", "provenance"])
+def test_an_incomplete_file_names_what_is_missing(place, missing):
+    save_model(FILE, place)
+    raw = torch.load(place, weights_only=True)
+    del raw[missing]
+    torch.save(raw, place)
+    assert f"incomplete ('{missing}')" in refusal(place)
+
+
+def test_a_save_that_fails_leaves_the_old_file(place):
+    save_model(FILE, place)
+    with pytest.raises((AttributeError, pickle.PicklingError, TypeError)):
+        save_model(replace(FILE, provenance={"x": lambda: 0}), place)
+    assert load_model(place).classes == FILE.classes
+    assert list(place.parent.iterdir()) == [place]
+
+
+@pytest.mark.xfail(
+    strict=True, raises=RuntimeError, reason="torch.save answers a full disk with RuntimeError"
+)
+def test_a_full_disk_is_a_disk_error(place):
+    save_state({"old": 1}, place)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        with pytest.raises(DiskError):
+            save_state({"w": torch.zeros(100_000)}, place)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert load_state(place) == {"old": 1}
+    assert list(place.parent.iterdir()) == [place]
+
+
+def test_the_resume_state_is_a_round_trip(place):
+    state = {"model": {"w": torch.randn(3)}, "progress": {"best_nll": float("inf"), "accs": [0.5]}}
+    save_state(state, place)
+    found = load_state(place)
+    assert torch.equal(found["model"]["w"], state["model"]["w"])
+    assert found["progress"] == state["progress"]
+
+
+def test_no_resume_state_is_none(place):
+    assert load_state(place) is None
+
+
+@pytest.mark.parametrize("raw", [[1], torch.zeros(1)])
+def test_a_resume_state_that_is_none(place, raw):
+    torch.save(raw, place)
+    assert "not a resume state" in refusal(place, load_state)
+    assert "--again" in refusal(place, load_state)
