@@ -1,0 +1,257 @@
+"""`kd export`: the file, its parity with PyTorch, its costs, and what it leaves alone."""
+
+import json
+import shutil
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from house import STUDENT, TEACHER, House, kd, kd_ok
+
+from kdcli.commands import export as verb
+from kdcli.cost import latency
+from kdcli.data.loader import open_store, plain_batches
+from kdcli.data.open import open_source
+from kdcli.onnx_file import read_metadata
+from kdcli.progress import Silent
+from kdcli.runs import sha256
+
+
+def _report(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "report.json").read_text("utf-8"))
+    return found
+
+
+@pytest.fixture(scope="session")
+def test_images() -> np.ndarray:
+    """All test images of digits, RGB in [0, 1]."""
+    store = open_store(open_source("digits").test, 32, Silent())
+    return torch.cat([b.images for b in plain_batches(store, num_classes=10)]).numpy()
+
+
+@pytest.fixture
+def quick_export(finished_once: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is exported, the student's file is written, and hardly timed.
+
+    The student's own export agrees with it; teacher and baseline are not compared.
+    """
+    ready = finished_once.student / "model.onnx"
+
+    def write(module: torch.nn.Module, path: Path, **options: Any) -> None:
+        shutil.copy(ready, path)
+
+    monkeypatch.setattr(verb, "export_onnx", write)
+    monkeypatch.setattr(verb, "latency", partial(latency, min_runs=3, max_runs=3))
+
+
+# The file ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch", [1, 7, 540])
+def test_the_file_answers_as_pytorch_does(
+    batch: int, finished_once: House, test_images: np.ndarray
+) -> None:
+    """Fed by what its own metadata say; PyTorch's answers are those that evaluate kept."""
+    path = finished_once.student / "model.onnx"
+    metadata = read_metadata(path)
+    mean, std = (
+        np.array(json.loads(metadata[f"kd.{key}"]), np.float32)[:, None, None]
+        for key in ("mean", "std")
+    )
+    ready = ((test_images - mean) / std).astype(np.float32)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    answers = np.concatenate(
+        [
+            session.run(["logits"], {"images": ready[i : i + batch]})[0]
+            for i in range(0, len(ready), batch)
+        ]
+    )
+    with np.load(finished_once.student / "predictions.npz") as kept:
+        expected, labels = kept["student"][0], kept["labels"]
+    np.testing.assert_allclose(answers, expected, atol=1e-3)
+    assert (answers.argmax(1) == expected.argmax(1)).all()
+    assert _report(finished_once.student)["exports"][0]["accuracy"] == pytest.approx(
+        (answers.argmax(1) == labels).mean()
+    )
+
+
+def test_the_file_says_what_it_is(finished_once: House) -> None:
+    metadata = read_metadata(finished_once.student / "model.onnx")
+    assert json.loads(metadata["kd.classes"]) == list("0123456789")
+    assert metadata["kd.model"] == STUDENT
+    assert metadata["kd.input_size"] == "32"
+    assert len(json.loads(metadata["kd.mean"])) == len(json.loads(metadata["kd.std"])) == 3
+    assert metadata["kd.data"] == "digits"
+
+
+def test_it_is_one_file(finished_once: House) -> None:
+    onnx_files = sorted(f.name for f in finished_once.path.rglob("*.onnx*"))
+    assert onnx_files == ["model.onnx"], "those of teacher and baseline are temporary"
+    assert not list(finished_once.path.rglob(".*.tmp"))
+
+
+# The report --------------------------------------------------------------------------------------
+
+
+def test_the_export_is_in_the_report(finished_once: House) -> None:
+    path = finished_once.student / "model.onnx"
+    (entry,) = _report(finished_once.student)["exports"]
+    assert entry["path"] == "model.onnx"
+    assert entry["sha256"] == sha256(path)
+    assert entry["bytes"] == path.stat().st_size
+    assert (entry["input"], entry["precision"]) == ("tensor", "fp32")
+    assert entry["opset"] >= 17
+    parity = entry["parity"]
+    assert parity["max_abs"] <= 1e-3
+    assert (parity["top1_changed"], parity["images"], parity["synthetic"]) == (0, 540, False)
+    assert 0 < entry["latency_ms"]["p50"] <= entry["latency_ms"]["p90"]
+
+
+def test_every_role_has_its_costs(finished_once: House) -> None:
+    report = _report(finished_once.student)
+    models = report["models"]
+    for part in models.values():
+        for by in ("pytorch", "onnxruntime"):
+            assert 0 < part["latency_ms"][by]["p50"] <= part["latency_ms"][by]["p90"]
+        assert part["file_bytes"] > 4 * part["params"]
+    assert models["student"]["file_bytes"] == report["exports"][0]["bytes"]
+    assert models["teacher"]["file_bytes"] > models["student"]["file_bytes"]
+    assert "thread" in report["measured_on"]
+
+
+def test_evaluating_afterwards_keeps_the_exports(finished: House) -> None:
+    before = _report(finished.student)
+    kd_ok("evaluate", finished.student)
+    after = _report(finished.student)
+    assert after["exports"] == before["exports"]
+    assert after["models"] == before["models"]
+    assert after["comparison"]["speedup"] == before["comparison"]["speedup"]
+
+
+def test_export_before_evaluate(distilled: House, quick_export: None) -> None:
+    answer = kd_ok("export", distilled.student, "--json")
+    report = answer.document
+    assert report["comparison"] is None
+    assert report["models"].keys() == {"student", "teacher"}
+    assert report["models"]["student"]["accuracy"] is None, "evaluate measures, export does not"
+    assert report["file"] == str(distilled.student / "model.onnx")
+    kd_ok("evaluate", distilled.student)
+    after = _report(distilled.student)
+    assert after["exports"] == report["exports"]
+    for role, part in report["models"].items():
+        assert after["models"][role]["latency_ms"] == part["latency_ms"]
+    assert after["comparison"]["speedup"]["onnxruntime"] > 0
+
+
+def test_exports_of_another_model_go(small: House) -> None:
+    """A report speaks of one model.pt; --again made another."""
+    (small.teacher / "report.json").write_text(
+        json.dumps(
+            {"schema": 1, "run": small.teacher.name, "model_sha256": "0" * 64, "exports": []}
+        )
+    )
+    kd_ok("evaluate", small.teacher)
+    assert _report(small.teacher)["exports"] is None
+
+
+def test_gates_may_hold_the_file(distilled: House, quick_export: None) -> None:
+    line = ("export", distilled.student, "--json", "--max", "exports.0.bytes=1000")
+    answer = kd(*line, "--min", "exports.0.accuracy=0")
+    assert answer.code == 8
+    gates = {gate["gate"]: gate["passed"] for gate in answer.document["gates"]}
+    assert gates == {"max exports.0.bytes": False, "min exports.0.accuracy": True}
+    assert answer.document["error"]["code"] == 8
+    assert (distilled.student / "model.onnx").is_file()
+
+
+# What is exported --------------------------------------------------------------------------------
+
+
+def test_after_distill_in_an_empty_folder(
+    distilled: House, monkeypatch: pytest.MonkeyPatch, quick_export: None
+) -> None:
+    """The newest run that was asked for, though a baseline is newer; said aloud."""
+    kd_ok("evaluate")
+    monkeypatch.delenv("KD_RUNS")
+    monkeypatch.chdir(distilled.path.parent)
+    answer = kd_ok("export", "model.pt")
+    there = Path("runs") / distilled.student.name
+    assert f"model.pt: none here, using {there / 'model.pt'} (finished" in answer.err
+    assert f"ONNX: {there / 'model.onnx'}" in answer.out
+    assert (distilled.student / "model.onnx").is_file()
+
+
+def test_a_lone_model(distilled: House, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is here is what is meant, runs or no runs; and nothing is invented."""
+    here = tmp_path / "carried away"
+    here.mkdir()
+    shutil.copy(distilled.student / "model.pt", here)
+    monkeypatch.chdir(here)
+    answer = kd_ok("export", "model.pt")
+    assert "compared on 32 made-up images; accuracy stays empty" in answer.err
+    assert "32 made-up images" in answer.out
+    assert not (distilled.student / "model.onnx").exists()
+    report = _report(here)
+    assert report["models"].keys() == {"student"}
+    assert report["models"]["student"]["accuracy"] is None
+    assert report["comparison"] is None
+    assert report["data"] is None
+    (entry,) = report["exports"]
+    assert entry["path"] == "model.onnx"
+    assert entry["accuracy"] is None
+    assert entry["parity"]["synthetic"] is True
+    assert entry["parity"]["images"] == 32
+    assert entry["sha256"] == sha256(here / "model.onnx")
+
+
+def test_out_names_the_file(distilled: House, tmp_path: Path, quick_export: None) -> None:
+    """An entry for every file; written again, it has one entry still."""
+    there = tmp_path / "there" / "small.onnx"
+    answer = kd_ok("export", distilled.student)
+    assert f"exporting {STUDENT} to {distilled.student / 'model.onnx'}" in answer.err
+    assert f"exporting teacher {TEACHER} for comparison" in answer.err
+    assert "test accuracy of the ONNX file" in answer.out
+    for _ in range(2):
+        kd_ok("export", distilled.student, "--out", there)
+    exports = _report(distilled.student)["exports"]
+    assert [entry["path"] for entry in exports] == ["model.onnx", str(there)]
+    assert there.is_file()
+
+
+def test_a_damaged_model(distilled: House) -> None:
+    model = distilled.student / "model.pt"
+    model.write_bytes(model.read_bytes()[:-1000])
+    answer = kd("export", distilled.student)
+    assert answer.code == 7
+    assert str(model) in answer.err
+    assert not (distilled.student / "model.onnx").exists()
+
+
+# A file that disagrees: what is written for the teacher is the student ---------------------------
+
+
+@pytest.mark.usefixtures("quick_export")
+def test_a_file_that_disagrees_is_removed(distilled: House) -> None:
+    answer = kd("export", distilled.teacher, "--json")
+    assert answer.code == 8
+    assert answer.document["error"]["code"] == 8
+    assert "disagrees with PyTorch" in answer.document["error"]["what"]
+    assert {f.name for f in distilled.teacher.iterdir()} - {".lock"} == {
+        "run.yaml",
+        "model.pt",
+        "metrics.jsonl",
+    }
+
+
+@pytest.mark.usefixtures("quick_export")
+def test_an_older_file_is_kept(distilled: House) -> None:
+    older = distilled.teacher / "model.onnx"
+    older.write_bytes(b"an older one")
+    answer = kd("export", distilled.teacher)
+    assert answer.code == 8
+    assert "was removed" in answer.err
+    assert older.read_bytes() == b"an older one"

@@ -1,0 +1,256 @@
+"""`kd train`: a run folder, reuse, --again, --out, seeds, and resuming."""
+
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from house import (
+    QUICK_TEACHER,
+    STUDENT,
+    TEACHER,
+    House,
+    kd,
+    kd_ok,
+    on_pictures,
+    same_weights,
+    weights_of,
+)
+
+from kdcli.commands.train import Trained, train
+from kdcli.progress import Silent
+from kdcli.runs import Run, sha256
+
+
+def _line(pictures: Path, *more: str | Path) -> tuple[str | Path, ...]:
+    return ("train", STUDENT, "--data", pictures, "--set", "train.epochs=2", *more)
+
+
+def test_it_says_what_it_made_and_what_to_type_next(empty_house: House, pictures: Path) -> None:
+    answer = kd_ok(*_line(pictures))
+    run = empty_house.run(f"teacher-{STUDENT}-pictures-s0-")
+    assert f"run: {run}" in answer.out
+    assert f"next: kd distill --teacher {run}" in answer.out
+    assert "epoch 2/2" in answer.err
+    assert "no --data" not in answer.err + answer.out
+    assert "\r" not in answer.err, "nothing is animated when not on a terminal"
+
+
+def test_with_json_it_is_one_document(empty_house: House, pictures: Path) -> None:
+    document = kd_ok(*_line(pictures, "--json")).document
+    run = empty_house.run("teacher-")
+    training = document.pop("training")
+    assert document == {
+        "schema": 1,
+        "run": str(run),
+        "model": str(run / "model.pt"),
+        "reused": False,
+        "name": STUDENT,
+        "data": {"name": "pictures", "is_default": 0},
+    }
+    assert training["ended"] == "epochs"
+    assert training["epochs"] == 2
+    assert training == Run(run).outcome()
+
+
+def test_without_data_it_says_so_first_and_last(distilled: House) -> None:
+    line = ("train", TEACHER, "--recipe", QUICK_TEACHER)
+    answer = kd_ok(*line)
+    said = "no --data: built-in digits (1,797 images); give --data DIR for yours"
+    assert answer.err.splitlines()[0] == said
+    assert said in answer.out
+    document = kd_ok(*line, "--json").document
+    assert document["data"]["is_default"] == 1
+    assert document["reused"] is True, "the teacher that distilling trained"
+
+
+def test_what_was_a_prerequisite_is_now_asked_for(small: House, pictures: Path) -> None:
+    run = Run(small.teacher)
+    assert not run.file().asked
+    answer = kd_ok("train", TEACHER, "--data", pictures)
+    assert f"{small.teacher}: finished earlier, nothing to train" in answer.err
+    assert run.file().asked
+
+
+def test_from_python_it_returns_a_frozen_result(small: House, pictures: Path) -> None:
+    result = train(TEACHER, data=str(pictures), progress=Silent())
+    assert isinstance(result, Trained)
+    assert result.reused
+    assert result.run.path == small.teacher
+
+
+def test_the_seed_decides_the_weights(empty_house: House, pictures: Path, tmp_path: Path) -> None:
+    kd_ok(*_line(pictures))
+    kd_ok(*_line(pictures, "--seed", "1"))
+    kd_ok(*_line(pictures, "--out", tmp_path / "twin"))
+    first, second = empty_house.run("teacher-test_efficientnet-pictures-s0"), empty_house.runs()[-1]
+    assert "-s1-" in second.name
+    assert not same_weights(first / "model.pt", second / "model.pt")
+    assert same_weights(first / "model.pt", tmp_path / "twin" / "model.pt")
+
+
+def test_again_starts_afresh_and_comes_to_the_same(small: House, pictures: Path) -> None:
+    before = weights_of(small.teacher / "model.pt")
+    (small.teacher / "left over.txt").touch()
+    answer = kd_ok("train", TEACHER, "--data", pictures, "--again", "--json")
+    assert answer.document["reused"] is False
+    assert not (small.teacher / "left over.txt").exists()
+    assert weights_of(small.teacher / "model.pt").keys() == before.keys()
+    assert all((before[k] == v).all() for k, v in weights_of(small.teacher / "model.pt").items())
+
+
+def test_out_makes_a_folder_of_that_name(
+    empty_house: House, pictures: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "made" / "here"
+    first = kd_ok(*_line(pictures, "--out", out, "--json")).document
+    assert first["run"] == str(out)
+    assert not empty_house.path.exists()
+    again = kd_ok(*_line(pictures, "--out", out, "--json")).document
+    assert again["reused"] is True
+
+
+def test_out_leaves_a_foreign_folder_alone(
+    empty_house: House, pictures: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").write_text("everything")
+    for flags in ((), ("--again",)):
+        answer = kd(*_line(pictures, "--out", tmp_path / "thesis", *flags))
+        assert answer.code == 2
+        assert "is no run folder" in answer.err
+    assert [f.name for f in (tmp_path / "thesis").iterdir()] == ["chapter.tex"]
+
+
+def test_out_leaves_another_run_alone(small: House, pictures: Path) -> None:
+    before = sha256(small.student / "model.pt")
+    for flags in ((), ("--again",)):
+        answer = kd(*_line(pictures, "--out", small.student, *flags))
+        assert answer.code == 2
+        assert f"holds another run ({small.student.name})" in answer.err
+    assert sha256(small.student / "model.pt") == before
+
+
+# Interrupted -------------------------------------------------------------------------------------
+
+
+def _interrupt_after(calls: int, how: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the method's loss work so often, then be interrupted."""
+    from kdcli.methods import kd as method
+
+    loss, done = method.kd_loss, []
+
+    def interrupted(*tensors: Any) -> Any:
+        done.append(1)
+        if len(done) > calls:
+            how()
+        return loss(*tensors)
+
+    monkeypatch.setattr(method, "kd_loss", interrupted)
+
+
+def _control_c() -> None:
+    raise KeyboardInterrupt
+
+
+def _terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("how", "code"), [(_control_c, 130), (_terminate, 143)], ids=["Ctrl-C", "SIGTERM"]
+)
+def test_the_same_command_goes_on_where_it_was_interrupted(
+    how: Any, code: int, small: House, pictures: Path, tmp_path: Path
+) -> None:
+    """Two steps an epoch: the fourth is in the middle of epoch 2 of 3."""
+    uninterrupted = shutil.copytree(small.student, tmp_path / "uninterrupted")
+    shutil.rmtree(small.student)
+    with pytest.MonkeyPatch.context() as patch:
+        _interrupt_after(3, how, patch)
+        answer = kd(*on_pictures(pictures))
+    assert answer.code == code
+    assert (small.student / "state.pt").is_file()
+    assert not (small.student / "model.pt").exists()
+    assert [line["epoch"] for line in Run(small.student).lines()] == [1]
+
+    answer = kd_ok(*on_pictures(pictures))
+    assert "epoch 1/3" not in answer.err.partition("student")[2]
+    assert "epoch 2/3" in answer.err
+    assert same_weights(small.student / "model.pt", uninterrupted / "model.pt")
+    assert not (small.student / "state.pt").exists()
+    assert _numbers(small.student) == _numbers(uninterrupted)
+
+
+def _numbers(run: Path) -> list[dict[str, Any]]:
+    """metrics.jsonl without the time that it took."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
+
+
+def test_interrupted_between_model_and_tidying(small: House, pictures: Path) -> None:
+    """model.pt is what says finished; a state.pt beside it is swept up."""
+    (small.student / "state.pt").write_bytes(b"whatever")
+    assert kd_ok(*on_pictures(pictures), "--json").document["reused"] is True
+    assert not (small.student / "state.pt").exists()
+
+
+def test_a_damaged_state_says_so(small: House, pictures: Path) -> None:
+    (small.student / "model.pt").unlink()
+    (small.student / "state.pt").write_bytes(b"PK\x03\x04 not whole")
+    answer = kd(*on_pictures(pictures))
+    assert answer.code == 7
+    assert str(small.student / "state.pt") in answer.err
+    assert "--again" in answer.err
+    assert kd_ok(*on_pictures(pictures), "--again", "--json").document["reused"] is False
+
+
+@pytest.mark.xfail(
+    strict=True, reason="runs.py find, train.py _refuse_other: read it before --again"
+)
+def test_again_is_the_way_out_of_a_damaged_run(small: House, pictures: Path) -> None:
+    """The error says so; it must be true."""
+    (small.student / "run.yaml").write_text("asked: [")
+    answer = kd(*on_pictures(pictures))
+    assert answer.code == 7
+    assert "--again" in answer.err
+    kd_ok(*on_pictures(pictures), "--again")
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_step(
+    small: House, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(small.student)
+    monkeypatch.setattr(
+        "kdcli.methods.kd.kd_loss", lambda s, t, temperature: s.sum() * float("nan")
+    )
+    answer = kd(*on_pictures(pictures))
+    assert answer.code == 4
+    assert "kd = nan" in answer.err
+    assert "before the step" in answer.err
+    assert not (small.student / "model.pt").exists()
+
+
+@pytest.mark.parametrize("setting", ["train.lr=1e30", "train.lr=1e30 --set train.clip=null"])
+def test_a_wild_rate_ends_in_words(setting: str, empty_house: House, pictures: Path) -> None:
+    answer = kd(*_line(pictures, "--set", *setting.split()))
+    assert answer.code == 4
+    assert "not finite" in answer.err
+    assert "train.lr" in answer.err
+
+
+def test_until_ends_early(empty_house: House, pictures: Path) -> None:
+    line = ("train", STUDENT, "--data", pictures, "--set", "train.until={accuracy: 0.01}")
+    training = kd_ok(*line, "--json").document["training"]
+    assert training["ended"] == "satisfactory"
+    assert training["epochs"] == 1
+
+
+def test_patience_ends_early(empty_house: House, pictures: Path) -> None:
+    line = ("train", STUDENT, "--data", pictures, "--set", "train.patience=1")
+    training = kd_ok(*line, "--set", "train.lr=1e-9", "--json").document["training"]
+    assert training["ended"] == "converged"
+    assert training["epochs"] == training["best_epoch"] + 1

@@ -1,0 +1,105 @@
+"""Runs that are trained once and copied where a test changes anything."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from house import ON_DIGITS, House, kd_ok, on_pictures
+
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # the same everywhere: bits are compared
+
+
+@pytest.fixture(autouse=True)
+def _wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables are as wide as they like: words are looked for in them."""
+    monkeypatch.setenv("COLUMNS", "300")
+
+
+@contextlib.contextmanager
+def _living_in(path: Path) -> Iterator[House]:
+    path.mkdir(parents=True, exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KD_RUNS", str(path))
+        yield House(path)
+
+
+def _copy(house: House, path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    shutil.copytree(house.path, path)
+    monkeypatch.setenv("KD_RUNS", str(path))
+    return House(path)
+
+
+@pytest.fixture
+def empty_house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    """No run yet; the folder itself is not there either."""
+    monkeypatch.setenv("KD_RUNS", str(tmp_path / "runs"))
+    return House(tmp_path / "runs")
+
+
+# On digits: a teacher worth the name, a student, a report, a file -------------------------------
+
+
+@pytest.fixture(scope="session")
+def distilled_once(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """`kd distill` on digits."""
+    with _living_in(tmp_path_factory.mktemp("distilled") / "runs") as house:
+        kd_ok(*ON_DIGITS)
+        return house
+
+
+@pytest.fixture(scope="session")
+def finished_once(distilled_once: House, tmp_path_factory: pytest.TempPathFactory) -> House:
+    """`kd distill`, `kd evaluate`, `kd export` on digits."""
+    path = tmp_path_factory.mktemp("finished") / "runs"
+    shutil.copytree(distilled_once.path, path)
+    with _living_in(path) as house:
+        kd_ok("evaluate")
+        kd_ok("export")
+        return house
+
+
+@pytest.fixture
+def distilled(distilled_once: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    """A copy to work in."""
+    return _copy(distilled_once, tmp_path / "runs", monkeypatch)
+
+
+@pytest.fixture
+def finished(finished_once: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    """A copy to work in."""
+    return _copy(finished_once, tmp_path / "runs", monkeypatch)
+
+
+# On a few pictures: two steps an epoch, for whatever has to be trained again ---------------------
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of PNG files: 3 classes of 40 images."""
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    folder = tmp_path_factory.mktemp("data") / "pictures"
+    digits = load_digits()
+    for label, name in enumerate(("zero", "one", "two")):
+        (folder / name).mkdir(parents=True)
+        for i, image in enumerate(digits.images[digits.target == label][:40]):
+            Image.fromarray((image * 15).astype("uint8")).save(folder / name / f"{i:02d}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_once(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> House:
+    """`kd distill` on the pictures, 3 epochs."""
+    with _living_in(tmp_path_factory.mktemp("small") / "runs") as house:
+        kd_ok(*on_pictures(pictures))
+        return house
+
+
+@pytest.fixture
+def small(small_once: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    """A copy to work in."""
+    return _copy(small_once, tmp_path / "runs", monkeypatch)

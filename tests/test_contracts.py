@@ -1,0 +1,242 @@
+"""What every method, scheme, recipe and command has; and how many of them there are."""
+
+import importlib
+import inspect
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
+import pytest
+import torch
+import typer
+from house import kd
+from torch import nn
+
+from kdcli import catalog
+from kdcli.cli import app
+from kdcli.distiller import Distiller, Term
+from kdcli.recipe_file import describe_recipe, load_recipe, recipe_folder, recipe_names
+from kdcli.records import About, Batch, Outputs
+
+METHODS = catalog.names("methods")
+SCHEMES = catalog.names("schemes")
+RECIPES = recipe_names()
+
+COMMANDS = (
+    "train",
+    "distill",
+    "evaluate",
+    "export",
+    "list recipes",
+    "list runs",
+    "recipe show",
+    "recipe check",
+    "recipe schema",
+)
+
+
+def test_how_many_there_are() -> None:
+    assert METHODS == ["kd"]
+    assert SCHEMES == ["alone", "offline"]
+    assert RECIPES == ["kd", "supervised"]
+    assert len(COMMANDS) == 9
+
+
+# Methods -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_says_what_it_is_and_needs(name: str) -> None:
+    method = catalog.load("methods", name)
+    assert re.search(r"arXiv:\d{4}\.\d{4,5}\b", method.__doc__)
+    assert catalog.describe("methods", name) == method.__doc__.strip().splitlines()[0]
+    assert method.default_weight > 0
+    assert method.needs
+    assert method.needs <= {field.name for field in fields(Outputs)}
+    for option, field in method.model_fields.items():
+        assert field.description, option
+        assert not field.is_required(), f"{option}: `{name}:` alone takes every default"
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_is_a_pure_function_of_tensors(name: str) -> None:
+    loss = getattr(importlib.import_module(f"kdcli.methods.{name}"), f"{name}_loss")
+    assert inspect.isfunction(loss)
+    assert loss.__doc__
+    first, second = list(inspect.signature(loss).parameters)[:2]
+    assert (first, second) == ("student", "teacher")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_teaches_the_student_only(name: str) -> None:
+    student, teacher, batch = _Answers("student"), _Answers("teacher.0"), _batch()
+    distiller = Distiller(
+        scheme=catalog.load("schemes", "offline")(),
+        learners={"student": student},
+        teachers={"teacher.0": teacher},
+        terms=(Term(name, catalog.load("methods", name)(), lambda epoch: 1.0),),
+        task_weight=lambda epoch: 0.0,
+        example=batch,
+        about=About(num_classes=4, num_samples=8, steps_per_epoch=1, classifier=teacher.head),
+    )
+    losses = distiller(batch)
+    assert losses.terms[name].shape == ()
+    assert losses.terms[name].dtype == torch.float32
+    assert torch.isfinite(losses.total)
+    losses.total.backward()
+    gradients = [p.grad for p in student.parameters() if p.grad is not None]
+    assert any(gradient.abs().sum() > 0 for gradient in gradients)
+    assert all(torch.isfinite(gradient).all() for gradient in gradients)
+    assert all(p.grad is None for p in teacher.parameters())
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_changes_no_tensor_that_it_is_given(name: str) -> None:
+    student, teacher, batch = _Answers("student"), _Answers("teacher.0"), _batch()
+    method = catalog.load("methods", name)()
+    with torch.no_grad():
+        mine, theirs = student(batch), teacher(batch)
+        before = mine.logits.clone(), theirs.logits.clone()
+        adapter = method.adapter(mine, theirs, About(4, 8, 1, teacher.head))
+        first = method.loss(mine, theirs, batch, adapter)
+        second = method.loss(mine, theirs, batch, adapter)
+    assert torch.equal(first, second)
+    assert torch.equal(mine.logits, before[0])
+    assert torch.equal(theirs.logits, before[1])
+
+
+class _Answers(nn.Module):
+    """Two stages and a classifier; supplies all that a method may ask for."""
+
+    def __init__(self, by: str) -> None:
+        super().__init__()
+        torch.manual_seed(len(by))
+        self.by = by
+        self.first = nn.Conv2d(3, 5, 3, stride=2, padding=1)
+        self.second = nn.Conv2d(5, 6, 3, stride=2, padding=1)
+        self.head = nn.Linear(6, 4)
+
+    def forward(self, batch: Batch) -> Outputs:
+        first = self.first(batch.images).relu()
+        second = self.second(first).relu()
+        embedding = second.mean((2, 3))
+        stages = (first, second)
+        return Outputs(self.by, self.head(embedding), stages, embedding, features=stages)
+
+
+def _batch() -> Batch:
+    labels = torch.arange(8) % 4
+    return Batch(
+        images=torch.rand(8, 3, 16, 16, generator=torch.Generator().manual_seed(1)),
+        labels=labels,
+        targets=nn.functional.one_hot(labels, 4).float(),
+        index=torch.arange(8),
+        view=torch.zeros(8, dtype=torch.int64),
+    )
+
+
+# Schemes -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_a_scheme_says_what_it_is_in_a_line(name: str) -> None:
+    line = catalog.describe("schemes", name)
+    assert 20 < len(line) < 100
+    assert line.endswith(".")
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_a_lesson_is_a_pure_function_of_outputs(name: str) -> None:
+    scheme = catalog.load("schemes", name)()
+    outputs = {by: _Answers(by)(_batch()) for by in ("student", "teacher.0")}
+    if not scheme.needs_teacher:
+        del outputs["teacher.0"]
+    first, second = scheme.lesson(outputs), scheme.lesson(outputs)
+    assert first.learners
+    assert first.learners[0].outputs is outputs["student"]
+    assert [p.student.by for p in first.pairs] == [p.student.by for p in second.pairs]
+    assert all((p.teacher is not None) == scheme.needs_teacher for p in first.pairs)
+
+
+# Recipes -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_loads_and_names_nobody(name: str) -> None:
+    recipe = load_recipe(name).recipe
+    assert recipe.who is None, "who and what belong into flags, or a user's own file"
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_says_what_it_is_for_and_how_it_is_run(name: str) -> None:
+    header = _header(name)
+    assert describe_recipe(name) == header[0]
+    assert len(header[0]) > 20
+    commands = [line for line in header if line.startswith("kd ")]
+    assert commands
+    for command in commands:
+        _parse(command)
+
+
+def _header(name: str) -> list[str]:
+    lines = (recipe_folder() / f"{name}.yaml").read_text("utf-8").splitlines()
+    return [line.removeprefix("#").strip() for line in lines if line.startswith("#")]
+
+
+def _parse(command: str) -> None:
+    """Click's own parser raises for a flag or command that does not exist."""
+    words, entry = shlex.split(command)[1:], typer.main.get_command(app)
+    while hasattr(entry, "commands"):
+        entry = entry.commands[words.pop(0)]
+    entry.make_context("kd", words)
+
+
+# Commands ----------------------------------------------------------------------------------------
+
+
+def _leaves(entry: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    if not hasattr(entry, "commands"):
+        yield " ".join(path), entry
+        return
+    for name, child in entry.commands.items():
+        yield from _leaves(child, (*path, name))
+
+
+FOUND = dict(_leaves(typer.main.get_command(app)))
+
+
+def test_these_are_the_commands() -> None:
+    assert sorted(FOUND) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_explains_itself(name: str) -> None:
+    answer = kd(*name.split(), "--help")
+    assert answer.code == 0
+    assert answer.err == ""
+    words = " ".join(re.sub(r"[│╭╮╰╯─]", " ", answer.out).split())
+    assert FOUND[name].help.split("\n")[0] in words
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_takes_json_and_debug(name: str) -> None:
+    options = {option for param in FOUND[name].params for option in param.opts}
+    assert "--debug" in options
+    assert ("--json" in options) == (name != "recipe schema"), "a schema is JSON anyway"
+
+
+SILENT = pytest.mark.xfail(strict=True, reason="cli.py: --seed, --student, --teacher: no help")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=SILENT if name in ("train", "recipe show") else ())
+        for name in COMMANDS
+    ],
+)
+def test_a_command_explains_every_flag(name: str) -> None:
+    silent = [param.opts for param in FOUND[name].params if not param.help]
+    assert not silent
