@@ -1,13 +1,15 @@
 """model.pt and the resume state: written whole, checked when read, never executing code."""
 
+import errno
 import pickle
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from kdcli.errors import DamagedFile, KdError
+from kdcli.errors import DamagedFile, KdError, UsageError
 from kdcli.runs import atomic
 
 SCHEMA = 1
@@ -37,8 +39,7 @@ def save_model(file: ModelFile, path: Path) -> None:
         "recipe": file.recipe,
         "provenance": file.provenance,
     }
-    with atomic(path) as beside:
-        torch.save(raw, beside)
+    _save(raw, path)
 
 
 def load_model(path: Path) -> ModelFile:
@@ -72,8 +73,7 @@ def load_model(path: Path) -> ModelFile:
 
 def save_state(state: dict[str, Any], path: Path) -> None:
     """Write the resume state, whole or not at all."""
-    with atomic(path) as beside:
-        torch.save(state, beside)
+    _save(state, path)
 
 
 def load_state(path: Path) -> dict[str, Any] | None:
@@ -90,8 +90,17 @@ def load_state(path: Path) -> dict[str, Any] | None:
     return raw
 
 
+def _save(raw: dict[str, Any], path: Path) -> None:
+    with atomic(path) as beside, beside.open("wb") as file:
+        try:
+            torch.save(raw, file)
+        except RuntimeError as error:  # torch's word for a full disk
+            raise OSError(errno.EIO, str(error).splitlines()[0]) from error
+
+
 def _load(path: Path) -> Any:
     try:
+        _check_sums(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise DamagedFile(
@@ -101,11 +110,25 @@ def _load(path: Path) -> Any:
         ) from error
     except KdError:
         raise
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+    except FileNotFoundError as error:
+        raise UsageError(f"{path}: no such file", "kd list runs") from error
+    except (OSError, RuntimeError, EOFError, ValueError, LookupError, *_ODD) as error:
         raise DamagedFile(
             f"{path}: truncated or not a PyTorch file ({_first_line(error)})",
             "copy it again; for a run of kd, repeat its command with --again",
         ) from error
+
+
+_ODD = (AttributeError, TypeError, zipfile.BadZipFile)
+"""What torch raises for files that are something else altogether."""
+
+
+def _check_sums(path: Path) -> None:
+    """torch reads a flipped bit without a word; the zip around the weights knows better."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if (broken := archive.testzip()) is not None:
+                raise zipfile.BadZipFile(f"{broken} has changed since it was written")
 
 
 def _first_line(error: Exception) -> str:

@@ -53,7 +53,8 @@ class Distiller(nn.Module):
     ) -> None:
         super().__init__()
         self.scheme = scheme
-        self.learners = nn.ModuleDict(learners)
+        self.learners = nn.ModuleDict({_key(name): tap for name, tap in learners.items()})
+        self._names = tuple(learners)
         self.parts = nn.ModuleDict(scheme.parts(example))
         self._teachers = dict(teachers)
         self._terms = terms
@@ -75,13 +76,16 @@ class Distiller(nn.Module):
 
     def ships(self) -> nn.Module:
         """What model.pt holds."""
-        return self.scheme.ships(dict(self.learners.items()))
+        return self.scheme.ships(self._by_name())
 
     def _lesson(self, batch: Batch) -> Lesson:
-        models = {**dict(self.learners.items()), **self._teachers}
+        models = {**self._by_name(), **self._teachers}
         outputs = self.scheme.step(models, dict(self.parts.items()), batch)
         lesson = self.scheme.lesson(outputs)
         return replace(lesson, pairs=tuple(_detached(pair) for pair in lesson.pairs))
+
+    def _by_name(self) -> dict[str, nn.Module]:
+        return {name: self.learners[_key(name)] for name in self._names}
 
     def _score(self, term: Term, lesson: Lesson, batch: Batch) -> Tensor:
         """The method's loss over all pairs that supply what it needs."""
@@ -106,6 +110,11 @@ class Distiller(nn.Module):
         return lesson
 
 
+def _key(name: str) -> str:
+    """A ModuleDict takes no dots, and peers are called `peer.1`."""
+    return name.replace(".", ":")
+
+
 def task_loss(learners: tuple[Learner, ...], batch: Batch) -> Tensor:
     """Cross-entropy with the targets, weighted over the learners; float32 scalar."""
     losses = [
@@ -125,6 +134,7 @@ def _detached(pair: Pair) -> Pair:
         stages=tuple(s.detach() for s in teacher.stages),
         embedding=None if teacher.embedding is None else teacher.embedding.detach(),
         features=tuple(f.detach() for f in teacher.features),
+        heads=None if teacher.heads is None else teacher.heads.detach(),
     )
     return replace(pair, teacher=cut)
 

@@ -148,7 +148,8 @@ class Train(BaseModel):
     clip: Annotated[float, Field(gt=0)] | None = 1.0
     """Largest norm of the gradient."""
     patience: Annotated[int, Field(ge=1)] | Auto | None = "auto"
-    """End after so many epochs without a better validation accuracy (converged)."""
+    """End after so many epochs without a better best epoch (converged): validation accuracy, and
+    NLL where that is equal."""
     until: Until | None = None
     """End as soon as this is reached (satisfactory)."""
 

@@ -3,10 +3,11 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from kdcli import catalog
 from kdcli.errors import RecipeError, UsageError, did_you_mean
@@ -43,7 +44,7 @@ def load_recipe(name: str, settings: tuple[str, ...] = ()) -> LoadedRecipe:
     for setting in settings:
         key, value = parse_setting(setting)
         put(raw, key, value)
-        origins = {k: v for k, v in origins.items() if not k.startswith(f"{key}.")}
+        origins = {k: v for k, v in origins.items() if not _above_or_below(k, key)}
         origins |= {key: "--set"}
     return LoadedRecipe(check(raw, origins, shown), path.stem, origins)
 
@@ -82,28 +83,32 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed", mark)
+            self._refuse("aliases are not allowed", self.peek_event())  # type: ignore[no-untyped-call]
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen = set()
         for key, _ in node.value:
+            if key.tag != "tag:yaml.org,2002:str":
+                self._refuse("a key must be a text", key)
             if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key.value}' stands twice", key.start_mark
-                )
+                self._refuse(f"the key '{key.value}' stands twice", key)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
+    def _refuse(self, problem: str, node: Any) -> NoReturn:
+        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+
 
 def _use_yaml_1_2_scalars() -> None:
-    """Only true / false are booleans, and 1e-3 is a number: PyYAML's own rules are YAML 1.1."""
-    bools_and_floats = ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:float")
+    """Only true / false are booleans, 1e-3 is a number, 010 is ten: PyYAML's rules are YAML 1.1."""
+    replaced = {f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float")}
     _Loader.yaml_implicit_resolvers = {
-        first: [r for r in resolvers if r[0] not in bools_and_floats]
+        first: [r for r in resolvers if r[0] not in replaced]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+    whole = re.compile(r"[-+]?(0|[1-9]\d*)$")
+    _Loader.add_implicit_resolver("tag:yaml.org,2002:int", whole, list("-+0123456789"))
     number = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+)([eE][-+]?\d+)?$|[-+]?\.(inf|nan)$")
     _Loader.add_implicit_resolver(
         "tag:yaml.org,2002:bool", re.compile("(true|false|True|False)$"), list("tTfF")
@@ -120,6 +125,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise RecipeError([f"{path}: larger than {MAX_BYTES:,} bytes; this is not a recipe"])
     try:
         raw = yaml.load(path.read_text("utf-8"), _Loader)
+    except RecursionError as error:
+        raise RecipeError([f"{path}: nested too deep for a recipe"]) from error
     except UnicodeDecodeError as error:
         raise RecipeError([f"{path}: not a text file"]) from error
     except yaml.YAMLError as error:
@@ -138,6 +145,8 @@ def parse_setting(setting: str) -> tuple[str, Any]:
         raise RecipeError([f"--set {setting}: expects key=value, as in --set train.epochs=30"])
     try:
         return key.strip(), yaml.load(value, _Loader)
+    except RecursionError as error:
+        raise RecipeError([f"--set {key}: nested too deep"]) from error
     except yaml.YAMLError as error:
         raise RecipeError([f"--set {setting}: {_problem(error)}"]) from error
 
@@ -170,8 +179,14 @@ def _check_methods(raw: Any, problems: dict[str, str]) -> Any:
     return {key: _check_method(key, value, problems) for key, value in raw.items()}
 
 
-def _check_method(key: Any, value: Any, problems: dict[str, str]) -> Any:
+def _check_method(key: str, value: Any, problems: dict[str, str]) -> Any:
     use = {} if value is None else value
+    if key == "task" or not key.isidentifier():
+        problems[f"methods.{key}"] = (
+            "'task' is the term of the labels; choose another name"
+            if key == "task"
+            else "a name is made of letters, digits and _"
+        )
     if not isinstance(use, dict):
         return use
     try:
@@ -224,13 +239,18 @@ def tell(
         elif item["type"] == "missing":
             path, text = f"{path}.{item['loc'][-1]}".lstrip("."), "is missing"
         else:
-            text = f"{_expectation(item)}|{value!r}"
+            text = f"{_expectation(item)}|{_as_yaml(value)}"
         found.setdefault(path, []).append(text)
     return {
         path: _join(texts)
         for path, texts in found.items()
         if not any(other.startswith(f"{path}.") for other in found)
     }
+
+
+def _as_yaml(value: Any) -> str:
+    words = {None: "null", True: "true", False: "false"}
+    return words[value] if value is None or isinstance(value, bool) else repr(value)
 
 
 def _join(texts: list[str]) -> str:
@@ -253,12 +273,22 @@ def _follow(raw: Any, loc: tuple[int | str, ...]) -> tuple[str, Any]:
 
 def _siblings(path: str) -> tuple[str, ...]:
     """The keys that the schema knows where `path` stands."""
-    model: Any = Recipe
+    models: list[type[BaseModel]] = [Recipe]
     for key in path.split(".")[:-1]:
-        model = model.model_fields[key].annotation if key in model.model_fields else Recipe
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            return ()
-    return tuple(model.model_fields)
+        fields = [field for model in models for field in _fields(model).items()]
+        models = [m for name, info in fields if name == key for m in _models_in(info.annotation)]
+    return tuple(name for model in models for name in _fields(model))
+
+
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    return {info.alias or name: info for name, info in model.model_fields.items()}
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The models that a field may hold, through unions and Annotated."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]
 
 
 _EXPECTED = {
@@ -299,12 +329,15 @@ def _as_mapping(value: Any, key: str) -> Any:
 
 def origin_of(key: str, origins: dict[str, str], otherwise: str) -> str:
     """Which flag or file said something about this key, or about what is above or below it."""
-    near = [
-        known
-        for known in origins
-        if known == key or known.startswith(f"{key}.") or key.startswith(f"{known}.")
-    ]
-    return origins[max(near, key=len)] if near else otherwise
+    near = [known for known in origins if known == key or _above_or_below(known, key)]
+    if near:
+        return origins[max(near, key=len)]
+    parent = key.rpartition(".")[0]
+    return origin_of(parent, origins, otherwise) if "." in parent else otherwise
+
+
+def _above_or_below(one: str, other: str) -> bool:
+    return one.startswith(f"{other}.") or other.startswith(f"{one}.")
 
 
 def _leaves(raw: Any, path: str = "") -> list[str]:

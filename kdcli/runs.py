@@ -13,10 +13,9 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -68,7 +67,7 @@ class Spec(BaseModel):
     seed: int = 0
     teachers: tuple[TeacherRef, ...] = ()
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """Eight hexadecimal digits over what changes the weights, and nothing else."""
         text = json.dumps(self._weights_depend_on(), sort_keys=True, ensure_ascii=False)
@@ -135,7 +134,8 @@ class Run:
         """run.yaml, checked.
 
         Raises:
-            DamagedFile: it is missing or not what kd writes.
+            UsageError: there is none, so this is no run folder.
+            DamagedFile: it is not what kd writes.
         """
         place = self.path / "run.yaml"
         try:
@@ -144,7 +144,7 @@ class Run:
             raise UsageError(
                 f"{self.path}: not a run folder (no run.yaml)", "kd list runs shows them"
             ) from error
-        except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
+        except (OSError, yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
             raise DamagedFile(
                 f"{place}: damaged, or written by another version of kd",
                 "repeat the command that made the run with --again",
@@ -153,6 +153,14 @@ class Run:
     @property
     def spec(self) -> Spec:
         return self.file().spec
+
+    @property
+    def asked(self) -> bool:
+        """A person asked for it; False also for a damaged run."""
+        try:
+            return self.file().asked
+        except DamagedFile:
+            return False
 
     def lines(self) -> list[dict[str, Any]]:
         """metrics.jsonl; a torn last line is left out."""
@@ -191,10 +199,10 @@ def find(spec: Spec) -> Run | None:
     return None
 
 
-def newest(finished_only: bool = True) -> Run | None:
-    """The newest finished run that a person asked for."""
-    runs = [r for r in all_runs() if r.finished and r.file().asked]
-    return max(runs, key=lambda r: r.model.stat().st_mtime, default=None)
+def newest() -> Run | None:
+    """The newest finished run that a person asked for; damaged ones are passed over."""
+    runs = [run for run in all_runs() if run.finished and run.asked]
+    return max(runs, key=lambda run: run.model.stat().st_mtime, default=None)
 
 
 @dataclass(frozen=True)
@@ -318,7 +326,8 @@ def atomic(path: Path) -> Iterator[Path]:
                 os.fsync(file.fileno())
             beside.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # what went wrong before matters more
+            beside.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -128,11 +128,11 @@ def _report(console: Console, report: Any, gates: "list[Checked]", more: dict[st
 
 def runs(console: Console, found: "list[Run]") -> None:
     """`kd list runs`."""
-    rows = [(run, run.file(), run.outcome()) for run in found]
+    rows = [(run, run.outcome()) for run in found]
     if console.as_json:
         documents = [
-            {"run": str(r.path), "asked": f.asked, "finished": r.finished, "training": o}
-            for r, f, o in rows
+            {"run": str(r.path), "asked": r.asked, "finished": r.finished, "training": o}
+            for r, o in rows
         ]
         console.document({"runs": documents})
         return
@@ -141,15 +141,14 @@ def runs(console: Console, found: "list[Run]") -> None:
         console.next("kd distill --teacher resnet101 --student mobilenetv3")
         return
     console.table(
-        ["run", "role", "validation accuracy", "state"],
+        ["run", "validation accuracy", "state"],
         [
             [
-                run.path.name,
-                file.spec.role,
+                str(run.path),
                 f"{end['val_accuracy']:.4f}" if end else "-",
                 "finished" if run.finished else "unfinished",
             ]
-            for run, file, end in rows
+            for run, end in rows
         ],
     )
     console.next("kd evaluate RUN", "kd export RUN")

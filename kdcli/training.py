@@ -25,7 +25,7 @@ from torch import Tensor
 from kdcli.checkpoint import load_state, save_state
 from kdcli.data.order import hashes
 from kdcli.distiller import Distiller, Losses
-from kdcli.errors import MissingDevice, NotFinite, OutOfMemory, UsageError
+from kdcli.errors import DamagedFile, MissingDevice, NotFinite, OutOfMemory, UsageError
 from kdcli.metrics import converged
 from kdcli.progress import Progress
 from kdcli.recipe import Train, span_epochs
@@ -204,7 +204,7 @@ _CALMER = "lower --set train.lr=..., or train in --set student.precision=fp32"
 
 
 def _not_finite(losses: Losses) -> NotFinite:
-    values = {name: float(loss) for name, loss in losses.terms.items()}
+    values = {name: float(loss.detach()) for name, loss in losses.terms.items()}
     wrong = [name for name, value in values.items() if not math.isfinite(value)]
     shown = ", ".join(f"{name} = {value:g}" for name, value in values.items())
     return NotFinite(
@@ -282,9 +282,14 @@ def _resume(model: Distiller, optimizer: Any, run: Run) -> _State:
     if kept is None:
         write_text(run.metrics, "")
         return _State()
-    model.load_state_dict(kept["model"])
-    optimizer.load_state_dict(kept["optimizer"])
-    state = _State(**kept["progress"])
+    try:
+        model.load_state_dict(kept["model"])
+        optimizer.load_state_dict(kept["optimizer"])
+        state = _State(**kept["progress"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise DamagedFile(
+            f"{run.state}: no resume state of this training", "repeat the command with --again"
+        ) from error
     _write_lines(run.metrics, [x for x in run.lines() if x.get("epoch", math.inf) <= state.epochs])
     return state
 

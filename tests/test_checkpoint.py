@@ -107,9 +107,6 @@ def test_a_truncated_file_is_damaged(place, share):
     assert "truncated or not a PyTorch file" in refusal(place)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=OSError, reason="_load: torch answers some truncations with OSError"
-)
 def test_a_file_cut_anywhere_is_damaged(place):
     save_model(FILE, place)
     raw = place.read_bytes()
@@ -118,9 +115,6 @@ def test_a_file_cut_anywhere_is_damaged(place):
         refusal(place)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="torch does not check the zip's checksums: a flipped bit is loaded"
-)
 def test_a_flipped_bit_is_damaged(place):
     save_model(FILE, place)
     raw = bytearray(place.read_bytes())
@@ -139,11 +133,6 @@ def test_what_is_no_pytorch_file_is_damaged(place, content):
     refusal(place)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=IndexError,
-    reason="_load: the unpickler answers some texts with IndexError",
-)
 def test_a_recipe_is_no_model(place):
     place.write_bytes(b"scheme: offline\n")
     refusal(place)
@@ -185,9 +174,6 @@ def test_a_save_that_fails_leaves_the_old_file(place):
     assert list(place.parent.iterdir()) == [place]
 
 
-@pytest.mark.xfail(
-    strict=True, raises=RuntimeError, reason="torch.save answers a full disk with RuntimeError"
-)
 def test_a_full_disk_is_a_disk_error(place):
     save_state({"old": 1}, place)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -112,7 +112,7 @@ def test_every_mistake_is_told_at_once_with_its_origin(problems):
         ),
         ("match: {pairs: 3}", "match.pairs: expects null, not 3"),
         ("train: {epochs: null}", "train.epochs: expects a whole number or 'auto'"),
-        ("train: {epochs: true}", "train.epochs: expects a whole number or 'auto', not True"),
+        ("train: {epochs: true}", "train.epochs: expects a whole number or 'auto', not true"),
         ("train: {epochs: 3.0}", "train.epochs: expects a whole number or 'auto', not 3.0"),
         ("who: {data: 2024-01-01}", "who.data: expects a text"),
     ],
@@ -139,9 +139,6 @@ def test_a_number_is_a_finite_number_above_zero(problems, key, value):
         ("train: {until: {acuracy: 0.9}}", "accuracy"),
         ("task: {weight: {fron: 0, to: 1, over: 5%}}", "from"),
     ],
-)
-@pytest.mark.xfail(
-    strict=True, reason="recipe_file._siblings does not look into optional sections and unions"
 )
 def test_did_you_mean_in_nested_sections(problems, text, near):
     assert any(f"did you mean '{near}'?" in line for line in problems(text))
@@ -205,9 +202,6 @@ def test_a_file_that_is_no_recipe_by_its_size(problems):
     ],
     ids=["list as key", "mapping as key", "deep nesting"],
 )
-@pytest.mark.xfail(
-    strict=True, raises=(TypeError, RecursionError), reason="read_yaml: no words for these yet"
-)
 def test_yaml_that_breaks_python_is_refused_in_words(problems, text):
     assert problems(text)
 
@@ -234,7 +228,6 @@ def test_true_and_false_are_booleans(load, word, value):
 
 
 @pytest.mark.parametrize("text", ["train: {epochs: 010}", "train: {epochs: 1:30}"])
-@pytest.mark.xfail(strict=True, reason="YAML 1.1 integers: 010 is 8 and 1:30 is 90")
 def test_integers_are_decimal(load, text):
     try:
         found = load(text).recipe.train.epochs
@@ -279,11 +272,6 @@ def test_weights_may_move(load):
 
 
 @pytest.mark.parametrize("name", ["task", "a.b", '""'])
-@pytest.mark.xfail(
-    strict=True,
-    reason="`task` replaces the labels' own term in Distiller.forward; a dot is beyond --set and "
-    "breaks ModuleDict",
-)
 def test_a_term_cannot_take_a_name_that_logs_or_set_cannot_hold(load, name):
     with pytest.raises(RecipeError):
         load(f"methods: {{{name}: {{use: kd}}}}")

@@ -171,9 +171,6 @@ def test_a_given_teacher_counts_by_its_bytes():
     assert given("a.pt", "1") != given("a.pt", "2")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Spec.digest is a cached_property, and model_copy copies its cache"
-)
 def test_a_changed_copy_has_its_own_digest():
     spec = fresh(SPEC)
     assert spec.digest
@@ -271,11 +268,6 @@ def test_a_place_that_cannot_be_written_is_a_disk_error():
 
 
 @pytest.mark.parametrize("place", ["parent/file", "parent/run/file"])
-@pytest.mark.xfail(
-    strict=True,
-    raises=NotADirectoryError,
-    reason="atomic: the unlink in `finally` raises and hides the DiskError",
-)
 def test_a_place_below_a_regular_file_is_a_disk_error(tmp_path, place):
     (tmp_path / "parent").write_text("a regular file")
     with pytest.raises(DiskError):
@@ -397,9 +389,6 @@ def test_the_newest_run_is_the_newest_finished_one_that_was_asked_for():
     assert {r.path.name for r in all_runs()} == {"old", "new", "prerequisite", "unfinished"}
 
 
-@pytest.mark.xfail(
-    strict=True, raises=DamagedFile, reason="newest() reads every run.yaml and stops at a bad one"
-)
 def test_one_damaged_run_does_not_hide_the_others():
     good, bad = make("runs/good", age=100), make("runs/bad", age=500)
     (bad.path / "run.yaml").write_text("asked: [")

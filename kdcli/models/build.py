@@ -11,7 +11,7 @@ import timm
 import torch
 from torch import nn
 
-from kdcli.errors import DataError, UsageError, did_you_mean
+from kdcli.errors import DataError, UsageError, WeightsUnavailable, did_you_mean
 from kdcli.models.families import FAMILIES
 
 logging.getLogger("timm").setLevel(logging.ERROR)  # it narrates every weight it loads
@@ -58,7 +58,7 @@ def resolve(name: str) -> Resolved:
         UsageError: neither is known.
     """
     if timm.is_model(name):
-        return Resolved(name)
+        return Resolved(_known_tag(name))
     if name in FAMILIES:
         chosen = FAMILIES[name]
         others = [m for m in timm.list_models(f"{name}*") if m != chosen][:4]
@@ -73,6 +73,18 @@ def resolve(name: str) -> Resolved:
         "any timm name or family works, as in --student mobilenetv3; "
         'all names: python -c "import timm; print(timm.list_models())"',
     )
+
+
+def _known_tag(name: str) -> str:
+    """The name, if the part behind its dot names weights that timm knows."""
+    base, dot, tag = name.partition(".")
+    tags = [known.partition(".")[2] for known in timm.list_pretrained(f"{base}.*")]
+    if dot and tag not in tags:
+        raise UsageError(
+            f"{base} has no weights called '{tag}'{did_you_mean(tag, tags)}",
+            f"it has {', '.join(tags) or 'none'}",
+        )
+    return name
 
 
 def plan(name: str, num_classes: int, image_size: int, stem_stride: int | None) -> ModelArgs:
@@ -115,14 +127,26 @@ def _takes(args: ModelArgs) -> bool:
 
 
 def build(args: ModelArgs, pretrained: bool = False) -> nn.Module:
-    """The module itself; with `pretrained`, timm's weights and a fresh classifier.
+    """The module itself; with `pretrained`, timm's weights and, for other classes, a fresh head.
 
     Weights must be known to be within reach: see `weights.ensure_reachable`.
+
+    Raises:
+        WeightsUnavailable: they cannot be fetched or read after all.
     """
     options: dict[str, Any] = {"img_size": args.img_size} if args.img_size else {}
-    model: nn.Module = timm.create_model(
-        args.name, pretrained=pretrained, num_classes=args.num_classes, **options
-    )
+    try:
+        model: nn.Module = timm.create_model(
+            args.name, pretrained=pretrained, num_classes=args.num_classes, **options
+        )
+    except Exception as error:
+        if not pretrained:
+            raise
+        raise WeightsUnavailable(  # the hub, the file and timm each fail in ways of their own
+            f"pretrained weights of {args.name} cannot be loaded: {error}",
+            "try again, remove a damaged file from the cache, or go on without: "
+            "--set student.pretrained=false (or teacher.pretrained=false)",
+        ) from error
     if args.stem_stride:
         set_stem_stride(model, args.stem_stride)
     return model.to(memory_format=torch.channels_last)

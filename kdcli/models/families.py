@@ -56,5 +56,4 @@ FAMILIES: dict[str, str] = {
     "vgg": "vgg11",
     "vit": "vit_tiny_patch16_224",
     "wide_resnet": "wide_resnet50_2",
-    "xception": "xception41",
 }

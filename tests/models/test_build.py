@@ -75,9 +75,6 @@ def test_names_that_are_like_nothing_are_refused(name):
         resolve(name)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="timm.is_model looks at the architecture only; plan then fails in timm"
-)
 def test_an_unknown_pretrained_tag_is_refused():
     with pytest.raises(UsageError):
         resolve("resnet18.nope")

@@ -193,9 +193,6 @@ def test_weights_that_cannot_be_had_are_never_replaced_by_random_ones(monkeypatc
             build(ModelArgs("test_resnet", 7, 32), pretrained=True)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=OSError, reason="build lets the hub's own error through: exit code 1"
-)
 def test_a_hub_that_refuses_is_told_in_words(monkeypatch):
     with a_hub(403) as address:
         point_to(monkeypatch, address)
@@ -203,7 +200,6 @@ def test_a_hub_that_refuses_is_told_in_words(monkeypatch):
             build(ModelArgs("test_resnet", 7, 32), pretrained=True)
 
 
-@pytest.mark.xfail(strict=True, reason="build lets safetensors' own error through: exit code 1")
 def test_damaged_weights_in_the_cache_are_told_in_words(cache):
     put(cache, "test_resnet", content=b"half a file")
     with pytest.raises((DamagedFile, DataError)):
