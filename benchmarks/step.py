@@ -26,7 +26,8 @@ from kdcli.models.build import build, plan
 from kdcli.progress import Silent
 from kdcli.recipe_file import load_recipe
 from kdcli.records import Batch
-from kdcli.runs import Run, Spec
+from kdcli.runs import Run
+from kdcli.spec import Spec
 from kdcli.training import fit, open_device
 
 TEACHER, STUDENT, SIZE, BATCH = "resnet101", "mobilenetv3_small_100", 32, 64
@@ -95,7 +96,7 @@ def kd_parts(folder: Path, device: torch.device) -> tuple[Spec, Assembled]:
             "teacher.allow_weak=true",
         ),
     )
-    spec = distill_spec(str(file), STUDENT, loaded, source, data, 0, device, Silent())
+    spec = distill_spec(str(file), STUDENT, loaded, source, data, 0, device)
     return spec, assemble(spec, source, [file], device, Silent())
 
 

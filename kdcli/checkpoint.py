@@ -10,9 +10,11 @@ from typing import Any
 import torch
 
 from kdcli.errors import DamagedFile, KdError, UsageError
-from kdcli.runs import atomic
+from kdcli.files import atomic
 
 SCHEMA = 1
+_AGAIN = "repeat the command with --again"
+_ANOTHER = "copy it again; if kd made it, remove its folder and repeat the command"
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,9 @@ def load_state(path: Path) -> dict[str, Any] | None:
     """
     if not path.is_file():
         return None
-    raw = _load(path)
+    raw = _load(path, _AGAIN)
     if not isinstance(raw, dict):
-        raise DamagedFile(f"{path}: not a resume state", "repeat the command with --again")
+        raise DamagedFile(f"{path}: not a resume state", _AGAIN)
     return raw
 
 
@@ -98,7 +100,7 @@ def _save(raw: dict[str, Any], path: Path) -> None:
             raise OSError(errno.EIO, str(error).splitlines()[0]) from error
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path, way_out: str = _ANOTHER) -> Any:
     try:
         _check_sums(path)
         return torch.load(path, map_location="cpu", weights_only=True)
@@ -115,7 +117,7 @@ def _load(path: Path) -> Any:
     except (OSError, RuntimeError, EOFError, ValueError, LookupError, *_ODD) as error:
         raise DamagedFile(
             f"{path}: truncated or not a PyTorch file ({_first_line(error)})",
-            "copy it again; for a run of kd, repeat its command with --again",
+            way_out,
         ) from error
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kdcli import __version__
+from kdcli import __version__, completion
 from kdcli.door import door, enter, gate
 
 app = typer.Typer(
@@ -21,32 +21,13 @@ app.add_typer(listing, name="list")
 app.add_typer(recipes, name="recipe")
 
 
-# What the shell completes; nothing heavy here ----------------------------------------------------
-
-
-def _models(incomplete: str) -> list[str]:
-    from kdcli.models.families import FAMILIES
-
-    known = {*FAMILIES, *FAMILIES.values()}
-    return sorted(name for name in known if name.startswith(incomplete))
-
-
-def _recipes(incomplete: str) -> list[str]:
-    from kdcli.recipe_file import recipe_names
-
-    return [name for name in recipe_names() if name.startswith(incomplete)]
-
-
-def _runs(incomplete: str) -> list[str]:
-    from kdcli.runs import all_runs
-
-    return [str(r.path) for r in all_runs() if str(r.path).startswith(incomplete)]
-
+TEACHER, STUDENT = "resnet101", "mobilenetv3"
+"""Of the examples."""
 
 # Flags that several commands share: who, on what, where ------------------------------------------
 
 Recipe = Annotated[
-    str, typer.Option(help="A shipped recipe's name or a file.", autocompletion=_recipes)
+    str, typer.Option(help="A shipped recipe's name or a file.", autocompletion=completion.recipes)
 ]
 Set = Annotated[
     list[str] | None,
@@ -57,6 +38,18 @@ Data = Annotated[
     typer.Option(help="'digits', a folder of images (a sub-folder per class), or of IDX files."),
 ]
 Out = Annotated[Path | None, typer.Option(help="The run's folder; default: one under runs/.")]
+Teacher = Annotated[
+    str | None,
+    typer.Option(
+        help="timm's name, a family, a run, or a model.pt.", autocompletion=completion.models
+    ),
+]
+Student = Annotated[
+    str | None, typer.Option(help="timm's name, or a family's.", autocompletion=completion.models)
+]
+Seed = Annotated[
+    int | None, typer.Option(min=0, help="Of weights, order and augmentation; default: 0.")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 Again = Annotated[bool, typer.Option("--again", help="Start afresh even if the run is finished.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
@@ -74,7 +67,7 @@ Thing = Annotated[
     typer.Argument(
         metavar="[RUN]",
         help="A run folder or a model.pt; default: the newest finished run.",
-        autocompletion=_runs,
+        autocompletion=completion.runs,
         show_default=False,
     ),
 ]
@@ -101,12 +94,12 @@ def _kd(
 @app.command()
 def train(
     model: Annotated[
-        str, typer.Argument(help="timm's name, or a family's.", autocompletion=_models)
+        str, typer.Argument(help="timm's name, or a family's.", autocompletion=completion.models)
     ],
     recipe: Recipe = "supervised",
     data: Data = None,
     out: Out = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Seed = None,
     set_: Set = None,
     device: Device = "auto",
     again: Again = False,
@@ -124,7 +117,7 @@ def train(
             settings=tuple(set_ or ()),
             data=data,
             out=out,
-            seed=seed,
+            seed=seed or 0,
             device=device,
             again=again,
             progress=console,
@@ -134,17 +127,12 @@ def train(
 
 @app.command()
 def distill(
-    teacher: Annotated[
-        str | None,
-        typer.Option(help="timm's name, a family, a run, or a model.pt.", autocompletion=_models),
-    ] = None,
-    student: Annotated[
-        str | None, typer.Option(help="timm's name, or a family's.", autocompletion=_models)
-    ] = None,
+    teacher: Teacher = None,
+    student: Student = None,
     recipe: Recipe = "kd",
     data: Data = None,
     out: Out = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Default: 0.")] = None,
+    seed: Seed = None,
     set_: Set = None,
     device: Device = "auto",
     again: Again = False,
@@ -249,10 +237,10 @@ def list_runs(json: Json = False, debug: Debug = False) -> None:
 
 @recipes.command("show")
 def recipe_show(
-    name: Annotated[str, typer.Argument(help="Name or file.", autocompletion=_recipes)],
+    name: Annotated[str, typer.Argument(help="Name or file.", autocompletion=completion.recipes)],
     data: Data = None,
-    student: Annotated[str, typer.Option(autocompletion=_models)] = "mobilenetv3_small_100",
-    teacher: Annotated[str, typer.Option(autocompletion=_models)] = "resnet101",
+    student: Student = STUDENT,
+    teacher: Teacher = TEACHER,
     set_: Set = None,
     json: Json = False,
     debug: Debug = False,
@@ -266,8 +254,8 @@ def recipe_show(
             name,
             settings=tuple(set_ or ()),
             data=data,
-            student=student,
-            teacher=teacher,
+            student=student or STUDENT,
+            teacher=teacher or TEACHER,
             progress=console,
         )
         screens.settings(console, found)
@@ -275,7 +263,7 @@ def recipe_show(
 
 @recipes.command("check")
 def recipe_check(
-    name: Annotated[str, typer.Argument(help="Name or file.", autocompletion=_recipes)],
+    name: Annotated[str, typer.Argument(help="Name or file.", autocompletion=completion.recipes)],
     set_: Set = None,
     json: Json = False,
     debug: Debug = False,

@@ -32,7 +32,11 @@ def enter(app: typer.Typer, arguments: list[str] | None = None) -> int:
         if code == ExitCode.INTERRUPTED:  # typer's own, from before a command began
             raise Interrupted(GOES_ON)
         return code
+    except SystemExit as error:  # how typer ends a completion
+        return error.code if isinstance(error.code, int) else int(ExitCode.DONE)
     except BaseException as error:
+        if isinstance(error, CommandLineError) and not error.format_message():  # type: ignore[attr-defined]
+            return int(ExitCode.USAGE)  # no command at all: typer has shown the help
         if "--debug" in given:
             traceback.print_exc()
         from kdcli.console import Console

@@ -1,4 +1,4 @@
-"""A run's folder: what lies where, whole files only, and "was this made from the same things?"
+"""A run's folder: what lies where, and where the runs are.
 
 RUN/ run.yaml         who, resolved recipe, versions   needs.json   what it depends on, by sha256
      model.pt         what ships; its being there      state.pt     resume state of the last epoch;
@@ -7,93 +7,22 @@ RUN/ run.yaml         who, resolved recipe, versions   needs.json   what it depe
      predictions.npz  answers on test                  report.json  report.md   model.onnx
 """
 
-import hashlib
 import json
 import os
-import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from kdcli.errors import DamagedFile, DataError, DiskError, InUse, UsageError
-from kdcli.recipe import Recipe, dump
+from kdcli.errors import DamagedFile, DataError, UsageError
+from kdcli.files import write_text
+from kdcli.spec import Spec
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
-
-
-class DataRef(BaseModel):
-    """Which data: `location` is what --data said (None: the built-in default), made absolute."""
-
-    model_config = _FROZEN
-    name: str
-    location: str | None
-    identity: dict[str, Any]
-
-
-class TeacherRef(BaseModel):
-    """A teacher: one that is to be trained (`spec`), or a given file (`path`, `sha256`)."""
-
-    model_config = _FROZEN
-    model: str
-    spec: "Spec | None" = None
-    path: str | None = None
-    sha256: str | None = None
-
-    @property
-    def identity(self) -> str:
-        """What a student's weights depend on."""
-        return self.spec.digest if self.spec else f"sha256:{self.sha256}"
-
-
-class Spec(BaseModel):
-    """Everything that decides a training's weights, and whose it is."""
-
-    model_config = _FROZEN
-    role: Literal["teacher", "baseline", "student"]
-    model: str
-    """timm's name."""
-    data: DataRef
-    recipe_name: str
-    recipe: Recipe
-    """Resolved: no `auto` left."""
-    seed: int = 0
-    teachers: tuple[TeacherRef, ...] = ()
-
-    @property
-    def digest(self) -> str:
-        """Eight hexadecimal digits over what changes the weights, and nothing else."""
-        text = json.dumps(self._weights_depend_on(), sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-    def _weights_depend_on(self) -> dict[str, Any]:
-        recipe = dump(self.recipe)
-        kept = ("scheme", "task", "methods", "student", "data", "train", "match")
-        return {
-            "model": self.model,
-            "data": self.data.identity,
-            "recipe": {key: recipe[key] for key in kept},
-            "seed": self.seed,
-            "teachers": [
-                {"identity": t.identity, "precision": self.recipe.teacher.precision}
-                for t in self.teachers
-            ],
-        }
-
-    @property
-    def folder_name(self) -> str:
-        """`kd-resnet101-mobilenetv3_small_100-digits-s0-1a2b3c4d`; part of the interface."""
-        who = [self.recipe_name, *(t.model for t in self.teachers)]
-        first = who if self.role == "student" else [self.role]
-        parts = [*first, self.model, self.data.name]
-        return "-".join([*map(slug, parts), f"s{self.seed}", self.digest])
 
 
 class RunFile(BaseModel):
@@ -155,6 +84,14 @@ class Run:
         return self.file().spec
 
     @property
+    def digest(self) -> str | None:
+        """Of what it was made from; None for a damaged run."""
+        try:
+            return self.file().digest
+        except DamagedFile:
+            return None
+
+    @property
     def asked(self) -> bool:
         """A person asked for it; False also for a damaged run."""
         try:
@@ -194,8 +131,9 @@ def all_runs() -> list[Run]:
 def find(spec: Spec) -> Run | None:
     """The run under `runs/` that was made from the same things, finished or not."""
     for folder in runs_root().glob(f"*-{spec.digest}"):
-        if (folder / "run.yaml").is_file() and Run(folder).file().digest == spec.digest:
-            return Run(folder)
+        run = Run(folder)
+        if (folder / "run.yaml").is_file() and run.digest in (spec.digest, None):
+            return run
     return None
 
 
@@ -282,81 +220,6 @@ def mark_asked(run: Run) -> None:
 def _write_run_file(run: Run, file: RunFile) -> None:
     raw = file.model_dump(mode="json", by_alias=True)
     write_text(run.path / "run.yaml", yaml.safe_dump(raw, sort_keys=False, allow_unicode=True))
-
-
-@contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """Only one kd at a time works in a run folder; the lock dies with its process.
-
-    Raises:
-        InUse: another one does.
-    """
-    with disk_errors(path):
-        path.mkdir(parents=True, exist_ok=True)
-        guard = FileLock(path / ".lock")
-        try:
-            guard.acquire(timeout=0)
-        except Timeout as error:
-            raise InUse(
-                f"{path}: another kd is working in this run folder",
-                "wait until it is done, or give --out another folder",
-            ) from error
-    try:
-        yield
-    finally:
-        guard.release()
-        if [entry.name for entry in path.iterdir()] == [".lock"]:  # nothing came of it
-            (path / ".lock").unlink()
-            path.rmdir()
-
-
-@contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """A name to write to; what was written there appears at `path` whole, or not at all.
-
-    Raises:
-        DiskError: full, read-only, or no permission.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with disk_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            yield beside
-            with beside.open("rb") as file:
-                os.fsync(file.fileno())
-            beside.replace(path)
-    finally:
-        with suppress(OSError):  # what went wrong before matters more
-            beside.unlink(missing_ok=True)
-
-
-@contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """The system's refusals to write, in words."""
-    try:
-        yield
-    except OSError as error:
-        raise DiskError(
-            f"{path}: cannot be written ({error.strerror or error})",
-            "free some space or give another place with --out or KD_RUNS",
-        ) from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """A whole text file, or none."""
-    with atomic(path) as beside:
-        beside.write_text(text, "utf-8")
-
-
-def sha256(path: Path) -> str:
-    """Of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def slug(text: str) -> str:
-    """A name that is safe in a folder's name: letters, digits, `_` and `.`; others become `_`."""
-    return re.sub(r"[^\w.]+", "_", text).strip("._") or "data"
 
 
 def versions() -> dict[str, str]:

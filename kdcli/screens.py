@@ -97,8 +97,8 @@ def exported(console: Console, result: "Exported") -> None:
 
 
 def _report(console: Console, report: Any, gates: "list[Checked]", more: dict[str, Any]) -> None:
+    from kdcli.commands.drawing import figures, roles, table
     from kdcli.commands.gates import missed
-    from kdcli.commands.report import figures, roles, table
 
     failure = missed(gates)
     if console.as_json:

@@ -26,11 +26,13 @@ from kdcli.checkpoint import load_state, save_state
 from kdcli.data.order import hashes
 from kdcli.distiller import Distiller, Losses
 from kdcli.errors import DamagedFile, MissingDevice, NotFinite, OutOfMemory, UsageError
+from kdcli.files import disk_errors, write_text
+from kdcli.meter import Meter
 from kdcli.metrics import converged
 from kdcli.progress import Progress
 from kdcli.recipe import Train, span_epochs
 from kdcli.records import Batch
-from kdcli.runs import Run, disk_errors, write_text
+from kdcli.runs import Run
 
 
 @dataclass(frozen=True)
@@ -129,10 +131,12 @@ def fit(
     model, optimizer = accelerator.prepare(distiller, optimizer)
     schedule = _schedule(optimizer, train, total, steps_per_epoch)
     state = _resume(model, optimizer, run)
+    if state.epochs:
+        progress.say(f"{label}: going on after epoch {state.epochs} of {epochs}")
     ended = _ended(state, train)
     feed = chain.from_iterable(batches(epoch) for epoch in range(state.epochs, epochs))
     remaining = total - state.epochs * steps_per_epoch
-    meter, clock = _Meter(), time.monotonic()
+    meter, clock = Meter(), time.monotonic()
     step = state.epochs * steps_per_epoch
     with _memory_errors(train):
         for batch in progress.track(feed if not ended else (), remaining, label):
@@ -150,7 +154,7 @@ def fit(
                 _remember(state, model, line)
                 _log(run, line)
                 progress.note(_in_words(line, epochs))
-                meter = _Meter()
+                meter = Meter()
                 if ended := _ended(state, train):
                     break  # the caller writes model.pt now: no need for a resume state
                 _keep(state, model, optimizer, run)
@@ -221,38 +225,6 @@ def _ended(state: _State, train: Train) -> str:
     if state.epochs and train.patience and state.epochs - state.best_epoch >= int(train.patience):
         return "converged"
     return "epochs" if state.epochs >= int(train.epochs) else ""
-
-
-class _Meter:
-    """Sums of one epoch; they stay on the device until the epoch ends."""
-
-    def __init__(self) -> None:
-        self.terms: dict[str, Tensor] = {}
-        self.weighted: dict[str, Tensor] = {}
-        self.correct: Any = 0
-        self.images = self.steps = 0
-
-    def add(self, losses: Losses, images: int) -> None:
-        for name, loss in losses.terms.items():
-            value = loss.detach()
-            self.terms[name] = self.terms.get(name, 0) + value
-            self.weighted[name] = self.weighted.get(name, 0) + losses.weights[name] * value
-        self.correct = self.correct + losses.correct
-        self.images += images
-        self.steps += 1
-
-    def line(self, epoch: int, step: int, lr: float) -> dict[str, Any]:
-        """The epoch's means, as metrics.jsonl holds them."""
-        weighted = {name: float(v) / self.steps for name, v in self.weighted.items()}
-        return {
-            "epoch": epoch,
-            "step": step,
-            "lr": lr,
-            "loss": sum(weighted.values()),
-            "terms": {name: float(v) / self.steps for name, v in self.terms.items()},
-            "weighted": weighted,
-            "train_accuracy": float(self.correct) / self.images,
-        }
 
 
 def _remember(state: _State, model: Distiller, line: dict[str, Any]) -> None:

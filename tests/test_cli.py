@@ -15,7 +15,8 @@ import pytest
 import torch
 from house import TEACHER, House, kd, kd_ok
 
-from kdcli import __version__, runs
+from kdcli import __version__
+from kdcli.files import lock
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,6 @@ def _assert_error(document: dict[str, Any], code: int, words: tuple[str, ...] = 
     assert [word for word in words if word not in said] == []
 
 
-@pytest.mark.xfail(strict=True, reason="gates.py _parse: float() takes nan and inf; JSON does not")
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
 def test_a_gate_of_no_finite_number_is_refused(value: str, empty_house: House) -> None:
     answer = kd("evaluate", "--min", f"student.accuracy={value}")
@@ -160,7 +160,7 @@ def test_a_family_is_said_aloud(empty_house: House) -> None:
 @pytest.mark.parametrize("flags", [(), ("--json",)], ids=["words", "json"])
 def test_a_run_folder_in_use(flags: tuple[str, ...], small: House, pictures: Path) -> None:
     line = ("train", TEACHER, "--data", str(pictures), "--again", *flags)
-    with runs.lock(small.teacher):
+    with lock(small.teacher):
         answer = kd(*line)
     assert answer.code == 9
     assert str(small.teacher) in (answer.out if flags else answer.err)
@@ -169,9 +169,6 @@ def test_a_run_folder_in_use(flags: tuple[str, ...], small: House, pictures: Pat
     assert (small.teacher / "model.pt").exists()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="train.py _refuse_other: a lock alone counts as a foreign folder"
-)
 def test_what_a_killed_start_leaves_is_no_obstacle(
     empty_house: House, pictures: Path, tmp_path: Path
 ) -> None:
@@ -302,9 +299,6 @@ def test_the_version() -> None:
     assert answer.err == ""
 
 
-@pytest.mark.xfail(
-    strict=True, reason="door.py: no arguments at all, and an empty error: follows the help"
-)
 def test_alone_it_shows_the_help() -> None:
     answer = kd()
     assert "distill" in answer.out + answer.err
@@ -452,7 +446,6 @@ def test_the_shell_completes_runs(small: House, monkeypatch: pytest.MonkeyPatch)
     assert words == [str(small.student)]
 
 
-@pytest.mark.xfail(strict=True, reason="door.py: SystemExit of the completion counts as a defect")
 def test_completing_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     code, _, said = _completed("kd dis", monkeypatch)
     assert code == 0

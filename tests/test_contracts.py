@@ -227,16 +227,7 @@ def test_a_command_takes_json_and_debug(name: str) -> None:
     assert ("--json" in options) == (name != "recipe schema"), "a schema is JSON anyway"
 
 
-SILENT = pytest.mark.xfail(strict=True, reason="cli.py: --seed, --student, --teacher: no help")
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=SILENT if name in ("train", "recipe show") else ())
-        for name in COMMANDS
-    ],
-)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_explains_every_flag(name: str) -> None:
     silent = [param.opts for param in FOUND[name].params if not param.help]
     assert not silent

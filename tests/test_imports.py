@@ -4,7 +4,6 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,13 +13,16 @@ PACKAGE = Path(kdcli.__file__).parent
 
 ORDER: list[set[str]] = [
     {"errors"},
+    {"files"},
     {"progress"},
     {"records"},
     {"functional"},
     {"layers"},
     {"catalog"},
     {"recipe"},
+    {"recipe_errors"},
     {"recipe_file"},
+    {"spec"},
     {"runs"},
     {"methods", "models", "data"},  # never each other
     {"schemes"},
@@ -28,12 +30,14 @@ ORDER: list[set[str]] = [
     {"cost"},
     {"onnx_file"},
     {"distiller"},
+    {"meter"},
     {"checkpoint"},
     {"training"},
     {"commands"},
     {"console"},
     {"screens"},
     {"door"},
+    {"completion"},
     {"cli"},
     {"__main__"},
 ]
@@ -58,12 +62,16 @@ HOMES = {
 HEAVY = {"torch", "torchvision", "timm", "accelerate", "onnx", "onnxruntime", "scipy", "sklearn"}
 LIGHT = [
     "errors",
+    "files",
     "progress",
     "records",
     "catalog",
     "recipe",
+    "recipe_errors",
     "recipe_file",
+    "spec",
     "runs",
+    "completion",
     "console",
     "screens",
     "door",
@@ -76,16 +84,6 @@ LIGHT = [
 """No torch, however indirectly, until one of their functions is called."""
 
 LONGEST = 300
-
-
-def _except(reasons: dict[str, str]) -> list[Any]:
-    """Every module, those with a reason marked as not yet right."""
-    return [
-        pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=reasons[name]))
-        if name in reasons
-        else name
-        for name in sorted(MODULES)
-    ]
 
 
 @dataclass(frozen=True)
@@ -210,10 +208,7 @@ def test_every_file_says_what_it_is(name: str) -> None:
     assert ast.get_docstring(ast.parse(MODULES[name].read_text("utf-8")))
 
 
-BARE = {"commands.report": "LatencyMs, SeedAccuracy, Speedup, DataPart, ParityPart: no docstring"}
-
-
-@pytest.mark.parametrize("name", _except(BARE))
+@pytest.mark.parametrize("name", sorted(MODULES))
 def test_public_functions_and_classes_say_what_they_are(name: str) -> None:
     tree = ast.parse(MODULES[name].read_text("utf-8"))
     drawn = ast.get_docstring(tree) or ""  # the tree of errors is drawn once, above them all
@@ -228,15 +223,6 @@ def test_public_functions_and_classes_say_what_they_are(name: str) -> None:
     assert not bare
 
 
-LONG = {
-    "cli": "306 lines",
-    "commands.report": "drawing could be a file of its own",
-    "recipe_file": "telling pydantic's errors could be a file of its own",
-    "runs": "writing (atomic, lock, sha256) could be a file of its own",
-    "training": "the meter could be a file of its own",
-}
-
-
-@pytest.mark.parametrize("name", _except(LONG))
+@pytest.mark.parametrize("name", sorted(MODULES))
 def test_no_file_is_long(name: str) -> None:
     assert len(MODULES[name].read_text("utf-8").splitlines()) <= LONGEST

@@ -317,7 +317,8 @@ def test_set_reaches_every_kind_of_key(load):
         ("train.epochs=[", "--set train.epochs=[: expected the node content"),
         ("train=5", "--set: train: expects a mapping, not 5"),
         ("train.epochs=", "--set: train.epochs: expects a whole number or 'auto'"),
-        ("train..epochs=3", "--set: train.: unknown key"),
+        ("train..epochs=3", "--set train..epochs=3: expects key=value"),
+        (".=5", "--set .=5: expects key=value"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused(problems, setting, words):

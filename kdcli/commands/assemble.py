@@ -28,7 +28,7 @@ from kdcli.models.weights import ensure_reachable
 from kdcli.progress import Progress
 from kdcli.recipe import Recipe, weight_at
 from kdcli.records import About, Batch, Scheme, Teacher
-from kdcli.runs import Spec
+from kdcli.spec import Spec
 
 
 @dataclass(frozen=True, eq=False)

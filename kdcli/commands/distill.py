@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from kdcli import catalog
-from kdcli.commands.plan import distill_spec, model_name, open_data
+from kdcli.commands.plan import distill_spec, is_file, model_name, open_data
 from kdcli.commands.train import Trained, ensure
 from kdcli.errors import UsageError
 from kdcli.progress import Progress
@@ -38,18 +38,11 @@ def distill(
         raise UsageError(
             f"{lacking} is missing", "kd distill --teacher resnet101 --student mobilenetv3"
         )
+    taught_by = who.teacher if is_file(who.teacher) else model_name(who.teacher, progress)
+    learner = model_name(who.student, progress)
     place = open_device(device)
     source, ref = open_data(who.data, progress)
-    spec = distill_spec(
-        who.teacher,
-        model_name(who.student, progress),
-        loaded,
-        source,
-        ref,
-        who.seed or 0,
-        place,
-        progress,
-    )
+    spec = distill_spec(taught_by, learner, loaded, source, ref, who.seed or 0, place)
     return ensure(spec, source, place, progress, out=out, again=again, asked=True)
 
 

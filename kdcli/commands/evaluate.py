@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,22 +11,17 @@ from kdcli import metrics
 from kdcli.commands.gates import Checked, check_gates, parse_gates
 from kdcli.commands.measure import Measured, beside_teacher, measure, range_of
 from kdcli.commands.plan import baseline_of, reopen_data, with_seed
-from kdcli.commands.report import (
-    Comparison,
-    DataPart,
-    Report,
-    put_evaluation,
-    read_report,
-    write_report,
-)
+from kdcli.commands.report import Comparison, DataPart, Report
+from kdcli.commands.report_file import put_evaluation, read_report, write_report
 from kdcli.commands.train import ensure, teacher_file
 from kdcli.commands.verdict import notes, sentence
 from kdcli.data.loader import Store, open_store
 from kdcli.data.source import Source
 from kdcli.errors import UsageError
+from kdcli.files import atomic, sha256
 from kdcli.progress import Progress
 from kdcli.recipe import Evaluate
-from kdcli.runs import Run, atomic, find, locate, sha256
+from kdcli.runs import Run, find, locate
 from kdcli.training import open_device
 
 
@@ -163,7 +159,7 @@ def compare(measured: dict[str, Measured], test: Store, settings: Evaluate) -> C
 
 def _keep_predictions(run: Run, test: Store, source: Source, measured: dict[str, Measured]) -> None:
     """predictions.npz: a later comparison needs no model. Logits are (seeds, images, classes)."""
-    logits = {role: found.logits for role, found in measured.items()}
-    ids = np.array(source.test.ids)
+    arrays: dict[str, Any] = {role: found.logits for role, found in measured.items()}
+    arrays |= {"ids": np.array(source.test.ids), "labels": test.labels}
     with atomic(run.path / "predictions.npz") as beside, Path(beside).open("wb") as file:
-        np.savez_compressed(file, ids=ids, labels=test.labels, allow_pickle=False, **logits)
+        np.savez_compressed(file, **arrays)

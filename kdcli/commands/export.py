@@ -16,24 +16,16 @@ from kdcli.commands.gates import Checked, check_gates, parse_gates
 from kdcli.commands.loading import Loaded, load
 from kdcli.commands.measure import costs
 from kdcli.commands.plan import baseline_of, reopen_data
-from kdcli.commands.report import (
-    Export,
-    LatencyMs,
-    ModelPart,
-    ParityPart,
-    Percentiles,
-    Report,
-    put_export,
-    read_report,
-    write_report,
-)
+from kdcli.commands.report import Export, LatencyMs, ModelPart, ParityPart, Percentiles, Report
+from kdcli.commands.report_file import put_export, read_report, write_report
 from kdcli.cost import Latency, latency, machine
 from kdcli.data.loader import open_store, plain_batches
-from kdcli.errors import ParityError
+from kdcli.errors import ParityError, UsageError
+from kdcli.files import atomic, sha256
 from kdcli.models.tap import Tap
 from kdcli.onnx_file import agrees, compare, export_onnx, open_session, opset
 from kdcli.progress import Progress
-from kdcli.runs import Located, Run, atomic, find, locate, sha256
+from kdcli.runs import Located, Run, find, locate
 
 Floats = NDArray[np.float32]
 SYNTHETIC_IMAGES = 32
@@ -75,7 +67,7 @@ def export(
         progress.say(located.said)
     student = load(located.model)
     folder = located.model.parent
-    path = out or folder / "model.onnx"
+    path = _path(out, located.model)
     digest = sha256(located.model)
     report = read_report(folder, digest) or Report(run=folder.resolve().name, model_sha256=digest)
     images = _images(located, student, progress)
@@ -86,6 +78,16 @@ def export(
     report = put_export(report, models, exported, f"{machine()}, {THREADS} thread")
     report = write_report(folder, report)
     return Exported(path, folder, report, check_gates(gates, report))
+
+
+def _path(out: Path | None, model: Path) -> Path:
+    """Where the file goes; a folder gets a model.onnx, another kind of file is left alone."""
+    if out is None or out.is_dir():
+        return (out or model.parent) / "model.onnx"
+    if out.suffix != ".onnx":
+        better = out.with_suffix(".onnx")
+        raise UsageError(f"--out {out}: an ONNX file ends in .onnx", f"--out {better}")
+    return out
 
 
 def _images(located: Located, student: Loaded, progress: Progress) -> _Images:

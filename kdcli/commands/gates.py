@@ -1,5 +1,7 @@
 """`--min KEY=VALUE` and `--max KEY=VALUE`: limits on any number of the report."""
 
+import contextlib
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -74,10 +76,10 @@ def _parse(kind: Any, text: str, known: list[str]) -> Gate:
             f"--{kind} {key}: no number of the report{did_you_mean(key, short)}",
             "every key is listed in docs/report.md",
         )
-    try:
-        return Gate(kind, full, float(value))
-    except ValueError as error:
-        raise UsageError(f"--{kind} {key}: '{value}' is no number") from error
+    with contextlib.suppress(ValueError):
+        if math.isfinite(limit := float(value)):
+            return Gate(kind, full, limit)
+    raise UsageError(f"--{kind} {key}: '{value}' is no number")
 
 
 def check_gates(gates: tuple[Gate, ...], report: Report) -> list[Checked]:

@@ -11,12 +11,14 @@ from kdcli.cost import parameters
 from kdcli.data.open import open_source
 from kdcli.data.source import Source
 from kdcli.errors import DamagedFile, UnfitTeacher
+from kdcli.files import sha256
 from kdcli.models.build import build_meta, plan, resolve, resolve_precision
 from kdcli.models.weights import has_weights
 from kdcli.progress import Progress
 from kdcli.recipe import Recipe, SchemeUse, Task, fill_auto, update
 from kdcli.recipe_file import LoadedRecipe, load_recipe
-from kdcli.runs import DataRef, Spec, TeacherRef, locate, sha256
+from kdcli.runs import locate
+from kdcli.spec import DataRef, Spec, TeacherRef
 
 NO_DATA = "no --data: built-in digits (1,797 images); give --data DIR for yours"
 
@@ -27,6 +29,11 @@ def model_name(name: str, progress: Progress) -> str:
     if resolved.said:
         progress.say(resolved.said)
     return resolved.name
+
+
+def is_file(teacher: str) -> bool:
+    """Whether a teacher is given as a run or a model.pt, not as a model's name."""
+    return Path(teacher).exists() or teacher.endswith(".pt")
 
 
 def open_data(name: str | None, progress: Progress) -> tuple[Source, DataRef]:
@@ -84,10 +91,9 @@ def distill_spec(
     data: DataRef,
     seed: int,
     device: torch.device,
-    progress: Progress,
 ) -> Spec:
-    """Distilling `teacher` (a timm name, a family, a run, or a model.pt) into `student`."""
-    ref = _teacher(teacher, loaded.recipe, source, data, device, progress)
+    """Distilling `teacher` (a timm name, a run, or a model.pt) into `student`."""
+    ref = _teacher(teacher, loaded.recipe, source, data, device)
     recipe = resolve_recipe(loaded.recipe, student, ref.model, source, device)
     return Spec(
         role="student",
@@ -160,11 +166,9 @@ def _teacher(
     source: Source,
     data: DataRef,
     device: torch.device,
-    progress: Progress,
 ) -> TeacherRef:
-    if Path(thing).exists() or thing.endswith(".pt"):
+    if is_file(thing):
         return _given_teacher(thing, source)
-    name = model_name(thing, progress)
     settings = recipe.teacher
     loaded = load_recipe(settings.recipe)
     handed = {
@@ -173,7 +177,8 @@ def _teacher(
         "data.image_size": recipe.data.image_size,  # images have one size in a run
     }
     own = replace(loaded, recipe=update(loaded.recipe, handed))
-    return TeacherRef(model=name, spec=train_spec(name, own, source, data, settings.seed, device))
+    spec = train_spec(thing, own, source, data, settings.seed, device)
+    return TeacherRef(model=thing, spec=spec)
 
 
 def _given_teacher(thing: str, source: Source) -> TeacherRef:

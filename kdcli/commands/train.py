@@ -15,23 +15,13 @@ from kdcli.commands.assemble import assemble
 from kdcli.commands.plan import model_name, open_data, train_spec
 from kdcli.data.source import Source
 from kdcli.errors import DamagedFile, UsageError
+from kdcli.files import lock, sha256, write_text
 from kdcli.models.build import ModelArgs
 from kdcli.progress import Progress
 from kdcli.recipe import dump
 from kdcli.recipe_file import load_recipe
-from kdcli.runs import (
-    Run,
-    Spec,
-    TeacherRef,
-    begin,
-    find,
-    lock,
-    mark_asked,
-    runs_root,
-    sha256,
-    versions,
-    write_text,
-)
+from kdcli.runs import Run, begin, find, mark_asked, runs_root, versions
+from kdcli.spec import Spec, TeacherRef
 from kdcli.training import Ended, finish, fit, open_device
 
 
@@ -67,9 +57,10 @@ def train(
             f"recipe {loaded.name} needs a teacher (scheme {loaded.recipe.scheme.name})",
             "kd distill --teacher ... --student ...; kd train takes recipes of scheme alone",
         )
+    name = model_name(model, progress)
     place = open_device(device)
     source, ref = open_data(data, progress)
-    spec = train_spec(model_name(model, progress), loaded, source, ref, seed, place)
+    spec = train_spec(name, loaded, source, ref, seed, place)
     return ensure(spec, source, place, progress, out=out, again=again, asked=True)
 
 
@@ -89,7 +80,7 @@ def ensure(
     """
     teachers = [teacher_file(ref, source, device, progress) for ref in spec.teachers]
     run = Run(out) if out else find(spec) or Run(runs_root() / spec.folder_name)
-    _refuse_other(run, spec)
+    _refuse_other(run, spec, again)
     with lock(run.path):
         if again:
             _clear(run)
@@ -116,18 +107,25 @@ def teacher_file(ref: TeacherRef, source: Source, device: torch.device, progress
     return path
 
 
-def _refuse_other(run: Run, spec: Spec) -> None:
-    """A folder that holds something else is left alone."""
+def _refuse_other(run: Run, spec: Spec, again: bool) -> None:
+    """A folder that holds something else is left alone; a damaged run may be made again."""
     if (run.path / "run.yaml").exists():
+        if again and run.digest is None:
+            return
         if run.file().digest != spec.digest:
             raise UsageError(
                 f"{run.path}: holds another run ({run.spec.folder_name})",
                 "give --out another folder, or remove this one",
             )
-    elif run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
+    elif run.path.exists() and not (run.path.is_dir() and _only_leavings(run.path)):
         raise UsageError(
             f"{run.path}: exists and is no run folder", "give --out a new or empty folder"
         )
+
+
+def _only_leavings(folder: Path) -> bool:
+    """Nothing but what a start that was killed leaves behind."""
+    return all(e.name == ".lock" or e.name.endswith(".tmp") for e in folder.iterdir())
 
 
 def _clear(run: Run) -> None:

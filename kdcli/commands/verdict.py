@@ -2,7 +2,8 @@
 
 import math
 
-from kdcli.commands.report import Comparison, ModelPart, points, span
+from kdcli.commands.drawing import points, span
+from kdcli.commands.report import Comparison, ModelPart
 
 
 def sentence(c: Comparison, *, run: str, test_images: int, margin: float) -> str:

@@ -21,6 +21,8 @@ def open_source(name: str | None) -> Source:
         return replace(open_digits(), is_default=True)
     if name in BUILT_IN:
         return BUILT_IN[name]()
+    if not name.strip():
+        raise UsageError("--data is empty", "--data takes 'digits' or a folder")
     path = Path(name).expanduser()
     if path.is_file():
         raise DataError(

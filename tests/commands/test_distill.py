@@ -23,8 +23,9 @@ from house import (
 )
 
 from kdcli.checkpoint import load_model
+from kdcli.files import sha256
 from kdcli.recipe_file import load_recipe
-from kdcli.runs import Run, sha256
+from kdcli.runs import Run
 
 CLASSES = ("one", "two", "zero")
 """Of the pictures."""

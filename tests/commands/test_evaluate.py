@@ -11,7 +11,8 @@ from house import STUDENT, TEACHER, House, kd, kd_ok, on_pictures
 
 from kdcli.commands.gates import numeric_keys
 from kdcli.commands.report import Report
-from kdcli.runs import Run, sha256
+from kdcli.files import sha256
+from kdcli.runs import Run
 
 
 def _report(run: Path) -> dict[str, Any]:

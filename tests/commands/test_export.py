@@ -16,9 +16,9 @@ from kdcli.commands import export as verb
 from kdcli.cost import latency
 from kdcli.data.loader import open_store, plain_batches
 from kdcli.data.open import open_source
+from kdcli.files import sha256
 from kdcli.onnx_file import read_metadata
 from kdcli.progress import Silent
-from kdcli.runs import sha256
 
 
 def _report(folder: Path) -> dict[str, Any]:

@@ -21,8 +21,9 @@ from house import (
 )
 
 from kdcli.commands.train import Trained, train
+from kdcli.files import sha256
 from kdcli.progress import Silent
-from kdcli.runs import Run, sha256
+from kdcli.runs import Run
 
 
 def _line(pictures: Path, *more: str | Path) -> tuple[str | Path, ...]:
@@ -208,9 +209,6 @@ def test_a_damaged_state_says_so(small: House, pictures: Path) -> None:
     assert kd_ok(*on_pictures(pictures), "--again", "--json").document["reused"] is False
 
 
-@pytest.mark.xfail(
-    strict=True, reason="runs.py find, train.py _refuse_other: read it before --again"
-)
 def test_again_is_the_way_out_of_a_damaged_run(small: House, pictures: Path) -> None:
     """The error says so; it must be true."""
     (small.student / "run.yaml").write_text("asked: [")

@@ -1,0 +1,88 @@
+"""report.json and report.md: read, filled by evaluate and export each in its part, redrawn."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from kdcli.commands.drawing import markdown
+from kdcli.commands.report import Comparison, DataPart, Export, ModelPart, Report, Speedup
+from kdcli.errors import DamagedFile
+from kdcli.files import write_text
+
+
+def read_report(folder: Path, model_sha256: str) -> Report | None:
+    """The report in a run folder; None where there is none, or its model.pt has changed since.
+
+    Raises:
+        DamagedFile: report.json is not kd's.
+    """
+    place = folder / "report.json"
+    if not place.is_file():
+        return None
+    try:
+        report = Report.model_validate_json(place.read_text("utf-8"))
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise DamagedFile(
+            f"{place}: not a report of this kd", "move it away; kd writes a new one"
+        ) from error
+    return report if report.model_sha256 == model_sha256 else None
+
+
+def write_report(folder: Path, report: Report) -> Report:
+    """Recompute what depends on several parts, and redraw everything from the record."""
+    report = _with_speedup(report)
+    text = json.dumps(report.as_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(folder / "report.json", text + "\n")
+    write_text(folder / "report.md", markdown(report))
+    return report
+
+
+def put_evaluation(
+    report: Report,
+    *,
+    data: DataPart,
+    models: Mapping[str, ModelPart],
+    comparison: Comparison | None,
+    verdict: str,
+    notes: list[str],
+) -> Report:
+    """Evaluate's parts over the record; export's stay."""
+    kept = {
+        role: part.model_copy(
+            update={"file_bytes": old.file_bytes, "latency_ms": old.latency_ms}
+            if (old := report.models.get(role)) and old.name == part.name
+            else {}
+        )
+        for role, part in models.items()
+    }
+    update = {"data": data, "models": kept, "comparison": comparison}
+    return report.model_copy(update=update | {"verdict": verdict, "notes": notes})
+
+
+def put_export(
+    report: Report, models: Mapping[str, ModelPart], export: Export, measured_on: str
+) -> Report:
+    """Export's parts over the record; evaluate's stay, an earlier file of that path goes."""
+    merged = dict(report.models)
+    for role, part in models.items():
+        fields = {"file_bytes": part.file_bytes, "latency_ms": part.latency_ms}
+        merged[role] = merged[role].model_copy(update=fields) if role in merged else part
+    others = [e for e in report.exports or [] if e.path != export.path]
+    update = {"models": merged, "exports": [*others, export], "measured_on": measured_on}
+    return report.model_copy(update=update)
+
+
+def _with_speedup(report: Report) -> Report:
+    teacher, student = report.models.get("teacher"), report.models.get("student")
+    if not (report.comparison and teacher and student):
+        return report
+    speedup = None
+    if (slow := teacher.latency_ms) and (fast := student.latency_ms):
+        speedup = Speedup(
+            pytorch=slow.pytorch.p50 / fast.pytorch.p50,
+            onnxruntime=slow.onnxruntime.p50 / fast.onnxruntime.p50,
+        )
+    comparison = report.comparison.model_copy(update={"speedup": speedup})
+    return report.model_copy(update={"comparison": comparison})

@@ -1,0 +1,23 @@
+"""What the shell completes; nothing heavy here."""
+
+
+def models(incomplete: str) -> list[str]:
+    """Families and what they stand for; timm itself would take seconds to import."""
+    from kdcli.models.families import FAMILIES
+
+    known = {*FAMILIES, *FAMILIES.values()}
+    return sorted(name for name in known if name.startswith(incomplete))
+
+
+def recipes(incomplete: str) -> list[str]:
+    """Shipped recipes."""
+    from kdcli.recipe_file import recipe_names
+
+    return [name for name in recipe_names() if name.startswith(incomplete)]
+
+
+def runs(incomplete: str) -> list[str]:
+    """Folders under runs/."""
+    from kdcli.runs import all_runs
+
+    return [str(r.path) for r in all_runs() if str(r.path).startswith(incomplete)]

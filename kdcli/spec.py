@@ -1,0 +1,84 @@
+"""What decides a training's weights: "was this made from the same things?" """
+
+import hashlib
+import json
+import re
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from kdcli.recipe import Recipe, dump
+
+_FROZEN = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataRef(BaseModel):
+    """Which data: `location` is what --data said (None: the built-in default), made absolute."""
+
+    model_config = _FROZEN
+    name: str
+    location: str | None
+    identity: dict[str, Any]
+
+
+class TeacherRef(BaseModel):
+    """A teacher: one that is to be trained (`spec`), or a given file (`path`, `sha256`)."""
+
+    model_config = _FROZEN
+    model: str
+    spec: "Spec | None" = None
+    path: str | None = None
+    sha256: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """What a student's weights depend on."""
+        return self.spec.digest if self.spec else f"sha256:{self.sha256}"
+
+
+class Spec(BaseModel):
+    """Everything that decides a training's weights, and whose it is."""
+
+    model_config = _FROZEN
+    role: Literal["teacher", "baseline", "student"]
+    model: str
+    """timm's name."""
+    data: DataRef
+    recipe_name: str
+    recipe: Recipe
+    """Resolved: no `auto` left."""
+    seed: int = 0
+    teachers: tuple[TeacherRef, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """Eight hexadecimal digits over what changes the weights, and nothing else."""
+        text = json.dumps(self._weights_depend_on(), sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    def _weights_depend_on(self) -> dict[str, Any]:
+        recipe = dump(self.recipe)
+        kept = ("scheme", "task", "methods", "student", "data", "train", "match")
+        return {
+            "model": self.model,
+            "data": self.data.identity,
+            "recipe": {key: recipe[key] for key in kept},
+            "seed": self.seed,
+            "teachers": [
+                {"identity": t.identity, "precision": self.recipe.teacher.precision}
+                for t in self.teachers
+            ],
+        }
+
+    @property
+    def folder_name(self) -> str:
+        """`kd-resnet101-mobilenetv3_small_100-digits-s0-1a2b3c4d`; part of the interface."""
+        who = [self.recipe_name, *(t.model for t in self.teachers)]
+        first = who if self.role == "student" else [self.role]
+        parts = [*first, self.model, self.data.name]
+        return "-".join([*map(slug, parts), f"s{self.seed}", self.digest])
+
+
+def slug(text: str) -> str:
+    """A name that is safe in a folder's name: letters, digits, `_` and `.`; others become `_`."""
+    return re.sub(r"[^\w.]+", "_", text).strip("._") or "data"
