@@ -13,6 +13,8 @@ test: .venv/installed-test check
 	pytest
 
 test-slow: .venv/installed-test
+	@dpkg -s dataset-fashion-mnist >/dev/null 2>&1 || apt-get install -y dataset-fashion-mnist || \
+	  echo "no dataset-fashion-mnist here: its tests are skipped"
 	pytest -m slow
 
 check: .venv/installed-test

@@ -16,7 +16,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from kdcli.errors import KdError
@@ -82,7 +82,7 @@ class Console:
             MofNCompleteColumn(),
             _Rate(),
             TimeRemainingColumn(),
-            TextColumn("[dim]{task.fields[note]}"),
+            TextColumn("[dim]{task.fields[note]}", table_column=Column(no_wrap=True)),
         )
         with Progress(*columns, console=self._words, transient=True) as self._bar:
             task = self._bar.add_task(escape(label), total=total, note="")

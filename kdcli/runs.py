@@ -99,6 +99,23 @@ class Run:
         except DamagedFile:
             return False
 
+    def needs(self) -> dict[str, Path]:
+        """The files it was made from, by role (`teacher.0`); empty where there are none.
+
+        Raises:
+            DamagedFile: needs.json is not what kd writes.
+        """
+        place = self.path / "needs.json"
+        if not place.is_file():
+            return {}
+        try:
+            raw = json.loads(place.read_text("utf-8"))
+            return {role: self.path / need["path"] for role, need in raw.items()}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DamagedFile(
+                f"{place}: damaged", "repeat the command that made the run with --again"
+            ) from error
+
     def lines(self) -> list[dict[str, Any]]:
         """metrics.jsonl; a torn last line is left out."""
         if not self.metrics.is_file():

@@ -2,7 +2,6 @@
 
 import json
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdcli.console import Console, error_document
@@ -23,7 +22,7 @@ def trained(console: Console, result: "Trained") -> None:
 
     spec, outcome = result.run.spec, result.outcome
     rows = [("student" if spec.teachers else "model", result.run)]
-    rows += [("teacher", Run(file.parent)) for file in _teacher_files(result.run)]
+    rows += [("teacher", Run(file.parent)) for file in result.run.needs().values()]
     if console.as_json:
         console.document(
             {
@@ -58,13 +57,6 @@ def _trained_row(role: str, run: "Run") -> list[str]:
     return [role, run.spec.model, f"{end['val_accuracy']:.4f}", best, seconds, end["ended"]]
 
 
-def _teacher_files(run: "Run") -> list[Path]:
-    needs = run.path / "needs.json"
-    if not needs.is_file():
-        return []
-    return [run.path / need["path"] for need in json.loads(needs.read_text("utf-8")).values()]
-
-
 def evaluated(console: Console, result: "Evaluated") -> None:
     """After `kd evaluate`."""
     run = shlex.quote(str(result.run.path))
@@ -89,6 +81,7 @@ def exported(console: Console, result: "Exported") -> None:
     )
     if entry.accuracy is not None:
         console.line(f"test accuracy of the ONNX file: {entry.accuracy:.4f}")
+    console.line(f"report: {result.run / 'report.md'}")
     if parity.synthetic:
         return
     run = shlex.quote(str(result.run))

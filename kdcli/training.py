@@ -134,30 +134,29 @@ def fit(
     if state.epochs:
         progress.say(f"{label}: going on after epoch {state.epochs} of {epochs}")
     ended = _ended(state, train)
+    first = state.epochs * steps_per_epoch
     feed = chain.from_iterable(batches(epoch) for epoch in range(state.epochs, epochs))
-    remaining = total - state.epochs * steps_per_epoch
     meter, clock = Meter(), time.monotonic()
-    step = state.epochs * steps_per_epoch
     with _memory_errors(train):
-        for batch in progress.track(feed if not ended else (), remaining, label):
+        waited = progress.track(feed if not ended else (), total - first, label)
+        for step, batch in enumerate(waited, first):
             torch.manual_seed(int(hashes(seed, step)) & (2**63 - 1))
             schedule.step_update(step + 1)
             losses = _step(accelerator, model, optimizer, batch.to(accelerator.device), train)
             meter.add(losses, len(batch.labels))
-            step += 1
-            if step % steps_per_epoch == 0:
-                accuracy, nll = validate()
-                state.seconds += time.monotonic() - clock
-                clock = time.monotonic()
-                line = meter.line(state.epochs + 1, step, optimizer.param_groups[0]["lr"])
-                line |= {"val_accuracy": accuracy, "val_nll": nll}
-                _remember(state, model, line)
-                _log(run, line)
-                progress.note(_in_words(line, epochs))
-                meter = Meter()
-                if ended := _ended(state, train):
-                    break  # the caller writes model.pt now: no need for a resume state
-                _keep(state, model, optimizer, run)
+            if (step + 1) % steps_per_epoch:
+                continue
+            accuracy, nll = validate()
+            line = meter.line(state.epochs + 1, step + 1, optimizer.param_groups[0]["lr"])
+            line |= {"val_accuracy": accuracy, "val_nll": nll}
+            state.seconds += time.monotonic() - clock
+            _remember(state, model, line)
+            _log(run, line)
+            progress.note(_in_words(line, epochs))
+            if ended := _ended(state, train):
+                break  # the caller writes model.pt now: no need for a resume state
+            meter, clock = Meter(), time.monotonic()
+            _keep(state, model, optimizer, run)
     return state.best_weights, Ended(
         ended=ended,
         epochs=state.epochs,

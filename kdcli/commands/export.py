@@ -208,14 +208,9 @@ def _others(run: Run | None) -> dict[str, Path]:
     """The teacher's and the baseline's model.pt, where they still lie where the run left them."""
     if run is None:
         return {}
-    found = {}
-    needs = run.path / "needs.json"
-    if needs.is_file():
-        teacher = run.path / json.loads(needs.read_text("utf-8"))["teacher.0"]["path"]
-        found["teacher"] = teacher
-        baseline = find(baseline_of(run.spec))
-        if baseline is not None:
-            found["baseline"] = baseline.model
+    found = {role.removesuffix(".0"): file for role, file in run.needs().items()}
+    if found and (baseline := find(baseline_of(run.spec))):
+        found["baseline"] = baseline.model
     return {role: file for role, file in found.items() if file.is_file()}
 
 

@@ -97,6 +97,12 @@ def ensure(
 def teacher_file(ref: TeacherRef, source: Source, device: torch.device, progress: Progress) -> Path:
     """The teacher's model.pt; trained first where there is none."""
     if ref.spec is not None:
+        known = find(ref.spec)
+        if known is None or not known.finished:
+            progress.say(
+                f"no finished teacher {ref.model} on {ref.spec.data.name} yet: training one "
+                f"(recipe {ref.spec.recipe_name}, {ref.spec.recipe.train.epochs} epochs)"
+            )
         return ensure(ref.spec, source, device, progress).run.model
     path = Path(ref.path or "")
     if not path.is_file() or sha256(path) != ref.sha256:
