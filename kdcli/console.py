@@ -73,7 +73,7 @@ class Console:
         """Hand the items on, with a bar, rate and time left on a terminal, quietly elsewhere."""
         if not self._words.is_terminal or self._bar is not None:
             if self._bar is None:
-                self._words.print(escape(f"{label}: {total} steps"))
+                self._words.print(escape(f"{label}: {total:,} to do"))
             yield from items
             return
         columns = (

@@ -4,6 +4,9 @@ from typing import Literal
 
 from kdcli.commands.report import ModelPart, Percentiles, Range, Report
 
+WORTH_CLOSING = 0.01
+"""A share of a smaller gap than a point says nothing."""
+
 
 def roles(report: Report) -> list[str]:
     """The roles there are: teacher, student, baseline, then any others."""
@@ -50,7 +53,8 @@ def figures(report: Report) -> list[str]:
             f"{c.speedup.onnxruntime:.1f}x as fast as the teacher in onnxruntime, "
             f"{c.speedup.pytorch:.1f}x in PyTorch ({report.measured_on})"
         )
-    if c.gap_closed is not None:
+    lead = c.accuracy_drop + c.gain  # of the teacher over the baseline
+    if c.gap_closed is not None and lead >= WORTH_CLOSING:
         lines.append(f"share of the baseline-to-teacher gap closed: {c.gap_closed:.0%}")
     if c.distillation_score is not None:
         lines.append(f"distillation score {c.distillation_score:.3f} (lower is better)")

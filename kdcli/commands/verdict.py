@@ -2,7 +2,7 @@
 
 import math
 
-from kdcli.commands.drawing import points, span
+from kdcli.commands.drawing import WORTH_CLOSING, points, span
 from kdcli.commands.report import Comparison, ModelPart
 
 
@@ -53,10 +53,10 @@ def notes(c: Comparison, models: dict[str, ModelPart]) -> list[str]:
     """What else a reader must know before believing the verdict."""
     teacher, baseline = models["teacher"], models["baseline"]
     found = []
-    if c.gap_closed is None:
+    if (lead := c.accuracy_drop + c.gain) < WORTH_CLOSING:
         found.append(
-            f"the teacher ({teacher.accuracy:.4f}) is not ahead of the baseline "
-            f"({baseline.accuracy:.4f}) on test: there was little to learn from it"
+            f"the teacher ({teacher.accuracy:.4f}) is {'hardly' if lead > 0 else 'not'} ahead of "
+            f"the baseline ({baseline.accuracy:.4f}) on test: there was little to learn from it"
         )
     if baseline.converged is False:
         found.append(
