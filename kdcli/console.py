@@ -77,8 +77,8 @@ class Console:
             yield from items
             return
         columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=12),
             MofNCompleteColumn(),
             _Rate(),
             TimeRemainingColumn(),
@@ -90,11 +90,10 @@ class Console:
                 for item in items:
                     yield item
                     self._bar.advance(task)
-            finally:
-                last = self._bar.tasks[0].fields["note"]
+            finally:  # also where the caller breaks off
+                if last := self._bar.tasks[0].fields["note"]:
+                    self._words.print(escape(f"{label}: {last}"))
                 self._bar = None
-        if last:
-            self._words.print(escape(f"{label}: {last}"))
 
     def error(self, error: KdError) -> None:
         """What went wrong and the way out; a JSON document with --json."""

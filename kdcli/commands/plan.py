@@ -70,16 +70,18 @@ def train_spec(
     data: DataRef,
     seed: int,
     device: torch.device,
+    teachers: tuple[TeacherRef, ...] = (),
 ) -> Spec:
-    """Training one model from labels alone."""
-    recipe = resolve_recipe(loaded.recipe, model, None, source, device)
+    """Training `model` from labels, or from labels and teachers."""
+    taught_by = teachers[0].model if teachers else None
     return Spec(
-        role="teacher",
+        role="student" if teachers else "teacher",
         model=model,
         data=data,
         recipe_name=loaded.name,
-        recipe=recipe,
+        recipe=resolve_recipe(loaded.recipe, model, taught_by, source, device),
         seed=seed,
+        teachers=teachers,
     )
 
 
@@ -94,16 +96,7 @@ def distill_spec(
 ) -> Spec:
     """Distilling `teacher` (a timm name, a run, or a model.pt) into `student`."""
     ref = _teacher(teacher, loaded.recipe, source, data, device)
-    recipe = resolve_recipe(loaded.recipe, student, ref.model, source, device)
-    return Spec(
-        role="student",
-        model=student,
-        data=data,
-        recipe_name=loaded.name,
-        recipe=recipe,
-        seed=seed,
-        teachers=(ref,),
-    )
+    return train_spec(student, loaded, source, data, seed, device, (ref,))
 
 
 def baseline_of(spec: Spec) -> Spec:
