@@ -63,13 +63,13 @@ def load_model(path: Path) -> ModelFile:
         )
     try:
         return ModelFile(
-            model=raw["model"],
-            state_dict=raw["state_dict"],
+            model=dict(raw["model"]),
+            state_dict=dict(raw["state_dict"]),
             classes=tuple(raw["classes"]),
-            recipe=raw["recipe"],
-            provenance=raw["provenance"],
+            recipe=dict(raw["recipe"]),
+            provenance=dict(raw["provenance"]),
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise DamagedFile(f"{path}: incomplete ({error})", "make it again") from error
 
 

@@ -117,7 +117,7 @@ def train(
             settings=tuple(set_ or ()),
             data=data,
             out=out,
-            seed=seed or 0,
+            seed=seed,
             device=device,
             again=again,
             progress=console,

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import IO, Any, TypeVar
 
 from rich.console import Console as RichConsole
@@ -69,7 +69,7 @@ class Console:
         else:
             self._bar.update(self._bar.task_ids[0], note=text)
 
-    def track(self, items: Iterable[T], total: int, label: str) -> Iterator[T]:
+    def track(self, items: Iterable[T], total: int, label: str) -> Generator[T]:
         """Hand the items on, with a bar, rate and time left on a terminal, quietly elsewhere."""
         if not self._words.is_terminal or self._bar is not None:
             if self._bar is None:

@@ -4,7 +4,8 @@ It holds what learns (students, the scheme's parts, the methods' adapters); froz
 outside its state.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -55,13 +56,16 @@ class Distiller(nn.Module):
         self.scheme = scheme
         self.learners = nn.ModuleDict({_key(name): tap for name, tap in learners.items()})
         self._names = tuple(learners)
-        self.parts = nn.ModuleDict(scheme.parts(example))
         self._teachers = dict(teachers)
         self._terms = terms
         self._task_weight = task_weight
-        lesson = self._probe(example)
-        self.skipped = _refuse_or_skip(terms, lesson, type(scheme).__name__.lower())
-        self.adapters = nn.ModuleDict(_adapters(terms, lesson, about))
+        with _probing(self):
+            answers = {name: model(example) for name, model in self._models().items()}
+            device = example.images.device
+            self.parts = nn.ModuleDict(scheme.parts(answers, about)).to(device)
+            lesson = self._lesson(example)
+        self.skipped = _refuse_or_skip(terms, lesson, type(scheme).__module__.split(".")[-1])
+        self.adapters = nn.ModuleDict(_adapters(terms, lesson, about)).to(device)
 
     def forward(self, batch: Batch) -> Losses:
         lesson = self._lesson(batch)
@@ -76,15 +80,25 @@ class Distiller(nn.Module):
 
     def ships(self) -> nn.Module:
         """What model.pt holds."""
-        return self.scheme.ships(self._by_name())
+        return self.scheme.ships(self._learners(), dict(self.parts.items()))
+
+    def no_weight_decay(self) -> set[str]:
+        """Parameters that the learners' own models exempt from weight decay (timm's convention)."""
+        return {
+            f"learners.{_key(name)}.module.{key}"
+            for name, tap in self._learners().items()
+            for key in _exempt(tap)
+        }
 
     def _lesson(self, batch: Batch) -> Lesson:
-        models = {**self._by_name(), **self._teachers}
-        outputs = self.scheme.step(models, dict(self.parts.items()), batch)
+        outputs = self.scheme.step(self._models(), dict(self.parts.items()), batch)
         lesson = self.scheme.lesson(outputs)
         return replace(lesson, pairs=tuple(_detached(pair) for pair in lesson.pairs))
 
-    def _by_name(self) -> dict[str, nn.Module]:
+    def _models(self) -> dict[str, Teacher]:
+        return {**self._learners(), **self._teachers}
+
+    def _learners(self) -> dict[str, nn.Module]:
         return {name: self.learners[_key(name)] for name in self._names}
 
     def _score(self, term: Term, lesson: Lesson, batch: Batch) -> Tensor:
@@ -101,13 +115,19 @@ class Distiller(nn.Module):
         key = f"{term.name}:{pair}"
         return self.adapters[key] if key in self.adapters else None  # noqa: SIM401 (no .get)
 
-    @torch.no_grad()
-    def _probe(self, example: Batch) -> Lesson:
-        """One batch in eval mode: it moves no buffer and teaches nobody."""
-        self.eval()
-        lesson = self._lesson(example)
-        self.train()
-        return lesson
+
+@contextmanager
+def _probing(distiller: nn.Module) -> Iterator[None]:
+    """Eval mode and no gradients: what is asked inside moves no buffer and teaches nobody."""
+    distiller.eval()
+    with torch.no_grad():
+        yield
+    distiller.train()
+
+
+def _exempt(tap: nn.Module) -> set[str]:
+    own = getattr(getattr(tap, "module", None), "no_weight_decay", set)
+    return set(own())
 
 
 def _key(name: str) -> str:
@@ -148,7 +168,7 @@ def _missing(method: Method, pair: Pair) -> set[str]:
 
 
 def _has(outputs: Outputs, need: str) -> bool:
-    value = getattr(outputs, need)
+    value = getattr(outputs, need, None)
     return value is not None and len(value) > 0
 
 

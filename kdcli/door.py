@@ -18,6 +18,10 @@ CommandLineError = typer.BadParameter.__mro__[2]  # its place changed between ty
 GOES_ON = "interrupted; what was finished is on disk, the same command goes on from there"
 
 
+_FULL = ("OutOfMemoryError", "can't allocate memory")
+"""How torch says that memory is full, on a GPU and on a processor; torch is not imported here."""
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM; like Ctrl-C no Exception, so that nothing mistakes it for a failure of its own."""
 
@@ -56,8 +60,7 @@ def door(as_json: bool) -> Iterator[Any]:
         with contextlib.redirect_stdout(sys.stderr):
             yield console
     except KeyboardInterrupt as error:  # typer would swallow it without a word
-        code = ExitCode.TERMINATED if isinstance(error, Terminated) else ExitCode.INTERRUPTED
-        raise Interrupted(GOES_ON, code) from error
+        raise in_words(error) from error
     except BrokenPipeError as error:  # whoever reads our results has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(ExitCode.DONE) from error
@@ -76,12 +79,14 @@ def in_words(error: BaseException) -> KdError:
     """Any exception as an error that a person can act on."""
     if isinstance(error, KdError):
         return error
+    if isinstance(error, Terminated):
+        return Interrupted(GOES_ON, ExitCode.TERMINATED)
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return Interrupted(GOES_ON)
     if isinstance(error, CommandLineError):
         command = getattr(getattr(error, "ctx", None), "command_path", "kd")
         return UsageError(error.format_message(), f"{command} --help")  # type: ignore[attr-defined]
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or any(sign in repr(error) for sign in _FULL):
         return OutOfMemory("out of memory", "try a smaller --set train.batch_size=...")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
         return DiskError(str(error), "free some space, or set KD_RUNS to another place")

@@ -38,7 +38,7 @@ def export_onnx(
     """Write `module`, on the CPU, to `path`: weights inside, any batch size, `metadata` added.
 
     The module is left in eval mode. The file has passed ONNX's checker; whether it agrees with
-    the module is for `compare` to say, before it takes its place (`runs.atomic`). An ONNX file
+    the module is for `compare` to say, before it takes its place (`files.atomic`). An ONNX file
     ends at 2 GB; so does this.
     """
     import onnx
@@ -128,11 +128,6 @@ def open_session(path: Path, threads: int = 1) -> Callable[[Floats], Floats]:
         return answer
 
     return logits
-
-
-def read_metadata(path: Path) -> dict[str, str]:
-    """The strings that `export_onnx` wrote into the file."""
-    return {entry.key: entry.value for entry in _load(path).metadata_props}
 
 
 def opset(path: Path) -> int:

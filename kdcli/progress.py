@@ -1,6 +1,6 @@
 """How a verb tells what it is doing, without knowing where the words go."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
@@ -15,7 +15,7 @@ class Progress(Protocol):
     def warn(self, text: str) -> None:
         """One line that the person should not miss."""
 
-    def track(self, items: Iterable[T], total: int, label: str) -> Iterator[T]:
+    def track(self, items: Iterable[T], total: int, label: str) -> Generator[T]:
         """Hand the items on, showing how many of `total` are done."""
 
     def note(self, text: str) -> None:
@@ -31,8 +31,8 @@ class Silent:
     def warn(self, text: str) -> None:
         pass
 
-    def track(self, items: Iterable[T], total: int, label: str) -> Iterator[T]:
-        return iter(items)
+    def track(self, items: Iterable[T], total: int, label: str) -> Generator[T]:
+        yield from items
 
     def note(self, text: str) -> None:
         pass

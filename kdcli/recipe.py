@@ -137,7 +137,8 @@ class Train(BaseModel):
 
     model_config = OPTIONS
     epochs: Annotated[int, Field(ge=1)] | Auto = "auto"
-    batch_size: Annotated[int, Field(ge=1)] | Auto = "auto"
+    batch_size: Annotated[int, Field(ge=2)] | Auto = "auto"
+    """At least 2: batch norm has nothing to average over in one image."""
     optimizer: Literal["adamw", "sgd"] = "adamw"
     """SGD has Nesterov momentum 0.9."""
     lr: Annotated[float, Field(gt=0)] | Auto = "auto"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
@@ -99,8 +99,8 @@ class About:
     num_classes: int
     num_samples: int
     steps_per_epoch: int
-    classifier: nn.Module | None = None
-    """The teacher's own last layer, where there is one."""
+    classifiers: Mapping[str, nn.Module] = field(default_factory=dict)
+    """Each frozen teacher's own last layer, by its name; to be called, not to be registered."""
 
 
 class Teacher(Protocol):
@@ -155,8 +155,8 @@ class Scheme(BaseModel, ABC):
     def lesson(self, outputs: Mapping[str, Outputs]) -> Lesson:
         """Pure: from everyone's answers to learners and pairs."""
 
-    def parts(self, example: Batch) -> dict[str, nn.Module]:
-        """Extra trained modules, by name."""
+    def parts(self, outputs: Mapping[str, Outputs], about: About) -> dict[str, nn.Module]:
+        """Extra trained modules, by name; built once from everyone's answers to one example."""
         return {}
 
     def step(
@@ -168,6 +168,6 @@ class Scheme(BaseModel, ABC):
         """Which forwards run; each model once."""
         return {name: model(batch) for name, model in models.items()}
 
-    def ships(self, models: Mapping[str, nn.Module]) -> nn.Module:
-        """What model.pt holds."""
+    def ships(self, models: Mapping[str, nn.Module], parts: Mapping[str, nn.Module]) -> nn.Module:
+        """What model.pt holds, and what validation measures."""
         return models["student"]

@@ -22,6 +22,20 @@ from kdcli.errors import DamagedFile, DataError, UsageError
 from kdcli.files import write_text
 from kdcli.spec import Spec
 
+FILES = (
+    "run.yaml",
+    "needs.json",
+    "model.pt",
+    "state.pt",
+    "metrics.jsonl",
+    "split.json",
+    "predictions.npz",
+    "report.json",
+    "report.md",
+    "model.onnx",
+)
+"""All that kd writes into a run's folder."""
+
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -35,6 +49,14 @@ class RunFile(BaseModel):
     spec: Spec
     versions: dict[str, str]
     started: str
+
+
+@dataclass(frozen=True)
+class Need:
+    """A file that a run was made from, and its sum at that time."""
+
+    path: Path
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -99,8 +121,8 @@ class Run:
         except DamagedFile:
             return False
 
-    def needs(self) -> dict[str, Path]:
-        """The files it was made from, by role (`teacher.0`); empty where there are none.
+    def needs(self) -> dict[str, Need]:
+        """What it was made from, by role (`teacher.0`); empty where there is nothing.
 
         Raises:
             DamagedFile: needs.json is not what kd writes.
@@ -110,7 +132,9 @@ class Run:
             return {}
         try:
             raw = json.loads(place.read_text("utf-8"))
-            return {role: self.path / need["path"] for role, need in raw.items()}
+            return {
+                role: Need(self.path / need["path"], need["sha256"]) for role, need in raw.items()
+            }
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DamagedFile(
                 f"{place}: damaged", "repeat the command that made the run with --again"

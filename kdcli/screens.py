@@ -22,7 +22,7 @@ def trained(console: Console, result: "Trained") -> None:
 
     spec, outcome = result.run.spec, result.outcome
     rows = [("student" if spec.teachers else "model", result.run)]
-    rows += [("teacher", Run(file.parent)) for file in result.run.needs().values()]
+    rows += [("teacher", Run(need.path.parent)) for need in result.run.needs().values()]
     if console.as_json:
         console.document(
             {
@@ -81,10 +81,10 @@ def exported(console: Console, result: "Exported") -> None:
     )
     if entry.accuracy is not None:
         console.line(f"test accuracy of the ONNX file: {entry.accuracy:.4f}")
-    console.line(f"report: {result.run / 'report.md'}")
+    console.line(f"report: {result.place.with_suffix('.md')}")
     if parity.synthetic:
         return
-    run = shlex.quote(str(result.run))
+    run = shlex.quote(str(result.place.parent))
     gates = " --min student.accuracy=0.95 --min comparison.gain_ci95.low=-0.01"
     console.next(f"kd evaluate {run}{gates if result.report.comparison else ''}")
 

@@ -51,6 +51,11 @@ class Spec(BaseModel):
     teachers: tuple[TeacherRef, ...] = ()
 
     @property
+    def start(self) -> str:
+        """Whose starting weights: no student begins where its teacher began."""
+        return "teacher" if self.role == "teacher" else "student"
+
+    @property
     def digest(self) -> str:
         """Eight hexadecimal digits over what changes the weights, and nothing else."""
         text = json.dumps(self._weights_depend_on(), sort_keys=True, ensure_ascii=False)
@@ -58,9 +63,12 @@ class Spec(BaseModel):
 
     def _weights_depend_on(self) -> dict[str, Any]:
         recipe = dump(self.recipe)
+        for name, use in recipe["methods"].items():
+            use.setdefault("use", name)
         kept = ("scheme", "task", "methods", "student", "data", "train", "match")
         return {
             "model": self.model,
+            "start": self.start,
             "data": self.data.identity,
             "recipe": {key: recipe[key] for key in kept},
             "seed": self.seed,

@@ -10,7 +10,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -79,6 +79,7 @@ def open_device(wanted: str) -> torch.device:
         raise UsageError(
             "kd trains in one process", "start it without accelerate launch / torchrun"
         )
+    torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
     if wanted != "auto":
         _check_device(wanted)
         os.environ["ACCELERATE_TORCH_DEVICE"] = wanted
@@ -88,7 +89,8 @@ def open_device(wanted: str) -> torch.device:
 
 def _check_device(wanted: str) -> None:
     try:
-        torch.zeros(1, device=wanted)
+        if torch.zeros(1, device=wanted).device.type not in ("cpu", "cuda", "mps"):
+            raise ValueError(wanted)
     except (RuntimeError, AssertionError, ValueError) as error:
         there = ["cpu"] + [f"cuda:{i}" for i in range(torch.cuda.device_count())]
         there += ["mps"] if torch.backends.mps.is_available() else []
@@ -137,8 +139,8 @@ def fit(
     first = state.epochs * steps_per_epoch
     feed = chain.from_iterable(batches(epoch) for epoch in range(state.epochs, epochs))
     meter, clock = Meter(), time.monotonic()
-    with _memory_errors(train):
-        waited = progress.track(feed if not ended else (), total - first, label)
+    waited = progress.track(feed if not ended else (), total - first, label)
+    with _memory_errors(train), closing(waited):  # else a bar would outlive an error
         for step, batch in enumerate(waited, first):
             torch.manual_seed(int(hashes(seed, step)) & (2**63 - 1))
             schedule.step_update(step + 1)

@@ -450,3 +450,11 @@ def test_completing_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     code, _, said = _completed("kd dis", monkeypatch)
     assert code == 0
     assert said == ""
+
+
+@pytest.mark.parametrize("words", ["OutOfMemoryError", "can't allocate memory"])
+def test_full_memory_has_its_own_exit_code(words: str) -> None:
+    from kdcli.door import in_words
+
+    kind = type(words, (RuntimeError,), {}) if words.isidentifier() else RuntimeError
+    assert in_words(kind(f"DefaultCPUAllocator: {words}")).code == 5

@@ -79,7 +79,9 @@ def test_a_method_teaches_the_student_only(name: str) -> None:
         terms=(Term(name, catalog.load("methods", name)(), lambda epoch: 1.0),),
         task_weight=lambda epoch: 0.0,
         example=batch,
-        about=About(num_classes=4, num_samples=8, steps_per_epoch=1, classifier=teacher.head),
+        about=About(
+            num_classes=4, num_samples=8, steps_per_epoch=1, classifiers={"teacher.0": teacher.head}
+        ),
     )
     losses = distiller(batch)
     assert losses.terms[name].shape == ()

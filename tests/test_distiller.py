@@ -98,8 +98,8 @@ class Confident(Method):
 class Taught(Scheme):
     """Two learners; the first imitates the second, which learns too, and the frozen one."""
 
-    def parts(self, example):
-        return {"gate": nn.Linear(example.targets.shape[1], 1)}
+    def parts(self, outputs, about):
+        return {"gate": nn.Linear(outputs["student"].logits.shape[1], 1)}
 
     def lesson(self, outputs):
         first, second = outputs["student"], outputs["peer.1"]

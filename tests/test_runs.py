@@ -84,6 +84,7 @@ def make(path, spec=SPEC, asked=True, finished=True, age=0.0):
     [
         SPEC.model_copy(update={"model": "mobilenetv3_large_100"}),
         SPEC.model_copy(update={"seed": 1}),
+        SPEC.model_copy(update={"role": "teacher"}),
         SPEC.model_copy(
             update={"data": DIGITS.model_copy(update={"identity": {"kind": "digits", "seed": 1}})}
         ),
@@ -136,7 +137,7 @@ def test_the_digest_changes_with_whatever_changes_the_weights(changed):
         SPEC.model_copy(
             update={"data": DIGITS.model_copy(update={"location": "/x", "name": "other"})}
         ),
-        taught_by(role="student", recipe_name="other"),
+        taught_by(recipe_name="other"),
         taught_by(data=DIGITS.model_copy(update={"location": "/elsewhere"})),
     ],
 )

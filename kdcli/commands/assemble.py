@@ -81,24 +81,26 @@ def assemble(
             epochs=int(recipe.train.epochs),
         )
 
-    def validate() -> tuple[float, float]:
-        logits = predict(student, plain_batches(validation, num_classes=classes), device)
-        return accuracy(logits, validation.labels), nll(logits, validation.labels)
-
     steps = steps_per_epoch(len(training), batch_size)
     example = next(batches(0)).to(device)
-    about = About(classes, len(training), steps, _classifier(taught_by))
+    about = About(classes, len(training), steps, _classifiers(taught_by))
     with seeded(spec.seed, "distiller"):
         distiller = _distiller(recipe, student, taught_by, example, about)
     for line in distiller.skipped:
         progress.warn(line)
+    ships = distiller.ships()
+
+    def validate() -> tuple[float, float]:
+        logits = predict(ships, plain_batches(validation, num_classes=classes), device)
+        return accuracy(logits, validation.labels), nll(logits, validation.labels)
+
     return Assembled(distiller, args, batches, steps, validate)
 
 
 def _student(
     spec: Spec, classes: int, device: torch.device, progress: Progress
 ) -> tuple[ModelArgs, Tap]:
-    """The model that learns; the same weights for every run of this model and seed."""
+    """The model that learns; a student and its baseline begin with the same weights."""
     settings, size = spec.recipe.student, int(spec.recipe.data.image_size)
     args = plan(spec.model, classes, size, settings.stem_stride)
     if args.input_size != size:
@@ -108,7 +110,7 @@ def _student(
         )
     if settings.pretrained:
         ensure_reachable(spec.model)
-    with seeded(spec.seed, "student"):
+    with seeded(spec.seed, spec.start):
         module = build(args, pretrained=bool(settings.pretrained))
     return args, Tap(module, args, "student", settings.precision).to(device)
 
@@ -143,10 +145,10 @@ def _teacher(
     return Frozen(tap)
 
 
-def _classifier(teachers: dict[str, Frozen]) -> Any:
-    """The first teacher's last layer, for adapters that reuse it."""
-    modules: list[Any] = [teacher.tap.module for teacher in teachers.values()]
-    return modules[0].get_classifier() if modules else None
+def _classifiers(teachers: dict[str, Frozen]) -> dict[str, Any]:
+    """Each teacher's last layer, for adapters that reuse it."""
+    modules: dict[str, Any] = {name: teacher.tap.module for name, teacher in teachers.items()}
+    return {name: module.get_classifier() for name, module in modules.items()}
 
 
 def _distiller(

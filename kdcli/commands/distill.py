@@ -3,11 +3,10 @@
 from pathlib import Path
 
 from kdcli import catalog
-from kdcli.commands.plan import distill_spec, is_file, model_name, open_data
+from kdcli.commands.plan import distill_spec, model_name, open_data, teacher_name, who_asks
 from kdcli.commands.train import Trained, ensure
 from kdcli.errors import UsageError
 from kdcli.progress import Progress
-from kdcli.recipe import Who
 from kdcli.recipe_file import load_recipe
 from kdcli.training import open_device
 
@@ -32,32 +31,15 @@ def distill(
             f"recipe {loaded.name} has no teacher (scheme {loaded.recipe.scheme.name})",
             f"kd train {student or 'MODEL'} --recipe {recipe}",
         )
-    who = _who(loaded.recipe.who or Who(), teacher, student, data, seed, progress)
+    who = who_asks(loaded.recipe, progress, teacher=teacher, student=student, data=data, seed=seed)
     if who.teacher is None or who.student is None:
         lacking = "--teacher" if who.teacher is None else "--student"
         raise UsageError(
             f"{lacking} is missing", "kd distill --teacher resnet101 --student mobilenetv3"
         )
-    taught_by = who.teacher if is_file(who.teacher) else model_name(who.teacher, progress)
+    taught_by = teacher_name(who.teacher, progress)
     learner = model_name(who.student, progress)
     place = open_device(device)
     source, ref = open_data(who.data, progress)
     spec = distill_spec(taught_by, learner, loaded, source, ref, who.seed or 0, place)
     return ensure(spec, source, place, progress, out=out, again=again, asked=True)
-
-
-def _who(
-    file: Who,
-    teacher: str | None,
-    student: str | None,
-    data: str | None,
-    seed: int | None,
-    progress: Progress,
-) -> Who:
-    """The recipe's `who:` block with the flags over it, said where they differ."""
-    flags = {"teacher": teacher, "student": student, "data": data, "seed": seed}
-    given = {key: value for key, value in flags.items() if value is not None}
-    for key, value in given.items():
-        if (was := getattr(file, key)) not in (None, value):
-            progress.say(f"--{key} {value} overrides who.{key}: {was} of the recipe")
-    return file.model_copy(update=given)

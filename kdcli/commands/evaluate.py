@@ -54,6 +54,8 @@ def evaluate(
     measured = {"student": measure([s.model for s in students], test, place)}
     if spec.teachers:
         teacher = teacher_file(spec.teachers[0], source, place, progress)
+        if sha256(teacher) != run.needs()["teacher.0"].sha256:
+            progress.warn(f"{teacher}: not the bytes that {run.path} was made with")
         baselines = [_baseline(s, source, place, progress) for s in students]
         measured["teacher"] = measure([teacher], test, place)
         measured["baseline"] = measure([b.model for b in baselines], test, place)
@@ -107,10 +109,10 @@ def _report(run: Run, source: Source, test: Store, measured: dict[str, Measured]
         verdict = sentence(
             comparison, run=str(run.path), test_images=len(test), margin=settings.margin
         )
-    digest = sha256(run.model)
-    report = read_report(run.path, digest) or Report(run=run.path.name, model_sha256=digest)
+    place, digest = run.path / "report.json", sha256(run.model)
+    report = read_report(place, digest) or Report(run=run.path.name, model_sha256=digest)
     return write_report(
-        run.path,
+        place,
         put_evaluation(
             report,
             data=DataPart(

@@ -15,7 +15,7 @@ from kdcli import metrics
 from kdcli.commands.gates import Checked, check_gates, parse_gates
 from kdcli.commands.loading import Loaded, load
 from kdcli.commands.measure import costs
-from kdcli.commands.plan import baseline_of, reopen_data
+from kdcli.commands.plan import baseline_of, is_gone, reopen_data
 from kdcli.commands.report import Export, LatencyMs, ModelPart, ParityPart, Percentiles, Report
 from kdcli.commands.report_file import put_export, read_report, write_report
 from kdcli.cost import Latency, latency, machine
@@ -38,8 +38,8 @@ class Exported:
     """The file, the report as written, and the gates held against it."""
 
     path: Path
-    run: Path
-    """The folder that its model.pt lies in."""
+    place: Path
+    """report.json."""
     report: Report
     gates: list[Checked]
 
@@ -68,22 +68,23 @@ def export(
     student = load(located.model)
     folder = located.model.parent
     path = _path(out, located.model)
+    place = folder / ("report.json" if located.run else f"{located.model.stem}.report.json")
     digest = sha256(located.model)
-    report = read_report(folder, digest) or Report(run=folder.resolve().name, model_sha256=digest)
+    report = read_report(place, digest) or Report(run=folder.resolve().name, model_sha256=digest)
     images = _images(located, student, progress)
     progress.say(f"exporting {student.args.name} to {path}")
     with atomic(path) as beside:
         parity, answers = _write(student, beside, images)
     exported, models = _measure(path, folder, student, located, images, parity, answers, progress)
     report = put_export(report, models, exported, f"{machine()}, {THREADS} thread")
-    report = write_report(folder, report)
-    return Exported(path, folder, report, check_gates(gates, report))
+    report = write_report(place, report)
+    return Exported(path, place, report, check_gates(gates, report))
 
 
 def _path(out: Path | None, model: Path) -> Path:
     """Where the file goes; a folder gets a model.onnx, another kind of file is left alone."""
     if out is None or out.is_dir():
-        return (out or model.parent) / "model.onnx"
+        return (out or model.parent) / f"{model.stem}.onnx"
     if out.suffix != ".onnx":
         better = out.with_suffix(".onnx")
         raise UsageError(f"--out {out}: an ONNX file ends in .onnx", f"--out {better}")
@@ -93,15 +94,16 @@ def _path(out: Path | None, model: Path) -> Path:
 def _images(located: Located, student: Loaded, progress: Progress) -> _Images:
     """The test images of its run where they are at hand, else made-up ones, said so."""
     tap = Tap(student.module, student.args, "")
-    if located.run is not None:
+    if located.run is not None and not is_gone(located.run.spec.data):
         spec = located.run.spec
         test = reopen_data(spec.data, progress).test
         store = open_store(test, int(spec.recipe.data.image_size), progress)
         batches = plain_batches(store, num_classes=student.args.num_classes)
         ready = torch.cat([tap.prepare(batch.images) for batch in batches])
         return _Images(ready.contiguous().numpy(), store.labels)
+    lacking = "run beside" if located.run is None else "data for"
     progress.say(
-        f"no run beside {located.model}: compared on {SYNTHETIC_IMAGES} made-up images; "
+        f"no {lacking} {located.model}: compared on {SYNTHETIC_IMAGES} made-up images; "
         "accuracy stays empty"
     )
     size = student.args.input_size
@@ -208,7 +210,7 @@ def _others(run: Run | None) -> dict[str, Path]:
     """The teacher's and the baseline's model.pt, where they still lie where the run left them."""
     if run is None:
         return {}
-    found = {role.removesuffix(".0"): file for role, file in run.needs().items()}
+    found = {role.removesuffix(".0"): need.path for role, need in run.needs().items()}
     if found and (baseline := find(baseline_of(run.spec))):
         found["baseline"] = baseline.model
     return {role: file for role, file in found.items() if file.is_file()}

@@ -6,8 +6,8 @@ from pathlib import Path
 from torch import nn
 
 from kdcli.checkpoint import ModelFile, load_model
-from kdcli.errors import DamagedFile, KdError
-from kdcli.models.build import ModelArgs, build
+from kdcli.errors import DamagedFile, KdError, UsageError
+from kdcli.models.build import ModelArgs, build, resolve
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +49,12 @@ def read_args(path: Path) -> tuple[ModelArgs, tuple[str, ...]]:
 
 def _args(file: ModelFile, path: Path) -> ModelArgs:
     try:
-        return ModelArgs.from_dict(file.model)
-    except (TypeError, AttributeError) as error:
-        raise DamagedFile(
-            f"{path}: names no model that this kd can build", "pip install --upgrade kdcli"
-        ) from error
+        args = ModelArgs.from_dict(file.model)
+        if resolve(args.name).name == args.name:  # timm would also fetch hf-hub: names
+            return args
+    except (TypeError, AttributeError, UsageError):
+        pass
+    raise DamagedFile(
+        f"{path}: names no model that this kd can build ({file.model.get('name')})",
+        "pip install --upgrade kdcli timm",
+    )

@@ -56,7 +56,7 @@ def measure(files: list[Path], test: Store, device: torch.device) -> Measured:
         **_accuracy(right, [m.file.provenance.get("seed", i) for i, m in enumerate(loaded)]),
         nll=mean(metrics.nll(row, test.labels) for row in logits),
         ece=mean(metrics.ece(row, test.labels) for row in logits),
-        **_training(files[0]),
+        **_training(files),
         **costs(loaded[0].args),
     )
     return Measured(logits, part)
@@ -109,11 +109,13 @@ def _accuracy(right: NDArray[np.bool_], seeds: list[int]) -> dict[str, Any]:
     }
 
 
-def _training(file: Path) -> dict[str, Any]:
-    """How long it took, where the run still lies beside the file."""
-    outcome = Run(file.parent).outcome() if file.name == "model.pt" else {}
+def _training(files: list[Path]) -> dict[str, Any]:
+    """Mean time and epochs, and whether all seeds converged; where the runs are at hand."""
+    ends = [Run(file.parent).outcome() for file in files if file.name == "model.pt"]
+    if not ends or not all(ends):
+        return {}
     return {
-        "train_seconds": outcome.get("seconds"),
-        "epochs": outcome.get("epochs"),
-        "converged": outcome.get("converged"),
+        "train_seconds": mean(end["seconds"] for end in ends),
+        "epochs": round(mean(end["epochs"] for end in ends)),
+        "converged": all(end["converged"] for end in ends),
     }

@@ -6,16 +6,17 @@ from typing import Any
 
 import torch
 
+from kdcli import catalog
 from kdcli.commands.loading import read_args
 from kdcli.cost import parameters
 from kdcli.data.open import open_source
 from kdcli.data.source import Source
-from kdcli.errors import DamagedFile, UnfitTeacher
+from kdcli.errors import DamagedFile, DataError, UnfitTeacher, UsageError
 from kdcli.files import sha256
 from kdcli.models.build import build_meta, plan, resolve, resolve_precision
 from kdcli.models.weights import has_weights
 from kdcli.progress import Progress
-from kdcli.recipe import Recipe, SchemeUse, Task, fill_auto, update
+from kdcli.recipe import Match, Recipe, SchemeUse, Task, Who, fill_auto, update
 from kdcli.recipe_file import LoadedRecipe, load_recipe
 from kdcli.runs import locate
 from kdcli.spec import DataRef, Spec, TeacherRef
@@ -31,9 +32,38 @@ def model_name(name: str, progress: Progress) -> str:
     return resolved.name
 
 
-def is_file(teacher: str) -> bool:
-    """Whether a teacher is given as a run or a model.pt, not as a model's name."""
+def teacher_name(thing: str, progress: Progress) -> str:
+    """What `--teacher` means: the path of a model.pt (of a run, or given), or timm's name."""
+    if not _is_file(thing):
+        return model_name(thing, progress)
+    located = locate(thing)
+    if located.said:
+        progress.say(located.said)
+    return str(located.model)
+
+
+def _is_file(teacher: str) -> bool:
     return Path(teacher).exists() or teacher.endswith(".pt")
+
+
+def refuse_taught(loaded: LoadedRecipe) -> None:
+    """Raise UsageError for a recipe that needs a teacher, where there is none to have."""
+    if catalog.load("schemes", loaded.recipe.scheme.name).needs_teacher:
+        raise UsageError(
+            f"recipe {loaded.name} needs a teacher (scheme {loaded.recipe.scheme.name})",
+            "kd distill --teacher ... --student ...; kd train and teacher.recipe take recipes of "
+            "scheme alone, such as supervised",
+        )
+
+
+def who_asks(recipe: Recipe, progress: Progress, **flags: Any) -> Who:
+    """The recipe's `who:` block with the flags over it, said where they differ."""
+    file = recipe.who or Who()
+    given = {key: value for key, value in flags.items() if value is not None}
+    for key, value in given.items():
+        if (was := getattr(file, key)) not in (None, value):
+            progress.say(f"--{key} {value} overrides who.{key}: {was} of the recipe")
+    return file.model_copy(update=given)
 
 
 def open_data(name: str | None, progress: Progress) -> tuple[Source, DataRef]:
@@ -52,8 +82,13 @@ def reopen_data(data: DataRef, progress: Progress) -> Source:
     """The data of an earlier run.
 
     Raises:
+        DataError: they are gone.
         DamagedFile: they are no longer the same.
     """
+    if is_gone(data):
+        raise DataError(
+            f"{data.location}: gone; the run was made with these images", "bring them back"
+        )
     source, now = open_data(data.location, progress)
     if now.identity != data.identity:
         raise DamagedFile(
@@ -61,6 +96,12 @@ def reopen_data(data: DataRef, progress: Progress) -> Source:
             "bring them back, or train again on these",
         )
     return source
+
+
+def is_gone(data: DataRef) -> bool:
+    """Whether the folder that a run was made with is not on this machine."""
+    given_as_path = data.location is not None and Path(data.location).is_absolute()
+    return given_as_path and not Path(str(data.location)).exists()
 
 
 def train_spec(
@@ -110,6 +151,7 @@ def baseline_of(spec: Spec) -> Spec:
             "scheme": SchemeUse(name="alone"),
             "task": Task(weight=1.0, label_smoothing=smoothing),
             "methods": {},
+            "match": Match(),
         }
     )
     return spec.model_copy(update={"role": "baseline", "recipe": recipe, "teachers": ()})
@@ -160,10 +202,11 @@ def _teacher(
     data: DataRef,
     device: torch.device,
 ) -> TeacherRef:
-    if is_file(thing):
+    if _is_file(thing):
         return _given_teacher(thing, source)
     settings = recipe.teacher
     loaded = load_recipe(settings.recipe)
+    refuse_taught(loaded)
     handed = {
         "student.pretrained": settings.pretrained,
         "student.stem_stride": settings.stem_stride,

@@ -1,4 +1,4 @@
-"""`kd recipe show | check | schema`: the format, and what a recipe comes down to."""
+"""`kd recipe show | schema`: what a recipe comes down to, and the format."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,11 +18,6 @@ class Setting:
     key: str
     value: Any
     origin: str
-
-
-def check(name: str, settings: tuple[str, ...] = ()) -> LoadedRecipe:
-    """The recipe, if nothing is wrong with it."""
-    return load_recipe(name, settings)
 
 
 def show(
@@ -58,8 +53,11 @@ def schema() -> dict[str, Any]:
         own["properties"] = {**shared, **own.get("properties", {})}
         uses[name] = {"anyOf": [{"type": "null"}, own]}
     raw["properties"]["methods"] |= {"properties": uses}
-    named = {"enum": catalog.names("schemes")}
-    raw["properties"]["scheme"] = {"anyOf": [named, {"$ref": "#/$defs/SchemeUse"}]}
+    named = [
+        {"const": name, "description": catalog.describe("schemes", name)}
+        for name in catalog.names("schemes")
+    ]
+    raw["properties"]["scheme"] = {"anyOf": [*named, {"$ref": "#/$defs/SchemeUse"}]}
     definitions["MethodUse"]["required"] = []
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "kd recipe"} | raw
 

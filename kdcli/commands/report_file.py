@@ -12,13 +12,12 @@ from kdcli.errors import DamagedFile
 from kdcli.files import write_text
 
 
-def read_report(folder: Path, model_sha256: str) -> Report | None:
-    """The report in a run folder; None where there is none, or its model.pt has changed since.
+def read_report(place: Path, model_sha256: str) -> Report | None:
+    """The report at report.json; None where there is none, or its model.pt has changed since.
 
     Raises:
         DamagedFile: report.json is not kd's.
     """
-    place = folder / "report.json"
     if not place.is_file():
         return None
     try:
@@ -30,12 +29,12 @@ def read_report(folder: Path, model_sha256: str) -> Report | None:
     return report if report.model_sha256 == model_sha256 else None
 
 
-def write_report(folder: Path, report: Report) -> Report:
+def write_report(place: Path, report: Report) -> Report:
     """Recompute what depends on several parts, and redraw everything from the record."""
     report = _with_speedup(report)
     text = json.dumps(report.as_dict(), indent=2, ensure_ascii=False, allow_nan=False)
-    write_text(folder / "report.json", text + "\n")
-    write_text(folder / "report.md", markdown(report))
+    write_text(place, text + "\n")
+    write_text(place.with_suffix(".md"), markdown(report))
     return report
 
 

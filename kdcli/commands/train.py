@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,16 @@ from torch import Tensor
 
 from kdcli.checkpoint import ModelFile, save_model
 from kdcli.commands.assemble import assemble
-from kdcli.commands.plan import model_name, open_data, train_spec
+from kdcli.commands.plan import model_name, open_data, refuse_taught, train_spec, who_asks
 from kdcli.data.source import Source
 from kdcli.errors import DamagedFile, UsageError
 from kdcli.files import lock, sha256, write_text
 from kdcli.models.build import ModelArgs
+from kdcli.models.weights import ensure_reachable
 from kdcli.progress import Progress
 from kdcli.recipe import dump
 from kdcli.recipe_file import load_recipe
-from kdcli.runs import Run, begin, find, mark_asked, runs_root, versions
+from kdcli.runs import FILES, Run, begin, find, mark_asked, runs_root, versions
 from kdcli.spec import Spec, TeacherRef
 from kdcli.training import Ended, finish, fit, open_device
 
@@ -45,22 +45,19 @@ def train(
     settings: tuple[str, ...] = (),
     data: str | None = None,
     out: Path | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     device: str = "auto",
     again: bool = False,
     progress: Progress,
 ) -> Trained:
-    """`kd train`: one model from labels alone."""
+    """`kd train`: one model from labels alone. Data and seed may come from a `who:` block."""
     loaded = load_recipe(recipe, settings)
-    if loaded.recipe.scheme.name != "alone":
-        raise UsageError(
-            f"recipe {loaded.name} needs a teacher (scheme {loaded.recipe.scheme.name})",
-            "kd distill --teacher ... --student ...; kd train takes recipes of scheme alone",
-        )
+    refuse_taught(loaded)
+    who = who_asks(loaded.recipe, progress, data=data, seed=seed)
     name = model_name(model, progress)
     place = open_device(device)
-    source, ref = open_data(data, progress)
-    spec = train_spec(name, loaded, source, ref, seed, place)
+    source, ref = open_data(who.data, progress)
+    spec = train_spec(name, loaded, source, ref, who.seed or 0, place)
     return ensure(spec, source, place, progress, out=out, again=again, asked=True)
 
 
@@ -78,20 +75,38 @@ def ensure(
 
     `out` is its folder in place of one under `runs/`; `again` starts it afresh.
     """
-    teachers = [teacher_file(ref, source, device, progress) for ref in spec.teachers]
     run = Run(out) if out else find(spec) or Run(runs_root() / spec.folder_name)
     _refuse_other(run, spec, again)
+    if run.finished and not again:
+        return _reuse(run, asked, progress)
+    if spec.recipe.student.pretrained:
+        ensure_reachable(spec.model)  # before a teacher is trained for nothing
+    teachers = [teacher_file(ref, source, device, progress) for ref in spec.teachers]
     with lock(run.path):
         if again:
             _clear(run)
-        if run.finished:
-            run.state.unlink(missing_ok=True)
-            if asked:
-                mark_asked(run)
-            progress.say(f"{run.path}: finished earlier, nothing to train")
-            return Trained(run, reused=True)
         _train(run, spec, source, teachers, device, progress, asked)
     return Trained(run, reused=False)
+
+
+def _reuse(run: Run, asked: bool, progress: Progress) -> Trained:
+    with lock(run.path):
+        run.state.unlink(missing_ok=True)
+        if asked:
+            mark_asked(run)
+    progress.say(f"{run.path}: finished earlier, nothing to train")
+    warn_of_versions(run, progress)
+    return Trained(run, reused=True)
+
+
+def warn_of_versions(run: Run, progress: Progress) -> None:
+    """Say so where a run was made by another torch or timm than this one."""
+    was, now = run.file().versions, versions()
+    changed = [
+        f"{k} {was.get(k)} (now {now[k]})" for k in ("torch", "timm") if was.get(k) != now[k]
+    ]
+    if changed:
+        progress.warn(f"{run.path}: made with {' and '.join(changed)}; --again makes it anew")
 
 
 def teacher_file(ref: TeacherRef, source: Source, device: torch.device, progress: Progress) -> Path:
@@ -135,13 +150,9 @@ def _only_leavings(folder: Path) -> bool:
 
 
 def _clear(run: Run) -> None:
-    for entry in run.path.iterdir():
-        if entry.name == ".lock":
-            continue
-        if entry.is_dir():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
+    """Remove what kd wrote; a person's own files stay."""
+    for name in FILES:
+        (run.path / name).unlink(missing_ok=True)
 
 
 def _train(

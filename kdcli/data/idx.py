@@ -12,6 +12,7 @@ from kdcli.data.readers import GreyImages
 from kdcli.data.source import Defaults, Schedule, Source, Split
 from kdcli.data.splits import carve
 from kdcli.errors import DataError
+from kdcli.files import sha256
 
 SEED = 0
 VALIDATION = 0.1
@@ -57,7 +58,7 @@ def open_idx(folder: Path) -> Source:
         test=_split("test", test_images, test_labels, np.arange(len(test_labels))),
         identity={
             "kind": "idx",
-            "files": [[file.name, file.stat().st_size] for file in files],
+            "files": [sha256(file) for file in files],
             "split_seed": SEED,
             "validation": VALIDATION,
         },

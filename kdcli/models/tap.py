@@ -54,14 +54,20 @@ def _channels(values: tuple[float, ...]) -> Tensor:
 
 
 @torch.no_grad()
-def predict(tap: Tap, batches: Iterable[Batch], device: torch.device) -> np.ndarray:
-    """(N, K) float32 logits of every image, in order; always fp32 and in eval mode."""
-    was_training, precision = tap.training, tap.precision
-    tap.eval()
-    tap.precision = "fp32"
+def predict(model: nn.Module, batches: Iterable[Batch], device: torch.device) -> np.ndarray:
+    """(N, K) float32 logits of every image, in order; always fp32 and in eval mode.
+
+    `model` turns a Batch into Outputs: a tap, or something that holds taps.
+    """
+    taps = [part for part in model.modules() if isinstance(part, Tap)]
+    before = model.training, [tap.precision for tap in taps]
+    model.eval()
+    for tap in taps:
+        tap.precision = "fp32"
     try:
-        found = [tap.logits(batch.images.to(device)).cpu() for batch in batches]
+        found = [model(batch.to(device)).logits.cpu() for batch in batches]
     finally:
-        tap.train(was_training)
-        tap.precision = precision
+        model.train(before[0])
+        for tap, precision in zip(taps, before[1], strict=True):
+            tap.precision = precision
     return torch.cat(found).numpy()

@@ -350,3 +350,55 @@ def test_one_picture_cut_short_is_named(empty_house: House, pictures: Path, tmp_
     answer = kd("distill", "--teacher", TEACHER, "--student", STUDENT, "--data", data)
     assert answer.code == 3
     assert str(image) in answer.err
+
+
+# Nothing is trained for nothing, and nobody teaches himself --------------------------------------
+
+
+def test_a_place_that_is_taken_is_refused_before_a_teacher_is_trained(
+    empty_house: House, pictures: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").touch()
+    assert kd(*on_pictures(pictures), "--out", tmp_path / "mine").code == 2
+    assert empty_house.runs() == []
+
+
+def test_weights_out_of_reach_are_told_before_a_teacher_is_trained(
+    empty_house: House, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    answer = kd(*on_pictures(pictures), "--set", "student.pretrained=true")
+    assert answer.code == 3
+    assert empty_house.runs() == []
+
+
+def test_a_teacher_cannot_be_trained_by_a_recipe_that_needs_one(empty_house: House) -> None:
+    answer = kd(*DISTILL, "--set", "teacher.recipe=kd")
+    assert answer.code == 2
+    assert "recipe kd needs a teacher" in answer.err
+
+
+def test_a_guessed_teacher_is_said_aloud(
+    small: House, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    line = ("distill", "--teacher", "model.pt", "--student", STUDENT, "--data", pictures)
+    answer = kd(*line, "--set", "train.epochs=1", "--set", "teacher.allow_weak=true")
+    assert answer.code == 0
+    assert "model.pt: none here, using" in answer.err
+
+
+def test_a_student_of_its_teachers_kind_starts_elsewhere_and_so_does_its_baseline() -> None:
+    from kdcli.commands.plan import baseline_of, distill_spec, open_data
+    from kdcli.progress import Silent
+    from kdcli.recipe_file import load_recipe
+    from kdcli.training import open_device
+
+    source, data = open_data("digits", Silent())
+    device = open_device("cpu")
+    spec = distill_spec(TEACHER, TEACHER, load_recipe("kd"), source, data, 0, device)
+    teacher = spec.teachers[0].spec
+    assert teacher is not None
+    assert teacher.start != spec.start == baseline_of(spec).start
+    assert teacher.digest != baseline_of(spec).digest

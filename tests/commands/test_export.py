@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+import yaml
 from house import STUDENT, TEACHER, House, kd, kd_ok
 
 from kdcli.commands import export as verb
@@ -17,12 +18,17 @@ from kdcli.cost import latency
 from kdcli.data.loader import open_store, plain_batches
 from kdcli.data.open import open_source
 from kdcli.files import sha256
-from kdcli.onnx_file import read_metadata
 from kdcli.progress import Silent
 
 
-def _report(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "report.json").read_text("utf-8"))
+def read_metadata(path: Path) -> dict[str, str]:
+    """As whoever uses the file would read them."""
+    found: dict[str, str] = onnxruntime.InferenceSession(path).get_modelmeta().custom_metadata_map
+    return found
+
+
+def _report(folder: Path, name: str = "report.json") -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / name).read_text("utf-8"))
     return found
 
 
@@ -195,7 +201,7 @@ def test_a_lone_model(distilled: House, monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert "compared on 32 made-up images; accuracy stays empty" in answer.err
     assert "32 made-up images" in answer.out
     assert not (distilled.student / "model.onnx").exists()
-    report = _report(here)
+    report = _report(here, "model.report.json")
     assert report["models"].keys() == {"student"}
     assert report["models"]["student"]["accuracy"] is None
     assert report["comparison"] is None
@@ -255,3 +261,30 @@ def test_an_older_file_is_kept(distilled: House) -> None:
     assert answer.code == 8
     assert "was removed" in answer.err
     assert older.read_bytes() == b"an older one"
+
+
+def test_a_run_without_its_data_exports_too(small: House, quick_export: None) -> None:
+    """The images are on another machine: nothing is invented."""
+    place = small.student / "run.yaml"
+    raw = yaml.safe_load(place.read_text("utf-8"))
+    raw["spec"]["data"]["location"] = "/somewhere/else"
+    place.write_text(yaml.safe_dump(raw), "utf-8")
+    assert kd("evaluate", small.student).code == 3
+    shutil.copy(small.student / "model.pt", small.student / "kept.pt")
+    answer = kd("export", small.student)
+    assert "no data for" in answer.err
+    assert "made-up images" in answer.err
+
+
+def test_lone_models_in_one_folder_do_not_meet(
+    distilled: House, quick_export: None, tmp_path: Path
+) -> None:
+    for name in ("a", "b"):
+        shutil.copy(distilled.student / "model.pt", tmp_path / f"{name}.pt")
+    (tmp_path / "report.md").write_text("mine")
+    kd_ok("export", tmp_path / "a.pt")
+    kd_ok("export", tmp_path / "b.pt")
+    assert {"a.onnx", "b.onnx", "a.report.json", "b.report.json"} <= {
+        entry.name for entry in tmp_path.iterdir()
+    }
+    assert (tmp_path / "report.md").read_text() == "mine"

@@ -95,10 +95,12 @@ def test_the_seed_decides_the_weights(empty_house: House, pictures: Path, tmp_pa
 
 def test_again_starts_afresh_and_comes_to_the_same(small: House, pictures: Path) -> None:
     before = weights_of(small.teacher / "model.pt")
-    (small.teacher / "left over.txt").touch()
+    (small.teacher / "my notes.txt").touch()
+    (small.teacher / "report.md").touch()
     answer = kd_ok("train", TEACHER, "--data", pictures, "--again", "--json")
     assert answer.document["reused"] is False
-    assert not (small.teacher / "left over.txt").exists()
+    assert (small.teacher / "my notes.txt").exists()
+    assert not (small.teacher / "report.md").exists()
     assert weights_of(small.teacher / "model.pt").keys() == before.keys()
     assert all((before[k] == v).all() for k, v in weights_of(small.teacher / "model.pt").items())
 
@@ -252,3 +254,21 @@ def test_patience_ends_early(empty_house: House, pictures: Path) -> None:
     training = kd_ok(*line, "--set", "train.lr=1e-9", "--json").document["training"]
     assert training["ended"] == "converged"
     assert training["epochs"] == training["best_epoch"] + 1
+
+
+def test_who_in_a_recipe_counts_for_train_too(
+    empty_house: House, pictures: Path, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(
+        f"scheme: alone\nwho: {{data: {pictures}, seed: 7}}\ntrain: {{epochs: 1}}\n", "utf-8"
+    )
+    kd_ok("train", TEACHER, "--recipe", recipe)
+    (run,) = empty_house.runs()
+    assert run.name.startswith(f"teacher-{TEACHER}-pictures-s7-")
+
+
+def test_a_batch_of_one_is_refused(empty_house: House) -> None:
+    answer = kd("train", TEACHER, "--set", "train.batch_size=1")
+    assert answer.code == 2
+    assert "at least 2" in answer.err

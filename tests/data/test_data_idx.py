@@ -93,3 +93,14 @@ def test_fashion_mnist_as_debian_packs_it() -> None:
     source = open_idx(FASHION)
     assert [len(s) for s in (source.train, source.validation, source.test)] == [54000, 6000, 10000]
     assert np.bincount(source.validation.labels).tolist() == [600] * 10
+
+
+def test_other_images_of_the_same_names_and_sizes_are_other_data(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    for folder in (one, other):
+        folder.mkdir()
+        written(folder)
+    path = other / "train-labels-idx1-ubyte"
+    path.write_bytes(packed(labels(40)[::-1].copy()))
+    assert open_idx(one).identity == open_idx(written(one)).identity
+    assert open_idx(one).identity != open_idx(other).identity

@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from kdcli.records import Batch, Outputs
+from kdcli.records import About, Batch, Outputs
 from kdcli.schemes.alone import Alone
 from kdcli.schemes.offline import Offline
 
@@ -60,8 +60,8 @@ def test_a_step_asks_each_model_once(scheme):
 @pytest.mark.parametrize("scheme", [Alone(), Offline()])
 def test_the_student_ships_and_nothing_else_is_trained(scheme):
     student = torch.nn.Linear(2, 2)
-    assert scheme.ships({"student": student}) is student
-    assert scheme.parts(batch()) == {}
+    assert scheme.ships({"student": student}, {}) is student
+    assert scheme.parts({}, About(num_classes=2, num_samples=2, steps_per_epoch=1)) == {}
 
 
 @pytest.mark.parametrize("scheme", [Alone, Offline])
