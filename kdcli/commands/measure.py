@@ -110,12 +110,17 @@ def _accuracy(right: NDArray[np.bool_], seeds: list[int]) -> dict[str, Any]:
 
 
 def _training(files: list[Path]) -> dict[str, Any]:
-    """Mean time and epochs, and whether all seeds converged; where the runs are at hand."""
-    ends = [Run(file.parent).outcome() for file in files if file.name == "model.pt"]
+    """Mean time and epochs, and whether the seeds' mean curve converged; of runs at hand."""
+    runs = [Run(file.parent) for file in files if file.name == "model.pt"]
+    ends = [run.outcome() for run in runs]
     if not ends or not all(ends):
         return {}
+    curves = [[line["train_accuracy"] for line in run.lines() if "epoch" in line] for run in runs]
+    shared = min(map(len, curves))  # patience ends seeds at different epochs
     return {
         "train_seconds": mean(end["seconds"] for end in ends),
         "epochs": round(mean(end["epochs"] for end in ends)),
-        "converged": all(end["converged"] for end in ends),
+        "converged": metrics.converged(
+            [mean(row) for row in zip(*(c[-shared:] for c in curves), strict=True)]
+        ),
     }

@@ -9,6 +9,7 @@ from kdcli.commands.report import Comparison, ModelPart
 def sentence(c: Comparison, *, run: str, test_images: int, margin: float) -> str:
     """The verdict. One or two seeds speak of the files at hand, three or more of distillation."""
     gain, interval = points(c.gain), f"95% CI {span(c.gain_ci95)}"
+    interval += f", p = {c.p_value:.2g}" if c.seeds == 1 else ""
     few = "one seed" if c.seeds == 1 else f"{c.seeds} seeds"
     luck = f"{few} cannot tell the teacher from luck: kd evaluate {run} --seeds 3"
     ours = f"{100 * abs(c.gain):.1f} points ({interval})"
