@@ -2,6 +2,7 @@
 
 import errno
 import pickle
+import re
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,6 +106,8 @@ def _load(path: Path, way_out: str = _ANOTHER) -> Any:
         _check_sums(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        if not re.search(r"GLOBAL \S|Unsupported (global|class)", str(error)):
+            raise DamagedFile(f"{path}: not a PyTorch file", way_out) from error
         raise DamagedFile(
             f"{path}: refused, it holds more than weights ({_first_line(error)}); "
             "nothing in it was run",
