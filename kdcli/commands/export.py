@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,7 +19,7 @@ from kdcli.commands.measure import costs
 from kdcli.commands.plan import baseline_of, is_gone, reopen_data
 from kdcli.commands.report import Export, LatencyMs, ModelPart, ParityPart, Percentiles, Report
 from kdcli.commands.report_file import put_export, read_report, write_report
-from kdcli.cost import Latency, latency, machine
+from kdcli.cost import latency, machine
 from kdcli.data.loader import open_store, plain_batches
 from kdcli.errors import ParityError, UsageError
 from kdcli.files import atomic, sha256
@@ -75,8 +76,9 @@ def export(
     progress.say(f"exporting {student.args.name} to {path}")
     with atomic(path) as beside:
         parity, answers = _write(student, beside, images)
-    exported, models = _measure(path, folder, student, located, images, parity, answers, progress)
-    report = put_export(report, models, exported, f"{machine()}, {THREADS} thread")
+    models = _costs(path, student, located.run, progress)
+    entry = _entry(path, folder, images, parity, answers, models["student"])
+    report = put_export(report, models, entry, f"{machine()}, {THREADS} thread")
     report = write_report(place, report)
     return Exported(path, place, report, check_gates(gates, report))
 
@@ -160,50 +162,48 @@ def _metadata(student: Loaded) -> dict[str, str]:
     }
 
 
-def _measure(
-    path: Path,
-    folder: Path,
-    student: Loaded,
-    located: Located,
-    images: _Images,
-    parity: ParityPart,
-    answers: Floats,
-    progress: Progress,
-) -> tuple[Export, dict[str, ModelPart]]:
-    """Costs of every role at hand, timed side by side."""
-    loaded = {"student": student} | {r: load(f) for r, f in _others(located.run).items()}
+def _costs(
+    path: Path, student: Loaded, run: Run | None, progress: Progress
+) -> dict[str, ModelPart]:
+    """Size, MACs and latency of every role at hand, timed side by side."""
+    loaded = {"student": student} | {role: load(file) for role, file in _others(run).items()}
+    files = {"student": path}
     with TemporaryDirectory() as scratch:
-        files = {"student": path}
         for role, other in loaded.items():
-            if role != "student":
-                progress.say(f"exporting {role} {other.args.name} for comparison")
-                files[role] = Path(scratch) / f"{role}.onnx"
-                size = other.args.input_size
-                export_onnx(other.module, files[role], input_size=(size, size), metadata={})
+            if role == "student":
+                continue
+            progress.say(f"exporting {role} {other.args.name} for comparison")
+            files[role] = Path(scratch) / f"{role}.onnx"
+            size = other.args.input_size
+            export_onnx(other.module, files[role], input_size=(size, size), metadata={})
         progress.say(f"timing {', '.join(loaded)} side by side on {THREADS} thread")
         times = _times(loaded, files)
-        models = {
+        return {
             role: ModelPart(
                 name=other.args.name,
                 file_bytes=files[role].stat().st_size,
-                latency_ms=LatencyMs(
-                    pytorch=times[f"{role} pytorch"], onnxruntime=times[f"{role} onnxruntime"]
-                ),
+                latency_ms=times[role],
                 **costs(other.args),
             )
             for role, other in loaded.items()
         }
+
+
+def _entry(
+    path: Path, folder: Path, images: _Images, parity: ParityPart, answers: Floats, part: ModelPart
+) -> Export:
+    """The file as the report lists it; its path is relative where it lies in the run's folder."""
     inside = path.resolve().is_relative_to(folder.resolve())
-    exported = Export(
+    assert part.latency_ms is not None  # _costs has filled it
+    return Export(
         path=path.resolve().relative_to(folder.resolve()).as_posix() if inside else str(path),
         sha256=sha256(path),
         opset=opset(path),
         bytes=path.stat().st_size,
         parity=parity,
         accuracy=None if images.labels is None else metrics.accuracy(answers, images.labels),
-        latency_ms=times["student onnxruntime"],
+        latency_ms=part.latency_ms.onnxruntime,
     )
-    return exported, models
 
 
 def _others(run: Run | None) -> dict[str, Path]:
@@ -216,19 +216,24 @@ def _others(run: Run | None) -> dict[str, Path]:
     return {role: file for role, file in found.items() if file.is_file()}
 
 
-def _times(loaded: dict[str, Loaded], files: dict[str, Path]) -> dict[str, Percentiles]:
+def _times(loaded: dict[str, Loaded], files: dict[str, Path]) -> dict[str, LatencyMs]:
+    """Batch 1, all roles in PyTorch and in onnxruntime by turns."""
     calls: dict[str, Callable[[], Any]] = {}
     for role, model in loaded.items():
         size = model.args.input_size
         image = np.zeros((1, 3, size, size), np.float32)
-        calls[f"{role} pytorch"] = _bound(_pytorch(model), image)
-        calls[f"{role} onnxruntime"] = _bound(open_session(files[role], THREADS), image)
+        calls[f"{role} pytorch"] = partial(_pytorch(model), image)
+        calls[f"{role} onnxruntime"] = partial(open_session(files[role], THREADS), image)
     before = torch.get_num_threads()
     torch.set_num_threads(THREADS)
     try:
-        return {name: _percentiles(found) for name, found in latency(calls).items()}
+        found = {name: Percentiles(p50=t.p50, p90=t.p90) for name, t in latency(calls).items()}
     finally:
         torch.set_num_threads(before)
+    return {
+        role: LatencyMs(pytorch=found[f"{role} pytorch"], onnxruntime=found[f"{role} onnxruntime"])
+        for role in loaded
+    }
 
 
 def _pytorch(model: Loaded) -> Callable[[Floats], Floats]:
@@ -240,13 +245,5 @@ def _pytorch(model: Loaded) -> Callable[[Floats], Floats]:
     return answer
 
 
-def _bound(function: Callable[[Floats], Floats], images: Floats) -> Callable[[], Floats]:
-    return lambda: function(images)
-
-
 def _in_batches(function: Callable[[Floats], Floats], images: Floats, size: int) -> Floats:
     return np.concatenate([function(images[i : i + size]) for i in range(0, len(images), size)])
-
-
-def _percentiles(found: Latency) -> Percentiles:
-    return Percentiles(p50=found.p50, p90=found.p90)
