@@ -110,6 +110,8 @@ class TeacherSettings(BaseModel):
     """What trains it when there is none."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Its own, so that all students of a comparison have the same teacher."""
+    tune: Literal["all", "head"] = "all"
+    """As train.tune, for a teacher that has to be trained."""
     allow_weak: bool = False
     """Go on with a given teacher that is hardly better than chance."""
 
@@ -122,6 +124,8 @@ class Data(BaseModel):
     """Pixels of a side."""
     augment: Literal["shift", "shift_flip", "crop_flip", "auto"] | None = "auto"
     """How training images are varied."""
+    randaugment: str | None = None
+    """On top of it, in timm's words: "rand-m9-n2-mstd0.5"."""
 
 
 class Until(BaseModel):
@@ -153,6 +157,22 @@ class Train(BaseModel):
     NLL where that is equal."""
     until: Until | None = None
     """End as soon as this is reached (satisfactory)."""
+    select: Literal["accuracy", "balanced_accuracy"] = "accuracy"
+    """What the best epoch is best at, on validation."""
+    balance: Literal["none", "sampler", "loss"] = "none"
+    """Of rare classes: shown as often as the others, or weighted in the labels' loss."""
+    tune: Literal["all", "head"] = "all"
+    """`head`: the frozen trunk runs once over the data, and only the classifier is fitted."""
+    trunk_lr: Annotated[float, Field(gt=0, le=1)] | Auto = "auto"
+    """The rate of all but the classifier, as a share of lr."""
+    mixup: Annotated[float, Field(ge=0)] = 0.0
+    """alpha of Beta(alpha, alpha) for blending pairs of images; 0 is off (arXiv:1710.09412)."""
+    cutmix: Annotated[float, Field(ge=0)] = 0.0
+    """The same for pasting a box of one image into another (arXiv:1905.04899)."""
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Decay of a moving average of the weights, which is then what is measured and ships."""
+    accumulate: Annotated[int, Field(ge=1)] = 1
+    """Split each batch into so many parts that pass through the model one after another."""
 
 
 class Match(BaseModel):

@@ -1,0 +1,145 @@
+"""The verbs: train, distill, evaluate, export. A shell each; the work is in kdcli.commands."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kdcli import completion
+from kdcli.cli.flags import (
+    Again,
+    Data,
+    Debug,
+    Device,
+    Json,
+    Max,
+    Min,
+    Out,
+    Recipe,
+    Seed,
+    Set,
+    Student,
+    Teacher,
+    Thing,
+)
+from kdcli.door import door, gate
+
+
+def train(
+    model: Annotated[
+        str, typer.Argument(help="timm's name, or a family's.", autocompletion=completion.models)
+    ],
+    recipe: Recipe = "supervised",
+    data: Data = None,
+    out: Out = None,
+    seed: Seed = None,
+    set_: Set = None,
+    device: Device = "auto",
+    again: Again = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Train a teacher (or any model) from labels alone."""
+    with door(json) as console:
+        from kdcli.commands.train import train
+        from kdcli.screens.training import trained
+
+        result = train(
+            model,
+            recipe=recipe,
+            settings=tuple(set_ or ()),
+            data=data,
+            out=out,
+            seed=seed,
+            device=device,
+            again=again,
+            progress=console,
+        )
+        trained(console, result)
+
+
+def distill(
+    teacher: Teacher = None,
+    student: Student = None,
+    recipe: Recipe = "kd",
+    data: Data = None,
+    out: Out = None,
+    seed: Seed = None,
+    set_: Set = None,
+    device: Device = "auto",
+    again: Again = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Distil a teacher (trained first if there is none) into a student."""
+    with door(json) as console:
+        from kdcli.commands.distill import distill
+        from kdcli.screens.training import trained
+
+        result = distill(
+            teacher,
+            student,
+            recipe=recipe,
+            settings=tuple(set_ or ()),
+            data=data,
+            out=out,
+            seed=seed,
+            device=device,
+            again=again,
+            progress=console,
+        )
+        trained(console, result)
+
+
+def evaluate(
+    run: Thing = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many, from the run's own on.")] = 1,
+    minima: Min = None,
+    maxima: Max = None,
+    device: Device = "auto",
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Compare a student with its teacher and an equal-size baseline (trained if there is none)."""
+    with door(json) as console:
+        from kdcli.commands.evaluate import evaluate
+        from kdcli.commands.gates import missed
+        from kdcli.screens.reports import evaluated
+
+        result = evaluate(
+            run,
+            seeds=seeds,
+            minima=tuple(minima or ()),
+            maxima=tuple(maxima or ()),
+            device=device,
+            progress=console,
+        )
+        evaluated(console, result)
+        return gate(console, missed(result.gates))
+
+
+def export(
+    model: Thing = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The ONNX file; default: model.onnx in the run's folder.")
+    ] = None,
+    minima: Min = None,
+    maxima: Max = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Write the student as ONNX, check it against PyTorch, and report size, FLOPs and latency."""
+    with door(json) as console:
+        from kdcli.commands.export import export
+        from kdcli.commands.gates import missed
+        from kdcli.screens.reports import exported
+
+        result = export(
+            model,
+            out=out,
+            minima=tuple(minima or ()),
+            maxima=tuple(maxima or ()),
+            progress=console,
+        )
+        exported(console, result)
+        return gate(console, missed(result.gates))

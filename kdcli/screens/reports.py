@@ -1,0 +1,73 @@
+"""After `kd evaluate` and `kd export`: the report, gates, and what to do next."""
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from kdcli.console import Console, error_document
+
+if TYPE_CHECKING:
+    from kdcli.commands.evaluate import Evaluated
+    from kdcli.commands.export import Exported
+    from kdcli.commands.gates import Checked
+
+
+def evaluated(console: Console, result: "Evaluated") -> None:
+    """After `kd evaluate`."""
+    run = shlex.quote(str(result.run.path))
+    _report(console, result.report, result.gates, {"run": str(result.run.path)})
+    if not console.as_json:
+        console.line(f"report: {result.run.path / 'report.md'}")
+        console.next(f"kd export {run}")
+
+
+def exported(console: Console, result: "Exported") -> None:
+    """After `kd export`."""
+    _report(console, result.report, result.gates, {"file": str(result.path)})
+    if console.as_json:
+        return
+    entry = (result.report.exports or [])[-1]
+    parity = entry.parity
+    on = "made-up" if parity.synthetic else "test"
+    console.line(
+        f"ONNX: {result.path} ({entry.bytes:,} bytes, opset {entry.opset}); max |difference| to "
+        f"PyTorch {parity.max_abs:.1e}, top-1 changed on {parity.top1_changed} of "
+        f"{parity.images} {on} images"
+    )
+    if entry.accuracy is not None:
+        console.line(f"test accuracy of the ONNX file: {entry.accuracy:.4f}")
+    console.line(f"report: {result.place.with_suffix('.md')}")
+    if parity.synthetic:
+        return
+    run = shlex.quote(str(result.place.parent))
+    gates = " --min student.accuracy=0.95 --min comparison.gain_ci95.low=-0.01"
+    console.next(f"kd evaluate {run}{gates if result.report.comparison else ''}")
+
+
+def _report(console: Console, report: Any, gates: "list[Checked]", more: dict[str, Any]) -> None:
+    from kdcli.commands.drawing import figures, roles, table
+    from kdcli.commands.gates import missed
+
+    failure = missed(gates)
+    if console.as_json:
+        content = report.as_dict() | more | {"gates": [gate.as_dict() for gate in gates]}
+        console.document(content | ({"error": error_document(failure)} if failure else {}))
+        return
+    console.table(["", *roles(report)], table(report))
+    for line in [*figures(report), *report.notes]:
+        console.line(f"- {line}")
+    if report.verdict:
+        console.line()
+        console.line(report.verdict)
+    if gates:
+        console.table(
+            ["gate", "limit", "value", ""],
+            [
+                [
+                    f"{g.gate.kind} {g.gate.key}",
+                    f"{g.gate.limit:g}",
+                    "null" if g.value is None else f"{g.value:.6g}",
+                    "passed" if g.passed else "MISSED",
+                ]
+                for g in gates
+            ],
+        )

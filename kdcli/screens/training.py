@@ -1,0 +1,52 @@
+"""After `kd train` and `kd distill`: how the run and its teachers did."""
+
+import shlex
+from typing import TYPE_CHECKING
+
+from kdcli.console import Console
+
+if TYPE_CHECKING:
+    from kdcli.commands.train import Trained
+    from kdcli.runs import Run
+
+
+def trained(console: Console, result: "Trained") -> None:
+    """After `kd train` and `kd distill`."""
+    from kdcli.commands.plan import NO_DATA
+    from kdcli.runs import Run
+
+    spec, outcome = result.run.spec, result.outcome
+    rows = [("student" if spec.teachers else "model", result.run)]
+    rows += [("teacher", Run(need.path.parent)) for need in result.run.needs().values()]
+    if console.as_json:
+        console.document(
+            {
+                "run": str(result.run.path),
+                "model": str(result.run.model),
+                "reused": result.reused,
+                "name": spec.model,
+                "data": {"name": spec.data.name, "is_default": int(spec.data.location is None)},
+                "training": outcome,
+            }
+        )
+        return
+    console.table(
+        ["", "model", "validation accuracy", "best epoch", "trained", "ended"],
+        [_trained_row(role, run) for role, run in rows],
+    )
+    console.line(f"run: {result.run.path}")
+    if spec.data.location is None:
+        console.line(NO_DATA)
+    run = shlex.quote(str(result.run.path))
+    if spec.teachers:
+        console.next(f"kd evaluate {run}", f"kd export {run}")
+    else:
+        console.next(f"kd distill --teacher {run} --student mobilenetv3", f"kd evaluate {run}")
+
+
+def _trained_row(role: str, run: "Run") -> list[str]:
+    if not (end := run.outcome()):
+        return [role, str(run.path), "-", "-", "-", "given"]
+    best = f"{end['best_epoch']} of {end['epochs']}"
+    seconds = f"{end['seconds']:.0f} s"
+    return [role, run.spec.model, f"{end['val_accuracy']:.4f}", best, seconds, end["ended"]]
