@@ -22,13 +22,15 @@ import torch.nn.functional as F
 from kdcli.checkpoint import ModelFile, save_model
 from kdcli.commands.assemble import Assembled, assemble
 from kdcli.commands.plan import distill_spec, open_data
+from kdcli.devices import open_device
+from kdcli.epochs import Validation
 from kdcli.models.build import build, plan
 from kdcli.progress import Silent
 from kdcli.recipe_file import load_recipe
 from kdcli.records import Batch
 from kdcli.runs import Run
 from kdcli.spec import Spec
-from kdcli.training import fit, open_device
+from kdcli.training import fit
 
 TEACHER, STUDENT, SIZE, BATCH = "resnet101", "mobilenetv3_small_100", 32, 64
 TARGET = 1.05
@@ -73,7 +75,7 @@ def measure(steps: int, folder: Path) -> tuple[list[float], list[float]]:
         spec.recipe.train.model_copy(update={"epochs": 1}),
         batches=interleaved,
         steps_per_epoch=steps + 5,
-        validate=lambda: (0.0, 0.0),
+        validate=lambda model: Validation(0.0, 0.0, 0.0),
         seed=0,
         run=Run(folder),
         label="benchmark",

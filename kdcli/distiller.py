@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from kdcli.errors import UnmetNeeds
+from kdcli.models.tap import Tap
 from kdcli.records import About, Batch, Learner, Lesson, Method, Outputs, Pair, Scheme, Teacher
 
 WeightAt = Callable[[float], float]
@@ -40,7 +41,12 @@ class Term:
 
 
 class Distiller(nn.Module):
-    """Runs one step's lesson; built, and checked against `example`, before the first step."""
+    """Runs one step's lesson; built, and checked against `example`, before the first step.
+
+    `class_weights` (K,) weigh the labels' loss class by class; the methods' losses are left alone.
+    """
+
+    class_weights: Tensor | None
 
     def __init__(
         self,
@@ -51,6 +57,7 @@ class Distiller(nn.Module):
         task_weight: WeightAt,
         example: Batch,
         about: About,
+        class_weights: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.scheme = scheme
@@ -59,6 +66,7 @@ class Distiller(nn.Module):
         self._teachers = dict(teachers)
         self._terms = terms
         self._task_weight = task_weight
+        self.register_buffer("class_weights", class_weights, persistent=False)
         with _probing(self):
             answers = {name: model(example) for name, model in self._models().items()}
             device = example.images.device
@@ -69,7 +77,7 @@ class Distiller(nn.Module):
 
     def forward(self, batch: Batch) -> Losses:
         lesson = self._lesson(batch)
-        terms = {"task": task_loss(lesson.learners, batch)}
+        terms = {"task": task_loss(lesson.learners, batch, self.class_weights)}
         weights = {"task": self._task_weight(batch.epoch)}
         for term in self._terms:
             terms[term.name] = self._score(term, lesson, batch)
@@ -84,10 +92,18 @@ class Distiller(nn.Module):
 
     def no_weight_decay(self) -> set[str]:
         """Parameters that the learners' own models exempt from weight decay (timm's convention)."""
+        return self._of_taps(Tap.exempt)
+
+    def trunk(self) -> set[str]:
+        """Parameters of the learners' models in front of their classifiers."""
+        return self._of_taps(Tap.trunk)
+
+    def _of_taps(self, names: Callable[[Tap], set[str]]) -> set[str]:
         return {
             f"learners.{_key(name)}.module.{key}"
             for name, tap in self._learners().items()
-            for key in _exempt(tap)
+            if isinstance(tap, Tap)
+            for key in names(tap)
         }
 
     def _lesson(self, batch: Batch) -> Lesson:
@@ -125,23 +141,35 @@ def _probing(distiller: nn.Module) -> Iterator[None]:
     distiller.train()
 
 
-def _exempt(tap: nn.Module) -> set[str]:
-    own = getattr(getattr(tap, "module", None), "no_weight_decay", set)
-    return set(own())
-
-
 def _key(name: str) -> str:
     """A ModuleDict takes no dots, and peers are called `peer.1`."""
     return name.replace(".", ":")
 
 
-def task_loss(learners: tuple[Learner, ...], batch: Batch) -> Tensor:
-    """Cross-entropy with the targets, weighted over the learners; float32 scalar."""
+def task_loss(
+    learners: tuple[Learner, ...], batch: Batch, class_weights: Tensor | None = None
+) -> Tensor:
+    """Cross-entropy with the targets, weighted over learners and classes; float32 scalar."""
     losses = [
-        learner.weight * nn.functional.cross_entropy(learner.outputs.logits, batch.targets)
+        learner.weight
+        * nn.functional.cross_entropy(learner.outputs.logits, batch.targets, class_weights)
         for learner in learners
     ]
     return torch.stack(losses).sum()
+
+
+def mean_losses(parts: list[tuple[float, Losses]]) -> Losses:
+    """The losses of a batch from those of its parts, each with its share of the batch."""
+    if len(parts) == 1:
+        return parts[0][1]
+    first = parts[0][1]
+    terms = {
+        name: torch.stack([share * part.terms[name].detach() for share, part in parts]).sum()
+        for name in first.terms
+    }
+    total = torch.stack([share * part.total.detach() for share, part in parts]).sum()
+    correct = torch.stack([part.correct for _, part in parts]).sum()
+    return Losses(total, terms, first.weights, correct)
 
 
 def _detached(pair: Pair) -> Pair:

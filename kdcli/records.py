@@ -6,8 +6,9 @@ comparing tensors would raise.
 
 from __future__ import annotations
 
+import operator
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -37,15 +38,29 @@ class Batch:
     progress: float = 0.0
     """Share of the whole training done before this step, in [0, 1)."""
 
+    def parts(self, n: int) -> Iterator[tuple[float, Batch]]:
+        """At most `n` nearly equal parts, each with its share of the whole."""
+        if n == 1:
+            yield 1.0, self
+            return
+        whole = len(self.labels)
+        for i in range(n):
+            rows = slice(i * whole // n, (i + 1) * whole // n)
+            if size := rows.stop - rows.start:
+                yield size / whole, self._each(operator.itemgetter(rows))
+
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
         return replace(
             self,
-            images=self.images.to(device, non_blocking=True),
-            labels=self.labels.to(device, non_blocking=True),
-            targets=self.targets.to(device, non_blocking=True),
-            index=self.index.to(device, non_blocking=True),
-            view=self.view.to(device, non_blocking=True),
+            images=change(self.images),
+            labels=change(self.labels),
+            targets=change(self.targets),
+            index=change(self.index),
+            view=change(self.view),
         )
 
 

@@ -1,36 +1,33 @@
-"""THE loop: one training of one distiller, resumable after every epoch. Home of accelerate.
+"""THE loop: one training of one distiller, resumable after every epoch.
 
 Nothing here draws from a shared random generator: data come from (seed, epoch, batch), and the
 generator is seeded anew from (seed, step) before each step, so that a resumed run sees what the
 uninterrupted one would have seen.
 """
 
-import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
-from itertools import chain
-from pathlib import Path
+from dataclasses import asdict, dataclass
+from itertools import chain, islice
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from timm.optim._optim_factory import create_optimizer_v2
-from timm.scheduler.cosine_lr import CosineLRScheduler
-from torch import Tensor
+from timm.utils.model_ema import ModelEmaV3
+from torch import Tensor, nn
 
-from kdcli.checkpoint import load_state, save_state
 from kdcli.data.order import hashes
-from kdcli.distiller import Distiller, Losses
-from kdcli.errors import DamagedFile, MissingDevice, NotFinite, OutOfMemory, UsageError
-from kdcli.files import disk_errors, write_text
+from kdcli.devices import accelerator, wait_for
+from kdcli.distiller import Distiller, Losses, mean_losses
+from kdcli.epochs import Epochs, Validation, keep, log, resume, write_lines
+from kdcli.errors import NotFinite, OutOfMemory
 from kdcli.meter import Meter
 from kdcli.metrics import converged
+from kdcli.optimizer import build_optimizer, build_schedule
 from kdcli.progress import Progress
-from kdcli.recipe import Train, span_epochs
+from kdcli.recipe import Train
 from kdcli.records import Batch
 from kdcli.runs import Run
 
@@ -45,62 +42,11 @@ class Ended:
     best_epoch: int
     val_accuracy: float
     """Of the best epoch, which is the one that ships."""
+    val_balanced_accuracy: float
     val_nll: float
     converged: bool
     """The training accuracy had stopped rising."""
     seconds: float
-
-
-@dataclass
-class _State:
-    """What a resumed training goes on from."""
-
-    accuracies: list[float] = field(default_factory=list)
-    """Running training accuracy, one per epoch done."""
-    best_epoch: int = 0
-    best_accuracy: float = -1.0
-    best_nll: float = math.inf
-    best_weights: dict[str, Tensor] = field(default_factory=dict)
-    seconds: float = 0.0
-
-    @property
-    def epochs(self) -> int:
-        return len(self.accuracies)
-
-
-def open_device(wanted: str) -> torch.device:
-    """`auto` is the first of cuda, mps, cpu that is there.
-
-    Raises:
-        MissingDevice: the one asked for is not there.
-        UsageError: kd was launched as several processes.
-    """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UsageError(
-            "kd trains in one process", "start it without accelerate launch / torchrun"
-        )
-    torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
-    if wanted != "auto":
-        _check_device(wanted)
-        os.environ["ACCELERATE_TORCH_DEVICE"] = wanted
-    device: torch.device = _accelerator(wanted).device
-    return device
-
-
-def _check_device(wanted: str) -> None:
-    try:
-        if torch.zeros(1, device=wanted).device.type not in ("cpu", "cuda", "mps"):
-            raise ValueError(wanted)
-    except (RuntimeError, AssertionError, ValueError) as error:
-        there = ["cpu"] + [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-        there += ["mps"] if torch.backends.mps.is_available() else []
-        raise MissingDevice(
-            f"--device {wanted}: not on this machine", f"here: {', '.join(there)}, or auto"
-        ) from error
-
-
-def _accelerator(wanted: str = "auto") -> Accelerator:
-    return Accelerator(mixed_precision="no", cpu=wanted == "cpu" or None)
 
 
 def fit(
@@ -109,7 +55,7 @@ def fit(
     *,
     batches: Callable[[int], Iterator[Batch]],
     steps_per_epoch: int,
-    validate: Callable[[], tuple[float, float]],
+    validate: Callable[[nn.Module], Validation],
     seed: int,
     run: Run,
     label: str,
@@ -117,7 +63,7 @@ def fit(
 ) -> tuple[dict[str, Tensor], Ended]:
     """Train `distiller`, or go on where `run` left off.
 
-    `batches(epoch)` gives one epoch, `validate()` accuracy and NLL of what ships. `train` holds no
+    `batches(epoch)` gives one epoch, `validate(model)` measures what would ship. `train` holds no
     `auto`. Returns the weights of the best epoch on validation, and how training ended; appends
     to metrics.jsonl and keeps state.pt after each epoch.
 
@@ -125,84 +71,118 @@ def fit(
         NotFinite: a loss or the gradient is not a number; before the step, naming the term.
         OutOfMemory: the device is full.
     """
-    epochs, total = int(train.epochs), int(train.epochs) * steps_per_epoch
-    accelerator = _accelerator()
-    optimizer = create_optimizer_v2(
-        distiller, opt=train.optimizer, lr=float(train.lr), weight_decay=train.weight_decay
-    )
-    model, optimizer = accelerator.prepare(distiller, optimizer)
-    schedule = _schedule(optimizer, train, total, steps_per_epoch)
-    state = _resume(model, optimizer, run)
-    if state.epochs:
-        progress.say(f"{label}: going on after epoch {state.epochs} of {epochs}")
-    ended = _ended(state, train)
-    first = state.epochs * steps_per_epoch
-    feed = chain.from_iterable(batches(epoch) for epoch in range(state.epochs, epochs))
+    total = int(train.epochs) * steps_per_epoch
+    accelerate = accelerator()
+    model, optimizer = accelerate.prepare(distiller, build_optimizer(distiller, train))
+    schedule = build_schedule(optimizer, train, steps_per_epoch)
+    ema = ModelEmaV3(model.ships(), decay=train.ema, use_warmup=True) if train.ema else None
+    ships = ema.module if ema else model.ships()
+    resumed = {"model": model, "optimizer": optimizer} | ({"ema": ema.module} if ema else {})
+    epochs = resume(run, resumed)
+    if epochs.done:
+        progress.say(f"{label}: going on after epoch {epochs.done} of {train.epochs}")
+    ended, first = epochs.ended(train), epochs.done * steps_per_epoch
+    feed = chain.from_iterable(batches(epoch) for epoch in range(epochs.done, int(train.epochs)))
     meter, clock = Meter(), time.monotonic()
     waited = progress.track(feed if not ended else (), total - first, label)
-    with _memory_errors(train), closing(waited):  # else a bar would outlive an error
+    with closing(waited):  # else a bar would outlive an error
         for step, batch in enumerate(waited, first):
-            torch.manual_seed(int(hashes(seed, step)) & (2**63 - 1))
             schedule.step_update(step + 1)
-            losses = _step(accelerator, model, optimizer, batch.to(accelerator.device), train)
+            with _memory_errors(label, batch, train):
+                losses = _step(accelerate, model, optimizer, batch, train, seed, step)
             meter.add(losses, len(batch.labels))
+            if ema:
+                ema.update(model.ships(), step=step)
             if (step + 1) % steps_per_epoch:
                 continue
-            accuracy, nll = validate()
-            line = meter.line(state.epochs + 1, step + 1, optimizer.param_groups[0]["lr"])
-            line |= {"val_accuracy": accuracy, "val_nll": nll}
-            state.seconds += time.monotonic() - clock
-            _remember(state, model, line)
-            _log(run, line)
-            progress.note(_in_words(line, epochs))
-            if ended := _ended(state, train):
+            found = validate(ships)
+            line = meter.line(epochs.done + 1, step + 1, optimizer.param_groups[0]["lr"])
+            line |= {f"val_{name}": value for name, value in asdict(found).items()}
+            epochs.seconds += time.monotonic() - clock
+            epochs.remember(line["train_accuracy"], found, train.select, ships)
+            log(run, line)
+            progress.note(_in_words(line, train))
+            if ended := epochs.ended(train):
                 break  # the caller writes model.pt now: no need for a resume state
             meter, clock = Meter(), time.monotonic()
-            _keep(state, model, optimizer, run)
-    return state.best_weights, Ended(
-        ended=ended,
-        epochs=state.epochs,
-        best_epoch=state.best_epoch,
-        val_accuracy=state.best_accuracy,
-        val_nll=state.best_nll,
-        converged=converged(state.accuracies),
-        seconds=round(state.seconds, 1),
-    )
+            keep(run, epochs, resumed)
+    return epochs.best_weights, _closing(epochs, ended)
+
+
+def rehearse(
+    distiller: Distiller,
+    train: Train,
+    batches: Iterator[Batch],
+    device: torch.device,
+    label: str,
+) -> list[float]:
+    """Seconds of a few real steps, the first of which (always slow) is left out; for forecasts.
+
+    `distiller` is changed: it is not to be trained afterwards.
+    """
+    accelerate = accelerator()
+    model, optimizer = accelerate.prepare(distiller, build_optimizer(distiller, train))
+    seconds: list[float] = []
+    clock = time.monotonic()
+    with torch.random.fork_rng():
+        for step, batch in enumerate(islice(batches, REHEARSED)):
+            with _memory_errors(label, batch, train):
+                _step(accelerate, model, optimizer, batch, train, 0, step)
+            wait_for(device)
+            seconds.append(time.monotonic() - clock)
+            if sum(seconds[1:]) > ENOUGH_SECONDS:
+                break
+            clock = time.monotonic()
+    return seconds[1:] or seconds
+
+
+REHEARSED, ENOUGH_SECONDS = 8, 2.0
+"""Steps of a rehearsal, and seconds after which it is over sooner."""
 
 
 def finish(run: Run, ended: Ended) -> None:
     """Close metrics.jsonl; a line from an earlier attempt to finish is replaced."""
-    lines = [line for line in run.lines() if "ended" not in line]
-    _write_lines(run.metrics, [*lines, asdict(ended)])
+    write_lines(run, [*(line for line in run.lines() if "ended" not in line), asdict(ended)])
 
 
-def _schedule(optimizer: Any, train: Train, total: int, steps_per_epoch: int) -> CosineLRScheduler:
-    """Per step: linear warm-up, then cosine down to zero behind the last step."""
-    warmup = span_epochs(train.warmup, int(train.epochs)) if train.warmup else 0.0
-    steps = min(round(warmup * steps_per_epoch), total - 1)
-    return CosineLRScheduler(
-        optimizer,
-        t_initial=total - steps + 1,
-        warmup_t=steps,
-        warmup_prefix=True,
-        t_in_epochs=False,
+def _closing(epochs: Epochs, ended: str) -> Ended:
+    return Ended(
+        ended=ended,
+        epochs=epochs.done,
+        best_epoch=epochs.best_epoch,
+        val_accuracy=epochs.best_accuracy,
+        val_balanced_accuracy=epochs.best_balanced,
+        val_nll=epochs.best_nll,
+        converged=converged(epochs.accuracies),
+        seconds=round(epochs.seconds, 1),
     )
 
 
 def _step(
-    accelerator: Accelerator, model: Distiller, optimizer: Any, batch: Batch, train: Train
+    accelerate: Accelerator,
+    model: Distiller,
+    optimizer: Any,
+    batch: Batch,
+    train: Train,
+    seed: int,
+    step: int,
 ) -> Losses:
-    losses: Losses = model(batch)
-    if not torch.isfinite(losses.total):
-        raise _not_finite(losses)
+    """One step of the optimiser, over the parts of the batch one after another."""
+    torch.manual_seed(int(hashes(seed, step)) & (2**63 - 1))
     optimizer.zero_grad(set_to_none=True)
-    accelerator.backward(losses.total)
+    parts = []
+    for share, part in batch.to(accelerate.device).parts(train.accumulate):
+        losses: Losses = model(part)
+        if not torch.isfinite(losses.total):
+            raise _not_finite(losses)
+        accelerate.backward(losses.total * share if share != 1 else losses.total)
+        parts.append((share, losses))
     if train.clip is not None:
-        norm = accelerator.clip_grad_norm_(model.parameters(), train.clip)
+        norm = accelerate.clip_grad_norm_(model.parameters(), train.clip)
         if not torch.isfinite(norm):
             raise NotFinite("the gradient is not finite, though every loss is", _CALMER)
     optimizer.step()
-    return losses
+    return mean_losses(parts)
 
 
 _CALMER = "lower --set train.lr=..., or train in --set student.precision=fp32"
@@ -219,72 +199,35 @@ def _not_finite(losses: Losses) -> NotFinite:
     )
 
 
-def _ended(state: _State, train: Train) -> str:
-    """Which of the three ends has been reached; empty while none has."""
-    if train.until and state.best_accuracy >= train.until.accuracy:
-        return "satisfactory"
-    if state.epochs and train.patience and state.epochs - state.best_epoch >= int(train.patience):
-        return "converged"
-    return "epochs" if state.epochs >= int(train.epochs) else ""
-
-
-def _remember(state: _State, model: Distiller, line: dict[str, Any]) -> None:
-    """Count the epoch, and take its weights if it is the best on validation so far."""
-    state.accuracies.append(line["train_accuracy"])
-    score = (line["val_accuracy"], -line["val_nll"])
-    if score > (state.best_accuracy, -state.best_nll):
-        state.best_epoch = line["epoch"]
-        state.best_accuracy, state.best_nll = line["val_accuracy"], line["val_nll"]
-        weights = model.ships().state_dict()
-        state.best_weights = {k: v.detach().cpu().clone() for k, v in weights.items()}
-
-
-def _log(run: Run, line: dict[str, Any]) -> None:
-    """Before state.pt is written: what that does not know of is cut off when resuming."""
-    with disk_errors(run.metrics), run.metrics.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
-
-
-def _keep(state: _State, model: Distiller, optimizer: Any, run: Run) -> None:
-    kept = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-    save_state(kept | {"progress": vars(state)}, run.state)
-
-
-def _resume(model: Distiller, optimizer: Any, run: Run) -> _State:
-    kept = load_state(run.state)
-    if kept is None:
-        write_text(run.metrics, "")
-        return _State()
-    try:
-        model.load_state_dict(kept["model"])
-        optimizer.load_state_dict(kept["optimizer"])
-        state = _State(**kept["progress"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise DamagedFile(
-            f"{run.state}: no resume state of this training", "repeat the command with --again"
-        ) from error
-    _write_lines(run.metrics, [x for x in run.lines() if x.get("epoch", math.inf) <= state.epochs])
-    return state
-
-
-def _write_lines(path: Path, lines: list[dict[str, Any]]) -> None:
-    write_text(path, "".join(json.dumps(line) + "\n" for line in lines))
-
-
-def _in_words(line: dict[str, Any], epochs: int) -> str:
-    return (
-        f"epoch {line['epoch']}/{epochs}  loss {line['loss']:.3f}  "
+def _in_words(line: dict[str, Any], train: Train) -> str:
+    words = (
+        f"epoch {line['epoch']}/{train.epochs}  loss {line['loss']:.3f}  "
         f"train {line['train_accuracy']:.3f}  val {line['val_accuracy']:.3f}"
     )
+    if train.select == "balanced_accuracy":
+        words += f"  balanced {line['val_balanced_accuracy']:.3f}"
+    return words
+
+
+_FULL = ("can't allocate memory", "not enough memory")
+"""How torch says on a processor that memory is full."""
 
 
 @contextmanager
-def _memory_errors(train: Train) -> Iterator[None]:
+def _memory_errors(label: str, batch: Batch, train: Train) -> Iterator[None]:
+    """A full device in words: which model, how many images of what size, and the way out."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:  # torch.OutOfMemoryError is one
+        if not isinstance(error, torch.OutOfMemoryError) and not any(
+            sign in str(error) for sign in _FULL
+        ):
+            raise
+        images, size = len(batch.labels), batch.images.shape[-1]
+        parts = f" in {train.accumulate} parts" if train.accumulate > 1 else ""
         raise OutOfMemory(
-            f"the device's memory is full at batch size {train.batch_size}",
-            f"try --set train.batch_size={max(1, int(train.batch_size) // 2)}, "
-            "or a smaller --set data.image_size",
+            f"{label}: the device's memory is full at {images} images of {size} pixels a step"
+            f"{parts}",
+            f"--set train.accumulate={2 * train.accumulate} (the same batch, in more parts), or "
+            f"smaller images: --set data.image_size={max(8, size * 5 // 7)}",
         ) from error

@@ -32,6 +32,9 @@ ORDER: list[set[str]] = [
     {"distiller"},
     {"meter"},
     {"checkpoint"},
+    {"devices"},
+    {"optimizer"},
+    {"epochs"},
     {"training"},
     {"commands"},
     {"console"},
@@ -54,8 +57,8 @@ HOMES = {
     "onnxscript": ("onnx_file",),
     "scipy": ("metrics",),
     "sklearn": ("data",),
-    "timm": ("models", "data", "training"),
-    "accelerate": ("training",),
+    "timm": ("models", "data", "optimizer", "training"),
+    "accelerate": ("devices", "training"),
     "typer": ("door", "cli"),
 }
 

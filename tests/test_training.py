@@ -11,7 +11,9 @@ from torch import nn
 
 from kdcli.data.loader import plain_batches, training_batches
 from kdcli.data.store import InMemory
+from kdcli.devices import open_device
 from kdcli.distiller import Distiller, Term
+from kdcli.epochs import Validation
 from kdcli.errors import MissingDevice, NotFinite, OutOfMemory, UsageError
 from kdcli.methods.kd import KD
 from kdcli.models.build import ModelArgs, build, seeded
@@ -22,7 +24,7 @@ from kdcli.recipe import Train
 from kdcli.records import About
 from kdcli.runs import Run
 from kdcli.schemes.offline import Offline
-from kdcli.training import Ended, finish, fit, open_device
+from kdcli.training import Ended, finish, fit
 
 STEPS, SIZE, CLASSES = 4, 8, 3
 CPU = torch.device("cpu")
@@ -52,6 +54,7 @@ def store(n=24, size=SIZE):
 
 def train(**changes):
     values = {"epochs": 3, "batch_size": 6, "lr": 1e-2, "patience": None, "warmup": "30%"}
+    values |= {"trunk_lr": 1.0}
     return Train(**(values | changes))
 
 
@@ -97,16 +100,18 @@ class Job:
                 raise KeyboardInterrupt
             yield batch
 
-    def validate(self):
+    def validate(self, model):
         epoch = len(self.run.lines())
         if self.stop == ("validate", epoch):
             raise KeyboardInterrupt
-        weights = {k: v.clone() for k, v in self.student.state_dict().items()}
+        weights = {k: v.clone() for k, v in model.state_dict().items()}
         self.seen.append(weights)
         if self.scores is not None:
-            return self.scores[epoch]
-        logits = predict(self.student, self.feed_plain(), CPU)
-        return float((logits.argmax(1) == self.images.labels).mean()), float(np.abs(logits).mean())
+            accuracy, nll = self.scores[epoch]
+            return Validation(accuracy, 1 - accuracy, nll)
+        logits = predict(model, self.feed_plain(), CPU)
+        right = float((logits.argmax(1) == self.images.labels).mean())
+        return Validation(right, right, float(np.abs(logits).mean()))
 
     def feed_plain(self):
         return plain_batches(self.images, num_classes=CLASSES)
@@ -169,6 +174,67 @@ def test_training_learns(job):
     lines = done.run.lines()
     assert lines[-1]["terms"]["task"] < lines[0]["terms"]["task"]
     assert done.ended.val_accuracy > 0.6
+
+
+# What a recipe can ask for -----------------------------------------------------------------------
+
+
+def test_a_batch_in_parts_moves_the_weights_as_the_whole_does(job):
+    """Without batch norm, whose statistics are those of a part."""
+
+    class Plain(Tiny):
+        def forward(self, x):
+            return self.head(self.conv(x).relu().mean((2, 3)))
+
+    whole = job(train(optimizer="sgd"), module=Plain).fit()
+    parts = job(train(optimizer="sgd", accumulate=3), module=Plain).fit()
+    for key, weight in whole.weights.items():
+        assert torch.allclose(weight, parts.weights[key], atol=1e-6), key
+    for one, other in zip(whole.run.lines(), parts.run.lines(), strict=True):
+        assert one["train_accuracy"] == other["train_accuracy"]
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-5)
+
+
+def test_the_moving_average_is_what_is_measured_and_ships(job):
+    done = job(train(ema=0.9, epochs=4)).fit()
+    assert not equal(done.weights, done.student.state_dict())
+    assert equal(done.weights, done.seen[done.ended.best_epoch - 1])
+    learned, average = done.student.state_dict(), done.seen[-1]
+    first = job(train(ema=0.9, epochs=4)).student.state_dict()
+    key = "module.head.weight"
+    assert (average[key] - first[key]).norm() < (learned[key] - first[key]).norm()
+
+
+def test_a_moving_average_resumes_bit_identical(job):
+    settings = train(ema=0.9)
+    straight = job(settings).fit()
+    broken = job(settings, stop=("batch", 1, 2))
+    with pytest.raises(KeyboardInterrupt):
+        broken.fit()
+    assert equal(straight.weights, job(settings, folder=broken.run.path).fit().weights)
+
+
+def test_the_trunk_moves_at_its_share_of_the_rate(job):
+    class Timm(Tiny):
+        def get_classifier(self):
+            return self.head
+
+    quick = job(train(optimizer="sgd", epochs=1, clip=None), module=Timm)
+    slow = job(train(optimizer="sgd", epochs=1, clip=None, trunk_lr=1e-6), module=Timm)
+    before = {k: v.clone() for k, v in slow.student.state_dict().items()}
+    quick.fit()
+    slow.fit()
+    for key in ("module.conv.weight", "module.norm.weight"):
+        assert torch.allclose(slow.weights[key], before[key], atol=1e-5), key
+        assert not torch.allclose(quick.weights[key], before[key], atol=1e-4), key
+    assert not torch.allclose(slow.weights["module.head.weight"], before["module.head.weight"])
+
+
+def test_the_best_epoch_may_be_that_of_the_balanced_accuracy(job):
+    scores = [(0.9, 1.0), (0.5, 1.0), (0.7, 1.0)]  # the balanced one is 1 minus the other here
+    done = job(train(select="balanced_accuracy"), scores=scores).fit()
+    assert (done.ended.best_epoch, done.ended.val_accuracy) == (2, 0.5)
+    assert done.ended.val_balanced_accuracy == 0.5
 
 
 # Resume ------------------------------------------------------------------------------------------
@@ -387,7 +453,10 @@ def test_a_full_device_says_how_to_need_less(job):
     with pytest.raises(OutOfMemory) as caught:
         job(module=Huge).fit()
     assert caught.value.code == 5
-    assert "train.batch_size=3" in caught.value.fix
+    assert "student tiny" in caught.value.what
+    assert "6 images of 8 pixels" in caught.value.what
+    assert "train.accumulate=2" in caught.value.fix
+    assert "data.image_size=" in caught.value.fix
 
 
 # What is written down ----------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from kdcli import catalog
 from kdcli.commands.loading import load
@@ -19,6 +20,7 @@ from kdcli.data.loader import (
 )
 from kdcli.data.source import Source
 from kdcli.distiller import Distiller, Term
+from kdcli.epochs import Validation
 from kdcli.errors import UnfitTeacher
 from kdcli.metrics import accuracy, balanced_accuracy, nll, too_weak
 from kdcli.models.build import ModelArgs, build, plan, seeded
@@ -41,8 +43,8 @@ class Assembled:
     batches: Callable[[int], Iterator[Batch]]
     """The batches of an epoch."""
     steps_per_epoch: int
-    validate: Callable[[], tuple[float, float]]
-    """Accuracy and NLL of the student on validation."""
+    validate: Callable[[nn.Module], Validation]
+    """What a model that would ship answers on the validation images."""
 
 
 def assemble(
@@ -88,11 +90,12 @@ def assemble(
         distiller = _distiller(recipe, student, taught_by, example, about)
     for line in distiller.skipped:
         progress.warn(line)
-    ships = distiller.ships()
 
-    def validate() -> tuple[float, float]:
-        logits = predict(ships, plain_batches(validation, num_classes=classes), device)
-        return accuracy(logits, validation.labels), nll(logits, validation.labels)
+    def validate(model: nn.Module) -> Validation:
+        logits = predict(model, plain_batches(validation, num_classes=classes), device)
+        balanced, _ = balanced_accuracy(logits.argmax(1), validation.labels, classes)
+        labels = validation.labels
+        return Validation(accuracy(logits, labels), balanced, nll(logits, labels))
 
     return Assembled(distiller, args, batches, steps, validate)
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from kdcli import catalog
 from kdcli.commands.plan import distill_spec, model_name, open_data, teacher_name, who_asks
 from kdcli.commands.train import Trained, ensure
+from kdcli.devices import open_device
 from kdcli.errors import UsageError
 from kdcli.progress import Progress
 from kdcli.recipe_file import load_recipe
-from kdcli.training import open_device
 
 
 def distill(

@@ -17,12 +17,12 @@ from kdcli.commands.train import ensure, teacher_file
 from kdcli.commands.verdict import notes, sentence
 from kdcli.data.loader import Store, open_store
 from kdcli.data.source import Source
+from kdcli.devices import open_device
 from kdcli.errors import UsageError
 from kdcli.files import atomic, sha256
 from kdcli.progress import Progress
 from kdcli.recipe import Evaluate
 from kdcli.runs import Run, find, locate
-from kdcli.training import open_device
 
 
 @dataclass(frozen=True)

@@ -183,6 +183,7 @@ def auto_values(
         "train.batch_size": schedule.batch_size,
         "train.lr": schedule.lr,
         "train.patience": schedule.patience,
+        "train.trunk_lr": 1.0,
         "student.pretrained": defaults.pretrained and has_weights(model),
         "student.precision": resolve_precision("auto", meta, device),
         "teacher.pretrained": False,

@@ -5,10 +5,10 @@ from typing import Any
 
 from kdcli import catalog
 from kdcli.commands.plan import auto_values, model_name, open_data
+from kdcli.devices import open_device
 from kdcli.progress import Progress
 from kdcli.recipe import MethodUse, Recipe, dump, fill_auto, get
 from kdcli.recipe_file import LoadedRecipe, load_recipe
-from kdcli.training import open_device
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from kdcli.checkpoint import ModelFile, save_model
 from kdcli.commands.assemble import assemble
 from kdcli.commands.plan import model_name, open_data, refuse_taught, train_spec, who_asks
 from kdcli.data.source import Source
+from kdcli.devices import open_device
 from kdcli.errors import DamagedFile, UsageError
 from kdcli.files import lock, sha256, write_text
 from kdcli.models.build import ModelArgs
@@ -22,7 +23,7 @@ from kdcli.recipe import dump
 from kdcli.recipe_file import load_recipe
 from kdcli.runs import FILES, Run, begin, find, mark_asked, runs_root, versions
 from kdcli.spec import Spec, TeacherRef
-from kdcli.training import Ended, finish, fit, open_device
+from kdcli.training import Ended, finish, fit
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """A module becomes Outputs: normalised and resized for this model, in its own precision."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +29,17 @@ class Tap(nn.Module):
         self.register_buffer("mean", _channels(args.mean), persistent=False)
         self.register_buffer("std", _channels(args.std), persistent=False)
 
+    def exempt(self) -> set[str]:
+        """Parameters that the module itself exempts from weight decay."""
+        own: Any = getattr(self.module, "no_weight_decay", set)
+        return set(own())
+
+    def trunk(self) -> set[str]:
+        """Parameters in front of the classifier; all, where the module names no classifier."""
+        heads = _classifiers(self.module)
+        last = {id(parameter) for head in heads for parameter in head.parameters()}
+        return {name for name, p in self.module.named_parameters() if id(p) not in last}
+
     def forward(self, batch: Batch) -> Outputs:
         return Outputs(by=self.by, logits=self.logits(batch.images))
 
@@ -47,6 +59,12 @@ class Tap(nn.Module):
             ).clamp(0, 1)
         ready = (images - self.mean) / self.std
         return ready.contiguous(memory_format=torch.channels_last)
+
+
+def _classifiers(module: nn.Module) -> tuple[nn.Module, ...]:
+    own: Any = getattr(module, "get_classifier", tuple)
+    found = own()
+    return found if isinstance(found, tuple) else (found,)
 
 
 def _channels(values: tuple[float, ...]) -> Tensor:

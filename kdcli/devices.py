@@ -1,0 +1,62 @@
+"""Where the arithmetic runs. Home of accelerate."""
+
+import os
+
+import torch
+from accelerate import Accelerator
+
+from kdcli.errors import MissingDevice, UsageError
+
+
+def open_device(wanted: str) -> torch.device:
+    """`auto` is the first of cuda, mps, cpu that is there.
+
+    Raises:
+        MissingDevice: the one asked for is not there.
+        UsageError: kd was launched as several processes.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError(
+            "kd trains in one process", "start it without accelerate launch / torchrun"
+        )
+    torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
+    if wanted != "auto":
+        _check_device(wanted)
+        os.environ["ACCELERATE_TORCH_DEVICE"] = wanted
+    device: torch.device = accelerator(wanted).device
+    return device
+
+
+def accelerator(wanted: str = "auto") -> Accelerator:
+    """Device, gradients and clipping; precision is the taps' own business."""
+    return Accelerator(mixed_precision="no", cpu=wanted == "cpu" or None)
+
+
+def describe_device(device: torch.device) -> str:
+    """`cuda (NVIDIA L4, 23 GB)` or `cpu (8 threads)`, for people."""
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        return f"{device} ({properties.name}, {properties.total_memory / 1e9:.0f} GB)"
+    if device.type == "cpu":
+        return f"cpu ({torch.get_num_threads()} threads)"
+    return str(device)
+
+
+def wait_for(device: torch.device) -> None:
+    """Return when the device has done what it was given: timings need it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def _check_device(wanted: str) -> None:
+    try:
+        if torch.zeros(1, device=wanted).device.type not in ("cpu", "cuda", "mps"):
+            raise ValueError(wanted)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        there = ["cpu"] + [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+        there += ["mps"] if torch.backends.mps.is_available() else []
+        raise MissingDevice(
+            f"--device {wanted}: not on this machine", f"here: {', '.join(there)}, or auto"
+        ) from error

@@ -1,0 +1,104 @@
+"""The epochs done: which was the best, whether it is enough, and the files to go on from."""
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from kdcli.checkpoint import load_state, save_state
+from kdcli.errors import DamagedFile
+from kdcli.files import disk_errors, write_text
+from kdcli.recipe import Train
+from kdcli.runs import Run
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What the model that would ship answers on the validation images."""
+
+    accuracy: float
+    balanced_accuracy: float
+    """Mean recall of the classes."""
+    nll: float
+
+
+@dataclass
+class Epochs:
+    """What a resumed training goes on from."""
+
+    accuracies: list[float] = field(default_factory=list)
+    """Running training accuracy, one per epoch done."""
+    best_epoch: int = 0
+    best_score: float = -1.0
+    """Of what `train.select` names."""
+    best_accuracy: float = 0.0
+    best_balanced: float = 0.0
+    best_nll: float = math.inf
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def done(self) -> int:
+        return len(self.accuracies)
+
+    def remember(
+        self, train_accuracy: float, found: Validation, select: str, ships: nn.Module
+    ) -> None:
+        """Count an epoch, and take its weights if it is the best on validation so far."""
+        self.accuracies.append(train_accuracy)
+        score = found.balanced_accuracy if select == "balanced_accuracy" else found.accuracy
+        if (score, -found.nll) > (self.best_score, -self.best_nll):
+            self.best_epoch, self.best_score = self.done, score
+            self.best_accuracy, self.best_balanced = found.accuracy, found.balanced_accuracy
+            self.best_nll = found.nll
+            weights = ships.state_dict()
+            self.best_weights = {k: v.detach().cpu().clone() for k, v in weights.items()}
+
+    def ended(self, train: Train) -> str:
+        """Which of the three ends has been reached; empty while none has."""
+        if train.until and self.best_accuracy >= train.until.accuracy:
+            return "satisfactory"
+        if self.done and train.patience and self.done - self.best_epoch >= int(train.patience):
+            return "converged"
+        return "epochs" if self.done >= int(train.epochs) else ""
+
+
+def log(run: Run, line: dict[str, Any]) -> None:
+    """Before state.pt is written: what that does not know of is cut off when resuming."""
+    with disk_errors(run.metrics), run.metrics.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def keep(run: Run, epochs: Epochs, parts: dict[str, Any]) -> None:
+    """Write state.pt: the epochs, and the state of everything in `parts`."""
+    states = {name: part.state_dict() for name, part in parts.items()}
+    save_state(states | {"progress": vars(epochs)}, run.state)
+
+
+def resume(run: Run, parts: dict[str, Any]) -> Epochs:
+    """Give `parts` the states they had after the last finished epoch, and cut the log there.
+
+    Raises:
+        DamagedFile: state.pt is damaged, or that of another training.
+    """
+    kept = load_state(run.state)
+    if kept is None:
+        write_text(run.metrics, "")
+        return Epochs()
+    try:
+        for name, part in parts.items():
+            part.load_state_dict(kept[name])
+        epochs = Epochs(**kept["progress"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise DamagedFile(
+            f"{run.state}: no resume state of this training", "repeat the command with --again"
+        ) from error
+    write_lines(run, [x for x in run.lines() if x.get("epoch", math.inf) <= epochs.done])
+    return epochs
+
+
+def write_lines(run: Run, lines: list[dict[str, Any]]) -> None:
+    """metrics.jsonl anew."""
+    write_text(run.metrics, "".join(json.dumps(line) + "\n" for line in lines))

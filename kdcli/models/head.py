@@ -1,0 +1,66 @@
+"""A classifier on a frozen trunk: the trunk is asked once, and only the classifier learns."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from kdcli.errors import UsageError
+from kdcli.models.tap import Tap
+from kdcli.records import Batch, Outputs
+
+
+class Head(nn.Module):
+    """The last layer of a model, asked about embeddings: `Batch.images` are (B, D)."""
+
+    def __init__(self, classifier: nn.Module, by: str) -> None:
+        super().__init__()
+        self.module = classifier
+        self.by = by
+
+    def forward(self, batch: Batch) -> Outputs:
+        logits: Tensor = self.module(batch.images)
+        return Outputs(self.by, logits.float(), embedding=batch.images)
+
+
+def classifier_name(module: nn.Module) -> str:
+    """What the last layer is called in the state dict: `fc`, `classifier`, `head.fc`, ..."""
+    head = module.get_classifier()  # type: ignore[operator]  # every classifier of timm has it
+    return next((name for name, part in module.named_modules() if part is head), "")
+
+
+@torch.no_grad()
+def embed(tap: Tap, batches: Iterable[Batch], device: torch.device) -> Tensor:
+    """(N, D) float32 pre-logits vectors of every image, in order; in fp32 and eval mode.
+
+    Raises:
+        UsageError: the model's answer is not its last layer's over one vector.
+    """
+    tap.eval()
+    found: list[Tensor] = []
+    for batch in batches:
+        images = tap.prepare(batch.images.to(device))
+        vectors = _vectors(tap.module, images)
+        if not found:
+            _check(tap.module, images, vectors)
+        found.append(vectors.float().cpu())
+    return torch.cat(found)
+
+
+def _vectors(module: nn.Module, images: Tensor) -> Tensor:
+    features = module.forward_features(images)  # type: ignore[operator]
+    vectors: Tensor = module.forward_head(features, pre_logits=True)  # type: ignore[operator]
+    return vectors
+
+
+def _check(module: nn.Module, images: Tensor, vectors: Tensor) -> None:
+    """Some models have two classifiers, or more behind them."""
+    name = classifier_name(module)
+    if name and vectors.ndim == 2:
+        answers, expected = module.get_submodule(name)(vectors), module(images)
+        if answers.shape == expected.shape and torch.allclose(answers, expected, atol=1e-4):
+            return
+    raise UsageError(
+        f"{type(module).__name__} has no single classifier that could be fitted alone",
+        "train all of it: --set train.tune=all (or teacher.tune=all)",
+    )
