@@ -81,6 +81,7 @@ LIGHT = [
     "cli",
     "metrics",
     "data.images",
+    "data.workers",
     "models.families",
     "onnx_file",
 ]
