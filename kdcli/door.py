@@ -12,6 +12,7 @@ from typing import Any
 
 import typer
 
+from kdcli.data.workers import lost_worker
 from kdcli.errors import DiskError, ExitCode, Interrupted, KdError, OutOfMemory, UsageError
 
 CommandLineError = typer.BadParameter.__mro__[2]  # its place changed between typer's versions
@@ -86,6 +87,8 @@ def in_words(error: BaseException) -> KdError:
     if isinstance(error, CommandLineError):
         command = getattr(getattr(error, "ctx", None), "command_path", "kd")
         return UsageError(error.format_message(), f"{command} --help")  # type: ignore[attr-defined]
+    if lost := lost_worker(error):  # torch's signal handler raises wherever the program is
+        return lost
     if isinstance(error, MemoryError) or any(sign in repr(error) for sign in _FULL):
         return OutOfMemory("out of memory", "try a smaller --set train.batch_size=...")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):

@@ -26,9 +26,9 @@ class Batch:
     images: Tensor
     """(B, 3, H, W) float RGB in [0, 1]; each tap normalises and resizes for its own model."""
     labels: Tensor
-    """(B,) int64; -1 where unknown."""
+    """(B,) int64; -1 where unknown. Of a mixed image that of the larger share."""
     targets: Tensor
-    """(B, K) float, rows sum to 1: the labels after smoothing."""
+    """(B, K) float, rows sum to 1: the labels after smoothing and mixing."""
     index: Tensor
     """(B,) int64: each image's place in its split."""
     view: Tensor

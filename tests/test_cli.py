@@ -458,3 +458,11 @@ def test_full_memory_has_its_own_exit_code(words: str) -> None:
 
     kind = type(words, (RuntimeError,), {}) if words.isidentifier() else RuntimeError
     assert in_words(kind(f"DefaultCPUAllocator: {words}")).code == 5
+
+
+def test_a_lost_worker_process_is_no_defect_of_kd() -> None:
+    from kdcli.door import in_words
+
+    error = in_words(RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "))
+    assert error.code == 3
+    assert "KD_WORKERS=0" in error.fix

@@ -84,6 +84,7 @@ LIGHT = [
     "cli",
     "metrics",
     "data.images",
+    "data.workers",
     "models.families",
     "onnx_file",
 ]

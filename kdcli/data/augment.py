@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kdcli.data.order import uniform
+from kdcli.data.order import hashes, uniform
+from kdcli.data.randaugment import rand_augment
 
 AUGMENTS = ("shift", "shift_flip", "crop_flip")
 
@@ -19,28 +20,43 @@ ASPECT = (3 / 4, 4 / 3)
 """Width over height of a random crop, drawn on a log scale."""
 
 # One number of its own for everything drawn: adding one leaves the others as they are.
-_DOWN, _ACROSS, _FLIP, _AREA, _ASPECT, _TOP, _LEFT = range(7)
+_DOWN, _ACROSS, _FLIP, _AREA, _ASPECT, _TOP, _LEFT, _RANDAUGMENT = range(8)
 
 Rows = NDArray[np.integer[Any]]
 Draws = NDArray[np.float64]
 
 
-def augment(images: Tensor, name: str | None, seed: int, view: Rows, index: Rows) -> Tensor:
-    """Augmented images, float32 (B, 3, H, W) in [0, 1].
+def augment(
+    images: Tensor,
+    name: str | None,
+    seed: int,
+    view: Rows,
+    index: Rows,
+    *,
+    size: int | None = None,
+    randaugment: str | None = None,
+) -> Tensor:
+    """Augmented images, float32 (B, 3, S, S) in [0, 1].
 
     images: uint8 (B, 3, H, W) · name: one of AUGMENTS, or None for the images as they are ·
-    view, index: (B,), which view of which sample each one is. An image comes out bit-identical
+    view, index: (B,), which view of which sample each one is · size: S pixels of a side (None:
+    as the images are); random crops are taken from the larger image, whatever else is varied is
+    resized first · randaugment: in timm's words, on top. An image comes out bit-identical
     whatever batch it stands in.
     """
+    if name not in (None, *AUGMENTS):
+        raise ValueError(f"unknown augmentation {name!r}; known: {', '.join(AUGMENTS)}")
     draws = [uniform(seed, view, index, number) for number in range(7)] if name else []
+    if name == "crop_flip":
+        images = crop(images, draws[_AREA], draws[_ASPECT], draws[_TOP], draws[_LEFT], size)
+    else:
+        images = resize(images, size)
     if name in ("shift", "shift_flip"):
         images = shift(images, draws[_DOWN], draws[_ACROSS])
-    elif name == "crop_flip":
-        images = crop(images, draws[_AREA], draws[_ASPECT], draws[_TOP], draws[_LEFT])
-    elif name is not None:
-        raise ValueError(f"unknown augmentation {name!r}; known: {', '.join(AUGMENTS)}")
     if name in ("shift_flip", "crop_flip"):
         images = flip(images, draws[_FLIP])
+    if randaugment:
+        images = rand_augment(images, randaugment, hashes(seed, view, index, _RANDAUGMENT))
     return unit(images)
 
 
@@ -66,8 +82,17 @@ def flip(images: Tensor, draws: Draws) -> Tensor:
     return torch.where(mirrored, images.flip(3), images)
 
 
-def crop(images: Tensor, area: Draws, aspect: Draws, top: Draws, left: Draws) -> Tensor:
-    """A random part of each image at the size of the whole, float32 in [0, 1]."""
+def resize(images: Tensor, size: int | None) -> Tensor:
+    """Images with sides of `size` pixels, float32 in [0, 1]; those that have them are handed on."""
+    if size is None or images.shape[-2:] == (size, size):
+        return images
+    return torch.cat([_resized(image, (size, size)) for image in images])
+
+
+def crop(
+    images: Tensor, area: Draws, aspect: Draws, top: Draws, left: Draws, size: int | None = None
+) -> Tensor:
+    """A random part of each image, float32 in [0, 1]; `size` (None: of the whole) is its side."""
     height, width = images.shape[-2:]
     pixels = (AREA[0] + area * (AREA[1] - AREA[0])) * height * width
     ratio = np.exp(math.log(ASPECT[0]) + aspect * math.log(ASPECT[1] / ASPECT[0]))
@@ -76,12 +101,11 @@ def crop(images: Tensor, area: Draws, aspect: Draws, top: Draws, left: Draws) ->
     y = (top * (height - tall + 1)).astype(np.int64)
     x = (left * (width - wide + 1)).astype(np.int64)
     parts = zip(images, y, x, tall, wide, strict=True)
-    return torch.cat([_resized(i[:, t : t + h, s : s + w], images) for i, t, s, h, w in parts])
+    shape = (size or height, size or width)
+    return torch.cat([_resized(i[:, t : t + h, s : s + w], shape) for i, t, s, h, w in parts])
 
 
-def _resized(part: Tensor, like: Tensor) -> Tensor:
+def _resized(part: Tensor, shape: tuple[int, int]) -> Tensor:
     # Contiguous: strides choose the kernel, and kernels differ in the last bit.
     single = unit(part[None].contiguous())
-    size = like.shape[-2:]
-    resized = F.interpolate(single, size=size, mode="bilinear", antialias=True)
-    return resized.clamp(0, 1)
+    return F.interpolate(single, size=shape, mode="bilinear", antialias=True).clamp(0, 1)

@@ -1,6 +1,7 @@
 """Batches, each a pure function of (seed, epoch, batch number)."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +12,18 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from kdcli.data.augment import augment
-from kdcli.data.order import permutation
+from kdcli.data.balance import balanced
+from kdcli.data.mix import mixed
+from kdcli.data.order import hashes, permutation
 from kdcli.data.store import Store, open_store
+from kdcli.data.workers import LONGEST_WAIT, lost_worker, worker_count
 from kdcli.errors import DataError, KdError
 from kdcli.records import Batch
 
 __all__ = ["Store", "open_store", "plain_batches", "steps_per_epoch", "training_batches"]
+
+_MIX = 0x6D6978
+"""Keeps how batches are mixed apart from other numbers of the same seed."""
 
 
 def steps_per_epoch(n: int, batch_size: int) -> int:
@@ -34,28 +41,68 @@ def training_batches(
     label_smoothing: float,
     epoch: int,
     epochs: int,
+    balance: str = "none",
+    mixup: float = 0.0,
+    cutmix: float = 0.0,
+    randaugment: str | None = None,
+    image_size: int | None = None,
     workers: int | None = None,
 ) -> Iterator[Batch]:
     """The batches of one epoch, shuffled and augmented; `epoch` counts from 0 and is the view.
 
-    `workers` processes make them (None: as the store suggests), and change no bit of them.
-    Raises DataError for fewer than 2 images.
+    With balance="sampler" rare classes come as often as the others, and the view counts the
+    passes over their images. With mixup or cutmix, which need pairs, a batch of an odd size is
+    one image smaller. `image_size` None is that of the store. `workers` processes make them
+    (None: `$KD_WORKERS`, else as the store suggests), and change no bit of them.
+
+    Raises:
+        DataError: fewer than 2 images, one that cannot be read, a lost worker process.
+        UsageError: `$KD_WORKERS` is no number.
     """
     if len(store) < 2:
         raise DataError(f"{len(store)} training image(s)", "training needs two images or more")
     size = min(batch_size, len(store))
     steps = steps_per_epoch(len(store), size)
-    rows = permutation(seed, epoch, len(store))[: steps * size]
-    batches = Batches(store, rows, size, num_classes, seed, augment, label_smoothing, epoch, epochs)
-    return _made(batches, store.workers if workers is None else workers)
+    size -= size % 2 if mixup or cutmix else 0
+    if balance == "sampler":
+        rows, views = balanced(seed, epoch, store.labels, steps * size)
+    else:
+        rows = permutation(seed, epoch, len(store))[: steps * size]
+        views = np.full(len(rows), epoch)
+    batches = Batches(
+        store=store,
+        rows=rows,
+        views=views,
+        batch_size=size,
+        num_classes=num_classes,
+        seed=seed,
+        augment=augment,
+        randaugment=randaugment,
+        image_size=image_size,
+        label_smoothing=label_smoothing,
+        mixup=mixup,
+        cutmix=cutmix,
+        epoch=epoch,
+        epochs=epochs,
+    )
+    return _made(batches, worker_count(store.workers) if workers is None else workers)
 
 
 def plain_batches(
-    store: Store, *, num_classes: int, batch_size: int = 256, workers: int | None = None
+    store: Store,
+    *,
+    num_classes: int,
+    batch_size: int = 256,
+    image_size: int | None = None,
+    workers: int | None = None,
 ) -> Iterator[Batch]:
-    """All images in order, as they are; the last batch may be smaller."""
-    batches = Batches(store, np.arange(len(store)), batch_size, num_classes)
-    return _made(batches, store.workers if workers is None else workers)
+    """All images in order, as they are; the last batch may be smaller.
+
+    `image_size`, `workers` and what is raised: as for `training_batches`.
+    """
+    rows, views = np.arange(len(store)), np.zeros(len(store), np.int64)
+    batches = Batches(store, rows, views, batch_size, num_classes, image_size=image_size)
+    return _made(batches, worker_count(store.workers) if workers is None else workers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,11 +111,16 @@ class Batches(Dataset[Batch]):
 
     store: Store
     rows: NDArray[np.int64]
+    views: NDArray[np.int64]
     batch_size: int
     num_classes: int
     seed: int = 0
     augment: str | None = None
+    randaugment: str | None = None
+    image_size: int | None = None
     label_smoothing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
     epoch: int = 0
     epochs: int | None = None
     """Of the whole training; None: this is no training, and the clock stands at 0."""
@@ -77,16 +129,33 @@ class Batches(Dataset[Batch]):
         return -(-len(self.rows) // self.batch_size)
 
     def __getitem__(self, number: int) -> Batch:
-        rows = self.rows[number * self.batch_size : (number + 1) * self.batch_size]
-        view = np.full(len(rows), self.epoch)
+        batch = self._unmixed(number)
+        if not (self.mixup or self.cutmix):
+            return batch
+        return mixed(
+            batch, self.mixup, self.cutmix, int(hashes(_MIX, self.seed, self.epoch, number))
+        )
+
+    def _unmixed(self, number: int) -> Batch:
+        part = slice(number * self.batch_size, (number + 1) * self.batch_size)
+        rows, views = self.rows[part], self.views[part]
         labels = torch.from_numpy(self.store.labels[rows])
         epoch = self.epoch + number / len(self) if self.epochs else 0.0
+        images = augment(
+            self.store.fetch(rows),
+            self.augment,
+            self.seed,
+            views,
+            rows,
+            size=self.image_size,
+            randaugment=self.randaugment,
+        )
         return Batch(
-            images=augment(self.store.fetch(rows), self.augment, self.seed, view, rows),
+            images=images,
             labels=labels,
             targets=smooth(labels, self.num_classes, self.label_smoothing),
             index=torch.from_numpy(rows),
-            view=torch.from_numpy(view),
+            view=torch.from_numpy(views),
             epoch=epoch,
             progress=epoch / self.epochs if self.epochs else 0.0,
         )
@@ -103,9 +172,12 @@ def smooth(labels: Tensor, num_classes: int, smoothing: float) -> Tensor:
 
 
 def _made(batches: Batches, workers: int) -> Iterator[Batch]:
+    workers = min(workers, len(batches))
     if workers == 0:
         for number in range(len(batches)):
-            yield batches[number]
+            with _one_thread():
+                batch = batches[number]
+            yield batch
         return
     # A generator of its own: the DataLoader would draw from the global one.
     loader = DataLoader(
@@ -113,11 +185,31 @@ def _made(batches: Batches, workers: int) -> Iterator[Batch]:
         batch_size=None,
         num_workers=workers,
         generator=torch.Generator(),
+        timeout=LONGEST_WAIT,
     )
-    for answer in loader:
-        if isinstance(answer, KdError):
-            raise answer
-        yield answer
+    try:
+        for answer in loader:
+            if isinstance(answer, KdError):
+                raise answer
+            yield answer
+    except RuntimeError as error:
+        if lost := lost_worker(error):
+            raise lost from error
+        raise
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """As in a worker process: over single images threads wait for each other more than they work.
+
+    Where cores are shared, two of them took up to thirty times as long as one.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True, eq=False)

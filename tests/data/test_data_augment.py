@@ -1,11 +1,13 @@
 """An augmented image depends on (seed, view, index) and its own pixels, on nothing else."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from kdcli.data.augment import AUGMENTS, augment, flip, shift
+from kdcli.data.augment import AUGMENTS, augment, flip, resize, shift
 
 NAMES = (None, *AUGMENTS)
 
@@ -16,12 +18,13 @@ def images(n: int, size: int = 33) -> Tensor:
     return torch.from_numpy(numbers)
 
 
+@pytest.mark.parametrize("more", [{}, {"size": 21, "randaugment": "rand-m9-n2-mstd0.5"}])
 @pytest.mark.parametrize("name", NAMES)
-def test_independent_of_batch_and_order(name: str | None) -> None:
+def test_independent_of_batch_and_order(name: str | None, more: dict[str, Any]) -> None:
     batch, index, view = images(9), np.arange(9) * 7, np.arange(9) % 3
-    together = augment(batch, name, 5, view, index)
-    backwards = augment(batch.flip(0), name, 5, view[::-1], index[::-1]).flip(0)
-    alone = [augment(batch[i : i + 1], name, 5, view[[i]], index[[i]]) for i in range(9)]
+    together = augment(batch, name, 5, view, index, **more)
+    backwards = augment(batch.flip(0), name, 5, view[::-1], index[::-1], **more).flip(0)
+    alone = [augment(batch[i : i + 1], name, 5, view[[i]], index[[i]], **more) for i in range(9)]
     assert torch.equal(together, backwards)
     assert torch.equal(together, torch.cat(alone))
 
@@ -42,6 +45,47 @@ def test_seed_and_view_change_the_image(name: str) -> None:
     first = augment(batch, name, 0, np.zeros(16, int), index)
     assert not torch.equal(first, augment(batch, name, 0, np.ones(16, int), index))
     assert not torch.equal(first, augment(batch, name, 1, np.zeros(16, int), index))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_randaugment_comes_on_top_with_numbers_of_its_own(name: str | None) -> None:
+    batch, index, view = images(16), np.arange(16), np.zeros(16, int)
+    below = augment(batch, name, 0, view, index)
+    top = augment(batch, name, 0, view, index, randaugment="rand-m9")
+    same = (top - below).abs().amax((1, 2, 3)) <= 0.5 / 255 + 1e-6  # levels are rounded to
+    assert 0 < same.sum() < 16  # each change comes at p = 0.5, so a quarter stays
+    assert not torch.equal(top, augment(batch, name, 0, view + 1, index, randaugment="rand-m9"))
+    assert not torch.equal(top, augment(batch, name, 1, view, index, randaugment="rand-m9"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("size", [20, 50])
+def test_size(name: str | None, size: int) -> None:
+    batch, index, view = images(4), np.arange(4), np.zeros(4, int)
+    result = augment(batch, name, 0, view, index, size=size)
+    assert result.shape == (4, 3, size, size)
+    assert result.min() >= 0
+    assert result.max() <= 1
+    whole = augment(batch, name, 0, view, index)
+    assert torch.equal(whole, augment(batch, name, 0, view, index, size=33))
+
+
+def test_crops_of_larger_images_keep_their_pixels() -> None:
+    """A crop of 40 pixels from a stored 64 has more to show at 32 than one of 20 from a 32."""
+    fine = torch.arange(64).remainder(4).div(2, rounding_mode="floor").mul(255).byte()
+    large = fine.expand(8, 3, 64, 64)  # stripes of 2 pixels: grey at half the size
+    index, view = np.arange(8), np.zeros(8, int)
+    from_large = augment(large, "crop_flip", 0, view, index, size=32)
+    from_small = augment(resize(large, 32), "crop_flip", 0, view, index)
+    assert from_large.std(-1).mean() > 1.2 * from_small.std(-1).mean()
+
+
+def test_resize_is_the_whole_image() -> None:
+    batch = images(2, size=32)
+    halves = resize(batch, 16)
+    assert torch.allclose(halves.mean((2, 3)), batch.float().mean((2, 3)) / 255, atol=0.01)
+    assert resize(batch, 32) is batch
+    assert resize(batch, None) is batch
 
 
 def test_none_only_scales() -> None:

@@ -17,6 +17,7 @@ from kdcli.data.loader import (
 )
 from kdcli.data.readers import GreyImages
 from kdcli.data.source import Split
+from kdcli.data.store import InMemory
 from kdcli.errors import DataError
 from kdcli.progress import Silent
 from kdcli.records import Batch
@@ -61,7 +62,7 @@ def test_where_the_images_lie_changes_no_bit() -> None:
 
 def test_the_global_generator_is_left_alone() -> None:
     of, before = store(), torch.get_rng_state()
-    training(of)
+    training(of, mixup=1.0, cutmix=1.0, randaugment="rand-m9")
     training(of, workers=1)
     assert torch.equal(before, torch.get_rng_state())
 
@@ -91,6 +92,54 @@ def test_epochs_and_seeds_differ() -> None:
     first, later, other = training(of), training(of, epoch=2), training(of, seed=1)
     assert not torch.equal(first[0].index, later[0].index)
     assert not torch.equal(first[0].index, other[0].index)
+
+
+def test_the_sampler_shows_classes_equally_and_views_count_passes() -> None:
+    of = store()
+    of = InMemory(of.fetch(np.arange(21)), np.array([0] * 16 + [1] * 4 + [2]))
+    epochs = [training(of, epoch=epoch, batch_size=6, balance="sampler") for epoch in range(3)]
+    assert [len(batches) for batches in epochs] == [steps_per_epoch(21, 6)] * 3
+    batches = [batch for batches in epochs for batch in batches]
+    rows, views, labels = (
+        torch.cat([getattr(batch, field) for batch in batches])
+        for field in ("index", "view", "labels")
+    )
+    assert labels.bincount().tolist() == [18, 18, 18]
+    assert torch.equal(labels, torch.from_numpy(of.labels)[rows])
+    assert views[rows == 20].sort().values.tolist() == list(range(18))
+    rare = torch.cat([batch.images[batch.index == 20] for batch in batches])
+    assert len(torch.unique(rare, dim=0)) > 5  # varied anew each time: 9 places to shift to
+
+
+def test_the_weighted_loss_changes_no_batch() -> None:
+    assert same(training(store(), balance="loss"), training(store()))
+
+
+def test_mixing_keeps_the_number_of_steps_and_drops_the_odd_image() -> None:
+    batches = training(store(), batch_size=5, mixup=1.0)
+    assert [len(batch.labels) for batch in batches] == [4] * steps_per_epoch(21, 5)
+    (batch,) = training(store(n=3), batch_size=64, cutmix=1.0)
+    assert len(batch.images) == len(batch.targets) == 2
+
+
+def test_batches_are_mixed_each_with_its_own_numbers() -> None:
+    plain, new = training(store()), training(store(), mixup=1.0)
+    pairs = list(zip(plain, new, strict=True))
+    assert all(torch.equal(a.index, b.index) for a, b in pairs)
+    assert not any(torch.equal(a.images, b.images) for a, b in pairs)
+    shares = [((b.images - a.images.flip(0)) / (a.images - a.images.flip(0))) for a, b in pairs]
+    medians = {round(float(share[share.isfinite()].median()), 4) for share in shares}
+    assert len(medians) == len(pairs)
+    assert not same(new, training(store(), mixup=1.0, seed=1))
+
+
+def test_larger_images_come_out_at_the_size_wanted() -> None:
+    (batch, *_) = training(store(), augment="crop_flip", image_size=8)
+    assert batch.images.shape == (4, 3, 8, 8)
+    (plain, *_) = plain_batches(store(), num_classes=3, image_size=8)
+    assert plain.images.shape == (21, 3, 8, 8)
+    of = store()
+    assert same(training(of), training(of, image_size=SIZE))
 
 
 def test_the_clock() -> None:

@@ -1,0 +1,55 @@
+"""Rare classes: shown as often as the others, or weighted."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcli.data.order import hashes, permutation
+
+Labels = NDArray[np.integer[Any]]
+Places = NDArray[np.int64]
+
+_PASS = 0x70617373
+"""Keeps the order within a class apart from other numbers of the same seed."""
+
+
+def balanced(seed: int, epoch: int, labels: Labels, slots: int) -> tuple[Places, Places]:
+    """Who fills the slots of one epoch: places in `labels` and their views, both (slots,).
+
+    The classes present take turns, slot after slot and on from epoch to epoch: shares differ by
+    one at most, in an epoch and in all epochs together. Within a class the members take turns in
+    a new order each pass, so that all are seen before one is seen again. The view is the number
+    of the pass: no image has the same view twice.
+    """
+    present = np.unique(labels)
+    first, last = epoch * slots, (epoch + 1) * slots
+    drawn = []
+    for turn, label in enumerate(present):
+        members = np.flatnonzero(labels == label)
+        begin, end = (-(-(slot - turn) // len(present)) for slot in (first, last))
+        place, view = _turns(seed, int(label), len(members), np.arange(begin, end))
+        drawn.append((members[place], view))
+    rows, views = (np.concatenate(column) for column in zip(*drawn, strict=True))
+    order = permutation(seed, epoch, slots)
+    return rows[order], views[order]
+
+
+def _turns(seed: int, label: int, members: int, turns: Places) -> tuple[Places, Places]:
+    """Which member has each of a class's turns, and in which pass."""
+    passes, place = np.divmod(turns, members)
+    rounds, which = np.unique(passes, return_inverse=True)
+    keys = hashes(_PASS, seed, label, rounds[:, None], np.arange(members))
+    return np.argsort(keys, axis=1, kind="stable")[which, place], passes
+
+
+def class_weights(labels: Labels, num_classes: int) -> NDArray[np.float32]:
+    """Weights (K,) of the classes in the loss: N / (K_present · n_c), 1 on average over the images.
+
+    A class without an image weighs 1, as it does without balance: all that its targets hold is
+    their part of label smoothing. Unknown labels (-1) do not count.
+    """
+    counts = np.bincount(labels[labels >= 0], minlength=num_classes)
+    present = np.count_nonzero(counts)
+    weights = counts.sum() / (max(present, 1) * np.maximum(counts, 1))
+    return np.where(counts > 0, weights, 1.0).astype(np.float32)

@@ -1,0 +1,52 @@
+"""The processes that make batches: how many, and what it means when one is lost."""
+
+import os
+import re
+
+from kdcli.errors import DataError, UsageError
+
+LONGEST_WAIT = 600
+"""Seconds for one batch, after which its process hangs rather than works."""
+
+
+def worker_count(suggested: int) -> int:
+    """`$KD_WORKERS`, else the number suggested; 0: the batches are made in this process.
+
+    No number changes a bit of a batch. Raises UsageError for what is no number.
+    """
+    wanted = os.environ.get("KD_WORKERS") or str(suggested)
+    if not re.fullmatch(r"\d{1,3}", wanted):
+        raise UsageError(
+            f"KD_WORKERS={wanted}: not a number of processes",
+            "0 makes the batches without further processes, 2 or 4 suit most machines",
+        )
+    return int(wanted)
+
+
+def lost_worker(error: BaseException) -> DataError | None:
+    """What torch's words about a worker process mean; None if they are about something else."""
+    if not isinstance(error, RuntimeError) or not str(error).startswith("DataLoader "):
+        return None
+    text = f"{error} {error.__cause__}"  # the signal is named by either
+    signal = re.search(r"killed by signal: ([\w ]+)", text)
+    if "timed out" in text:
+        return DataError(
+            f"no batch has come for {LONGEST_WAIT // 60} minutes: reading the images hangs",
+            "see whether their disk answers; the same command goes on from the last finished "
+            "epoch, with KD_WORKERS=0 in the environment without further processes",
+        )
+    if "shared memory" in text:
+        return DataError(
+            "a process that makes batches ran out of shared memory",
+            "give the container more (docker run --shm-size=2g), or set KD_WORKERS=0 in the "
+            "environment; the same command goes on from the last finished epoch",
+        )
+    if "DataLoader worker" not in text:
+        return None
+    how = f"was killed ({signal[1]}); memory may be full" if signal else "has ended by itself"
+    return DataError(
+        f"a process that makes batches {how}",
+        "the same command goes on from the last finished epoch; smaller --set data.image_size=... "
+        "or --set train.batch_size=... need less memory, and so does KD_WORKERS=0 in the "
+        "environment (no further processes)",
+    )
