@@ -1,16 +1,17 @@
 """From a spec to what the loop needs: models, teachers, data, and the distiller that joins them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from kdcli import catalog
 from kdcli.commands.loading import load
+from kdcli.data.balance import class_weights
 from kdcli.data.loader import (
     Store,
     open_store,
@@ -18,19 +19,24 @@ from kdcli.data.loader import (
     steps_per_epoch,
     training_batches,
 )
+from kdcli.data.randaugment import check_randaugment
 from kdcli.data.source import Source
+from kdcli.data.store import InMemory
 from kdcli.distiller import Distiller, Term
 from kdcli.epochs import Validation
-from kdcli.errors import UnfitTeacher
+from kdcli.errors import UnfitTeacher, UsageError
 from kdcli.metrics import accuracy, balanced_accuracy, nll, too_weak
 from kdcli.models.build import ModelArgs, build, plan, seeded
+from kdcli.models.head import embed, head_of
 from kdcli.models.tap import Tap, predict
 from kdcli.models.teachers import Frozen
 from kdcli.models.weights import ensure_reachable
 from kdcli.progress import Progress
 from kdcli.recipe import Recipe, weight_at
 from kdcli.records import About, Batch, Scheme, Teacher
-from kdcli.spec import Spec
+from kdcli.spec import Spec, TeacherRef
+
+Weights = dict[str, Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,49 +51,69 @@ class Assembled:
     steps_per_epoch: int
     validate: Callable[[nn.Module], Validation]
     """What a model that would ship answers on the validation images."""
+    whole: Callable[[Weights], Weights]
+    """The state dict of the model that ships, with timm's own keys, from the learnt weights."""
 
 
 def assemble(
     spec: Spec,
     source: Source,
-    teachers: list[Path],
+    teachers: Sequence[Path | None],
     device: torch.device,
     progress: Progress,
 ) -> Assembled:
     """Build and check everything; `teachers` are the model.pt files of `spec.teachers`.
 
+    A teacher of None is stood in for by an untrained one: enough to time a step.
+
     Raises:
         UnfitTeacher: a given teacher is hardly better than chance.
         UnmetNeeds: a method needs what the scheme does not give.
+        UsageError: settings that contradict each other.
         WeightsUnavailable: pretrained weights were asked for and cannot be had.
     """
     recipe, classes = spec.recipe, len(source.classes)
-    size, batch_size = int(recipe.data.image_size), int(recipe.train.batch_size)
+    train, size = recipe.train, int(recipe.data.image_size)
+    refuse_contradictions(spec)
     args, student = _student(spec, classes, device, progress)
     training = open_store(source.train, size, progress)
     validation = open_store(source.validation, size, progress)
     taught_by = {
-        f"teacher.{i}": _teacher(path, ref.spec is None, recipe, validation, device, progress)
+        f"teacher.{i}": _teacher(path, ref, recipe, classes, validation, device, progress)
         for i, (path, ref) in enumerate(zip(teachers, spec.teachers, strict=True))
     }
+    learner: nn.Module = student
+    whole: Callable[[Weights], Weights] = _timm_keys
+    if train.tune == "head":
+        learner, whole = head_of(student)
+        training = _embedded(student, training, device, progress)
+        validation = _embedded(student, validation, device, progress)
 
-    def batches(epoch: int) -> Iterator[Batch]:
+    def batches(epoch: int, workers: int | None = None) -> Iterator[Batch]:
         return training_batches(
             training,
             num_classes=classes,
-            batch_size=batch_size,
+            batch_size=int(train.batch_size),
             seed=spec.seed,
             augment=recipe.data.augment,
+            randaugment=recipe.data.randaugment,
             label_smoothing=recipe.task.label_smoothing,
+            balance=train.balance,
+            mixup=train.mixup,
+            cutmix=train.cutmix,
             epoch=epoch,
-            epochs=int(recipe.train.epochs),
+            epochs=int(train.epochs),
+            workers=workers,
         )
 
-    steps = steps_per_epoch(len(training), batch_size)
-    example = next(batches(0)).to(device)
+    steps = steps_per_epoch(len(training), int(train.batch_size))
+    example = next(batches(0, workers=0)).to(device)
     about = About(classes, len(training), steps, _classifiers(taught_by))
     with seeded(spec.seed, "distiller"):
-        distiller = _distiller(recipe, student, taught_by, example, about)
+        distiller = _distiller(recipe, learner, taught_by, example, about)
+    if train.balance == "loss":
+        weights = torch.from_numpy(class_weights(training.labels, classes))
+        distiller.class_weights = weights.to(device)
     for line in distiller.skipped:
         progress.warn(line)
 
@@ -97,7 +123,53 @@ def assemble(
         labels = validation.labels
         return Validation(accuracy(logits, labels), balanced, nll(logits, labels))
 
-    return Assembled(distiller, args, batches, steps, validate)
+    return Assembled(distiller, args, batches, steps, validate, whole)
+
+
+def refuse_contradictions(spec: Spec) -> None:
+    """Settings that contradict each other, before anything is built.
+
+    Raises:
+        UsageError: the first of them, and the way out.
+    """
+    recipe, train = spec.recipe, spec.recipe.train
+    if recipe.data.randaugment:
+        check_randaugment(recipe.data.randaugment)
+    if 2 * train.accumulate > int(train.batch_size):
+        raise UsageError(
+            f"train.accumulate={train.accumulate} leaves parts of less than two images of a batch "
+            f"of {train.batch_size}",
+            f"--set train.accumulate={max(1, int(train.batch_size) // 2)} or less",
+        )
+    if train.tune == "head" and spec.teachers:
+        raise UsageError(
+            "train.tune=head fits a classifier to labels; a teacher would have no say",
+            "for the teacher: --set teacher.tune=head; for the student: --set train.tune=all",
+        )
+    if train.tune == "head" and not recipe.student.pretrained:
+        raise UsageError(
+            f"tune=head keeps the trunk of {spec.model} as it is, which is random here",
+            "begin with pretrained weights (student.pretrained=true, or teacher.pretrained=true), "
+            "or train all of it: tune=all",
+        )
+    varied = (recipe.data.augment, recipe.data.randaugment, train.mixup, train.cutmix)
+    if train.tune == "head" and any(varied):
+        raise UsageError(
+            "tune=head shows each image to the trunk once, so images cannot be varied",
+            "leave data.augment at auto, and randaugment, mixup and cutmix off",
+        )
+
+
+def _timm_keys(weights: Weights) -> Weights:
+    """A tap holds its module under `module.`."""
+    return {key.removeprefix("module."): value for key, value in weights.items()}
+
+
+def _embedded(tap: Tap, store: Store, device: torch.device, progress: Progress) -> InMemory:
+    """What the trunk says of every image, in the place of the images."""
+    batches = plain_batches(store, num_classes=1, batch_size=64)
+    waited = progress.track(batches, -(-len(store) // 64), "trunk over the images")
+    return InMemory(embed(tap, waited, device), store.labels)
 
 
 def _student(
@@ -119,14 +191,20 @@ def _student(
 
 
 def _teacher(
-    path: Path,
-    given: bool,
+    path: Path | None,
+    ref: TeacherRef,
     recipe: Recipe,
+    classes: int,
     validation: Store,
     device: torch.device,
     progress: Progress,
 ) -> Frozen:
     """A finished teacher, measured on validation before it teaches."""
+    if path is None:
+        size = int(recipe.data.image_size)
+        args = plan(ref.model, classes, size, recipe.teacher.stem_stride)
+        stand_in = Tap(build(args), args, "teacher", recipe.teacher.precision)
+        return Frozen(stand_in.to(device))
     loaded = load(path)
     classes = loaded.args.num_classes
     tap = Tap(loaded.module, loaded.args, "teacher", recipe.teacher.precision).to(device)
@@ -140,7 +218,7 @@ def _teacher(
         progress.say(words)
         return Frozen(tap)
     words += f", hardly better than chance ({1 / classes:.3f})"
-    if given and not recipe.teacher.allow_weak:
+    if ref.spec is None and not recipe.teacher.allow_weak:
         raise UnfitTeacher(
             words, "give a better teacher, or go on with --set teacher.allow_weak=true"
         )
@@ -155,7 +233,7 @@ def _classifiers(teachers: dict[str, Frozen]) -> dict[str, Any]:
 
 
 def _distiller(
-    recipe: Recipe, student: Tap, teachers: dict[str, Frozen], example: Batch, about: About
+    recipe: Recipe, student: nn.Module, teachers: dict[str, Frozen], example: Batch, about: About
 ) -> Distiller:
     epochs = int(recipe.train.epochs)
     scheme: Scheme = catalog.load("schemes", recipe.scheme.name)(**recipe.scheme.options)

@@ -7,16 +7,15 @@ from typing import Any
 import torch
 
 from kdcli import catalog
+from kdcli.commands.defaults import resolve_recipe
 from kdcli.commands.loading import read_args
-from kdcli.cost import parameters
 from kdcli.data.open import open_source
 from kdcli.data.source import Source
 from kdcli.errors import DamagedFile, DataError, UnfitTeacher, UsageError
 from kdcli.files import sha256
-from kdcli.models.build import build_meta, plan, resolve, resolve_precision
-from kdcli.models.weights import has_weights
+from kdcli.models.build import resolve
 from kdcli.progress import Progress
-from kdcli.recipe import Match, Recipe, SchemeUse, Task, Who, fill_auto, update
+from kdcli.recipe import Match, Recipe, SchemeUse, Task, Who, update
 from kdcli.recipe_file import LoadedRecipe, load_recipe
 from kdcli.runs import locate
 from kdcli.spec import DataRef, Spec, TeacherRef
@@ -162,40 +161,6 @@ def with_seed(spec: Spec, seed: int) -> Spec:
     return spec.model_copy(update={"seed": seed})
 
 
-def resolve_recipe(
-    recipe: Recipe, model: str, teacher: str | None, source: Source, device: torch.device
-) -> Recipe:
-    """The recipe without any `auto`: the source, the models and the device decide."""
-    return fill_auto(recipe, auto_values(model, teacher, source, device))
-
-
-def auto_values(
-    model: str, teacher: str | None, source: Source, device: torch.device
-) -> dict[str, Any]:
-    """What `auto` means for this model on these data, by the recipe's keys."""
-    defaults, classes = source.defaults, len(source.classes)
-    meta = build_meta(plan(model, classes, defaults.image_size, None))
-    schedule = defaults.schedule(parameters(meta))
-    values: dict[str, Any] = {
-        "data.image_size": defaults.image_size,
-        "data.augment": defaults.augment,
-        "train.epochs": schedule.epochs,
-        "train.batch_size": schedule.batch_size,
-        "train.lr": schedule.lr,
-        "train.patience": schedule.patience,
-        "train.trunk_lr": 1.0,
-        "student.pretrained": defaults.pretrained and has_weights(model),
-        "student.precision": resolve_precision("auto", meta, device),
-        "teacher.pretrained": False,
-        "teacher.precision": "fp32",
-    }
-    if teacher is not None:
-        meta = build_meta(plan(teacher, classes, defaults.image_size, None))
-        values["teacher.pretrained"] = defaults.pretrained and has_weights(teacher)
-        values["teacher.precision"] = resolve_precision("auto", meta, device)
-    return values
-
-
 def _teacher(
     thing: str,
     recipe: Recipe,
@@ -212,6 +177,7 @@ def _teacher(
         "student.pretrained": settings.pretrained,
         "student.stem_stride": settings.stem_stride,
         "data.image_size": recipe.data.image_size,  # images have one size in a run
+        "train.tune": settings.tune,
     }
     own = replace(loaded, recipe=update(loaded.recipe, handed))
     spec = train_spec(thing, own, source, data, settings.seed, device)

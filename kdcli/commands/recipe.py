@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kdcli import catalog
-from kdcli.commands.plan import auto_values, model_name, open_data
+from kdcli.commands.defaults import auto_values
+from kdcli.commands.plan import model_name, open_data
 from kdcli.devices import open_device
 from kdcli.progress import Progress
 from kdcli.recipe import MethodUse, Recipe, dump, fill_auto, get
@@ -33,7 +34,7 @@ def show(
     loaded = load_recipe(name, settings)
     source, _ = open_data(data, progress)
     names = (model_name(student, progress), model_name(teacher, progress))
-    values = auto_values(*names, source, open_device("auto"))
+    values = auto_values(loaded.recipe, *names, source, open_device("auto"))
     before, after = dump(loaded.recipe), dump(fill_auto(loaded.recipe, values))
     return [
         Setting(key, get(after, key), _origin(key, get(before, key) == "auto", loaded, source.name))

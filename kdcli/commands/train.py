@@ -184,7 +184,7 @@ def _train(
         progress=progress,
     )
     finish(run, ended)
-    save_model(_model_file(spec, source, parts.args, weights, ended), run.model)
+    save_model(_model_file(spec, source, parts.args, parts.whole(weights), ended), run.model)
     run.state.unlink(missing_ok=True)
 
 
@@ -211,6 +211,4 @@ def _model_file(
         "epochs": ended.epochs,
         "val_accuracy": ended.val_accuracy,
     }
-    # a tap holds its module under `module.`; in the file, keys are timm's own
-    state = {key.removeprefix("module."): value for key, value in weights.items()}
-    return ModelFile(args.as_dict(), state, source.classes, dump(spec.recipe), provenance)
+    return ModelFile(args.as_dict(), weights, source.classes, dump(spec.recipe), provenance)

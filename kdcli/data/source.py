@@ -48,6 +48,8 @@ class Defaults:
     pretrained: bool
     small: Schedule
     large: Schedule
+    own_size: bool = False
+    """Photographs: each model's own image size is better than `image_size`."""
 
     def schedule(self, params: int) -> Schedule:
         """The schedule for a model of `params` parameters."""

@@ -95,11 +95,10 @@ def plan(name: str, num_classes: int, image_size: int, stem_stride: int | None) 
     Raises:
         DataError: it takes images of no size that we know of.
     """
-    config = timm.get_pretrained_cfg(name)
+    config, own = timm.get_pretrained_cfg(name), own_size(name)
     args = ModelArgs(name, num_classes, image_size, stem_stride=stem_stride)
     if config and len(config.mean) == 3:
         args = replace(args, mean=tuple(config.mean), std=tuple(config.std))
-    own = config.input_size[-1] if config else 224
     fixed = bool(config and config.fixed_input_size)
     built_for_it = replace(args, img_size=image_size)
     candidates = [built_for_it, args] if fixed else [args, built_for_it]
@@ -110,6 +109,12 @@ def plan(name: str, num_classes: int, image_size: int, stem_stride: int | None) 
         f"{name} takes neither {image_size} nor {own} pixels",
         "choose another model, or another size with --set data.image_size=224",
     )
+
+
+def own_size(name: str) -> int:
+    """Pixels of a side that timm's weights of this model were made for; 224 where none are."""
+    config = timm.get_pretrained_cfg(name)
+    return int(config.input_size[-1]) if config else 224
 
 
 def _takes(args: ModelArgs) -> bool:

@@ -1,6 +1,6 @@
 """A classifier on a frozen trunk: the trunk is asked once, and only the classifier learns."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from kdcli.errors import UsageError
 from kdcli.models.tap import Tap
 from kdcli.records import Batch, Outputs
+
+Weights = dict[str, Tensor]
 
 
 class Head(nn.Module):
@@ -21,6 +23,19 @@ class Head(nn.Module):
     def forward(self, batch: Batch) -> Outputs:
         logits: Tensor = self.module(batch.images)
         return Outputs(self.by, logits.float(), embedding=batch.images)
+
+
+def head_of(tap: Tap) -> tuple[Head, Callable[[Weights], Weights]]:
+    """The tap's classifier as a learner, and how its weights complete the model's state dict."""
+    name = classifier_name(tap.module)
+    trunk = {key: value.cpu() for key, value in tap.module.state_dict().items()}
+
+    def whole(learnt: Weights) -> Weights:
+        return trunk | {
+            f"{name}.{key.removeprefix('module.')}": value for key, value in learnt.items()
+        }
+
+    return Head(tap.module.get_submodule(name), tap.by), whole
 
 
 def classifier_name(module: nn.Module) -> str:

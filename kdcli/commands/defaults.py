@@ -1,0 +1,61 @@
+"""What `auto` means: decided by the data, the models and the device, and written to the run."""
+
+from typing import Any
+
+import torch
+
+from kdcli.cost import parameters
+from kdcli.data.source import Defaults, Schedule, Source
+from kdcli.models.build import build_meta, own_size, plan, resolve_precision
+from kdcli.models.weights import has_weights
+from kdcli.recipe import Recipe, fill_auto
+
+TRUNK_LR = 0.1
+"""Of a pretrained trunk: what it knows is to be moved, not to be lost."""
+
+HEAD_ONLY = Schedule(epochs=100, batch_size=256, lr=1e-2, patience=20)
+"""A classifier on embeddings: an epoch takes next to no time."""
+
+
+def resolve_recipe(
+    recipe: Recipe, model: str, teacher: str | None, source: Source, device: torch.device
+) -> Recipe:
+    """The recipe without any `auto`."""
+    return fill_auto(recipe, auto_values(recipe, model, teacher, source, device))
+
+
+def auto_values(
+    recipe: Recipe, model: str, teacher: str | None, source: Source, device: torch.device
+) -> dict[str, Any]:
+    """What `auto` means for this model on these data, by the recipe's keys."""
+    defaults, classes = source.defaults, len(source.classes)
+    pretrained = recipe.student.pretrained
+    if pretrained == "auto":
+        pretrained = _begins_pretrained(model, defaults)
+    head_only = recipe.train.tune == "head"
+    size = own_size(model) if defaults.own_size else defaults.image_size
+    meta = build_meta(plan(model, classes, size, None))
+    schedule = HEAD_ONLY if head_only else defaults.schedule(parameters(meta))
+    values: dict[str, Any] = {
+        "data.image_size": size,
+        "data.augment": None if head_only else defaults.augment,
+        "train.epochs": schedule.epochs,
+        "train.batch_size": schedule.batch_size,
+        "train.lr": schedule.lr,
+        "train.patience": schedule.patience,
+        "train.trunk_lr": TRUNK_LR if pretrained and not head_only else 1.0,
+        "student.pretrained": pretrained,
+        "student.precision": resolve_precision("auto", meta, device),
+        "teacher.pretrained": False,
+        "teacher.precision": "fp32",
+    }
+    if teacher is not None:
+        meta = build_meta(plan(teacher, classes, size, None))
+        values["teacher.pretrained"] = _begins_pretrained(teacher, defaults)
+        values["teacher.precision"] = resolve_precision("auto", meta, device)
+    return values
+
+
+def _begins_pretrained(model: str, defaults: Defaults) -> bool:
+    """Photographs look like what the weights were made for; a name with a tag asks for them."""
+    return (defaults.pretrained or "." in model) and has_weights(model)
