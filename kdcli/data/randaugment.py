@@ -32,7 +32,7 @@ def check_randaugment(text: str) -> None:
     wrong = [s for s in sections if not any(re.fullmatch(p, s) for p, _ in _SECTIONS.values())]
     if head == "rand" and not wrong:
         return
-    problem = f"'{wrong[0]}' is no part of it" if head == "rand" else "it begins with 'rand'"
+    problem = f"'{wrong[0]}' is no part of it" if head == "rand" else "expects 'rand', then '-'"
     raise UsageError(
         f"data.randaugment: {text!r}: {problem}",
         f'for example "{_EXAMPLE}"; parts: {", ".join(words for _, words in _SECTIONS.values())}',

@@ -43,9 +43,9 @@ def lost_worker(error: BaseException) -> DataError | None:
         )
     if "DataLoader worker" not in text:
         return None
-    how = f"was killed ({signal[1]}); memory may be full" if signal else "has ended by itself"
+    how = f"was ended (signal: {signal[1]})" if signal else "has ended by itself"
     return DataError(
-        f"a process that makes batches {how}",
+        f"a process that makes batches {how}; memory may be full",
         "the same command goes on from the last finished epoch; smaller --set data.image_size=... "
         "or --set train.batch_size=... need less memory, and so does KD_WORKERS=0 in the "
         "environment (no further processes)",

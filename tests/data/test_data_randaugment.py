@@ -97,9 +97,9 @@ def test_all_bits_of_a_key_count(upper: int) -> None:
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
-        ("rnd-m9", "begins with 'rand'"),
-        ("augmix-m5", "begins with 'rand'"),
-        ("", "begins with 'rand'"),
+        ("rnd-m9", "expects 'rand', then"),
+        ("augmix-m5", "expects 'rand', then"),
+        ("", "expects 'rand', then"),
         ("rand-", "'' is no part"),
         ("rand-magnitude", "'magnitude' is no part"),
         ("rand-m", "'m' is no part"),
@@ -110,7 +110,7 @@ def test_all_bits_of_a_key_count(upper: int) -> None:
         ("rand-mstdinf", "'mstdinf' is no part"),
         ("rand-tw", "'tw' is no part"),
         ("rand-m9-w0", "'w0' is no part"),
-        ("rand_m9_n2", "begins with 'rand'"),
+        ("rand_m9_n2", "expects 'rand', then"),
     ],
 )
 def test_what_timm_would_pass_over_or_assert_is_refused(text: str, wrong: str) -> None:

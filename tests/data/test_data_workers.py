@@ -93,7 +93,9 @@ def troubled(kind: str) -> OnDemand:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows knows no signals")
 def test_a_killed_worker_is_told_with_the_way_out() -> None:
-    with pytest.raises(DataError, match=r"was killed \(Killed\); memory may be full") as caught:
+    with pytest.raises(
+        DataError, match=r"was ended \(signal: Killed\); memory may be full"
+    ) as caught:
         training(troubled("killed"), workers=1)
     assert "data.image_size" in caught.value.fix
     assert "KD_WORKERS=0" in caught.value.fix
