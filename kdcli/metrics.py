@@ -23,7 +23,7 @@ Z_POWER = NormalDist().inv_cdf(0.80)
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95% confidence interval, both ends included."""
+    """A confidence interval, 95% where nothing else is said, both ends included."""
 
     low: float
     high: float
@@ -54,7 +54,19 @@ def accuracy_interval(correct: int, n: int) -> Interval:
 
     Unlike the textbook normal interval it stays inside [0, 1] and does not collapse at 0 and 1.
     """
-    return _wilson(correct / n, n)
+    return wilson(correct / n, n)
+
+
+def wilson(share: float, n: float, z: float = Z_95) -> Interval:
+    """Wilson's interval of a share seen on `n` > 0 images; `n` need not be whole.
+
+    `z` is the normal quantile of its confidence.
+    """
+    centre = share + z**2 / (2 * n)
+    reach = z * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5
+    scale = 1 + z**2 / n
+    low, high = (centre - reach) / scale, (centre + reach) / scale
+    return Interval(max(0.0, min(low, share)), min(1.0, max(high, share)))  # rounding at 0 and 1
 
 
 def balanced_accuracy(predictions: Ints, labels: Ints, num_classes: int) -> tuple[float, Interval]:
@@ -68,7 +80,7 @@ def balanced_accuracy(predictions: Ints, labels: Ints, num_classes: int) -> tupl
     present = counts > 0
     recall = float(np.mean(hits[present] / counts[present]))
     effective = float(present.sum() ** 2 / np.sum(1 / counts[present]))
-    return recall, _wilson(recall, effective)
+    return recall, wilson(recall, effective)
 
 
 def too_weak(balanced: Interval, num_classes: int) -> bool:
@@ -206,15 +218,6 @@ def _log_softmax(logits: Floats) -> NDArray[np.float64]:
     shifted -= shifted.max(axis=1, keepdims=True)
     shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return shifted
-
-
-def _wilson(share: float, n: float) -> Interval:
-    """Wilson's 95% interval of a share seen on `n` > 0 images; `n` need not be whole."""
-    z2 = Z_95**2
-    centre = share + z2 / (2 * n)
-    reach = Z_95 * (share * (1 - share) / n + z2 / (4 * n**2)) ** 0.5
-    scale = 1 + z2 / n
-    return Interval(max(0.0, (centre - reach) / scale), min(1.0, (centre + reach) / scale))
 
 
 def _bootstrap(

@@ -27,6 +27,7 @@ ORDER: list[set[str]] = [
     {"methods", "models", "data"},  # never each other
     {"schemes"},
     {"metrics"},
+    {"per_class"},
     {"cost"},
     {"onnx_file"},
     {"distiller"},
@@ -83,6 +84,7 @@ LIGHT = [
     "door",
     "cli",
     "metrics",
+    "per_class",
     "data.images",
     "data.workers",
     "models.families",

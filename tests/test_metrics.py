@@ -51,6 +51,7 @@ def test_accuracy_interval_is_wilsons():
     assert (interval.low, interval.high) == pytest.approx((0.5958, 0.9821), abs=1e-4)
     assert accuracy_interval(0, 10).low == pytest.approx(0, abs=1e-12)
     assert accuracy_interval(10, 10).high == 1.0
+    assert all(accuracy_interval(n, n).high == 1.0 for n in range(1, 99))
     assert accuracy_interval(10, 10).low == pytest.approx(1 / (1 + 1.959964**2 / 10))
 
 

@@ -2,10 +2,13 @@
 
 from typing import Literal
 
-from kdcli.commands.report import ModelPart, Percentiles, Range, Report
+from kdcli.commands.class_table import UNEVEN, class_table, uneven
+from kdcli.commands.report import Comparison, ModelPart, Percentiles, Range, Report
 
 WORTH_CLOSING = 0.01
 """A share of a smaller gap than a point says nothing."""
+LONG = 24
+"""Characters of a class's name that a cell of the table holds."""
 
 
 def roles(report: Report) -> list[str]:
@@ -17,11 +20,15 @@ def roles(report: Report) -> list[str]:
 def table(report: Report) -> list[list[str]]:
     """Rows of `[what, one cell per role]`, without what nobody has."""
     parts = [report.models[role] for role in roles(report)]
+    alike = parts if uneven(report) else []  # else they only repeat the accuracy
     rows = [
         ["model", *(p.name for p in parts)],
         ["test accuracy", *(_number(p.accuracy, ".4f") for p in parts)],
         ["  95% interval", *(_interval(p.accuracy_ci95) for p in parts)],
         ["  sd over seeds", *(_number(p.accuracy_sd, ".4f") for p in parts)],
+        ["balanced accuracy", *(_number(p.balanced_accuracy, ".4f") for p in alike)],
+        ["macro F1", *(_number(p.macro_f1, ".4f") for p in alike)],
+        ["worst class recall", *(_worst(p) for p in parts)],
         ["NLL", *(_number(p.nll, ".3f") for p in parts)],
         ["calibration error", *(_number(p.ece, ".3f") for p in parts)],
         ["agrees with teacher", *(_number(p.agreement, ".3f") for p in parts)],
@@ -48,6 +55,7 @@ def figures(report: Report) -> list[str]:
     ]
     if c.macs_reduction is not None:
         lines[-1] = lines[-1].replace(",", f", MACs -{c.macs_reduction:.1%},", 1)
+    lines += _on_classes(report, c)
     if c.speedup:
         lines.append(
             f"{c.speedup.onnxruntime:.1f}x as fast as the teacher in onnxruntime, "
@@ -58,6 +66,26 @@ def figures(report: Report) -> list[str]:
         lines.append(f"share of the baseline-to-teacher gap closed: {c.gap_closed:.0%}")
     if c.distillation_score is not None:
         lines.append(f"distillation score {c.distillation_score:.3f} (lower is better)")
+    return lines
+
+
+def _on_classes(report: Report, c: Comparison) -> list[str]:
+    """The gain with all classes counted alike, and which class paid for the smaller model."""
+    lines = []
+    imbalance = (report.data and report.data.imbalance) or 1
+    if c.balanced_gain is not None and c.balanced_gain_ci95 and imbalance > UNEVEN:
+        lines.append(
+            f"with every class counted alike, gain {points(c.balanced_gain)} "
+            f"(95% CI {span(c.balanced_gain_ci95)})"
+        )
+    if lost := c.class_lost_most:
+        ends = Range(low=-lost.ci95.high, high=-lost.ci95.low)
+        classes = len(report.models["student"].recall or {})
+        lines.append(
+            f"most lost from teacher to student: class '{lost.name}', {points(-lost.drop)} "
+            f"(95% CI {span(ends)}, allowing for {classes} classes, {lost.test_images} "
+            f"test image{'s' * (lost.test_images > 1)})"
+        )
     return lines
 
 
@@ -73,15 +101,17 @@ def span(interval: Range) -> str:
 
 def markdown(report: Report) -> str:
     """report.md."""
-    heads, rows = roles(report), table(report)
     lines = [f"# {report.run}", ""]
     if report.verdict:
         lines += [f"**{report.verdict}**", ""]
-    lines += [f"| | {' | '.join(heads)} |", f"|---|{'---:|' * len(heads)}"]
-    lines += [f"| {' | '.join(cell.strip() for cell in row)} |" for row in rows]
+    lines += _markdown_table(["", *roles(report)], table(report))
     lines += ["", *(f"- {line}" for line in [*figures(report), *report.notes])]
+    if rows := class_table(report, roles(report)):
+        lines += ["", *_markdown_table(rows[0], rows[1:])]
     if data := report.data:
         words = f"{data.test_images} test images, {data.classes} classes"
+        if data.imbalance is not None:
+            words += f", largest : smallest training class {data.imbalance:.3g} : 1"
         lines += ["", f"Data: {data.name}, {words}."]
     for export in report.exports or []:
         lines += [
@@ -91,6 +121,21 @@ def markdown(report: Report) -> str:
             f"on {export.parity.images} images.",
         ]
     return "\n".join(lines) + f"\n\nkd {report.kd}\n"
+
+
+def _markdown_table(heads: list[str], rows: list[list[str]]) -> list[str]:
+    cells = [[cell.strip().replace("|", "\\|") for cell in row] for row in [heads, *rows]]
+    first, *others = [f"| {' | '.join(row)} |".replace("|  |", "| |") for row in cells]
+    return [first, f"|---|{'---:|' * (len(heads) - 1)}", *others]
+
+
+def _worst(part: ModelPart) -> str:
+    if part.worst_class_recall is None or part.worst_class is None:
+        return "-"
+    name = part.worst_class
+    return (
+        f"{part.worst_class_recall:.3f} ({name if len(name) <= LONG else name[: LONG - 1] + '…'})"
+    )
 
 
 def _number(value: float | None, how: str, unit: str = "") -> str:

@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from kdcli import metrics
-from kdcli.commands.gates import Checked, check_gates, parse_gates
+from kdcli import metrics, per_class
+from kdcli.commands.gates import Checked, check_gates, for_classes, parse_gates
 from kdcli.commands.measure import Measured, beside_teacher, measure, range_of
 from kdcli.commands.plan import baseline_of, reopen_data, with_seed
-from kdcli.commands.report import Comparison, DataPart, Report
+from kdcli.commands.report import ClassLostMost, Comparison, DataPart, Report
 from kdcli.commands.report_file import put_evaluation, read_report, write_report
 from kdcli.commands.train import ensure, teacher_file
-from kdcli.commands.verdict import notes, sentence
+from kdcli.commands.verdict import notes, notes_on_classes, sentence
 from kdcli.data.loader import Store, open_store
 from kdcli.data.source import Source
 from kdcli.devices import open_device
@@ -49,6 +50,7 @@ def evaluate(
     spec = run.spec
     place = open_device(device)
     source = reopen_data(spec.data, progress)
+    gates = for_classes(gates, source.classes)
     test = open_store(source.test, int(spec.recipe.data.image_size), progress)
     students = _students(run, seeds, source, place, progress)
     measured = {"student": measure([s.model for s in students], test, place)}
@@ -100,11 +102,12 @@ def _baseline(student: Run, source: Source, device: torch.device, progress: Prog
 
 def _report(run: Run, source: Source, test: Store, measured: dict[str, Measured]) -> Report:
     settings = run.spec.recipe.evaluate
+    data = _data(source, test)
     parts = {role: found.part for role, found in measured.items()}
     comparison, remarks = None, []
     verdict = f"{parts['student'].name} was measured alone: no teacher, nothing to compare."
     if "teacher" in measured:
-        comparison = compare(measured, test, settings)
+        comparison = compare(measured, test.labels, source.classes, settings)
         remarks = notes(comparison, parts)
         verdict = sentence(
             comparison, run=str(run.path), test_images=len(test), margin=settings.margin
@@ -115,23 +118,35 @@ def _report(run: Run, source: Source, test: Store, measured: dict[str, Measured]
         place,
         put_evaluation(
             report,
-            data=DataPart(
-                name=source.name,
-                is_default=int(source.is_default),
-                classes=len(source.classes),
-                test_images=len(test),
-            ),
+            data=data,
             models=parts,
             comparison=comparison,
             verdict=verdict,
-            notes=remarks,
+            notes=[*remarks, *notes_on_classes(data, run.spec.recipe.train)],
         ),
     )
 
 
-def compare(measured: dict[str, Measured], test: Store, settings: Evaluate) -> Comparison:
+def _data(source: Source, test: Store) -> DataPart:
+    counts = np.bincount(test.labels, minlength=len(source.classes)).tolist()
+    return DataPart(
+        name=source.name,
+        is_default=int(source.is_default),
+        classes=len(source.classes),
+        test_images=len(test),
+        imbalance=per_class.imbalance(source.train.labels),
+        test_images_by_class=dict(zip(source.classes, counts, strict=True)),
+    )
+
+
+def compare(
+    measured: dict[str, Measured],
+    labels: NDArray[np.int64],
+    classes: tuple[str, ...],
+    settings: Evaluate,
+) -> Comparison:
     """The student against baseline (paired, image by image and seed by seed) and teacher."""
-    right = {role: found.right(test.labels) for role, found in measured.items()}
+    right = {role: found.right(labels) for role, found in measured.items()}
     gain = metrics.paired_gain(right["student"], right["baseline"])
     student, teacher = measured["student"].part, measured["teacher"].part
     accuracy = {role: float(rows.mean()) for role, rows in right.items()}
@@ -156,7 +171,24 @@ def compare(measured: dict[str, Measured], test: Store, settings: Evaluate) -> C
         ),
         seeds=gain.seeds,
         verdict_code=metrics.verdict_code(gain, settings.margin),
+        **_by_class(right, labels, classes),
     )
+
+
+def _by_class(
+    right: dict[str, NDArray[np.bool_]], labels: NDArray[np.int64], classes: tuple[str, ...]
+) -> dict[str, Any]:
+    """The comparison with every class counted alike, and the class that lost most."""
+    gain, interval = per_class.balanced_gain(right["student"], right["baseline"], labels)
+    found: dict[str, Any] = {"balanced_gain": gain, "balanced_gain_ci95": range_of(interval)}
+    if lost := per_class.lost_most(right["teacher"][0], right["student"], labels):
+        found["class_lost_most"] = ClassLostMost(
+            name=classes[lost.label],
+            drop=lost.drop,
+            ci95=range_of(lost.ci95),
+            test_images=lost.images,
+        )
+    return found
 
 
 def _keep_predictions(run: Run, test: Store, source: Source, measured: dict[str, Measured]) -> None:

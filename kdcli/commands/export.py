@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from kdcli import metrics
-from kdcli.commands.gates import Checked, check_gates, parse_gates
+from kdcli.commands.gates import Checked, check_gates, for_classes, parse_gates
 from kdcli.commands.loading import Loaded, load
 from kdcli.commands.measure import costs
 from kdcli.commands.plan import baseline_of, is_gone, reopen_data
@@ -67,6 +67,7 @@ def export(
     if located.said:
         progress.say(located.said)
     student = load(located.model)
+    gates = for_classes(gates, student.file.classes)
     folder = located.model.parent
     path = _path(out, located.model)
     place = folder / ("report.json" if located.run else f"{located.model.stem}.report.json")

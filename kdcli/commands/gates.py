@@ -3,9 +3,10 @@
 import contextlib
 import math
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -13,6 +14,8 @@ from kdcli.commands.report import Export, Report
 from kdcli.errors import GateMissed, UsageError, did_you_mean
 
 _ROLES = ("teacher", "student", "baseline")
+CLASS = "CLASS"
+"""Stands for the name of a class in keys such as `models.student.recall.CLASS`."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,14 @@ class Gate:
     kind: Literal["min", "max"]
     key: str
     limit: float
+    pattern: str = ""
+    """The key with CLASS in the name's place, where it names a class."""
+
+    @property
+    def named(self) -> str | None:
+        """The class that it names."""
+        before, found, behind = self.pattern.partition(CLASS)
+        return self.key[len(before) : len(self.key) - len(behind)] if found else None
 
 
 @dataclass(frozen=True)
@@ -63,28 +74,71 @@ def parse_gates(minima: tuple[str, ...], maxima: tuple[str, ...]) -> tuple[Gate,
 
 
 def _parse(kind: Any, text: str, known: list[str]) -> Gate:
-    key, equals, value = text.partition("=")
+    key, equals, value = text.rpartition("=")  # the name of a class may hold another
     key = key.strip()
     if not equals:
         raise UsageError(
             f"--{kind} {text}: expects KEY=VALUE", f"as in --{kind} student.accuracy=0.95"
         )
-    full = next((k for k in (key, f"models.{key}") if _general(k) in known), None)
-    if full is None:
+    found = next(((k, p) for k in (key, f"models.{key}") for p in known if _fits(k, p)), None)
+    if found is None:
         short = [k.removeprefix("models.") for k in known]
         raise UsageError(
             f"--{kind} {key}: no number of the report{did_you_mean(key, short)}",
             "every key is listed in docs/report.md",
         )
+    full, pattern = found
     with contextlib.suppress(ValueError):
         if math.isfinite(limit := float(value)):
-            return Gate(kind, full, limit)
+            return Gate(kind, full, limit, pattern if CLASS in pattern else "")
     raise UsageError(f"--{kind} {key}: '{value}' is no number")
 
 
+def _fits(key: str, pattern: str) -> bool:
+    """Whether a key is one of those that a pattern stands for: any class, any entry of a list."""
+    before, found, behind = pattern.partition(CLASS)
+    if not found:
+        return re.sub(r"\.\d+\.", ".0.", key) == pattern
+    room = len(key) > len(before) + len(behind)
+    return room and key.startswith(before) and key.endswith(behind)
+
+
+def for_classes(gates: Iterable[Gate], classes: tuple[str, ...]) -> tuple[Gate, ...]:
+    """The gates once the data's classes are known, before anything is measured.
+
+    Umlauts may be written in one character or in two, as file systems differ.
+
+    Raises:
+        UsageError: a gate names a class that the data do not have.
+    """
+    return tuple(_for_classes(gate, classes) for gate in gates)
+
+
+def _for_classes(gate: Gate, classes: tuple[str, ...]) -> Gate:
+    name = gate.named
+    if name is None or name in classes:
+        return gate
+    for known in classes:
+        if _composed(known) == _composed(name):
+            return replace(gate, key=gate.pattern.replace(CLASS, known))
+    shown = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
+    raise UsageError(
+        f"--{gate.kind} {gate.key.removeprefix('models.')}: no class '{name}' in the data"
+        f"{did_you_mean(name, classes)}",
+        f"the {len(classes)} classes: {shown}",
+    )
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
 def check_gates(gates: tuple[Gate, ...], report: Report) -> list[Checked]:
-    """Each gate with the value it met."""
+    """Each gate with the value it met; where no class lost anything, the largest drop is 0."""
     raw = report.as_dict()
+    c = report.comparison
+    if c and c.class_lost_most is None and c.balanced_gain is not None:  # evaluate looked for it
+        raw["comparison"]["class_lost_most"] = {"drop": 0.0}
     return [Checked(gate, _value(raw, gate.key)) for gate in gates]
 
 
@@ -102,7 +156,10 @@ def missed(checked: list[Checked]) -> GateMissed | None:
 
 
 def numeric_keys() -> set[str]:
-    """Paths of all numbers that a report can hold; entries of `exports` under `exports.0`."""
+    """Paths of all numbers that a report can hold.
+
+    Entries of `exports` stand under `exports.0`, the name of a class is CLASS.
+    """
     return set(_numbers(Report, ""))
 
 
@@ -120,7 +177,9 @@ def _numbers_of(annotation: Any, key: str) -> Iterator[str]:
             yield from _numbers(part, f"models.{role}.")
         return
     for kind in kinds:
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
+        if get_origin(kind) is dict:
+            yield from _numbers_of(get_args(kind)[1], f"{key}.{CLASS}")
+        elif isinstance(kind, type) and issubclass(kind, BaseModel):
             yield from _numbers(kind, f"{key}.")
         elif kind in (int, float):
             yield key
@@ -128,15 +187,15 @@ def _numbers_of(annotation: Any, key: str) -> Iterator[str]:
             yield from _numbers(Export, f"{key}.0.")
 
 
-def _general(key: str) -> str:
-    """`exports.3.bytes` -> `exports.0.bytes`."""
-    return re.sub(r"\.\d+\.", ".0.", key)
-
-
 def _value(raw: Any, key: str) -> float | None:
-    for step in key.split("."):
-        if isinstance(raw, list):
-            raw = raw[int(step)] if int(step) < len(raw) else None
-        else:
-            raw = raw.get(step) if isinstance(raw, dict) else None
-    return float(raw) if isinstance(raw, int | float) else None
+    """The number at a path; the name of a class may hold dots, so every reading is tried."""
+    if not key:
+        return float(raw) if isinstance(raw, int | float) else None
+    if isinstance(raw, list):
+        first, _, rest = key.partition(".")
+        return _value(raw[int(first)], rest) if int(first) < len(raw) else None
+    if not isinstance(raw, dict):
+        return None
+    steps = [step for step in raw if f"{key}.".startswith(f"{step}.")]
+    found = (_value(raw[step], key[len(step) + 1 :]) for step in steps)
+    return next((value for value in found if value is not None), None)

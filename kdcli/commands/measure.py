@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kdcli import metrics
+from kdcli import metrics, per_class
 from kdcli.commands.loading import load
 from kdcli.commands.report import ModelPart, Range, SeedAccuracy
 from kdcli.cost import macs, parameters
@@ -54,6 +54,7 @@ def measure(files: list[Path], test: Store, device: torch.device) -> Measured:
     part = ModelPart(
         name=loaded[0].args.name,
         **_accuracy(right, [m.file.provenance.get("seed", i) for i, m in enumerate(loaded)]),
+        **_per_class(logits.argmax(2), test.labels, loaded[0].file.classes),
         nll=mean(metrics.nll(row, test.labels) for row in logits),
         ece=mean(metrics.ece(row, test.labels) for row in logits),
         **_training(files),
@@ -106,6 +107,22 @@ def _accuracy(right: NDArray[np.bool_], seeds: list[int]) -> dict[str, Any]:
         "seeds": [
             SeedAccuracy(seed=s, accuracy=float(a)) for s, a in zip(seeds, accuracies, strict=True)
         ],
+    }
+
+
+def _per_class(
+    predictions: NDArray[np.int64], labels: NDArray[np.int64], classes: tuple[str, ...]
+) -> dict[str, Any]:
+    """Means over seeds of (S, N) predictions; what counts every class alike, and each class."""
+    found = per_class.recalls(predictions == labels, labels)
+    least = per_class.worst(found)
+    return {
+        "balanced_accuracy": mean(one.recall for one in found),
+        "macro_f1": mean(per_class.macro_f1(row, labels) for row in predictions),
+        "worst_class_recall": least.recall,
+        "worst_class": classes[least.label],
+        "recall": {classes[one.label]: one.recall for one in found},
+        "recall_ci95": {classes[one.label]: range_of(one.ci95) for one in found},
     }
 
 

@@ -54,6 +54,15 @@ class ModelPart(BaseModel):
     accuracy_ci95: Range | None = None
     accuracy_sd: float | None = None
     seeds: list[SeedAccuracy] | None = None
+    balanced_accuracy: float | None = None
+    """Mean recall of the classes that have test images."""
+    macro_f1: float | None = None
+    worst_class_recall: float | None = None
+    worst_class: str | None = None
+    """Whose recall that is; of several seeds, the mean."""
+    recall: dict[str, float] | None = None
+    """By class name; classes without test images are left out."""
+    recall_ci95: dict[str, Range] | None = None
     nll: float | None = None
     ece: float | None = None
     agreement: float | None = None
@@ -76,6 +85,18 @@ class Speedup(BaseModel):
     model_config = _PART
     pytorch: float
     onnxruntime: float
+
+
+class ClassLostMost(BaseModel):
+    """The class whose recall falls farthest from teacher to student."""
+
+    model_config = _PART
+    name: str
+    drop: float
+    """teacher - student, > 0."""
+    ci95: Range
+    """It allows for having picked the worst of all classes."""
+    test_images: int
 
 
 class Comparison(BaseModel):
@@ -101,6 +122,11 @@ class Comparison(BaseModel):
     distillation_score: float | None
     seeds: int
     verdict_code: str
+    balanced_gain: float | None = None
+    """student - baseline in balanced accuracy."""
+    balanced_gain_ci95: Range | None = None
+    class_lost_most: ClassLostMost | None = None
+    """null where no class lost anything."""
 
 
 class DataPart(BaseModel):
@@ -111,6 +137,10 @@ class DataPart(BaseModel):
     is_default: int
     classes: int
     test_images: int
+    imbalance: float | None = None
+    """Largest : smallest training class."""
+    test_images_by_class: dict[str, int] | None = None
+    """By class name, 0 for those without."""
 
 
 class ParityPart(BaseModel):

@@ -3,7 +3,13 @@
 import math
 
 from kdcli.commands.drawing import WORTH_CLOSING, points, span
-from kdcli.commands.report import Comparison, ModelPart
+from kdcli.commands.report import Comparison, DataPart, ModelPart
+from kdcli.recipe import Train
+
+RARE = 5
+"""Largest : smallest training class above which the run says what to set."""
+FEW = 10
+"""Test images of a class: of fewer, a single one moves its recall by more than ten points."""
 
 
 def sentence(c: Comparison, *, run: str, test_images: int, margin: float) -> str:
@@ -69,3 +75,38 @@ def notes(c: Comparison, models: dict[str, ModelPart]) -> list[str]:
         "or more (80% power)"
     )
     return found
+
+
+def notes_on_classes(data: DataPart, train: Train) -> list[str]:
+    """Classes that training or test has few images of, and which keys help."""
+    return [
+        note
+        for note in (_rare_in_training(data.imbalance, train), _few_in_test(data))
+        if note is not None
+    ]
+
+
+def _rare_in_training(imbalance: float | None, train: Train) -> str | None:
+    wanted = []
+    if train.balance == "none":
+        wanted.append("--set train.balance=sampler (or loss)")
+    if train.select == "accuracy":
+        wanted.append("--set train.select=balanced_accuracy")
+    if imbalance is None or imbalance <= RARE or not wanted:
+        return None
+    return (
+        f"the largest training class has {imbalance:.1f} times the images of the smallest: "
+        f"for the sake of the rare ones, train again with {' and '.join(wanted)}"
+    )
+
+
+def _few_in_test(data: DataPart) -> str | None:
+    """How far recall per class, and what is averaged over classes, can be believed."""
+    few = {name: n for name, n in (data.test_images_by_class or {}).items() if n < FEW}
+    if not few:
+        return None
+    least = min(few, key=lambda name: few[name])
+    words = {0: "no test image", 1: "one test image"}.get(few[least], f"{few[least]} test images")
+    others = f" ({len(few) - 1} more have fewer than {FEW})" if len(few) > 1 else ""
+    meaning = "its recall says little" if few[least] else "nothing is known of it"
+    return f"class '{least}' has {words}{others}: {meaning}"

@@ -27,11 +27,15 @@ OF_A_MODEL = [
     *("kl_to_teacher", "params", "macs", "file_bytes", "train_seconds"),
     *("latency_ms.pytorch.p50", "latency_ms.pytorch.p90"),
     *("latency_ms.onnxruntime.p50", "latency_ms.onnxruntime.p90"),
+    *("balanced_accuracy", "macro_f1", "worst_class_recall", "worst_class"),
 ]
 OF_THE_COMPARISON = [
     *("gain", "gain_ci95.low", "gain_ci95.high", "p_value", "detectable_gain", "gap_closed"),
     *("size_reduction", "macs_reduction", "speedup.pytorch", "speedup.onnxruntime"),
     *("accuracy_drop", "agreement", "distillation_score", "seeds", "verdict_code"),
+    *("balanced_gain", "balanced_gain_ci95.low", "balanced_gain_ci95.high"),
+    *("class_lost_most.name", "class_lost_most.drop", "class_lost_most.test_images"),
+    *("class_lost_most.ci95.low", "class_lost_most.ci95.high"),
 ]
 OF_AN_EXPORT = [
     *("path", "sha256", "input", "precision", "opset", "bytes", "accuracy"),
@@ -41,7 +45,7 @@ OF_AN_EXPORT = [
 DOCUMENTED = [
     *(f"models.{role}.{k}" for role in ("teacher", "student", "baseline") for k in OF_A_MODEL),
     *(f"comparison.{key}" for key in OF_THE_COMPARISON),
-    *(f"data.{key}" for key in ("name", "is_default", "classes", "test_images")),
+    *(f"data.{key}" for key in ("name", "is_default", "classes", "test_images", "imbalance")),
     *(f"exports.0.{key}" for key in OF_AN_EXPORT),
 ]
 """What pipelines read."""
@@ -56,7 +60,7 @@ def test_the_report_has_what_pipelines_read(key: str, finished_once: House) -> N
 
 
 def test_every_number_that_pipelines_read_can_be_a_gate() -> None:
-    texts = {"name", "verdict_code", "path", "sha256", "input", "precision"}
+    texts = {"name", "worst_class", "verdict_code", "path", "sha256", "input", "precision"}
     numbers = {key for key in DOCUMENTED if key.split(".")[-1] not in texts}
     assert numbers <= numeric_keys()
 
@@ -94,7 +98,12 @@ def test_the_numbers_fit_together(finished_once: House) -> None:
     for by in ("pytorch", "onnxruntime"):
         slow, fast = teacher["latency_ms"][by]["p50"], student["latency_ms"][by]["p50"]
         assert c["speedup"][by] == pytest.approx(slow / fast)
-    assert report["data"] == {"name": "digits", "is_default": 1, "classes": 10, "test_images": 540}
+    data = report["data"]
+    assert (data["name"], data["is_default"]) == ("digits", 1)
+    assert (data["classes"], data["test_images"]) == (10, 540)
+    assert list(data["test_images_by_class"]) == list("0123456789")
+    assert sum(data["test_images_by_class"].values()) == 540
+    assert 1 <= data["imbalance"] < 1.1
     assert report["verdict"].endswith(f"kd evaluate {finished_once.student} --seeds 3")
 
 
@@ -109,6 +118,29 @@ def test_predictions_reproduce_the_accuracies(finished_once: House) -> None:
             assert part["accuracy"] == pytest.approx(right.mean())
 
 
+def test_the_classes_fit_together(finished_once: House) -> None:
+    report = _report(finished_once.student)
+    models, counts = report["models"], report["data"]["test_images_by_class"]
+    for part in models.values():
+        recall = part["recall"]
+        assert list(recall) == list(part["recall_ci95"]) == list(counts)
+        assert part["balanced_accuracy"] == pytest.approx(np.mean(list(recall.values())))
+        assert part["accuracy"] == pytest.approx(sum(recall[c] * counts[c] for c in counts) / 540)
+        assert part["worst_class_recall"] == min(recall.values()) == recall[part["worst_class"]]
+        for name, ends in part["recall_ci95"].items():
+            assert ends["low"] <= recall[name] <= ends["high"]
+    student, teacher = models["student"], models["teacher"]
+    drops = {c: teacher["recall"][c] - student["recall"][c] for c in counts}
+    lost = report["comparison"]["class_lost_most"]
+    assert lost["drop"] == pytest.approx(drops[lost["name"]]) == pytest.approx(max(drops.values()))
+    assert lost["test_images"] == counts[lost["name"]]
+    assert lost["ci95"]["low"] < lost["drop"] < lost["ci95"]["high"]
+    c, baseline = report["comparison"], models["baseline"]
+    gain = student["balanced_accuracy"] - baseline["balanced_accuracy"]
+    assert c["balanced_gain"] == pytest.approx(gain)
+    assert c["balanced_gain_ci95"]["low"] <= gain <= c["balanced_gain_ci95"]["high"]
+
+
 def test_the_report_is_drawn_for_people(finished_once: House) -> None:
     report = _report(finished_once.student)
     text = (finished_once.student / "report.md").read_text("utf-8")
@@ -116,6 +148,10 @@ def test_the_report_is_drawn_for_people(finished_once: House) -> None:
     assert "| | teacher | student | baseline |" in text
     assert all(note in text for note in report["notes"])
     assert "model.onnx" in text
+    student = report["models"]["student"]
+    assert f"{student['worst_class_recall']:.3f} ({student['worst_class']})" in text
+    assert "| recall of class | test images | teacher | student | baseline |" in text
+    assert "balanced accuracy" not in text, "it only repeats the accuracy where classes are even"
 
 
 def test_the_baseline_is_the_same_student_without_a_teacher(finished_once: House) -> None:
@@ -243,6 +279,55 @@ def test_a_limit_that_is_just_met_is_met(small: House) -> None:
     kd_ok("evaluate", *limits)
 
 
+def test_a_class_can_be_a_gate(small: House) -> None:
+    recall = kd_ok("evaluate", "--json").document["models"]["student"]["recall"]
+    assert recall.keys() == {"one", "two", "zero"}
+    limits = ("--min", f"student.recall.two={recall['two']}", "--max", "student.recall.two=-1")
+    answer = kd("evaluate", *limits, "--json")
+    assert answer.code == 8
+    gates = {g["gate"]: (g["value"], g["passed"]) for g in answer.document["gates"]}
+    assert gates["min models.student.recall.two"] == (recall["two"], True)
+    assert gates["max models.student.recall.two"] == (recall["two"], False)
+
+
+def test_a_class_that_is_not_there_is_a_mistake_before_any_training(small: House) -> None:
+    for verb in ("evaluate", "export"):
+        answer = kd(verb, "--min", "student.recall.tow=0.5")
+        assert answer.code == 2
+        assert "no class 'tow' in the data; did you mean 'two'?" in answer.err
+        assert "one, two, zero" in answer.err
+    assert not small.runs("baseline-")
+    assert not (small.student / "report.json").exists()
+
+
+# Uneven classes ----------------------------------------------------------------------------------
+
+
+def test_uneven_classes_are_told_and_gated(
+    empty_house: House, pictures: Path, tmp_path: Path
+) -> None:
+    """40 : 4 : 40 images; names as people give them."""
+    data = tmp_path / "Häuser & Co"
+    names = {"zero": "rotes Haus", "one": "Türme v1.2 | alt", "two": "Scheune=leer"}
+    for old, new in names.items():
+        shutil.copytree(pictures / old, data / new)
+    for picture in sorted((data / names["one"]).iterdir())[4:]:
+        picture.unlink()
+    kd_ok(*(str(data) if word == str(pictures) else word for word in on_pictures(pictures)))
+    rare = "student.recall.Türme v1.2 | alt"
+    answer = kd_ok("evaluate", "--min", f"{rare}=0", "--min", "student.recall.Scheune=leer=0")
+    report = _report(empty_house.student)
+    assert report["data"]["imbalance"] > 5
+    assert all(row in answer.out for row in ("balanced accuracy", "macro F1", "counted alike"))
+    (note,) = [note for note in report["notes"] if "largest training class" in note]
+    assert "train.balance=sampler" in note
+    assert "train.select=balanced_accuracy" in note
+    text = (empty_house.student / "report.md").read_text("utf-8")
+    assert "| Türme v1.2 \\| alt | 1 |" in text
+    alone = kd_ok("evaluate", empty_house.teacher, "--json").document
+    assert note in alone["notes"]
+
+
 # Several seeds -----------------------------------------------------------------------------------
 
 
@@ -257,6 +342,7 @@ def test_three_seeds_speak_of_distillation(small: House) -> None:
         assert [entry["seed"] for entry in part["seeds"]] == [0, 1, 2]
         assert part["accuracy"] == pytest.approx(np.mean(accuracies))
         assert part["accuracy_sd"] == pytest.approx(np.std(accuracies, ddof=1))
+        assert part["balanced_accuracy"] == pytest.approx(np.mean(list(part["recall"].values())))
     assert "seeds" not in report["models"]["teacher"]
     assert len(small.runs("kd-")) == len(small.runs("baseline-")) == 3
     assert len(small.runs("teacher-")) == 1

@@ -1,0 +1,132 @@
+"""A report as rows, lines and Markdown; and how one from an earlier kd is read."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kdcli.commands.class_table import class_table
+from kdcli.commands.drawing import figures, markdown, table
+from kdcli.commands.report import ClassLostMost, Comparison, DataPart, ModelPart, Range, Report
+from kdcli.commands.report_file import read_report
+
+EARLIER = {
+    "schema": 1,
+    "kd": "0.1.0",
+    "run": "r",
+    "model_sha256": "0",
+    "data": {"name": "d", "is_default": 0, "classes": 2, "test_images": 9},
+    "models": {"student": {"name": "m", "params": 7, "accuracy": 0.5}},
+    "comparison": {
+        **dict.fromkeys(("gain", "p_value", "detectable_gain", "size_reduction"), 0.25),
+        **dict.fromkeys(("accuracy_drop", "agreement", "seeds"), 1),
+        **dict.fromkeys(("gap_closed", "macs_reduction", "speedup", "distillation_score")),
+        "gain_ci95": {"low": 0, "high": 1},
+        "verdict_code": "one_seed_even",
+    },
+}
+"""report.json before there was anything on classes."""
+
+
+def _report(classes: dict[str, int], imbalance: float) -> Report:
+    recall = {name: 0.5 + i / 1000 for i, name in enumerate(classes)}
+    part = ModelPart(
+        name="m",
+        params=7,
+        accuracy=0.9,
+        balanced_accuracy=0.8,
+        macro_f1=0.7,
+        recall=recall,
+        recall_ci95={name: Range(low=0.25, high=0.75) for name in classes},
+        worst_class=next(iter(classes)),
+        worst_class_recall=0.5,
+    )
+    lost = ClassLostMost(name="x", drop=0.04, ci95=Range(low=-0.012, high=0.091), test_images=54)
+    comparison = Comparison.model_validate(
+        EARLIER["comparison"]
+        | {"balanced_gain": 0.02, "balanced_gain_ci95": Range(low=-0.01, high=0.05)}
+        | {"class_lost_most": lost}
+    )
+    data = DataPart(
+        name="d",
+        is_default=0,
+        classes=len(classes),
+        test_images=sum(classes.values()),
+        imbalance=imbalance,
+        test_images_by_class=classes,
+    )
+    models = {"student": part, "teacher": part.model_copy(update={"recall_ci95": None})}
+    return Report(run="r", model_sha256="0", data=data, models=models, comparison=comparison)
+
+
+EVEN = dict.fromkeys("abcdefghij", 54)
+
+
+def test_an_earlier_report_is_read_and_drawn(tmp_path: Path) -> None:
+    place = tmp_path / "report.json"
+    place.write_text(json.dumps(EARLIER), "utf-8")
+    report = read_report(place, "0")
+    assert report is not None
+    text = markdown(report)
+    assert "test accuracy" in text
+    assert not any(word in text for word in ("recall", "balanced", "most lost", "counted alike"))
+
+
+@pytest.mark.parametrize(
+    ("classes", "imbalance", "shown"),
+    [
+        (EVEN, 1.5, False),
+        (EVEN, 1.6, True),
+        (EVEN | {"a": 30}, 1.0, True),
+        (EVEN | {"a": 0}, 1.0, False),
+    ],
+)
+def test_what_counts_classes_alike_is_shown_where_they_are_uneven(
+    classes: dict[str, int], imbalance: float, shown: bool
+) -> None:
+    rows = [row[0] for row in table(_report(classes, imbalance))]
+    assert ("balanced accuracy" in rows) == shown
+    assert ("macro F1" in rows) == shown
+    assert "worst class recall" in rows
+
+
+def test_the_worst_class_is_named_and_cut_where_long() -> None:
+    name = "a very long name of a class that nobody reads"
+    (row,) = [r for r in table(_report({name: 9, "b": 9}, 1)) if r[0] == "worst class recall"]
+    assert row[1] == "0.500 (a very long name of a c…)"
+    (row,) = [r for r in table(_report(EVEN, 1)) if r[0] == "worst class recall"]
+    assert row[1:] == ["0.500 (a)", "0.500 (a)"]
+
+
+def test_which_class_lost_most_is_a_line() -> None:
+    assert (
+        "most lost from teacher to student: class 'x', -4.0 points "
+        "(95% CI -9.1 to +1.2, allowing for 10 classes, 54 test images)"
+    ) in figures(_report(EVEN, 1))
+
+
+def test_the_gain_with_classes_alike_is_a_line_where_training_is_uneven() -> None:
+    line = "with every class counted alike, gain +2.0 points (95% CI -1.0 to +5.0)"
+    assert line in figures(_report(EVEN, 1.6))
+    assert line not in figures(_report(EVEN | {"a": 9}, 1.5))
+
+
+def test_every_class_has_its_row() -> None:
+    heads, *rows = class_table(_report(EVEN, 1), ["teacher", "student"])
+    assert heads == ["recall of class", "test images", "teacher", "student"]
+    assert [row[0] for row in rows] == list(EVEN)
+    assert rows[1] == ["b", "54", "0.501", "0.501 (0.250 to 0.750)"]
+
+
+def test_of_many_classes_the_ten_worst() -> None:
+    fifty = {f"c{i}": 9 for i in range(50)}
+    assert len(class_table(_report(fifty, 1), ["student"])) == 51
+    heads, *rows = class_table(_report({"last": 9} | fifty, 1), ["student"])
+    assert heads[0] == "recall of the student's 10 worst of 51 classes"
+    assert [row[0] for row in rows] == ["last", *(f"c{i}" for i in range(9))]
+
+
+def test_bars_in_names_do_not_break_the_table() -> None:
+    text = markdown(_report({"a|b": 9, "c": 9}, 1))
+    assert "| a\\|b | 9 |" in text
+    assert "0.500 (a\\|b)" in text
