@@ -25,6 +25,7 @@ AUTO = {
     "train.batch_size": 32,
     "train.lr": 3e-3,
     "train.patience": None,
+    "train.trunk_lr": 0.1,
     "student.pretrained": False,
     "student.precision": "fp32",
     "teacher.pretrained": True,
