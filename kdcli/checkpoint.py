@@ -1,13 +1,17 @@
 """model.pt and the resume state: written whole, checked when read, never executing code."""
 
+import argparse
 import errno
 import pickle
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from kdcli.errors import DamagedFile, KdError, UsageError
 from kdcli.files import atomic
@@ -15,6 +19,10 @@ from kdcli.files import atomic
 SCHEMA = 1
 _AGAIN = "repeat the command with --again"
 _ANOTHER = "copy it again; if kd made it, remove its folder and repeat the command"
+_WHOSE = (
+    "give a run folder or the model.pt of a kd run; for weights from elsewhere say whose they are: "
+    "--teacher {named}, --student {named}, kd export {path} --model NAME"
+)
 
 
 @dataclass(frozen=True)
@@ -50,11 +58,11 @@ def load_model(path: Path) -> ModelFile:
     Raises:
         DamagedFile: truncated, not kd's, of a newer kd, or holding code, which is never run.
     """
-    raw = _load(path)
+    raw = read_weights(path) if _is_safetensors(path) else _load(path, allowed=FOREIGN)
     if not isinstance(raw, dict) or "kd" not in raw:
         raise DamagedFile(
-            f"{path}: a PyTorch file, but none that kd wrote (no model name or classes in it)",
-            "give a run folder or the model.pt of a kd run",
+            f"{path}: a file of weights, but none that kd wrote (no model name or classes in it)",
+            _WHOSE.format(named=quote(f"NAME={path}"), path=quote(str(path))),
         )
     if raw["kd"] != SCHEMA:
         raise DamagedFile(
@@ -71,6 +79,28 @@ def load_model(path: Path) -> ModelFile:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedFile(f"{path}: incomplete ({error})", "make it again") from error
+
+
+def read_weights(path: Path) -> Any:
+    """What somebody else's file holds, on the CPU: a mapping of tensors, or one that holds one.
+
+    Raises:
+        UsageError: there is no such file.
+        DamagedFile: no file of weights, or one that holds code, which is never run.
+    """
+    if not path.is_file():
+        what = "a folder, not a file of weights" if path.is_dir() else "no such file"
+        raise UsageError(f"{path}: {what}", "give the path of a .pth, .pt, .bin or .safetensors")
+    if path.stat().st_size == 0:
+        raise DamagedFile(f"{path}: an empty file", _COPY)
+    if not _is_safetensors(path):
+        return _load(path, _COPY, FOREIGN)
+    try:
+        return load_file(path, device="cpu")
+    except (SafetensorError, OSError, ValueError) as error:
+        raise DamagedFile(
+            f"{path}: truncated or not a safetensors file ({_first_line(error)})", _COPY
+        ) from error
 
 
 def save_state(state: dict[str, Any], path: Path) -> None:
@@ -100,31 +130,53 @@ def _save(raw: dict[str, Any], path: Path) -> None:
             raise OSError(errno.EIO, str(error).splitlines()[0]) from error
 
 
-def _load(path: Path, way_out: str = _ANOTHER) -> Any:
+def _load(path: Path, way_out: str = _ANOTHER, allowed: tuple[Any, ...] = ()) -> Any:
     try:
         _check_sums(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(list(allowed)):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if not _is_pickle(path):
             raise DamagedFile(f"{path}: not a PyTorch file", way_out) from error
         raise DamagedFile(
             f"{path}: refused, it holds more than weights ({_first_line(error)}); "
             "nothing in it was run",
-            "ask its maker for a file of plain weights",
+            _PLAIN,
         ) from error
     except KdError:
         raise
     except FileNotFoundError as error:
         raise UsageError(f"{path}: no such file", "kd list runs") from error
     except (OSError, RuntimeError, EOFError, ValueError, LookupError, *_ODD) as error:
+        if "TorchScript" in str(error):
+            raise DamagedFile(
+                f"{path}: refused, a TorchScript file holds a program; nothing in it was run",
+                _PLAIN,
+            ) from error
         raise DamagedFile(
-            f"{path}: truncated or not a PyTorch file ({_first_line(error)})",
+            f"{path}: truncated or not a PyTorch file{_reason(error)}",
             way_out,
         ) from error
 
 
+FOREIGN = (argparse.Namespace,)
+"""The one class that a file of weights may hold: timm's training checkpoints keep their flags."""
+
+_COPY = "copy or download it again, or ask its maker"
+_PLAIN = (
+    "it holds code; ask its maker for its state_dict alone, as written by "
+    "torch.save(model.state_dict(), FILE)"
+)
 _ODD = (AttributeError, TypeError, zipfile.BadZipFile)
 """What torch raises for files that are something else altogether."""
+
+
+def _is_safetensors(path: Path) -> bool:
+    """By its name, or by how it begins: eight bytes of length, then JSON."""
+    if path.suffix == ".safetensors" or not path.is_file():
+        return path.is_file()
+    with path.open("rb") as file:
+        return file.read(9)[8:] == b"{"
 
 
 def _check_sums(path: Path) -> None:
@@ -139,6 +191,11 @@ def _is_pickle(path: Path) -> bool:
     """torch's archives and plain pickles; what is neither cannot hold code."""
     with path.open("rb") as file:
         return zipfile.is_zipfile(path) or file.read(1) == pickle.PROTO
+
+
+def _reason(error: Exception) -> str:
+    """In brackets; a look-up that failed tells a reader nothing."""
+    return "" if isinstance(error, LookupError) else f" ({_first_line(error)})"
 
 
 def _first_line(error: Exception) -> str:

@@ -21,6 +21,19 @@ class DataRef(BaseModel):
     identity: dict[str, Any]
 
 
+class FileRef(BaseModel):
+    """A given file of weights that a training starts from, and what was told of their model."""
+
+    model_config = _FROZEN
+    path: str
+    sha256: str
+    options: dict[str, bool | int | float | str] = {}
+    """Further constructor arguments of the model (`models.build.ModelArgs.options`)."""
+    mean: tuple[float, ...] | None = None
+    """Of the normalisation they were trained with; None: timm's for the model's name."""
+    std: tuple[float, ...] | None = None
+
+
 class TeacherRef(BaseModel):
     """A teacher: one that is to be trained (`spec`), or a given file (`path`, `sha256`)."""
 
@@ -49,6 +62,8 @@ class Spec(BaseModel):
     """Resolved: no `auto` left."""
     seed: int = 0
     teachers: tuple[TeacherRef, ...] = ()
+    weights: FileRef | None = None
+    """Where it starts from, in place of random or timm's weights."""
 
     @property
     def start(self) -> str:
@@ -66,7 +81,8 @@ class Spec(BaseModel):
         for name, use in recipe["methods"].items():
             use.setdefault("use", name)
         kept = ("scheme", "task", "methods", "student", "data", "train", "match")
-        return {
+        given = {"weights": self.weights.model_dump(exclude={"path"})} if self.weights else {}
+        return given | {
             "model": self.model,
             "start": self.start,
             "data": self.data.identity,

@@ -8,6 +8,7 @@ import typer
 from kdcli import completion
 from kdcli.cli.flags import (
     Again,
+    Classes,
     Data,
     Debug,
     Device,
@@ -27,7 +28,11 @@ from kdcli.door import door, gate
 
 def train(
     model: Annotated[
-        str, typer.Argument(help="timm's name, or a family's.", autocompletion=completion.models)
+        str,
+        typer.Argument(
+            help="timm's name, a family's, or NAME=FILE to begin with these weights.",
+            autocompletion=completion.models,
+        ),
     ],
     recipe: Recipe = "supervised",
     data: Data = None,
@@ -63,6 +68,7 @@ def distill(
     student: Student = None,
     recipe: Recipe = "kd",
     data: Data = None,
+    classes: Classes = None,
     out: Out = None,
     seed: Seed = None,
     set_: Set = None,
@@ -82,6 +88,7 @@ def distill(
             recipe=recipe,
             settings=tuple(set_ or ()),
             data=data,
+            classes=classes,
             out=out,
             seed=seed,
             device=device,
@@ -119,9 +126,21 @@ def evaluate(
 
 
 def export(
-    model: Thing = None,
+    thing: Thing = None,
     out: Annotated[
         Path | None, typer.Option(help="The ONNX file; default: model.onnx in the run's folder.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Of somebody else's weights (weights.pth): timm's name of their model.",
+            autocompletion=completion.models,
+        ),
+    ] = None,
+    classes: Classes = None,
+    size: Annotated[
+        int | None,
+        typer.Option(min=8, help="Of somebody else's weights: the pixels of a side they are fed."),
     ] = None,
     minima: Min = None,
     maxima: Max = None,
@@ -135,8 +154,11 @@ def export(
         from kdcli.screens.reports import exported
 
         result = export(
-            model,
+            thing,
             out=out,
+            model=model,
+            classes=classes,
+            size=size,
             minima=tuple(minima or ()),
             maxima=tuple(maxima or ()),
             progress=console,

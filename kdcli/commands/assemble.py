@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from kdcli import catalog
+from kdcli.commands.given import begin, start_args
 from kdcli.commands.loading import load
 from kdcli.data.balance import class_weights
 from kdcli.data.loader import (
@@ -30,7 +31,7 @@ from kdcli.models.build import ModelArgs, build, plan, seeded
 from kdcli.models.head import embed, head_of
 from kdcli.models.tap import Tap, predict
 from kdcli.models.teachers import Frozen
-from kdcli.models.weights import ensure_reachable
+from kdcli.models.weights import ensure_reachable, licence_warning
 from kdcli.progress import Progress
 from kdcli.recipe import Recipe, weight_at
 from kdcli.records import About, Batch, Scheme, Teacher
@@ -177,16 +178,25 @@ def _student(
 ) -> tuple[ModelArgs, Tap]:
     """The model that learns; a student and its baseline begin with the same weights."""
     settings, size = spec.recipe.student, int(spec.recipe.data.image_size)
-    args = plan(spec.model, classes, size, settings.stem_stride)
+    weights = spec.weights
+    args = plan(
+        spec.model, classes, size, settings.stem_stride, weights.options if weights else None
+    )
     if args.input_size != size:
         progress.say(
             f"{spec.model} does not take {size} pixels: images are resized to its own "
             f"{args.input_size}"
         )
-    if settings.pretrained:
+    fetched = bool(settings.pretrained) and weights is None
+    if fetched:
         ensure_reachable(spec.model)
+        if warning := licence_warning(spec.model):
+            progress.warn(warning)
     with seeded(spec.seed, spec.start):
-        module = build(args, pretrained=bool(settings.pretrained))
+        module = build(args, pretrained=fetched)
+    if weights is not None:
+        args = start_args(args, weights)
+        begin(module, args, weights, progress)
     return args, Tap(module, args, "student", settings.precision).to(device)
 
 
@@ -219,11 +229,20 @@ def _teacher(
         return Frozen(tap)
     words += f", hardly better than chance ({1 / classes:.3f})"
     if ref.spec is None and not recipe.teacher.allow_weak:
+        foreign = loaded.file.provenance.get("role") == "given"
         raise UnfitTeacher(
-            words, "give a better teacher, or go on with --set teacher.allow_weak=true"
+            words,
+            f"give a better teacher, {_IF_FOREIGN if foreign else ''}or go on with "
+            "--set teacher.allow_weak=true",
         )
     progress.warn(f"{words}: a student has little to learn from it")
     return Frozen(tap)
+
+
+_IF_FOREIGN = (
+    "say the order of its classes (--classes FILE) or the image size it was trained for "
+    "(--set data.image_size=N) "
+)
 
 
 def _classifiers(teachers: dict[str, Frozen]) -> dict[str, Any]:

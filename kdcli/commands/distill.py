@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from kdcli import catalog
-from kdcli.commands.plan import distill_spec, model_name, open_data, teacher_name, who_asks
+from kdcli.commands.given import read_labels
+from kdcli.commands.naming import starting_point, teacher_name
+from kdcli.commands.plan import distill_spec, open_data, who_asks
 from kdcli.commands.train import Trained, ensure
 from kdcli.devices import open_device
 from kdcli.errors import UsageError
@@ -18,13 +20,17 @@ def distill(
     recipe: str = "kd",
     settings: tuple[str, ...] = (),
     data: str | None = None,
+    classes: Path | None = None,
     out: Path | None = None,
     seed: int | None = None,
     device: str = "auto",
     again: bool = False,
     progress: Progress,
 ) -> Trained:
-    """The student's run, finished. What is None comes from the recipe's `who:` block."""
+    """The student's run, finished. What is None comes from the recipe's `who:` block.
+
+    `classes` is a file that names the classes of a teacher's given weights.
+    """
     loaded = load_recipe(recipe, settings)
     if not catalog.load("schemes", loaded.recipe.scheme.name).needs_teacher:
         raise UsageError(
@@ -38,8 +44,20 @@ def distill(
             f"{lacking} is missing", "kd distill --teacher resnet101 --student mobilenetv3"
         )
     taught_by = teacher_name(who.teacher, progress)
-    learner = model_name(who.student, progress)
+    learner, weights = starting_point(who.student, progress)
+    labels = read_labels(classes) if classes else None
     place = open_device(device)
     source, ref = open_data(who.data, progress)
-    spec = distill_spec(taught_by, learner, loaded, source, ref, who.seed or 0, place)
+    spec = distill_spec(
+        taught_by,
+        learner,
+        loaded,
+        source,
+        ref,
+        who.seed or 0,
+        place,
+        weights=weights,
+        labels=labels,
+        progress=progress,
+    )
     return ensure(spec, source, place, progress, out=out, again=again, asked=True)

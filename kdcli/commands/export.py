@@ -13,7 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from kdcli import metrics
+from kdcli.commands.adopt import alone
 from kdcli.commands.gates import Checked, check_gates, for_classes, parse_gates
+from kdcli.commands.given import is_given, parse, read_labels
 from kdcli.commands.loading import Loaded, load
 from kdcli.commands.measure import costs
 from kdcli.commands.plan import baseline_of, is_gone, reopen_data
@@ -57,20 +59,27 @@ def export(
     thing: str | None,
     *,
     out: Path | None = None,
+    model: str | None = None,
+    classes: Path | None = None,
+    size: int | None = None,
     minima: tuple[str, ...] = (),
     maxima: tuple[str, ...] = (),
     progress: Progress,
 ) -> Exported:
-    """Write the ONNX file of a run or of a lone model.pt, and keep it only if it agrees."""
+    """Write the ONNX file of a run or of a lone model.pt, and keep it only if it agrees.
+
+    Of somebody else's weights, `model` is timm's name, `classes` a file of class names, `size`
+    the pixels of a side that they are fed.
+    """
     gates = parse_gates(minima, maxima)
-    located = locate(thing)
+    located = _located(thing, out, model, classes, size, progress)
     if located.said:
         progress.say(located.said)
     student = load(located.model)
     gates = for_classes(gates, student.file.classes)
     folder = located.model.parent
     path = _path(out, located.model)
-    place = folder / ("report.json" if located.run else f"{located.model.stem}.report.json")
+    place = folder / ("report.json" if located.run else f"{_stem(located.model)}.report.json")
     digest = sha256(located.model)
     report = read_report(place, digest) or Report(run=folder.resolve().name, model_sha256=digest)
     images = _images(located, student, progress)
@@ -84,10 +93,38 @@ def export(
     return Exported(path, place, report, check_gates(gates, report))
 
 
+def _located(
+    thing: str | None,
+    out: Path | None,
+    model: str | None,
+    classes: Path | None,
+    size: int | None,
+    progress: Progress,
+) -> Located:
+    """A run or a model.pt; somebody else's weights become one, beside the file to be written."""
+    foreign = f"{model}={thing}" if model and thing else thing
+    if foreign is None or not (model or is_given(foreign)):
+        if model or classes or size:
+            raise UsageError(
+                "--model, --classes and --size are for somebody else's weights",
+                "kd export weights.pth --model resnet101",
+            )
+        return locate(thing)
+    given = parse(foreign, progress)
+    beside = out if out and out.is_dir() else _path(out, given.file).parent
+    labels = read_labels(classes) if classes else None
+    return Located(None, alone(given, beside, size, labels, progress))
+
+
+def _stem(model: Path) -> str:
+    """What files made of a model are called; weights.kd.pt was made of weights.pth."""
+    return model.stem.removesuffix(".kd")
+
+
 def _path(out: Path | None, model: Path) -> Path:
     """Where the file goes; a folder gets a model.onnx, another kind of file is left alone."""
     if out is None or out.is_dir():
-        return (out or model.parent) / f"{model.stem}.onnx"
+        return (out or model.parent) / f"{_stem(model)}.onnx"
     if out.suffix != ".onnx":
         better = out.with_suffix(".onnx")
         raise UsageError(f"--out {out}: an ONNX file ends in .onnx", f"--out {better}")

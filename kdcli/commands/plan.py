@@ -7,42 +7,25 @@ from typing import Any
 import torch
 
 from kdcli import catalog
+from kdcli.commands.adopt import check_classes, teacher_from
 from kdcli.commands.defaults import resolve_recipe
+from kdcli.commands.given import is_given, parse, size_of
 from kdcli.commands.loading import read_args
+from kdcli.commands.naming import is_file, started
+from kdcli.commands.naming import model_name as model_name
+from kdcli.commands.naming import teacher_name as teacher_name
+from kdcli.commands.trial import share_right
 from kdcli.data.open import open_source
 from kdcli.data.source import Source
-from kdcli.errors import DamagedFile, DataError, UnfitTeacher, UsageError
+from kdcli.errors import DamagedFile, DataError, UsageError
 from kdcli.files import sha256
-from kdcli.models.build import resolve
-from kdcli.progress import Progress
+from kdcli.progress import Progress, Silent
 from kdcli.recipe import Match, Recipe, SchemeUse, Task, Who, update
 from kdcli.recipe_file import LoadedRecipe, load_recipe
 from kdcli.runs import locate
-from kdcli.spec import DataRef, Spec, TeacherRef
+from kdcli.spec import DataRef, FileRef, Spec, TeacherRef
 
 NO_DATA = "no --data: built-in digits (1,797 images); give --data DIR for yours"
-
-
-def model_name(name: str, progress: Progress) -> str:
-    """A timm name; families are narrowed down aloud."""
-    resolved = resolve(name)
-    if resolved.said:
-        progress.say(resolved.said)
-    return resolved.name
-
-
-def teacher_name(thing: str, progress: Progress) -> str:
-    """What `--teacher` means: the path of a model.pt (of a run, or given), or timm's name."""
-    if not _is_file(thing):
-        return model_name(thing, progress)
-    located = locate(thing)
-    if located.said:
-        progress.say(located.said)
-    return str(located.model)
-
-
-def _is_file(teacher: str) -> bool:
-    return Path(teacher).exists() or teacher.endswith(".pt")
 
 
 def refuse_taught(loaded: LoadedRecipe) -> None:
@@ -133,10 +116,18 @@ def distill_spec(
     data: DataRef,
     seed: int,
     device: torch.device,
+    *,
+    weights: FileRef | None = None,
+    labels: tuple[str, ...] | None = None,
+    progress: Progress | None = None,
 ) -> Spec:
-    """Distilling `teacher` (a timm name, a run, or a model.pt) into `student`."""
-    ref = _teacher(teacher, loaded.recipe, source, data, device)
-    return train_spec(student, loaded, source, data, seed, device, (ref,))
+    """Distilling `teacher` (a timm name, a run, a model.pt, or given weights) into `student`.
+
+    `weights` are the student's start, `labels` the class names of a teacher's given weights.
+    """
+    ref = _teacher(teacher, loaded.recipe, source, data, device, labels, progress or Silent())
+    spec = train_spec(student, started(loaded, weights), source, data, seed, device, (ref,))
+    return spec.model_copy(update={"weights": weights})
 
 
 def baseline_of(spec: Spec) -> Spec:
@@ -167,9 +158,59 @@ def _teacher(
     source: Source,
     data: DataRef,
     device: torch.device,
+    labels: tuple[str, ...] | None,
+    progress: Progress,
 ) -> TeacherRef:
-    if _is_file(thing):
+    if labels and not is_given(thing):
+        raise UsageError(
+            f"--classes names the classes of foreign weights; {thing} is none",
+            "leave --classes out, or give --teacher NAME=FILE",
+        )
+    if is_given(thing):
+        return _foreign_teacher(thing, recipe, source, data, device, labels, progress)
+    if is_file(thing):
         return _given_teacher(thing, source)
+    return _taught_first(thing, recipe, source, data, device, None)
+
+
+def _foreign_teacher(
+    thing: str,
+    recipe: Recipe,
+    source: Source,
+    data: DataRef,
+    device: torch.device,
+    labels: tuple[str, ...] | None,
+    progress: Progress,
+) -> TeacherRef:
+    """Finished, where it answers the data's classes; else trained on the data from its weights."""
+    given, size = parse(thing, progress), recipe.data.image_size
+    wanted = size if isinstance(size, int) else None
+    sizes = [size_of(given, wanted)]
+    if not (wanted or given.size):  # nobody says what they were trained for
+        sizes += {source.defaults.image_size} - set(sizes)
+    found = teacher_from(
+        given,
+        source.classes,
+        source.name,
+        sizes=tuple(sizes),
+        score=lambda read: share_right(read, source, device),
+        labels=labels,
+        progress=progress,
+    )
+    if isinstance(found, Path):
+        return _given_teacher(str(found), source)
+    return _taught_first(given.model, recipe, source, data, device, found)
+
+
+def _taught_first(
+    model: str,
+    recipe: Recipe,
+    source: Source,
+    data: DataRef,
+    device: torch.device,
+    weights: FileRef | None,
+) -> TeacherRef:
+    """A teacher that has to be trained, by the recipe that `teacher.recipe` names."""
     settings = recipe.teacher
     loaded = load_recipe(settings.recipe)
     refuse_taught(loaded)
@@ -179,9 +220,9 @@ def _teacher(
         "data.image_size": recipe.data.image_size,  # images have one size in a run
         "train.tune": settings.tune,
     }
-    own = replace(loaded, recipe=update(loaded.recipe, handed))
-    spec = train_spec(thing, own, source, data, settings.seed, device)
-    return TeacherRef(model=thing, spec=spec)
+    own = started(replace(loaded, recipe=update(loaded.recipe, handed)), weights)
+    spec = train_spec(model, own, source, data, settings.seed, device)
+    return TeacherRef(model=model, spec=spec.model_copy(update={"weights": weights}))
 
 
 def _given_teacher(thing: str, source: Source) -> TeacherRef:
@@ -189,24 +230,3 @@ def _given_teacher(thing: str, source: Source) -> TeacherRef:
     args, classes = read_args(path)
     check_classes(classes, source.classes, str(path))
     return TeacherRef(model=args.name, path=str(path.resolve()), sha256=sha256(path))
-
-
-def check_classes(teacher: tuple[str, ...], data: tuple[str, ...], where: str) -> None:
-    """Names first, then count: a head that means other classes would teach nonsense.
-
-    Raises:
-        UnfitTeacher: they differ.
-    """
-    if teacher == data:
-        return
-    if len(teacher) != len(data):
-        what = f"it knows {len(teacher)} classes, the data have {len(data)}"
-    elif set(teacher) == set(data):
-        what = "it knows the same classes in another order"
-    else:
-        i = next(i for i, (a, b) in enumerate(zip(teacher, data, strict=True)) if a != b)
-        what = f"its class {i} is '{teacher[i]}', that of the data is '{data[i]}'"
-    raise UnfitTeacher(
-        f"teacher {where} does not fit the data: {what}",
-        "give a teacher of these classes, or a model's name to have one trained",
-    )

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from kdcli.checkpoint import ModelFile, save_model
 from kdcli.commands.assemble import assemble
-from kdcli.commands.plan import model_name, open_data, refuse_taught, train_spec, who_asks
+from kdcli.commands.given import check_unchanged
+from kdcli.commands.naming import started, starting_point
+from kdcli.commands.plan import open_data, refuse_taught, train_spec, who_asks
 from kdcli.data.source import Source
 from kdcli.devices import open_device
 from kdcli.errors import DamagedFile, UsageError
@@ -55,10 +57,11 @@ def train(
     loaded = load_recipe(recipe, settings)
     refuse_taught(loaded)
     who = who_asks(loaded.recipe, progress, data=data, seed=seed)
-    name = model_name(model, progress)
+    name, weights = starting_point(model, progress)
     place = open_device(device)
     source, ref = open_data(who.data, progress)
-    spec = train_spec(name, loaded, source, ref, who.seed or 0, place)
+    spec = train_spec(name, started(loaded, weights), source, ref, who.seed or 0, place)
+    spec = spec.model_copy(update={"weights": weights})
     return ensure(spec, source, place, progress, out=out, again=again, asked=True)
 
 
@@ -80,7 +83,9 @@ def ensure(
     _refuse_other(run, spec, again)
     if run.finished and not again:
         return _reuse(run, asked, progress)
-    if spec.recipe.student.pretrained:
+    if spec.weights:
+        check_unchanged(spec.weights)
+    elif spec.recipe.student.pretrained:
         ensure_reachable(spec.model)  # before a teacher is trained for nothing
     teachers = [teacher_file(ref, source, device, progress) for ref in spec.teachers]
     with lock(run.path):

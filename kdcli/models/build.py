@@ -2,9 +2,9 @@
 
 import logging
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import timm
@@ -13,6 +13,7 @@ from torch import nn
 
 from kdcli.errors import DataError, UsageError, WeightsUnavailable, did_you_mean
 from kdcli.models.families import FAMILIES
+from kdcli.models.weights import from_cache, ways_out
 
 logging.getLogger("timm").setLevel(logging.ERROR)  # it narrates every weight it loads
 
@@ -33,14 +34,41 @@ class ModelArgs:
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     """Of the normalisation, for RGB in [0, 1]."""
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    options: dict[str, Any] = field(default_factory=dict)
+    """Further constructor arguments, as a Hub config names them: text, numbers, booleans."""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> "ModelArgs":
+        """What `as_dict` gave.
+
+        Raises:
+            TypeError: other keys than ours.
+            UsageError: options that are no plain constructor arguments.
+        """
         tuples: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
+        check_options(tuples.get("options", {}))
         return cls(**tuples)
+
+
+_NOT_OPTIONS = {
+    *("num_classes", "in_chans", "img_size", "features_only", "out_indices", "device", "dtype"),
+    *("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "pretrained_model_args"),
+    *("checkpoint_path", "cache_dir", "scriptable", "exportable", "no_jit"),
+}
+"""What kd sets itself, and what would fetch or read a file."""
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Raise UsageError for what is no plain constructor argument of a model."""
+    for key, value in options.items():
+        if key in _NOT_OPTIONS or not isinstance(value, str | int | float | bool):
+            raise UsageError(
+                f"the model's argument {key}={value!r} is none that kd passes on",
+                "text, numbers and booleans that shape the model are taken, nothing else",
+            )
 
 
 @dataclass(frozen=True)
@@ -87,7 +115,13 @@ def _known_tag(name: str) -> str:
     return name
 
 
-def plan(name: str, num_classes: int, image_size: int, stem_stride: int | None) -> ModelArgs:
+def plan(
+    name: str,
+    num_classes: int,
+    image_size: int,
+    stem_stride: int | None,
+    options: Mapping[str, Any] | None = None,
+) -> ModelArgs:
     """How `name` is built for images of this size, found by trying it without weights.
 
     A model that does not take the size is built with `img_size=`, else keeps its own size.
@@ -96,7 +130,9 @@ def plan(name: str, num_classes: int, image_size: int, stem_stride: int | None) 
         DataError: it takes images of no size that we know of.
     """
     config, own = timm.get_pretrained_cfg(name), own_size(name)
-    args = ModelArgs(name, num_classes, image_size, stem_stride=stem_stride)
+    args = ModelArgs(
+        name, num_classes, image_size, stem_stride=stem_stride, options=dict(options or {})
+    )
     if config and len(config.mean) == 3:
         args = replace(args, mean=tuple(config.mean), std=tuple(config.std))
     fixed = bool(config and config.fixed_input_size)
@@ -112,7 +148,7 @@ def plan(name: str, num_classes: int, image_size: int, stem_stride: int | None) 
 
 
 def own_size(name: str) -> int:
-    """Pixels of a side that timm's weights of this model were made for; 224 where none are."""
+    """Pixels of a side that timm's weights of this name were trained for; 224 where it has none."""
     config = timm.get_pretrained_cfg(name)
     return int(config.input_size[-1]) if config else 224
 
@@ -139,7 +175,11 @@ def build(args: ModelArgs, pretrained: bool = False) -> nn.Module:
     Raises:
         WeightsUnavailable: they cannot be fetched or read after all.
     """
-    options: dict[str, Any] = {"img_size": args.img_size} if args.img_size else {}
+    options: dict[str, Any] = dict(args.options)
+    if args.img_size:
+        options["img_size"] = args.img_size
+    if pretrained and (overlay := from_cache(args.name)):
+        options["pretrained_cfg_overlay"] = overlay
     try:
         model: nn.Module = timm.create_model(
             args.name, pretrained=pretrained, num_classes=args.num_classes, **options
@@ -149,8 +189,7 @@ def build(args: ModelArgs, pretrained: bool = False) -> nn.Module:
             raise
         raise WeightsUnavailable(  # the hub, the file and timm each fail in ways of their own
             f"pretrained weights of {args.name} cannot be loaded: {error}",
-            "try again, remove a damaged file from the cache, or go on without: "
-            "--set student.pretrained=false (or teacher.pretrained=false)",
+            f"try again, remove the damaged file from the cache, {ways_out()}",
         ) from error
     if args.stem_stride:
         set_stem_stride(model, args.stem_stride)

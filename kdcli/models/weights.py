@@ -1,4 +1,4 @@
-"""Pretrained weights within reach: in the local cache, or behind a connection that answers.
+"""Pretrained weights: within reach (in the local cache, or behind a connection)? whose licence?
 
 timm alone retries an unreachable hub for most of a minute; this says so within seconds.
 """
@@ -7,11 +7,17 @@ import os
 import urllib.error
 import urllib.request
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import timm
 import torch
-from huggingface_hub import constants, try_to_load_from_cache
+from huggingface_hub import (
+    constants,
+    hf_hub_download,
+    list_repo_files,
+    try_to_load_from_cache,
+)
 
 from kdcli.errors import WeightsUnavailable
 
@@ -33,31 +39,141 @@ def ensure_reachable(name: str) -> None:
     """
     if not has_weights(name):
         raise WeightsUnavailable(
-            f"timm has no pretrained weights for {name}",
-            "go on from random weights with --set student.pretrained=false "
-            "(or teacher.pretrained=false)",
+            f"timm has no pretrained weights for {name}", f"choose another model, {ways_out()}"
         )
     if not is_cached(name) and not _answers(_address(name)):
         raise WeightsUnavailable(
-            f"pretrained weights of {name}: not in the cache ({constants.HF_HUB_CACHE}), and "
+            f"pretrained weights of {name}: not in the cache ({_cache(name)}), and "
             f"{_address(name)} does not answer",
-            "connect once, or copy the cache here (HF_HUB_CACHE), or start from random weights "
-            "with --set student.pretrained=false (or teacher.pretrained=false)",
+            f"connect once, or copy that cache from another machine, {ways_out()}",
         )
+
+
+def ways_out() -> str:
+    """How to go on without the Hub, as the end of a sentence."""
+    return (
+        "or give a file of your own (--teacher NAME=FILE, --student NAME=FILE), or start from "
+        "random weights (--set teacher.pretrained=false, --set student.pretrained=false)"
+    )
+
+
+def licence_of(name: str) -> str | None:
+    """The licence of the pretrained weights, as timm states it; None where it states none."""
+    config = timm.get_pretrained_cfg(name)
+    return (config.license or None) if config else None
+
+
+def licence_warning(name: str) -> str | None:
+    """What to say before these pretrained weights are used; None for free licences."""
+    licence = licence_of(name)
+    if licence is None or licence == "unknown":
+        return (
+            f"the licence of {name}'s pretrained weights is not known: "
+            "ask their maker before you ship what was learned from them"
+        )
+    if licence in _FREE:
+        return None
+    kind = "forbids commercial use" if _non_commercial(licence) else "has conditions of its own"
+    return (
+        f"{name}'s pretrained weights are under {licence}, which {kind}: "
+        "read it before you ship what was learned from them"
+    )
+
+
+_FREE = ("apache-2.0", "mit", "bsd-3-clause", "bsd-2-clause", "cc-by-4.0", "cc0-1.0")
+"""At most, the maker must be named."""
+_FOR_RESEARCH = ("apple-amlr", "seer-license", "fair-noncommercial-research-license")
+"""Research only, by their text; the names of others say so."""
+
+
+def _non_commercial(licence: str) -> bool:
+    return licence in _FOR_RESEARCH or "-nc" in licence or "noncommercial" in licence
 
 
 def is_cached(name: str) -> bool:
     """Whether the weights lie on this machine already."""
+    return cached_file(name) is not None
+
+
+def cached_file(name: str) -> Path | None:
+    """The weights on this machine, where timm would look for them; None: still to be fetched."""
     config = _config(name)
     if config.hf_hub_id:
-        repository = config.hf_hub_id
         names = (config.hf_hub_filename,) if config.hf_hub_filename else _FILES
-        found = (try_to_load_from_cache(repository, file) for file in names)
-        return any(isinstance(f, str) for f in found)
-    if config.file:
-        return Path(config.file).is_file()
-    checkpoints = Path(torch.hub.get_dir()) / "checkpoints"
-    return bool(config.url) and (checkpoints / Path(config.url).name).is_file()
+        repository, revision = split_revision(config.hf_hub_id)
+        return next(filter(None, (in_cache(repository, file, revision) for file in names)), None)
+    path = Path(config.file or _checkpoints() / Path(config.url or "").name)
+    return path if path.is_file() else None
+
+
+def from_cache(name: str) -> dict[str, Any]:
+    """What makes timm take the weights from here; else it asks the Hub first, and waits for it.
+
+    Empty where they are still to be fetched.
+    """
+    if (file := cached_file(name)) is None:
+        return {}
+    return {"file": str(file), "custom_load": _config(name).custom_load}
+
+
+def in_cache(repository: str, file: str, revision: str | None = None) -> Path | None:
+    """A file of a Hub repository that was fetched before."""
+    found = try_to_load_from_cache(repository, file, revision=revision)
+    return Path(found) if isinstance(found, str) else None
+
+
+def split_revision(repository: str) -> tuple[str, str | None]:
+    """`org/name@revision`, as timm spells it."""
+    name, _, revision = repository.partition("@")
+    return name, revision or None
+
+
+def fetch(repository: str) -> Path:
+    """The folder of a Hub repository (`org/name[@revision]`): config.json and a file of weights.
+
+    What was fetched before is taken as it is, without asking anybody.
+
+    Raises:
+        WeightsUnavailable: neither cache nor network has them.
+    """
+    name, revision = split_revision(repository)
+    files = {file: in_cache(name, file, revision) for file in ("config.json", *_FILES)}
+    config, *weights = files.values()
+    if config and any(weights):
+        return config.parent
+    if not _answers(constants.ENDPOINT):
+        raise WeightsUnavailable(
+            f"hf-hub:{repository}: not in the cache ({constants.HF_HUB_CACHE}), and "
+            f"{constants.ENDPOINT} does not answer",
+            f"connect once, {_BY_HAND}",
+        )
+    try:
+        config = Path(hf_hub_download(name, "config.json", revision=revision))
+        there = {item for item in list_repo_files(name, revision=revision) if item in _FILES}
+        weights_name = next(file for file in _FILES if file in there)
+        hf_hub_download(name, weights_name, revision=revision)
+    except Exception as error:  # the hub, its client and the network each fail in their own ways
+        first = (str(error).strip().splitlines() or ["no model.safetensors or pytorch_model.bin"])[
+            0
+        ]
+        raise WeightsUnavailable(
+            f"hf-hub:{repository}: cannot be fetched ({first})", f"check the name, {_BY_HAND}"
+        ) from error
+    return config.parent
+
+
+_BY_HAND = (
+    "or copy the repository's config.json and weights into a folder and give local-dir:FOLDER, "
+    "or give the file alone as NAME=FILE"
+)
+
+
+def _cache(name: str) -> str:
+    return str(constants.HF_HUB_CACHE if _config(name).hf_hub_id else _checkpoints())
+
+
+def _checkpoints() -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints"
 
 
 def _address(name: str) -> str:
@@ -70,8 +186,17 @@ def _config(name: str) -> Any:
 
 
 def _answers(address: str) -> bool:
+    """Whether anybody answers there, within PROBE_SECONDS whatever the network does."""
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
         return False
+    heard: list[bool] = []
+    probe = Thread(target=lambda: heard.append(_asked(address)), daemon=True)
+    probe.start()
+    probe.join(PROBE_SECONDS)  # a name with several addresses would take its timeout for each
+    return any(heard)
+
+
+def _asked(address: str) -> bool:
     request = urllib.request.Request(address, method="HEAD")
     try:
         urllib.request.urlopen(request, timeout=PROBE_SECONDS).close()

@@ -1,0 +1,58 @@
+"""What names on the command line mean: of models, of teachers, of what a training starts from."""
+
+from dataclasses import replace
+from pathlib import Path
+from shlex import quote
+
+from kdcli.commands.given import is_given, parse, start_from
+from kdcli.errors import UsageError
+from kdcli.models.build import resolve
+from kdcli.progress import Progress
+from kdcli.recipe import update
+from kdcli.recipe_file import LoadedRecipe
+from kdcli.runs import locate
+from kdcli.spec import FileRef
+
+
+def model_name(name: str, progress: Progress) -> str:
+    """A timm name; families are narrowed down aloud."""
+    resolved = resolve(name)
+    if resolved.said:
+        progress.say(resolved.said)
+    return resolved.name
+
+
+def teacher_name(thing: str, progress: Progress) -> str:
+    """What `--teacher` means: a model.pt's path (of a run, or given), weights, or timm's name."""
+    if is_given(thing):
+        return parse(thing, progress).spelled
+    if not is_file(thing):
+        return model_name(thing, progress)
+    located = locate(thing)
+    if located.said:
+        progress.say(located.said)
+    return str(located.model)
+
+
+def is_file(teacher: str) -> bool:
+    """Whether a teacher is a path: one that is there, or one that looks like it."""
+    return Path(teacher).exists() or teacher.endswith((".pt", ".pth", ".safetensors"))
+
+
+def starting_point(thing: str, progress: Progress) -> tuple[str, FileRef | None]:
+    """What `--student` means: timm's name, and the weights to start from where some are given."""
+    if is_given(thing):
+        given = parse(thing, progress)
+        return given.model, start_from(given)
+    if Path(thing).is_file():
+        raise UsageError(
+            f"{thing}: a file, no model's name", f"say whose it is: {quote(f'NAME={thing}')}"
+        )
+    return model_name(thing, progress), None
+
+
+def started(loaded: LoadedRecipe, weights: FileRef | None) -> LoadedRecipe:
+    """The recipe for a training that starts from given weights: they are its pretrained ones."""
+    if weights is None:
+        return loaded
+    return replace(loaded, recipe=update(loaded.recipe, {"student.pretrained": True}))
