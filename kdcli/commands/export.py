@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from kdcli import metrics
-from kdcli.commands.gates import Checked, check_gates, parse_gates
+from kdcli.commands.gates import Checked, Gate, check_gates, parse_gates
 from kdcli.commands.loading import Loaded, load
 from kdcli.commands.measure import costs
 from kdcli.commands.plan import baseline_of, is_gone, reopen_data
@@ -22,7 +23,7 @@ from kdcli.commands.report_file import put_export, read_report, write_report
 from kdcli.cost import latency, machine
 from kdcli.data.loader import open_store, plain_batches
 from kdcli.errors import ParityError, UsageError
-from kdcli.files import atomic, sha256
+from kdcli.files import atomic, lock, sha256
 from kdcli.models.tap import Tap
 from kdcli.onnx_file import agrees, compare, export_onnx, open_session, opset
 from kdcli.progress import Progress
@@ -30,6 +31,8 @@ from kdcli.runs import Located, Run, find, locate
 
 Floats = NDArray[np.float32]
 SYNTHETIC_IMAGES = 32
+WAIT_SECONDS = 60.0
+"""For another kd that is writing into the run's folder."""
 THREADS = 1
 """Of the timings: what a phone or one request of a server has."""
 
@@ -66,20 +69,31 @@ def export(
     located = locate(thing)
     if located.said:
         progress.say(located.said)
+    with progress.log(located.run.log) if located.run else nullcontext():
+        return _exported(located, out, gates, progress)
+
+
+def _exported(
+    located: Located, out: Path | None, gates: tuple[Gate, ...], progress: Progress
+) -> Exported:
+    """Written, compared, timed, and reported."""
     student = load(located.model)
     folder = located.model.parent
     path = _path(out, located.model)
     place = folder / ("report.json" if located.run else f"{located.model.stem}.report.json")
     digest = sha256(located.model)
-    report = read_report(place, digest) or Report(run=folder.resolve().name, model_sha256=digest)
+    read_report(place, digest)  # refused, if at all, before the work
     images = _images(located, student, progress)
     progress.say(f"exporting {student.args.name} to {path}")
     with atomic(path) as beside:
         parity, answers = _write(student, beside, images)
     models = _costs(path, student, located.run, progress)
     entry = _entry(path, folder, images, parity, answers, models["student"])
-    report = put_export(report, models, entry, f"{machine()}, {THREADS} thread")
-    report = write_report(place, report)
+    with lock(folder, wait=WAIT_SECONDS) if located.run else nullcontext():
+        known = read_report(place, digest)
+        report = known or Report(run=folder.resolve().name, model_sha256=digest)
+        report = put_export(report, models, entry, f"{machine()}, {THREADS} thread")
+        report = write_report(place, report)
     return Exported(path, place, report, check_gates(gates, report))
 
 
