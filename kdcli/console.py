@@ -23,11 +23,14 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from kdcli.errors import KdError
-from kdcli.logbook import Logbook
+from kdcli.logbook import Logbook, visible
 
 T = TypeVar("T")
 WIDTH_OF_A_LOG = 160
 """Characters of a line where there is no terminal: names stay whole in files and CI logs."""
+
+COLUMN_WIDTH = 10
+"""Characters that a column of a table needs to be read."""
 
 
 class _Words(RichConsole):
@@ -131,7 +134,8 @@ class Console:
 
     def confirm(self, question: str) -> bool | None:
         """What the person says; None where nobody can be asked."""
-        if self.as_json or not (sys.stdin and sys.stdin.isatty() and self._words.is_terminal):
+        streams = (sys.stdin, self._stdout, sys.stderr)
+        if self.as_json or not all(stream and stream.isatty() for stream in streams):
             return None
         self._words.print(f"{escape(question)} [dim]\\[y/N][/] ", end="")
         return sys.stdin.readline().strip().lower() in ("y", "yes")
@@ -154,7 +158,16 @@ class Console:
     def table(
         self, heads: Sequence[str], rows: Iterable[Sequence[str]], figures: bool = True
     ) -> None:
-        """A table of result; all columns but the first hold figures, or else words."""
+        """A table of result; all columns but the first hold figures, or else words.
+
+        A line per cell where the terminal is too narrow for columns.
+        """
+        if self._out.width < COLUMN_WIDTH * len(heads):
+            for row in rows:
+                self.line()
+                for head, cell in zip(heads, row, strict=True):
+                    self.line(f"{head}: {cell}" if head else cell)
+            return
         table = Table(header_style="bold")
         for i, head in enumerate(heads):
             right = figures and i > 0
@@ -174,13 +187,9 @@ def error_document(error: KdError) -> dict[str, Any]:
     return {"code": int(error.code), "what": error.what, "fix": error.fix}
 
 
-_UNSEEN = {i: f"\\x{i:02x}" for i in (*range(32), *range(127, 160)) if chr(i) not in "\t\n"}
-"""Control characters, which a file's name may hold, and a terminal would obey."""
-
-
 def escape(text: str) -> str:
     """Text as it is: no markup for rich, nothing that a terminal would obey."""
-    return without_markup(text.translate(_UNSEEN))
+    return without_markup(visible(text))
 
 
 def _takes(text: str, stream: IO[str]) -> bool:

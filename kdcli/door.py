@@ -39,7 +39,7 @@ def enter(app: typer.Typer, arguments: list[str] | None = None) -> int:
     """Run the app with these arguments (default: the process's); its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     _open_streams()
-    with _signals():
+    with _signals(for_good=arguments is None):
         code = _run(app, given)
     for stream in (sys.stdout, sys.stderr):
         _flush(stream)
@@ -53,7 +53,9 @@ def _run(app: typer.Typer, given: list[str]) -> int:
         if code == ExitCode.INTERRUPTED:  # typer's own, from before a command began
             raise Interrupted(GOES_ON)
         return code
-    except SystemExit as error:  # how typer ends a completion
+    except SystemExit as error:  # how typer ends a completion, and help that nobody reads
+        if isinstance(error.__context__, OSError) and _reader_is_gone(error.__context__):
+            return int(ExitCode.DONE)
         return error.code if isinstance(error.code, int) else int(ExitCode.DONE)
     except BaseException as error:
         if isinstance(error, CommandLineError) and not error.format_message():  # type: ignore[attr-defined]
@@ -142,7 +144,11 @@ def _in_words(error: BaseException) -> KdError:
     if isinstance(error, MemoryError) or any(sign in repr(error) for sign in _FULL):
         return OutOfMemory("out of memory", _SMALLER)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-        return DiskError(str(error), "free some space, or set KD_RUNS to another place")
+        where = error.filename or "what is printed, or a scratch file"
+        return DiskError(
+            f"{where}: cannot be written ({error.strerror})",
+            "free some space, or set KD_RUNS to another place",
+        )
     return KdError(
         f"a defect of kd itself: {type(error).__name__}: {error}",
         f"{story_of(error) or _written_down(error)}; please report it",
@@ -168,8 +174,11 @@ def _written_down(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def _signals() -> Iterator[None]:
-    """Ctrl-C and SIGTERM stop kd in good order; a second one stops it at once."""
+def _signals(for_good: bool) -> Iterator[None]:
+    """Ctrl-C and SIGTERM stop kd in good order; a second one stops it at once.
+
+    `for_good` where the process ends with kd: that takes seconds too.
+    """
     before = {}
     with contextlib.suppress(ValueError):  # not in the main thread
         for number, handler in ((signal.SIGINT, _interrupt), (signal.SIGTERM, _terminate)):
@@ -178,7 +187,7 @@ def _signals() -> Iterator[None]:
     try:
         yield
     finally:
-        for number, was in before.items():
+        for number, was in () if for_good else before.items():
             signal.signal(number, was or signal.SIG_DFL)
 
 

@@ -51,7 +51,7 @@ class Logbook:
     def write(self, text: str) -> None:
         """One message, with the time."""
         stamp = datetime.now().strftime("%Y-%m-%d %H:%M:%S")
-        line = f"{stamp}  " + "\n    ".join(text.splitlines()) + "\n"
+        line = f"{stamp}  " + "\n    ".join(visible(text).splitlines()) + "\n"
         if self._pages:
             self._append(self._pages[-1], line)
         else:
@@ -106,12 +106,20 @@ class Logbook:
 def header(command: str) -> str:
     """When, by what, on which machine."""
     now = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
-    return (
+    return visible(
         f"=== {now}  {command or 'called from Python'}\n"
         f"in {_here()}\n"
         f"with {', '.join(_versions())}\n"
         f"on {machine()}\n"
     )
+
+
+_UNSEEN = {i: f"\\x{i:02x}" for i in (*range(32), *range(127, 160)) if chr(i) not in "\t\n"}
+
+
+def visible(text: str) -> str:
+    """Control characters, which a file's name may hold and a terminal would obey, as `\\x1b`."""
+    return text.translate(_UNSEEN)
 
 
 def story_of(error: BaseException) -> str:

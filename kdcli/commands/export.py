@@ -165,7 +165,7 @@ def _write(student: Loaded, beside: Path, images: _Images) -> tuple[ParityPart, 
 def _metadata(student: Loaded) -> dict[str, str]:
     """What a consumer of the file needs to know; all values are strings, lists are JSON."""
     args = student.args
-    return {
+    texts = {
         "kd.classes": json.dumps(student.file.classes, ensure_ascii=False),
         "kd.model": args.name,
         "kd.input_size": str(args.input_size),
@@ -174,6 +174,8 @@ def _metadata(student: Loaded) -> dict[str, str]:
         "kd.input": "float32 RGB, (pixel / 255 - mean) / std, NCHW",
         "kd.data": str(student.file.provenance.get("data", "")),
     }
+    # names that are not UTF-8: as JSON writes them
+    return {key: text.encode("utf-8", "backslashreplace").decode() for key, text in texts.items()}
 
 
 def _costs(
