@@ -127,7 +127,7 @@ def _save(raw: dict[str, Any], path: Path) -> None:
         try:
             torch.save(raw, file)
         except RuntimeError as error:  # torch's word for a full disk
-            raise OSError(errno.EIO, str(error).splitlines()[0]) from error
+            raise OSError(errno.EIO, f"is it full? {str(error).splitlines()[0]}") from error
 
 
 def _load(path: Path, way_out: str = _ANOTHER, allowed: tuple[Any, ...] = ()) -> Any:

@@ -1,12 +1,15 @@
 """Where words go: results on stdout, everything else on stderr. Home of rich."""
 
+import codecs
 import json
 import sys
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from rich.console import Console as RichConsole
-from rich.markup import escape
+from rich.markup import escape as without_markup
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -20,10 +23,14 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from kdcli.errors import KdError
+from kdcli.logbook import Logbook, visible
 
 T = TypeVar("T")
 WIDTH_OF_A_LOG = 160
 """Characters of a line where there is no terminal: names stay whole in files and CI logs."""
+
+COLUMN_WIDTH = 10
+"""Characters that a column of a table needs to be read."""
 
 
 class _Words(RichConsole):
@@ -46,34 +53,55 @@ class Console:
     With `as_json`, stdout gets exactly one JSON document.
     """
 
-    def __init__(self, as_json: bool = False, out: IO[str] | None = None) -> None:
+    def __init__(
+        self, as_json: bool = False, out: IO[str] | None = None, command: str = ""
+    ) -> None:
         self.as_json = as_json
         self._stdout = out or sys.stdout  # kept: libraries are kept off stdout while kd works
         self._words = _Words(stderr=True, highlight=False, soft_wrap=True)
         width = None if self._stdout.isatty() else WIDTH_OF_A_LOG
         self._out = _Results(file=self._stdout, highlight=False, width=width)
         self._bar: Progress | None = None
+        self._logbook = Logbook(command, self._show_warning)
 
     def say(self, text: str) -> None:
         """One line of what is being done."""
-        self._words.print(escape(text), style="dim")
+        self._logbook.write(text)
+        self._tell(escape(text), "dim")
 
     def warn(self, text: str) -> None:
         """One line that should not be missed."""
-        self._words.print(f"[bold yellow]warning:[/] {escape(text)}")
+        self._logbook.write(f"warning: {text}")
+        self._show_warning(text)
+
+    def _show_warning(self, text: str) -> None:
+        self._tell(f"[bold yellow]warning:[/] {escape(text)}")
+
+    def _tell(self, markup: str, style: str | None = None) -> None:
+        """On stderr; where that leads to a full disk, the work goes on in silence."""
+        try:
+            self._words.print(markup, style=style)
+        except OSError:
+            self._words.quiet = True
+
+    def log(self, path: Path) -> AbstractContextManager[Callable[[str], None]]:
+        """Meanwhile, keep what is said in this file too, and the traceback of what fails."""
+        return self._logbook.open(path)
 
     def note(self, text: str) -> None:
         """How it goes: beside the bar on a terminal, else a line of its own."""
+        self._logbook.write(text)
         if self._bar is None:
-            self._words.print(escape(text))
+            self._tell(escape(text))
         else:
             self._bar.update(self._bar.task_ids[0], note=text)
 
     def track(self, items: Iterable[T], total: int, label: str) -> Generator[T]:
         """Hand the items on, with a bar, rate and time left on a terminal, quietly elsewhere."""
+        self._logbook.write(f"{label}: {total:,} to do")
         if not self._words.is_terminal or self._bar is not None:
             if self._bar is None:
-                self._words.print(escape(f"{label}: {total:,} to do"))
+                self._tell(escape(f"{label}: {total:,} to do"))
             yield from items
             return
         columns = (
@@ -92,7 +120,7 @@ class Console:
                     self._bar.advance(task)
             finally:  # also where the caller breaks off
                 if last := self._bar.tasks[0].fields["note"]:
-                    self._words.print(escape(f"{label}: {last}"))
+                    self._tell(escape(f"{label}: {last}"))
                 self._bar = None
 
     def error(self, error: KdError) -> None:
@@ -100,9 +128,17 @@ class Console:
         if self.as_json:
             self.document({"error": error_document(error)})
             return
-        self._words.print(f"[bold red]error:[/] {escape(error.what)}")
+        self._tell(f"[bold red]error:[/] {escape(error.what)}")
         if error.fix:
-            self._words.print(f"  {escape(error.fix)}")
+            self._tell("  " + escape(error.fix).replace("\n", "\n  "))
+
+    def confirm(self, question: str) -> bool | None:
+        """What the person says; None where nobody can be asked."""
+        streams = (sys.stdin, self._stdout, sys.stderr)
+        if self.as_json or not all(stream and stream.isatty() for stream in streams):
+            return None
+        self._words.print(f"{escape(question)} [dim]\\[y/N][/] ", end="")
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     def document(self, content: dict[str, Any]) -> None:
         """The one JSON document of --json."""
@@ -111,6 +147,8 @@ class Console:
     def json(self, content: Any) -> None:
         """Plain JSON on stdout."""
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+        if not _takes(text, self._stdout):
+            text = json.dumps(content, indent=2, allow_nan=False)
         print(text, file=self._stdout, flush=True)
 
     def line(self, text: str = "") -> None:
@@ -120,7 +158,16 @@ class Console:
     def table(
         self, heads: Sequence[str], rows: Iterable[Sequence[str]], figures: bool = True
     ) -> None:
-        """A table of result; all columns but the first hold figures, or else words."""
+        """A table of result; all columns but the first hold figures, or else words.
+
+        A line per cell where the terminal is too narrow for columns.
+        """
+        if self._out.width < COLUMN_WIDTH * len(heads):
+            for row in rows:
+                self.line()
+                for head, cell in zip(heads, row, strict=True):
+                    self.line(f"{head}: {cell}" if head else cell)
+            return
         table = Table(header_style="bold")
         for i, head in enumerate(heads):
             right = figures and i > 0
@@ -138,6 +185,21 @@ class Console:
 def error_document(error: KdError) -> dict[str, Any]:
     """An error as --json shows it."""
     return {"code": int(error.code), "what": error.what, "fix": error.fix}
+
+
+def escape(text: str) -> str:
+    """Text as it is: no markup for rich, nothing that a terminal would obey."""
+    return without_markup(visible(text))
+
+
+def _takes(text: str, stream: IO[str]) -> bool:
+    """Whether it comes out as UTF-8: no for lone surrogates, which names of other bytes hold."""
+    try:
+        encoding = codecs.lookup(getattr(stream, "encoding", None) or "utf-8").name
+        text.encode(encoding)
+    except (UnicodeError, LookupError):
+        return False
+    return encoding == "utf-8"
 
 
 class _Rate(ProgressColumn):

@@ -6,13 +6,14 @@ import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from kdcli.machine import processor
 
 
 def parameters(module: nn.Module) -> int:
@@ -75,7 +76,7 @@ def latency(
 
 def machine() -> str:
     """Where timings were taken, in one line: processor, logical cores, operating system."""
-    return f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
+    return f"{processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
 
 
 def _milliseconds(call: Callable[[], object]) -> float:
@@ -105,11 +106,3 @@ def _no_garbage_collection() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-def _processor() -> str:
-    """`AMD EPYC 9R14`; on systems that do not say, the architecture."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return next(iter(named), "") or platform.processor() or platform.machine()

@@ -1,7 +1,9 @@
 """Whole files or none: atomic writes, locks, sums, and what the disk refuses, in words."""
 
+import errno
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,17 +20,30 @@ def atomic(path: Path) -> Iterator[Path]:
     Raises:
         DiskError: full, read-only, or no permission.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside = _beside(path)
     try:
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield beside
-            with beside.open("rb") as file:
-                os.fsync(file.fileno())
+            _flush(beside)
             beside.replace(path)
     finally:
         with suppress(OSError):  # what went wrong before matters more
             beside.unlink(missing_ok=True)
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file of this name is what an `atomic` that was killed has left."""
+    return re.fullmatch(r"\..+\.\d+\.tmp", name) is not None
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def _flush(path: Path) -> None:
+    with path.open("r+b") as file:  # Windows flushes only what may be written
+        os.fsync(file.fileno())
 
 
 @contextmanager
@@ -44,9 +59,9 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """A whole text file, or none."""
+    """A whole text file, or none; names that are not UTF-8 keep their bytes as `\\udcff`."""
     with atomic(path) as beside:
-        beside.write_text(text, "utf-8")
+        beside.write_text(text, "utf-8", "backslashreplace")
 
 
 def sha256(path: Path) -> str:
@@ -55,27 +70,72 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def probe(folder: Path) -> None:
+    """Find out now, not after an epoch, whether a folder can be made and written to.
+
+    Raises:
+        DiskError: full, read-only, or no permission.
+    """
+    made = [f for f in (folder, *folder.parents) if not f.exists()]
+    beside = _beside(folder / "probe")
+    try:
+        with disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            beside.write_bytes(bytes(PROBE_BYTES))
+            _flush(beside)
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+            for each in made:
+                each.rmdir()
+
+
+PROBE_BYTES = 1 << 20
+"""More than the small files of a run take; models are another matter."""
+
+
 @contextmanager
-def lock(path: Path) -> Iterator[None]:
+def lock(path: Path, wait: float = 0.5) -> Iterator[None]:
     """Only one kd at a time works in a run folder; the lock dies with its process.
+
+    `wait` is for how many seconds another one is waited for.
 
     Raises:
         InUse: another one does.
+        DiskError: no folder can be made there, or none that can be locked.
     """
     with disk_errors(path):
         path.mkdir(parents=True, exist_ok=True)
         guard = FileLock(path / ".lock")
         try:
-            guard.acquire(timeout=0)
+            guard.acquire(timeout=wait)
         except Timeout as error:
             raise InUse(
                 f"{path}: another kd is working in this run folder",
                 "wait until it is done, or give --out another folder",
             ) from error
+        except NotImplementedError as error:
+            raise OSError(errno.ENOLCK, "this file system knows no locks") from error
     try:
         yield
     finally:
         guard.release()
-        if [entry.name for entry in path.iterdir()] == [".lock"]:  # nothing came of it
-            (path / ".lock").unlink()
-            path.rmdir()
+        with suppress(OSError):
+            if {entry.name for entry in path.iterdir()} <= {".lock"}:  # nothing came of it
+                (path / ".lock").unlink(missing_ok=True)  # on Windows it went by itself
+                path.rmdir()
+
+
+def in_use(path: Path) -> bool:
+    """Whether another kd works in this folder; nothing is made there to find out."""
+    if not (path / ".lock").is_file():
+        return False
+    guard = FileLock(path / ".lock")
+    try:
+        guard.acquire(timeout=0)
+    except Timeout:
+        return True
+    except (OSError, NotImplementedError):
+        return False
+    guard.release()
+    return False

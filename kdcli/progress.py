@@ -1,7 +1,11 @@
 """How a verb tells what it is doing, without knowing where the words go."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol, TypeVar
+
+from kdcli.logbook import Logbook
 
 T = TypeVar("T")
 
@@ -21,18 +25,31 @@ class Progress(Protocol):
     def note(self, text: str) -> None:
         """How it goes: beside the bar, or a line of its own where there are no bars."""
 
+    def log(self, path: Path) -> AbstractContextManager[Callable[[str], None]]:
+        """Meanwhile, keep all this in a file too, and what goes wrong with its traceback.
+
+        Hands out a function that writes into the file alone.
+        """
+
 
 class Silent:
-    """A progress that nobody watches, for use from Python."""
+    """A progress that nobody watches, for use from Python; logs are kept all the same."""
+
+    def __init__(self) -> None:
+        self._logbook = Logbook()
 
     def say(self, text: str) -> None:
-        pass
+        self._logbook.write(text)
 
     def warn(self, text: str) -> None:
-        pass
+        self._logbook.write(f"warning: {text}")
 
     def track(self, items: Iterable[T], total: int, label: str) -> Generator[T]:
+        self._logbook.write(f"{label}: {total:,} to do")
         yield from items
 
     def note(self, text: str) -> None:
-        pass
+        self._logbook.write(text)
+
+    def log(self, path: Path) -> AbstractContextManager[Callable[[str], None]]:
+        return self._logbook.open(path)

@@ -5,6 +5,7 @@ RUN/ run.yaml         who, resolved recipe, versions   needs.json   what it depe
                       means finished                                removed when done
      metrics.jsonl    one line per epoch and an end    split.json   a split that was made here
      predictions.npz  answers on test                  report.json  report.md   model.onnx
+     run.log          what was said, by which versions, and what went wrong
 """
 
 import json
@@ -28,6 +29,7 @@ FILES = (
     "model.pt",
     "state.pt",
     "metrics.jsonl",
+    "run.log",
     "split.json",
     "predictions.npz",
     "report.json",
@@ -76,6 +78,10 @@ class Run:
     @property
     def metrics(self) -> Path:
         return self.path / "metrics.jsonl"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "run.log"
 
     @property
     def finished(self) -> bool:

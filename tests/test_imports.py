@@ -14,6 +14,8 @@ PACKAGE = Path(kdcli.__file__).parent
 ORDER: list[set[str]] = [
     {"errors"},
     {"files"},
+    {"machine"},
+    {"logbook"},
     {"progress"},
     {"records"},
     {"functional"},
@@ -24,6 +26,7 @@ ORDER: list[set[str]] = [
     {"recipe_file"},
     {"spec"},
     {"runs"},
+    {"inventory"},
     {"methods", "models", "data"},  # never each other
     {"schemes"},
     {"metrics"},
@@ -67,6 +70,8 @@ HEAVY = {"torch", "torchvision", "timm", "accelerate", "onnx", "onnxruntime", "s
 LIGHT = [
     "errors",
     "files",
+    "machine",
+    "logbook",
     "progress",
     "records",
     "catalog",
@@ -75,6 +80,7 @@ LIGHT = [
     "recipe_file",
     "spec",
     "runs",
+    "inventory",
     "completion",
     "console",
     "screens",

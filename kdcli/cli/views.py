@@ -1,5 +1,9 @@
 """What there is: recipes, runs, models; a look at one thing, at data, at the machine."""
 
+from typing import Annotated
+
+import typer
+
 from kdcli.cli.flags import Debug, Json
 from kdcli.door import door
 
@@ -13,10 +17,31 @@ def list_recipes(json: Json = False, debug: Debug = False) -> None:
         lists.recipes(console, {name: describe_recipe(name) for name in recipe_names()})
 
 
-def list_runs(json: Json = False, debug: Debug = False) -> None:
-    """The runs under runs/ (or $KD_RUNS), oldest first."""
+def list_runs(
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Show what no finished run needs, and remove it.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --prune: do not ask.")] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """The runs under runs/ (or $KD_RUNS), oldest first, with their size; --prune clears up."""
     with door(json) as console:
-        from kdcli.runs import all_runs
+        from kdcli.inventory import inventory
         from kdcli.screens import lists
 
-        lists.runs(console, all_runs())
+        found = inventory()
+        if not prune:
+            lists.runs(console, found)
+            return
+        from kdcli.commands.prune import disposable, remove
+
+        items = disposable(found)
+        if not json:
+            lists.disposable(console, items, [folder for folder in found if folder.in_use])
+        agreed = True if yes else console.confirm("Remove all of this?") if items else None
+        gone = []
+        for item in remove(items) if agreed else ():
+            console.say(f"removed {item.path}")
+            gone.append(item)
+        lists.pruned(console, items, gone, agreed)

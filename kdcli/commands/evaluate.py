@@ -20,10 +20,13 @@ from kdcli.data.loader import Store, open_store
 from kdcli.data.source import Source
 from kdcli.devices import open_device
 from kdcli.errors import UsageError
-from kdcli.files import atomic, sha256
+from kdcli.files import atomic, lock, sha256
 from kdcli.progress import Progress
 from kdcli.recipe import Evaluate
 from kdcli.runs import Run, find, locate
+
+WAIT_SECONDS = 60.0
+"""For another kd that is writing into the run's folder: what was measured is not thrown away."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,14 @@ def evaluate(
     """Measure a finished run on test; further seeds and baselines are trained where missing."""
     gates = parse_gates(minima, maxima)
     run = _find_run(thing, progress)
+    with progress.log(run.log) as write:
+        report = _measured(run, seeds, device, progress)
+        write(report.verdict or "")
+    return Evaluated(run, report, check_gates(gates, report))
+
+
+def _measured(run: Run, seeds: int, device: str, progress: Progress) -> Report:
+    """Everyone measured, and written down."""
     spec = run.spec
     place = open_device(device)
     source = reopen_data(spec.data, progress)
@@ -62,9 +73,9 @@ def evaluate(
         measured["teacher"] = measure([teacher], test, place)
         measured["baseline"] = measure([b.model for b in baselines], test, place)
         measured = {k: beside_teacher(m, measured["teacher"]) for k, m in measured.items()}
-    _keep_predictions(run, test, source, measured)
-    report = _report(run, source, test, measured)
-    return Evaluated(run, report, check_gates(gates, report))
+    with lock(run.path, wait=WAIT_SECONDS):
+        _keep_predictions(run, test, source, measured)
+        return _report(run, source, test, measured)
 
 
 def _find_run(thing: str | None, progress: Progress) -> Run:

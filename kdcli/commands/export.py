@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from kdcli import metrics
 from kdcli.commands.adopt import alone
-from kdcli.commands.gates import Checked, check_gates, for_classes, parse_gates
+from kdcli.commands.gates import Checked, Gate, check_gates, for_classes, parse_gates
 from kdcli.commands.given import is_given, parse, read_labels
 from kdcli.commands.loading import Loaded, load
 from kdcli.commands.measure import costs
@@ -24,7 +25,7 @@ from kdcli.commands.report_file import put_export, read_report, write_report
 from kdcli.cost import latency, machine
 from kdcli.data.loader import open_store, plain_batches
 from kdcli.errors import ParityError, UsageError
-from kdcli.files import atomic, sha256
+from kdcli.files import atomic, lock, sha256
 from kdcli.models.tap import Tap
 from kdcli.onnx_file import agrees, compare, export_onnx, open_session, opset
 from kdcli.progress import Progress
@@ -32,6 +33,8 @@ from kdcli.runs import Located, Run, find, locate
 
 Floats = NDArray[np.float32]
 SYNTHETIC_IMAGES = 32
+WAIT_SECONDS = 60.0
+"""For another kd that is writing into the run's folder."""
 THREADS = 1
 """Of the timings: what a phone or one request of a server has."""
 
@@ -75,21 +78,32 @@ def export(
     located = _located(thing, out, model, classes, size, progress)
     if located.said:
         progress.say(located.said)
+    with progress.log(located.run.log) if located.run else nullcontext():
+        return _exported(located, out, gates, progress)
+
+
+def _exported(
+    located: Located, out: Path | None, gates: tuple[Gate, ...], progress: Progress
+) -> Exported:
+    """Written, compared, timed, and reported."""
     student = load(located.model)
     gates = for_classes(gates, student.file.classes)
     folder = located.model.parent
     path = _path(out, located.model)
     place = folder / ("report.json" if located.run else f"{_stem(located.model)}.report.json")
     digest = sha256(located.model)
-    report = read_report(place, digest) or Report(run=folder.resolve().name, model_sha256=digest)
+    read_report(place, digest)  # refused, if at all, before the work
     images = _images(located, student, progress)
     progress.say(f"exporting {student.args.name} to {path}")
     with atomic(path) as beside:
         parity, answers = _write(student, beside, images)
     models = _costs(path, student, located.run, progress)
     entry = _entry(path, folder, images, parity, answers, models["student"])
-    report = put_export(report, models, entry, f"{machine()}, {THREADS} thread")
-    report = write_report(place, report)
+    with lock(folder, wait=WAIT_SECONDS) if located.run else nullcontext():
+        known = read_report(place, digest)
+        report = known or Report(run=folder.resolve().name, model_sha256=digest)
+        report = put_export(report, models, entry, f"{machine()}, {THREADS} thread")
+        report = write_report(place, report)
     return Exported(path, place, report, check_gates(gates, report))
 
 
@@ -189,7 +203,7 @@ def _write(student: Loaded, beside: Path, images: _Images) -> tuple[ParityPart, 
 def _metadata(student: Loaded) -> dict[str, str]:
     """What a consumer of the file needs to know; all values are strings, lists are JSON."""
     args = student.args
-    return {
+    texts = {
         "kd.classes": json.dumps(student.file.classes, ensure_ascii=False),
         "kd.model": args.name,
         "kd.input_size": str(args.input_size),
@@ -198,6 +212,8 @@ def _metadata(student: Loaded) -> dict[str, str]:
         "kd.input": "float32 RGB, (pixel / 255 - mean) / std, NCHW",
         "kd.data": str(student.file.provenance.get("data", "")),
     }
+    # names that are not UTF-8: as JSON writes them
+    return {key: text.encode("utf-8", "backslashreplace").decode() for key, text in texts.items()}
 
 
 def _costs(

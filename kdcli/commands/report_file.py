@@ -4,8 +4,6 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from kdcli.commands.drawing import markdown
 from kdcli.commands.report import Comparison, DataPart, Export, ModelPart, Report, Speedup
 from kdcli.errors import DamagedFile
@@ -21,8 +19,9 @@ def read_report(place: Path, model_sha256: str) -> Report | None:
     if not place.is_file():
         return None
     try:
-        report = Report.model_validate_json(place.read_text("utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
+        # read by json: pydantic's own reader refuses names that are not UTF-8
+        report = Report.model_validate(json.loads(place.read_text("utf-8")))
+    except ValueError as error:  # bad bytes, no JSON, or no report
         raise DamagedFile(
             f"{place}: not a report of this kd", "move it away; kd writes a new one"
         ) from error

@@ -10,14 +10,15 @@ import torch
 from torch import Tensor
 
 from kdcli.checkpoint import ModelFile, save_model
-from kdcli.commands.assemble import assemble
+from kdcli.commands.assemble import Assembled, assemble
 from kdcli.commands.given import check_unchanged
 from kdcli.commands.naming import started, starting_point
 from kdcli.commands.plan import open_data, refuse_taught, train_spec, who_asks
+from kdcli.commands.run_log import run_log
 from kdcli.data.source import Source
 from kdcli.devices import open_device
 from kdcli.errors import DamagedFile, UsageError
-from kdcli.files import lock, sha256, write_text
+from kdcli.files import lock, probe, sha256, write_text
 from kdcli.models.build import ModelArgs
 from kdcli.models.weights import ensure_reachable
 from kdcli.progress import Progress
@@ -87,6 +88,7 @@ def ensure(
         check_unchanged(spec.weights)
     elif spec.recipe.student.pretrained:
         ensure_reachable(spec.model)  # before a teacher is trained for nothing
+    probe(run.path)
     teachers = [teacher_file(ref, source, device, progress) for ref in spec.teachers]
     with lock(run.path):
         if again:
@@ -174,6 +176,19 @@ def _train(
     parts = assemble(spec, source, teachers, device, progress)
     if not (run.path / "run.yaml").exists():
         begin(run.path, spec, asked, versions())
+    with run_log(run, str(device), progress):
+        _fit(run, spec, source, teachers, parts, progress)
+
+
+def _fit(
+    run: Run,
+    spec: Spec,
+    source: Source,
+    teachers: list[Path],
+    parts: Assembled,
+    progress: Progress,
+) -> None:
+    """What is written between run.yaml and model.pt."""
     _write_needs(run, teachers)
     if source.carved:
         write_text(run.path / "split.json", json.dumps(source.carved, ensure_ascii=False, indent=1))

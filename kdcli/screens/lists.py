@@ -1,41 +1,110 @@
 """`kd list` and `kd recipe show`: what there is, as tables."""
 
 import json
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from kdcli.console import Console
 
 if TYPE_CHECKING:
+    from kdcli.commands.prune import Disposable
     from kdcli.commands.recipe import Setting
-    from kdcli.runs import Run
+    from kdcli.inventory import Folder
 
 
-def runs(console: Console, found: "list[Run]") -> None:
+def runs(console: Console, found: "list[Folder]") -> None:
     """`kd list runs`."""
-    rows = [(run, run.outcome()) for run in found]
     if console.as_json:
-        documents = [
-            {"run": str(r.path), "asked": r.asked, "finished": r.finished, "training": o}
-            for r, o in rows
-        ]
-        console.document({"runs": documents})
+        console.document({"runs": [_run_document(folder) for folder in found]})
         return
-    if not rows:
+    if not found:
         console.line("no runs yet")
         console.next("kd distill --teacher resnet101 --student mobilenetv3")
         return
-    console.table(
-        ["run", "validation accuracy", "state"],
-        [
-            [
-                str(run.path),
-                f"{end['val_accuracy']:.4f}" if end else "-",
-                "finished" if run.finished else "unfinished",
-            ]
-            for run, end in rows
-        ],
-    )
-    console.next("kd evaluate RUN", "kd export RUN")
+    heads = ["run", "role", "state", "validation accuracy", "size", "date"]
+    console.table(heads, [_run_row(folder) for folder in found])
+    total = size_in_words(sum(folder.bytes for folder in found))
+    console.line(f"{total} in all; * = a person asked for it, the others came with one")
+    console.next("kd evaluate RUN", "kd export RUN", "kd list runs --prune")
+
+
+def disposable(console: Console, items: "list[Disposable]", busy: "list[Folder]") -> None:
+    """`kd list runs --prune`: what would go."""
+    for folder in busy:
+        console.say(f"{folder.path}: another kd is working in it; until it is done, runs stay")
+    if items:
+        rows = [[str(item.path), size_in_words(item.bytes), item.why] for item in items]
+        console.table(["no longer needed", "size", "why"], rows, figures=False)
+        if any("needs" in item.why for item in items):
+            console.line("a run made elsewhere with --out is not seen from here, nor what it needs")
+    else:
+        console.line("nothing to remove: every run here was asked for, or is needed by such a one")
+
+
+def pruned(
+    console: Console, items: "list[Disposable]", gone: "list[Disposable]", agreed: bool | None
+) -> None:
+    """`kd list runs --prune`: what went. `agreed` is None where nobody could be asked."""
+    if console.as_json:
+        rows = [
+            {"path": str(i.path), "bytes": i.bytes, "why": i.why, "removed": i in gone}
+            for i in items
+        ]
+        total = sum(item.bytes for item in items)
+        console.document({"prune": {"done": bool(agreed), "bytes": total, "items": rows}})
+        return
+    if not items:
+        return
+    if not agreed:
+        asked = "nobody here to ask: " if agreed is None else ""
+        console.line(f"{asked}nothing was removed; kd list runs --prune --yes does it unasked")
+        return
+    console.line(f"removed: {len(gone)}, {size_in_words(sum(item.bytes for item in gone))}")
+    for item in gone:
+        if item.path.exists():
+            console.line(f"{item.path}: stays, it holds files that are not kd's")
+    console.next("kd list runs")
+
+
+def size_in_words(size: int) -> str:
+    """`412 kB`: thousands, as disks are sold."""
+    for unit, word in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if size >= unit:
+            return f"{size / unit:.3g} {word}"
+    return f"{size} B"
+
+
+def _run_document(folder: "Folder") -> dict[str, Any]:
+    from kdcli.runs import Run
+
+    return {
+        "run": str(folder.path),
+        "asked": folder.asked,
+        "finished": folder.finished,
+        "role": folder.role,
+        "state": folder.state,
+        "bytes": folder.bytes,
+        "date": _date(folder).isoformat(timespec="seconds"),
+        "training": Run(folder.path).outcome(),
+    }
+
+
+def _run_row(folder: "Folder") -> list[str]:
+    from kdcli.runs import Run
+
+    end = Run(folder.path).outcome()
+    return [
+        str(folder.path),
+        f"{folder.role} *" if folder.asked else folder.role,
+        folder.state,
+        f"{end['val_accuracy']:.4f}" if end else "-",
+        size_in_words(folder.bytes),
+        _date(folder).strftime("%Y-%m-%d %H:%M"),
+    ]
+
+
+def _date(folder: "Folder") -> datetime:
+    return datetime.fromtimestamp(folder.changed).astimezone()
 
 
 def recipes(console: Console, found: dict[str, str]) -> None:

@@ -1,0 +1,122 @@
+"""`kd list runs --prune`: what no finished run needs is found, shown, and removed."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kdcli.commands.plan import baseline_of, with_seed
+from kdcli.files import disk_errors, is_leftover, lock
+from kdcli.inventory import Folder, inventory
+from kdcli.runs import FILES
+from kdcli.spec import Spec
+
+
+@dataclass(frozen=True)
+class Disposable:
+    """A run's folder, or a file in one, that nobody needs."""
+
+    path: Path
+    bytes: int
+    why: str
+
+
+def disposable(folders: list[Folder]) -> list[Disposable]:
+    """What may go: nothing that a person asked for, or that what they asked for needs.
+
+    Folders in which another kd works are left alone; while there is one, no folder goes at all:
+    its chain may be about to need it.
+    """
+    busy = any(folder.in_use for folder in folders)
+    kept = {folder.path for folder in _kept(folders)}
+    found: list[Disposable] = []
+    for folder in folders:
+        if folder.in_use:
+            continue
+        if folder.path in kept or busy:
+            found += _leftovers(folder)
+        else:
+            found.append(Disposable(folder.path, folder.bytes, _why(folder)))
+    return found
+
+
+def remove(items: Iterable[Disposable]) -> Iterator[Disposable]:
+    """Remove what is still disposable of `items`; hands out each that is gone.
+
+    Of a folder, what kd wrote goes; a person's own files stay, and their folder with them.
+
+    Raises:
+        InUse: another kd has begun to work in one of them.
+        DiskError: the system does not let it go.
+    """
+    now = {item.path for item in disposable(inventory())}
+    for item in items:
+        if item.path in now:
+            _remove(item.path)
+            yield item
+
+
+def _remove(path: Path) -> None:
+    folder = path if path.is_dir() else path.parent
+    with lock(folder), disk_errors(path):
+        for entry in list(folder.iterdir()) if path == folder else [path]:
+            if entry == path or entry.name in FILES or is_leftover(entry.name):
+                entry.unlink(missing_ok=True)
+
+
+def _kept(folders: list[Folder]) -> list[Folder]:
+    """What a person asked for or works on, and all that it needs."""
+    kept: list[Folder] = []
+    others: list[Folder] = []
+    for folder in folders:
+        rooted = folder.asked or folder.in_use or folder.state == "unreadable"
+        (kept if rooted else others).append(folder)
+    while True:
+        wanted = {want for folder in kept for want in _wants(folder)}
+        more = [folder for folder in others if not wanted.isdisjoint(_offers(folder))]
+        if not more:
+            return kept
+        kept += more
+        others = [folder for folder in others if wanted.isdisjoint(_offers(folder))]
+
+
+def _offers(folder: Folder) -> Iterator[object]:
+    """What others may know it by."""
+    yield (folder.path / "model.pt").resolve()
+    if folder.file:
+        yield folder.file.spec.digest
+        yield _of_any_seed(folder.file.spec)
+
+
+def _wants(folder: Folder) -> Iterator[object]:
+    """Its teachers and its baseline; of what was asked for, also the further seeds."""
+    yield from folder.needs
+    if folder.file is None:
+        return
+    spec = folder.file.spec
+    yield from (teacher.spec.digest for teacher in spec.teachers if teacher.spec)
+    if spec.teachers:
+        yield baseline_of(spec).digest
+    if folder.asked:
+        yield _of_any_seed(spec)
+
+
+def _of_any_seed(spec: Spec) -> tuple[str, str]:
+    return ("any seed", with_seed(spec, 0).digest)
+
+
+def _leftovers(folder: Folder) -> Iterator[Disposable]:
+    """Files that nobody needs in a folder that stays."""
+    for name, size in folder.sizes.items():
+        if name == "state.pt" and folder.state == "finished":
+            yield Disposable(folder.path / name, size, "resume state of a finished run")
+        elif is_leftover(name):
+            yield Disposable(folder.path / name, size, "half-written by a kd that was killed")
+
+
+def _why(folder: Folder) -> str:
+    if folder.state == "empty":
+        return "a start that came to nothing"
+    if folder.state == "given":
+        return "an adopted teacher that no run here needs"
+    unfinished = "an unfinished" if folder.state == "unfinished" else "a"
+    return f"{unfinished} {folder.role} that nobody asked for and no run here needs"

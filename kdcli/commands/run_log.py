@@ -1,0 +1,39 @@
+"""A training's run.log: who learns what from whom, by which recipe, and how it ended."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import yaml
+
+from kdcli.progress import Progress
+from kdcli.recipe import dump
+from kdcli.runs import Run
+
+
+@contextmanager
+def run_log(run: Run, device: str, progress: Progress) -> Iterator[None]:
+    """Keep RUN/run.log while `run` is trained or resumed; its run.yaml is there already."""
+    with progress.log(run.log) as write:
+        write(_story(run, device))
+        yield
+        if end := run.outcome():
+            write(_ending(end))
+
+
+def _story(run: Run, device: str) -> str:
+    spec = run.spec
+    recipe = yaml.safe_dump(dump(spec.recipe), sort_keys=False, allow_unicode=True)
+    taught = [f"teacher {teacher.model}" for teacher in spec.teachers]
+    who = ", ".join([f"{spec.role} {spec.model}", *taught])
+    return (
+        f"{who}, data {spec.data.name} ({spec.data.location or 'built in'}), seed {spec.seed}, "
+        f"device {device}, digest {spec.digest}\nrecipe {spec.recipe_name}, resolved:\n{recipe}"
+    )
+
+
+def _ending(end: dict[str, Any]) -> str:
+    return (
+        f"ended: {end['ended']}; best epoch {end['best_epoch']} of {end['epochs']}, validation "
+        f"accuracy {end['val_accuracy']:.4f}, {end['seconds']:.0f} s of training"
+    )
