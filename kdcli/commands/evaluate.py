@@ -51,17 +51,17 @@ def evaluate(
     gates = parse_gates(minima, maxima)
     run = _find_run(thing, progress)
     with progress.log(run.log) as write:
-        report = _measured(run, seeds, device, progress)
+        source = reopen_data(run.spec.data, progress)
+        gates = for_classes(gates, source.classes)
+        report = _measured(run, source, seeds, device, progress)
         write(report.verdict or "")
     return Evaluated(run, report, check_gates(gates, report))
 
 
-def _measured(run: Run, seeds: int, device: str, progress: Progress) -> Report:
+def _measured(run: Run, source: Source, seeds: int, device: str, progress: Progress) -> Report:
     """Everyone measured, and written down."""
     spec = run.spec
     place = open_device(device)
-    source = reopen_data(spec.data, progress)
-    gates = for_classes(gates, source.classes)
     test = open_store(source.test, int(spec.recipe.data.image_size), progress)
     students = _students(run, seeds, source, place, progress)
     measured = {"student": measure([s.model for s in students], test, place)}

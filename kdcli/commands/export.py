@@ -4,10 +4,7 @@ import json
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,25 +15,23 @@ from kdcli.commands.adopt import alone
 from kdcli.commands.gates import Checked, Gate, check_gates, for_classes, parse_gates
 from kdcli.commands.given import is_given, parse, read_labels
 from kdcli.commands.loading import Loaded, load
-from kdcli.commands.measure import costs
-from kdcli.commands.plan import baseline_of, is_gone, reopen_data
-from kdcli.commands.report import Export, LatencyMs, ModelPart, ParityPart, Percentiles, Report
+from kdcli.commands.plan import is_gone, reopen_data
+from kdcli.commands.report import Export, ModelPart, ParityPart, Report
 from kdcli.commands.report_file import put_export, read_report, write_report
-from kdcli.cost import latency, machine
+from kdcli.commands.side_by_side import THREADS, as_function, costs_side_by_side
+from kdcli.cost import machine
 from kdcli.data.loader import open_store, plain_batches
 from kdcli.errors import ParityError, UsageError
 from kdcli.files import atomic, lock, sha256
 from kdcli.models.tap import Tap
 from kdcli.onnx_file import agrees, compare, export_onnx, open_session, opset
 from kdcli.progress import Progress
-from kdcli.runs import Located, Run, find, locate
+from kdcli.runs import Located, locate
 
 Floats = NDArray[np.float32]
 SYNTHETIC_IMAGES = 32
 WAIT_SECONDS = 60.0
 """For another kd that is writing into the run's folder."""
-THREADS = 1
-"""Of the timings: what a phone or one request of a server has."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +92,7 @@ def _exported(
     progress.say(f"exporting {student.args.name} to {path}")
     with atomic(path) as beside:
         parity, answers = _write(student, beside, images)
-    models = _costs(path, student, located.run, progress)
+    models = costs_side_by_side(path, student, located.run, progress)
     entry = _entry(path, folder, images, parity, answers, models["student"])
     with lock(folder, wait=WAIT_SECONDS) if located.run else nullcontext():
         known = read_report(place, digest)
@@ -175,7 +170,7 @@ def _write(student: Loaded, beside: Path, images: _Images) -> tuple[ParityPart, 
     size = student.args.input_size
     export_onnx(student.module, beside, input_size=(size, size), metadata=_metadata(student))
     session = open_session(beside)
-    expected = _in_batches(_pytorch(student), images.ready, 7)
+    expected = _in_batches(as_function(student), images.ready, 7)
     answers = _in_batches(session, images.ready, 7)
     ones = _in_batches(session, images.ready[:SYNTHETIC_IMAGES], 1)
     for found in (
@@ -216,33 +211,6 @@ def _metadata(student: Loaded) -> dict[str, str]:
     return {key: text.encode("utf-8", "backslashreplace").decode() for key, text in texts.items()}
 
 
-def _costs(
-    path: Path, student: Loaded, run: Run | None, progress: Progress
-) -> dict[str, ModelPart]:
-    """Size, MACs and latency of every role at hand, timed side by side."""
-    loaded = {"student": student} | {role: load(file) for role, file in _others(run).items()}
-    files = {"student": path}
-    with TemporaryDirectory() as scratch:
-        for role, other in loaded.items():
-            if role == "student":
-                continue
-            progress.say(f"exporting {role} {other.args.name} for comparison")
-            files[role] = Path(scratch) / f"{role}.onnx"
-            size = other.args.input_size
-            export_onnx(other.module, files[role], input_size=(size, size), metadata={})
-        progress.say(f"timing {', '.join(loaded)} side by side on {THREADS} thread")
-        times = _times(loaded, files)
-        return {
-            role: ModelPart(
-                name=other.args.name,
-                file_bytes=files[role].stat().st_size,
-                latency_ms=times[role],
-                **costs(other.args),
-            )
-            for role, other in loaded.items()
-        }
-
-
 def _entry(
     path: Path, folder: Path, images: _Images, parity: ParityPart, answers: Floats, part: ModelPart
 ) -> Export:
@@ -258,45 +226,6 @@ def _entry(
         accuracy=None if images.labels is None else metrics.accuracy(answers, images.labels),
         latency_ms=part.latency_ms.onnxruntime,
     )
-
-
-def _others(run: Run | None) -> dict[str, Path]:
-    """The teacher's and the baseline's model.pt, where they still lie where the run left them."""
-    if run is None:
-        return {}
-    found = {role.removesuffix(".0"): need.path for role, need in run.needs().items()}
-    if found and (baseline := find(baseline_of(run.spec))):
-        found["baseline"] = baseline.model
-    return {role: file for role, file in found.items() if file.is_file()}
-
-
-def _times(loaded: dict[str, Loaded], files: dict[str, Path]) -> dict[str, LatencyMs]:
-    """Batch 1, all roles in PyTorch and in onnxruntime by turns."""
-    calls: dict[str, Callable[[], Any]] = {}
-    for role, model in loaded.items():
-        size = model.args.input_size
-        image = np.zeros((1, 3, size, size), np.float32)
-        calls[f"{role} pytorch"] = partial(_pytorch(model), image)
-        calls[f"{role} onnxruntime"] = partial(open_session(files[role], THREADS), image)
-    before = torch.get_num_threads()
-    torch.set_num_threads(THREADS)
-    try:
-        found = {name: Percentiles(p50=t.p50, p90=t.p90) for name, t in latency(calls).items()}
-    finally:
-        torch.set_num_threads(before)
-    return {
-        role: LatencyMs(pytorch=found[f"{role} pytorch"], onnxruntime=found[f"{role} onnxruntime"])
-        for role in loaded
-    }
-
-
-def _pytorch(model: Loaded) -> Callable[[Floats], Floats]:
-    def answer(images: Floats) -> Floats:
-        with torch.inference_mode():
-            logits: Floats = model.module(torch.from_numpy(images)).numpy()
-        return logits
-
-    return answer
 
 
 def _in_batches(function: Callable[[Floats], Floats], images: Floats, size: int) -> Floats:
