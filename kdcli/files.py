@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -9,6 +10,22 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from kdcli.errors import DiskError, InUse
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, and the surrogates that stand for bytes which are no UTF-8."""
+
+
+def shown(name: object) -> str:
+    """A name of a file or class as it can be printed and written as UTF-8, on one line."""
+    return _UNPRINTABLE.sub(lambda sign: ascii(sign[0])[1:-1], str(name))
+
+
+def cache_folder() -> Path:
+    """What kd keeps between runs: `$KD_CACHE`, else kd/ in the user's own cache folder."""
+    if own := os.environ.get("KD_CACHE"):
+        return Path(own).expanduser()
+    variable = "LOCALAPPDATA" if os.name == "nt" else "XDG_CACHE_HOME"
+    return Path(os.environ.get(variable) or Path.home() / ".cache") / "kd"
 
 
 @contextmanager

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kdcli.data.folder import image_size, open_folder
+from kdcli.data.defaults import defaults_for
+from kdcli.data.folder import open_folder
 from kdcli.data.loader import open_store, plain_batches
 from kdcli.errors import DataError, ExitCode
 from kdcli.progress import Silent
@@ -104,8 +105,16 @@ def test_defaults_follow_the_size_of_the_images(tmp_path: Path) -> None:
     images(tmp_path / "b", 8, size=100)
     defaults = open_folder(tmp_path).defaults
     assert (defaults.image_size, defaults.augment, defaults.pretrained) == (224, "crop_flip", True)
-    assert defaults.schedule(10_000_001).epochs == 10
-    assert [image_size(side) for side in (28, 40, 41, 80, 81)] == [32, 32, 64, 64, 224]
+    assert defaults.own_size
+    assert (defaults.schedule(10_000_001).epochs, defaults.schedule(10_000_001).patience) == (10, 3)
+    assert (defaults.schedule(1).epochs, defaults.schedule(1).patience) == (20, 5)
+
+
+def test_above_64_pixels_they_are_photographs() -> None:
+    found = [defaults_for(side) for side in (28, 40, 41, 64, 65)]
+    assert [d.image_size for d in found] == [32, 32, 64, 64, 224]
+    assert [d.own_size for d in found] == [False, False, False, False, True]
+    assert [d.pretrained for d in found] == [False, False, False, False, True]
 
 
 def test_a_class_absent_from_test_is_said(tmp_path: Path) -> None:
