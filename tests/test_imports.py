@@ -55,6 +55,8 @@ HOMES = {
     "scipy": ("metrics",),
     "sklearn": ("data",),
     "timm": ("models", "data", "training"),
+    "datasets": ("data",),
+    "torchvision": ("data",),
     "accelerate": ("training",),
     "typer": ("door", "cli"),
 }
@@ -74,6 +76,7 @@ LIGHT = [
     "completion",
     "console",
     "screens",
+    "screens.doctor",
     "screens.lists",
     "screens.reports",
     "screens.training",
@@ -81,6 +84,9 @@ LIGHT = [
     "cli",
     "metrics",
     "data.images",
+    "data.open",
+    "data.spread",
+    "data.survey",
     "models.families",
     "onnx_file",
 ]

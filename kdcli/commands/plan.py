@@ -90,9 +90,9 @@ def open_data(
 def _say_survey(found: Survey, progress: Progress) -> None:
     for line in found.lines():
         progress.say(f"{found.name}: {line}")
+    found.refuse_unreadable()
     for line in found.warnings():
         progress.warn(f"{found.name}: {line}")
-    found.refuse_unreadable()
 
 
 def reopen_data(data: DataRef, progress: Progress) -> Source:

@@ -91,7 +91,12 @@ class Survey:
     def refuse_unreadable(self) -> None:
         """Raise DataError, naming them, if there are images that cannot be read."""
         if self.unreadable:
-            raise broken(self.unreadable, sum(self.images.values()))
+            raise broken(
+                self.unreadable,
+                sum(self.images.values()),
+                "repair these files, or take them out; kd doctor DATA also finds images that "
+                "break off halfway",
+            )
 
     def _of_unreadable(self) -> Iterable[str]:
         if self.unreadable:
@@ -110,7 +115,7 @@ class Survey:
 
     def _of_imbalance(self) -> Iterable[str]:
         if self.imbalance > IMBALANCED:
-            times = f"{self.imbalance:.3g} times" if self.smallest[1] else "all"
+            times = f"{self.imbalance:.1f} times" if self.smallest[1] else "all"
             yield (
                 f"class '{self.largest[0]}' has {times} the images of '{self.smallest[0]}': "
                 "consider --set train.balance=sampler (or loss) and --set "
