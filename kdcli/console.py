@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable, Sequence
 from typing import IO, Any, TypeVar
 
 from rich.console import Console as RichConsole
-from rich.markup import escape
+from rich.markup import escape as _escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -24,6 +24,16 @@ from kdcli.errors import KdError
 T = TypeVar("T")
 WIDTH_OF_A_LOG = 160
 """Characters of a line where there is no terminal: names stay whole in files and CI logs."""
+
+
+def escape(text: str) -> str:
+    """Text that rich prints as it stands, and that can be written whatever file it names."""
+    return _escape(_utf8(text))
+
+
+def _utf8(text: str) -> str:
+    """Surrogates, which stand for bytes of a file's name that are no UTF-8, spelled out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class _Words(RichConsole):
@@ -111,7 +121,7 @@ class Console:
     def json(self, content: Any) -> None:
         """Plain JSON on stdout."""
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-        print(text, file=self._stdout, flush=True)
+        print(_utf8(text), file=self._stdout, flush=True)
 
     def line(self, text: str = "") -> None:
         """One line of result."""

@@ -89,5 +89,6 @@ def _refuse_strangers(name: str, labels: Iterable[Any], known: Container[Any]) -
     strange = [str(label) for label in labels if label not in known]
     if strange:
         raise DataError(
-            f"hfds/{name}: labels that no image of train has: {some(strange)}", ONE_LABEL
+            f"hfds/{name}: labels that no image of train has: {some(strange)}",
+            "a class needs training images: take another set, or a copy without these rows",
         )

@@ -165,7 +165,7 @@ def _split(name: str, role: str, table: Any, labels: NDArray[np.int64], image: s
 
     plain = table.select_columns([image]).cast_column(image, Image(decode=False))
     rows = np.flatnonzero(labels >= 0)
-    prints = np.array(_prints(plain, image), dtype=np.int64).reshape(-1, 2)[rows]
+    prints = np.array(list(_prints(plain, image)), dtype=np.int64).reshape(-1, 2)[rows]
     ids = tuple(f"{role}-{row:06d}" for row in rows)
     return Split(labels[rows], ids, HubImages(plain, image, rows, prints, f"hfds/{name} {role}"))
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kdcli.errors import DataError
+from kdcli.files import shown
 
 SUFFIXES = frozenset(
     ("bmp", "gif", "jfif", "jpeg", "jpg", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp")
@@ -95,9 +96,9 @@ def _eight_bits(grey: NDArray[Any]) -> Image.Image:
 
 def _unreadable(path: str | Path, error: Exception) -> DataError:
     if isinstance(error, Image.DecompressionBombError):
-        return DataError(f"{path}: far too many pixels to be a photograph", "scale it down")
+        return DataError(f"{shown(path)}: far too many pixels to be a photograph", "scale it down")
     if isinstance(error, FileNotFoundError):
-        return DataError(f"{path}: no such file")
+        return DataError(f"{shown(path)}: no such file")
     if isinstance(error, UnidentifiedImageError):
         reason = "the file is empty" if _is_empty(path) else "no image format that is known"
     elif isinstance(error, OSError) and error.strerror:
@@ -105,7 +106,8 @@ def _unreadable(path: str | Path, error: Exception) -> DataError:
     else:
         reason = str(error) or type(error).__name__
     return DataError(
-        f"{path}: not a readable image ({reason})", "repair the file, or take it out of the folder"
+        f"{shown(path)}: not a readable image ({reason})",
+        "repair the file, or take it out of the folder",
     )
 
 

@@ -52,7 +52,8 @@ def explained(root: Path, error: DataError) -> DataError:
     if _only_text(root):
         return _refusal(root, "text and no image: language is another task")
     tables = [file for file in sorted(root.glob("*.csv")) if _is_table(file)]
-    return DataError(error.what, f"--data {tables[0]}") if tables else error
+    fix = f"there is a table of images: --data {tables[0]}" if tables else error.fix
+    return DataError(error.what, fix)
 
 
 def _refuse(place: Path, reason: str | None) -> None:

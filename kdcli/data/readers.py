@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kdcli.data.images import decode_image, image_dimensions, read_image
 from kdcli.errors import DataError
-from kdcli.files import sha256
+from kdcli.files import sha256, shown
 
 END = 4096
 """Bytes of a file's beginning and of its end that tell it from others."""
@@ -44,7 +44,7 @@ class ImageFiles:
         try:
             return sha256(path)
         except OSError as error:
-            raise DataError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+            raise DataError(f"{shown(path)}: {(error.strerror or str(error)).lower()}") from error
 
     def take(self, rows: NDArray[np.int64]) -> "ImageFiles":
         """Some of the files."""

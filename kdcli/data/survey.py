@@ -9,6 +9,7 @@ from itertools import chain
 import numpy as np
 
 from kdcli.data.broken import broken
+from kdcli.data.readers import ArrayImages
 from kdcli.data.source import Source, Split
 from kdcli.data.spread import WAITING, spread
 from kdcli.errors import DataError
@@ -160,6 +161,9 @@ def described(sizes: Sizes) -> str:
 
 
 def _looked_at(split: Split, progress: Progress) -> list[_Look]:
+    if isinstance(split.read, ArrayImages):
+        return [_Look(split.read.size(0))] * len(split)
+
     def look(i: int) -> _Look:
         try:
             return _Look(split.read.size(i))

@@ -104,7 +104,8 @@ def _once(path: Path, rows: Sequence[Row]) -> tuple[list[Row], int]:
 def _refuse_absent(path: Path, rows: Sequence[Row]) -> None:
     absent = [row for row in rows if not (path.parent / row.image).is_file()]
     if absent:
-        share = f"{len(absent):,} of {len(rows):,} images are not there"
+        verb = "is" if len(absent) == 1 else "are"
+        share = f"{len(absent):,} of {len(rows):,} images {verb} not there"
         raise DataError(
             f"{path}: {share}: {_named(absent, lambda row: shown(row.image))}",
             f"paths are relative to {path.resolve().parent}, or absolute",
@@ -121,10 +122,10 @@ def _classes(path: Path, rows: dict[str, list[Row]]) -> tuple[str, ...]:
     for role, others in rows.items():
         strange = [row for row in others if row.label not in known]
         if strange:
-            label = strange[0].label
+            near = "" if _are_whole(known) else did_you_mean(strange[0].label, known)
             raise DataError(
                 f"{path}: labels that no image of train has, in {role}: "
-                f"{_named(strange, lambda row: shown(row.label))}{did_you_mean(label, known)}",
+                f"{_named(strange, lambda row: shown(row.label))}{near}",
                 "a class needs training images; write its name the same way in every row",
             )
     if len(known) < 2:

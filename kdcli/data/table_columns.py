@@ -1,10 +1,11 @@
 """The rows of a CSV file, once its columns are known to be those of a table of images."""
 
 import csv
+import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kdcli.errors import DataError, did_you_mean
+from kdcli.errors import DataError
 from kdcli.files import shown
 
 COLUMNS = ("image", "label", "split")
@@ -82,11 +83,10 @@ def _refuse_columns(path: Path, names: list[str], raw: list[tuple[int, list[str]
 
 
 def _hint(missing: str, names: list[str]) -> str:
-    alias = next((name for name in _ALSO[missing] if name in names), None)
-    if alias:
-        return f"; is it '{alias}'? Then call it '{missing}'"
     others = [name for name in names if name not in COLUMNS]
-    return did_you_mean(missing, others)
+    aliases = [name for name in _ALSO[missing] if name in others]
+    near = [*aliases, *difflib.get_close_matches(missing, others, n=1)]
+    return f"; is it '{shown(near[0])}'? Then call it '{missing}'" if near else ""
 
 
 def _hot(names: list[str], rows: Sequence[list[str]]) -> list[str]:

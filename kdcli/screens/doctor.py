@@ -35,7 +35,7 @@ def data(console: Console, found: "Data") -> None:
     console.table([found.name, ""], _facts(found), figures=False)
     console.table(["class", "images in training"], _classes(found.survey.per_class))
     console.table(["kd would choose", ""], _choices(found.defaults), figures=False)
-    for double in found.survey.doubles[:EXAMPLES]:
+    for double in found.survey.doubles[:EXAMPLES] if len(found.survey.doubles) > 3 else ():
         console.line(f"the same image: {' = '.join(double.ids)}")
     for error in found.broken:
         console.line(f"broken: {error.what}")

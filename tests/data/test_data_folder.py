@@ -1,5 +1,7 @@
 """Folders of images: four layouts, and every refusal says where and what to do."""
 
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ from PIL import Image
 
 from kdcli.data.defaults import defaults_for
 from kdcli.data.folder import open_folder
+from kdcli.data.image_files import unique_ids
 from kdcli.data.loader import open_store, plain_batches
 from kdcli.errors import DataError, ExitCode
 from kdcli.progress import Silent
@@ -75,6 +78,31 @@ def test_unicode_spaces_and_nesting(tmp_path: Path) -> None:
     assert source.classes == ("grüne Äpfel", "梨")
     assert any(name.startswith("梨/deep er/") for name in source.train.ids)
     assert source.train.read(0).shape == (12, 12, 3)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_names_that_cannot_be_printed(tmp_path: Path) -> None:
+    strange = os.fsdecode(b"caf\xe9")
+    images(tmp_path / strange, 10)
+    images(tmp_path / "two\nlines", 10)
+    (tmp_path / strange / os.fsdecode(b"\xff.png")).write_bytes(
+        (tmp_path / strange / "000.png").read_bytes()
+    )
+    source = open_folder(tmp_path)
+    assert source.classes == ("caf\\udce9", "two\\nlines")
+    ids = [*source.train.ids, *source.validation.ids, *source.test.ids]
+    assert len(set(ids)) == 21
+    assert "caf\\udce9/\\udcff.png" in ids
+    "".join(ids).encode("utf-8")
+    assert all("\n" not in name for name in (*ids, *source.notes))
+    assert source.train.read(0).shape == (12, 12, 3)
+
+
+def test_names_that_look_the_same_when_written_stay_apart() -> None:
+    names = ("a\\udcff.png", os.fsdecode(b"a\xff.png"), "b.png")
+    ids = unique_ids(names)
+    assert len(set(ids)) == 3
+    assert ids[0] == names[0]
 
 
 def test_files_that_are_not_images_are_counted(tmp_path: Path) -> None:
