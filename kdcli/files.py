@@ -21,11 +21,9 @@ def shown(name: object) -> str:
 
 
 def cache_folder() -> Path:
-    """What kd keeps between runs: `$KD_CACHE`, else kd/ in the user's own cache folder."""
-    if own := os.environ.get("KD_CACHE"):
-        return Path(own).expanduser()
-    variable = "LOCALAPPDATA" if os.name == "nt" else "XDG_CACHE_HOME"
-    return Path(os.environ.get(variable) or Path.home() / ".cache") / "kd"
+    """What kd keeps between runs: `$KD_CACHE`, else `.cache/kd` in the home folder."""
+    given = os.environ.get("KD_CACHE")
+    return Path(given).expanduser() if given else Path.home() / ".cache" / "kd"
 
 
 @contextmanager

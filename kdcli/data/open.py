@@ -59,6 +59,6 @@ def _from_file(name: str, path: Path, progress: Progress) -> Source:
     if path.suffix.lower() in TABLES:
         return open_table(path, progress)
     raise DataError(
-        f"--data {name}: a file, and no table (.csv)",
+        f"--data {name}: is a file, and no table (.csv)",
         "give the folder that holds the class folders; unpack an archive first",
     )

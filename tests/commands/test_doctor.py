@@ -92,7 +92,8 @@ def test_names_that_cannot_be_printed(photos: Path, flags: tuple[str, ...]) -> N
     place = photos / os.fsdecode(b"caf\xe9\nn\x1b[31m")
     shutil.copytree(photos / "one", place)
     (place / "00.png").write_bytes(b"")
-    answer = kd("doctor", photos, *flags)
+    root = photos.rename(photos.with_name(os.fsdecode(b"\xff\xfe")))
+    answer = kd("doctor", root, *flags)
     assert answer.code == 3
     (answer.out + answer.err).encode("utf-8")
     assert "\x1b" not in answer.out

@@ -24,7 +24,7 @@ def test_near_miss() -> None:
 def test_a_file(tmp_path: Path) -> None:
     path = tmp_path / "images.zip"
     path.touch()
-    with pytest.raises(DataError, match="a file, and no table"):
+    with pytest.raises(DataError, match="is a file, and no table"):
         open_source(str(path))
 
 
