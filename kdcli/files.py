@@ -12,6 +12,20 @@ from filelock import FileLock, Timeout
 
 from kdcli.errors import DiskError, InUse
 
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, and the surrogates that stand for bytes which are no UTF-8."""
+
+
+def shown(name: object) -> str:
+    """A name of a file or class as it can be printed and written as UTF-8, on one line."""
+    return _UNPRINTABLE.sub(lambda sign: ascii(sign[0])[1:-1], str(name))
+
+
+def cache_folder() -> Path:
+    """What kd keeps between runs: `$KD_CACHE`, else `.cache/kd` in the home folder."""
+    given = os.environ.get("KD_CACHE")
+    return Path(given).expanduser() if given else Path.home() / ".cache" / "kd"
+
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:

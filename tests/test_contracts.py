@@ -29,6 +29,7 @@ COMMANDS = (
     "distill",
     "evaluate",
     "export",
+    "doctor",
     "list recipes",
     "list runs",
     "recipe show",
@@ -41,7 +42,7 @@ def test_how_many_there_are() -> None:
     assert METHODS == ["kd"]
     assert SCHEMES == ["alone", "offline"]
     assert RECIPES == ["kd", "supervised"]
-    assert len(COMMANDS) == 9
+    assert len(COMMANDS) == 10
 
 
 # Methods -----------------------------------------------------------------------------------------

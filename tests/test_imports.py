@@ -63,6 +63,8 @@ HOMES = {
     "sklearn": ("data",),
     "timm": ("models", "data", "optimizer", "training"),
     "accelerate": ("devices", "training"),
+    "datasets": ("data",),
+    "torchvision": ("data",),
     "typer": ("door", "cli"),
 }
 
@@ -84,6 +86,7 @@ LIGHT = [
     "completion",
     "console",
     "screens",
+    "screens.doctor",
     "screens.lists",
     "screens.reports",
     "screens.training",
@@ -93,6 +96,9 @@ LIGHT = [
     "per_class",
     "data.images",
     "data.workers",
+    "data.open",
+    "data.spread",
+    "data.survey",
     "models.families",
     "onnx_file",
 ]

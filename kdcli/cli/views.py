@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from kdcli.cli.flags import Debug, Json
-from kdcli.door import door
+from kdcli.door import door, gate
 
 
 def list_recipes(json: Json = False, debug: Debug = False) -> None:
@@ -45,3 +45,25 @@ def list_runs(
             console.say(f"removed {item.path}")
             gone.append(item)
         lists.pruned(console, items, gone, agreed)
+
+
+def doctor(
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[DATA]",
+            help="What --data takes: a folder, a table, a name; default: look at the machine.",
+            show_default=False,
+        ),
+    ] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """What your data are, every image decoded; without DATA, what this machine is."""
+    with door(json) as console:
+        from kdcli.commands.doctor import doctor
+        from kdcli.screens.doctor import checked
+
+        result = doctor(data, progress=console)
+        checked(console, result)
+        return gate(console, result.data.failure if result.data else None)

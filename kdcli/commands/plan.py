@@ -15,8 +15,9 @@ from kdcli.commands.naming import is_file, started
 from kdcli.commands.naming import model_name as model_name
 from kdcli.commands.naming import teacher_name as teacher_name
 from kdcli.commands.trial import share_right
-from kdcli.data.open import open_source
+from kdcli.data.open import location, open_source
 from kdcli.data.source import Source
+from kdcli.data.survey import Survey, survey
 from kdcli.errors import DamagedFile, DataError, UsageError
 from kdcli.files import sha256
 from kdcli.progress import Progress, Silent
@@ -48,16 +49,32 @@ def who_asks(recipe: Recipe, progress: Progress, **flags: Any) -> Who:
     return file.model_copy(update=given)
 
 
-def open_data(name: str | None, progress: Progress) -> tuple[Source, DataRef]:
-    """The source and how a run refers to it; what it has to say is said."""
-    source = open_source(name)
+def open_data(
+    name: str | None, progress: Progress, *, surveyed: bool = True
+) -> tuple[Source, DataRef]:
+    """The source and how a run refers to it; what it has to say is said.
+
+    `surveyed`: also what the images are, as a look at each one's header tells.
+
+    Raises:
+        DataError: images that cannot be read, all of them named, among others.
+    """
+    source = open_source(name, progress)
     if source.is_default:
         progress.say(NO_DATA)
     for note in source.notes:
         progress.say(f"{source.name}: {note}")
-    builtin = name is None or not Path(name).exists()
-    location = name if builtin else str(Path(name or "").resolve())
-    return source, DataRef(name=source.name, location=location, identity=source.identity)
+    if surveyed:
+        _say_survey(survey(source, progress), progress)
+    return source, DataRef(name=source.name, location=location(name), identity=source.identity)
+
+
+def _say_survey(found: Survey, progress: Progress) -> None:
+    for line in found.lines():
+        progress.say(f"{found.name}: {line}")
+    found.refuse_unreadable()
+    for line in found.warnings():
+        progress.warn(f"{found.name}: {line}")
 
 
 def reopen_data(data: DataRef, progress: Progress) -> Source:
@@ -71,7 +88,7 @@ def reopen_data(data: DataRef, progress: Progress) -> Source:
         raise DataError(
             f"{data.location}: gone; the run was made with these images", "bring them back"
         )
-    source, now = open_data(data.location, progress)
+    source, now = open_data(data.location, progress, surveyed=False)
     if now.identity != data.identity:
         raise DamagedFile(
             f"{data.location}: the images are no longer those that the run was made with",

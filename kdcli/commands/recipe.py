@@ -32,7 +32,7 @@ def show(
 ) -> list[Setting]:
     """Every value that a run with these data and models would use."""
     loaded = load_recipe(name, settings)
-    source, _ = open_data(data, progress)
+    source, _ = open_data(data, progress, surveyed=False)
     names = (model_name(student, progress), model_name(teacher, progress))
     values = auto_values(loaded.recipe, *names, source, open_device("auto"))
     before, after = dump(loaded.recipe), dump(fill_auto(loaded.recipe, values))

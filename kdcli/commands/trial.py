@@ -1,14 +1,10 @@
 """Which image size given weights were trained for, where nobody says: the one that they like."""
 
-from functools import partial
-
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from kdcli.commands.given import Read
 from kdcli.data.loader import open_store, plain_batches
-from kdcli.data.source import Source, Split
+from kdcli.data.source import Source
 from kdcli.metrics import accuracy
 from kdcli.models.build import build
 from kdcli.models.tap import Tap, predict
@@ -20,20 +16,10 @@ IMAGES = 256
 
 def share_right(found: Read, source: Source, device: torch.device) -> float:
     """Share of some validation images, spread evenly, that the weights get right."""
-    split = _some(source.validation)
+    split = source.validation.sample(IMAGES)
     store = open_store(split, source.defaults.image_size, Silent())
     module = build(found.args)
     module.load_state_dict(found.fitted.state)
     tap = Tap(module, found.args, "").to(device)
     batches = plain_batches(store, num_classes=found.args.num_classes, batch_size=32, workers=0)
     return accuracy(predict(tap, batches, device), split.labels)
-
-
-def _some(split: Split) -> Split:
-    rows = np.linspace(0, len(split) - 1, min(IMAGES, len(split))).round().astype(np.int64)
-    ids = tuple(split.ids[row] for row in rows)
-    return Split(split.labels[rows], ids, partial(_read, split, rows))
-
-
-def _read(split: Split, rows: NDArray[np.int64], index: int) -> NDArray[np.uint8]:
-    return split.read(int(rows[index]))

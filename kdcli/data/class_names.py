@@ -4,6 +4,7 @@ from pathlib import Path
 
 from kdcli.data.tree import Listing
 from kdcli.errors import DataError, did_you_mean
+from kdcli.files import shown
 
 
 def agreed_classes(root: Path, listings: dict[str, Listing]) -> tuple[str, ...]:
@@ -19,12 +20,13 @@ def agreed_classes(root: Path, listings: dict[str, Listing]) -> tuple[str, ...]:
         _refuse_strangers(listing, train)
         if not any(listing.images.values()):
             raise DataError(
-                f"{listing.folder}: no images", "put images into its class folders, or remove it"
+                f"{shown(listing.folder)}: no images",
+                "put images into its class folders, or remove it",
             )
     for name in classes:
         if not train.images[name]:
             raise DataError(
-                f"{train.folder / name}: a class without training images",
+                f"{shown(train.folder / name)}: a class without training images",
                 "put images into it, or remove the folder",
             )
     return classes
@@ -33,11 +35,11 @@ def agreed_classes(root: Path, listings: dict[str, Listing]) -> tuple[str, ...]:
 def _refuse_no_task(root: Path, train: Listing) -> None:
     if not any(train.images.values()):
         raise DataError(
-            f"{root}: no images in class folders", "put the images of each class into CLASS/"
+            f"{shown(root)}: no images in class folders", "put the images of each class into CLASS/"
         )
     if len(train.images) < 2:
         raise DataError(
-            f"{train.folder}: one class only ({next(iter(train.images))})",
+            f"{shown(train.folder)}: one class only ({shown(next(iter(train.images)))})",
             "a classifier needs two class folders or more; give the folder that holds them",
         )
 
@@ -45,7 +47,7 @@ def _refuse_no_task(root: Path, train: Listing) -> None:
 def _refuse_strangers(listing: Listing, train: Listing) -> None:
     for name in sorted(listing.images.keys() - train.images.keys()):
         raise DataError(
-            f"{listing.folder / name}: no such class in {train.folder.name}/"
+            f"{shown(listing.folder / name)}: no such class in {train.folder.name}/"
             f"{did_you_mean(name, train.images)}",
             "give a class the same folder name in every split",
         )

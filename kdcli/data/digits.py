@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcli.data.readers import GreyImages
+from kdcli.data.readers import ArrayImages
 from kdcli.data.source import Defaults, Schedule, Source, Split
 from kdcli.data.splits import carve
 
@@ -40,4 +40,4 @@ def open_digits() -> Source:
 
 
 def _split(images: NDArray[np.uint8], labels: NDArray[np.int64], rows: NDArray[np.int64]) -> Split:
-    return Split(labels[rows], tuple(f"digit-{row:04d}" for row in rows), GreyImages(images[rows]))
+    return Split(labels[rows], tuple(f"digit-{row:04d}" for row in rows), ArrayImages(images[rows]))

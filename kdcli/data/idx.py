@@ -8,14 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcli.data.readers import GreyImages
+from kdcli.data.complete import complete
+from kdcli.data.readers import ArrayImages
 from kdcli.data.source import Defaults, Schedule, Source, Split
-from kdcli.data.splits import carve
 from kdcli.errors import DataError
 from kdcli.files import sha256
-
-SEED = 0
-VALIDATION = 0.1
 
 DEFAULTS = Defaults(
     image_size=32,
@@ -48,23 +45,17 @@ def open_idx(folder: Path) -> Source:
     images, labels = _labelled(files[0], files[1])
     test_images, test_labels = _labelled(files[2], files[3])
     classes = _classes(files[1], labels, files[3], test_labels)
-    train, validation = carve(labels, VALIDATION, SEED)
-    held_out = _split("train", images, labels, validation)
-    return Source(
+    given = {
+        "train": _split("train", images, labels),
+        "test": _split("test", test_images, test_labels),
+    }
+    return complete(
+        given,
         name=folder.resolve().name,
+        where=str(folder),
         classes=classes,
-        train=_split("train", images, labels, train),
-        validation=held_out,
-        test=_split("test", test_images, test_labels, np.arange(len(test_labels))),
-        identity={
-            "kind": "idx",
-            "files": [sha256(file) for file in files],
-            "split_seed": SEED,
-            "validation": VALIDATION,
-        },
+        identity={"kind": "idx", "files": [sha256(file) for file in files]},
         defaults=DEFAULTS,
-        notes=(f"validation set: {len(held_out):,} images taken out of the training images",),
-        carved={"validation": list(held_out.ids)},
     )
 
 
@@ -120,10 +111,9 @@ def _classes(
     return tuple(str(label) for label in range(int(known.max()) + 1))
 
 
-def _split(
-    part: str, images: NDArray[np.uint8], labels: NDArray[np.int64], rows: NDArray[np.int64]
-) -> Split:
-    return Split(labels[rows], tuple(f"{part}-{row:05d}" for row in rows), GreyImages(images[rows]))
+def _split(part: str, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Split:
+    ids = tuple(f"{part}-{row:05d}" for row in range(len(labels)))
+    return Split(labels, ids, ArrayImages(images))
 
 
 def _find(folder: Path, part: str, what: str, dimensions: int) -> Path | None:

@@ -1,18 +1,24 @@
 """From an image file to an RGB array, without torch."""
 
+import io
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kdcli.errors import DataError
+from kdcli.files import shown
 
 SUFFIXES = frozenset(
     ("bmp", "gif", "jfif", "jpeg", "jpg", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp")
 )
+
+# Once and for good: catch_warnings around each image would race between the threads that decode.
+# What Pillow warns of is refused below (far too many pixels), or hinders nobody.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def is_image_name(path: str | Path) -> bool:
@@ -28,25 +34,37 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
     animation the first frame counts. Raises DataError for what cannot be decoded, and for an
     image so large that it may be a decompression bomb.
     """
+    return _decode(path, path)
+
+
+def decode_image(data: bytes, name: str) -> NDArray[np.uint8]:
+    """An image file's bytes as `read_image` reads the file; `name` stands in errors."""
+    return _decode(io.BytesIO(data), name)
+
+
+def image_dimensions(file: str | Path | IO[bytes], name: str | Path) -> tuple[int, int]:
+    """Width and height in pixels as stored, from the header alone; raises DataError."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                return np.asarray(_rgb(ImageOps.exif_transpose(image)))
+        with Image.open(file) as image:
+            return image.size
     except Exception as error:  # damaged bytes make decoders raise almost anything
-        raise _unreadable(path, error) from error
+        raise _unreadable(name, error) from error
 
 
-def shorter_side(path: str | Path) -> int:
-    """Pixels of the shorter side, from the file's header alone; raises DataError."""
+def _decode(file: str | Path | IO[bytes], name: str | Path) -> NDArray[np.uint8]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                return min(image.size)
+        with Image.open(file) as image:
+            _refuse_bomb(image)
+            return np.asarray(_rgb(ImageOps.exif_transpose(image)))
     except Exception as error:  # as above
-        raise _unreadable(path, error) from error
+        raise _unreadable(name, error) from error
+
+
+def _refuse_bomb(image: Image.Image) -> None:
+    """At the limit from which Pillow itself would only warn."""
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and image.width * image.height > limit:
+        raise Image.DecompressionBombError
 
 
 def fit(array: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -77,13 +95,19 @@ def _eight_bits(grey: NDArray[Any]) -> Image.Image:
 
 
 def _unreadable(path: str | Path, error: Exception) -> DataError:
-    if isinstance(error, Image.DecompressionBombWarning | Image.DecompressionBombError):
-        return DataError(f"{path}: far too many pixels to be a photograph", "scale it down")
+    if isinstance(error, Image.DecompressionBombError):
+        return DataError(f"{shown(path)}: far too many pixels to be a photograph", "scale it down")
     if isinstance(error, FileNotFoundError):
-        return DataError(f"{path}: no such file")
-    reason = "the file is empty" if _is_empty(path) else str(error) or type(error).__name__
+        return DataError(f"{shown(path)}: no such file")
+    if isinstance(error, UnidentifiedImageError):
+        reason = "the file is empty" if _is_empty(path) else "no image format that is known"
+    elif isinstance(error, OSError) and error.strerror:
+        reason = error.strerror.lower()
+    else:
+        reason = str(error) or type(error).__name__
     return DataError(
-        f"{path}: not a readable image ({reason})", "repair the file, or take it out of the folder"
+        f"{shown(path)}: not a readable image ({reason})",
+        "repair the file, or take it out of the folder",
     )
 
 

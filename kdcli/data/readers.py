@@ -1,30 +1,142 @@
 """The ways in which a split reads one image; classes, so that worker processes can take them."""
 
-from dataclasses import dataclass
+import hashlib
+import io
+import zlib
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcli.data.images import read_image
+from kdcli.data.images import decode_image, image_dimensions, read_image
+from kdcli.errors import DataError
+from kdcli.files import sha256, shown
+
+END = 4096
+"""Bytes of a file's beginning and of its end that tell it from others."""
 
 
 @dataclass(frozen=True, eq=False)
 class ImageFiles:
-    """Image files by their paths relative to `root`."""
+    """Image files by their paths: relative to `root`, or absolute."""
 
     root: Path
     names: tuple[str, ...]
+    prints: NDArray[np.int64]
+    """(n, 2), by `file_print`."""
 
     def __call__(self, i: int) -> NDArray[np.uint8]:
         return read_image(self.root / self.names[i])
 
+    def size(self, i: int) -> tuple[int, int]:
+        """Width and height, from the file's header."""
+        return image_dimensions(self.root / self.names[i], self.root / self.names[i])
+
+    def fingerprint(self, i: int) -> tuple[int, int]:
+        """Of size and both ends, read once when the source was opened."""
+        return int(self.prints[i, 0]), int(self.prints[i, 1])
+
+    def content(self, i: int) -> str:
+        """sha256 of the file."""
+        path = self.root / self.names[i]
+        try:
+            return sha256(path)
+        except OSError as error:
+            raise DataError(f"{shown(path)}: {(error.strerror or str(error)).lower()}") from error
+
+    def take(self, rows: NDArray[np.int64]) -> "ImageFiles":
+        """Some of the files."""
+        return ImageFiles(self.root, tuple(self.names[row] for row in rows), self.prints[rows])
+
 
 @dataclass(frozen=True, eq=False)
-class GreyImages:
-    """Grey images in memory, uint8 (n, H, W), repeated to RGB."""
+class ArrayImages:
+    """Images in memory, uint8: RGB (n, H, W, 3), or grey (n, H, W), which is repeated to RGB."""
 
     images: NDArray[np.uint8]
 
     def __call__(self, i: int) -> NDArray[np.uint8]:
-        return np.repeat(self.images[i][..., None], 3, axis=2)
+        image = self.images[i]
+        return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+
+    def size(self, i: int) -> tuple[int, int]:
+        """Width and height, the same for all."""
+        return self.images.shape[2], self.images.shape[1]
+
+    def fingerprint(self, i: int) -> tuple[int, int]:
+        """Of the pixels."""
+        return self.images[i].size, zlib.crc32(self.images[i].tobytes())
+
+    def content(self, i: int) -> str:
+        """sha256 of the pixels."""
+        return hashlib.sha256(self.images[i].tobytes()).hexdigest()
+
+    def take(self, rows: NDArray[np.int64]) -> "ArrayImages":
+        """Some of the images."""
+        return ArrayImages(self.images[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class HubImages:
+    """Image files inside a table of Hugging Face's `datasets`."""
+
+    table: Any
+    """A datasets.Dataset whose column `image` is not decoded; pickled by its files' paths."""
+    column: str
+    rows: NDArray[np.int64]
+    """(n,) of the table."""
+    prints: NDArray[np.int64]
+    """(n, 2), by `bytes_print`."""
+    name: str
+    """Stands in errors, with the row."""
+
+    def __call__(self, i: int) -> NDArray[np.uint8]:
+        return decode_image(self.encoded(i), self._named(i))
+
+    def size(self, i: int) -> tuple[int, int]:
+        """Width and height, from the image's header."""
+        return image_dimensions(io.BytesIO(self.encoded(i)), self._named(i))
+
+    def fingerprint(self, i: int) -> tuple[int, int]:
+        """Of length and both ends, read once when the source was opened."""
+        return int(self.prints[i, 0]), int(self.prints[i, 1])
+
+    def content(self, i: int) -> str:
+        """sha256 of the image's bytes."""
+        return hashlib.sha256(self.encoded(i)).hexdigest()
+
+    def take(self, rows: NDArray[np.int64]) -> "HubImages":
+        """Some of the images."""
+        return replace(self, rows=self.rows[rows], prints=self.prints[rows])
+
+    def encoded(self, i: int) -> bytes:
+        """The image file's bytes; raises DataError where the table holds none."""
+        cell = self.table[int(self.rows[i])][self.column] or {}
+        if cell.get("bytes"):
+            return bytes(cell["bytes"])
+        path = cell.get("path")
+        if not path or not Path(path).is_file():
+            raise DataError(f"{self._named(i)}: no image ({path or 'an empty cell'})")
+        return Path(path).read_bytes()
+
+    def _named(self, i: int) -> str:
+        return f"{self.name}, row {int(self.rows[i])}"
+
+
+def file_print(path: Path) -> tuple[int, int]:
+    """Size, and a sum over both ends: cheap, and another image of the same size shows."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as stream:
+            head = stream.read(END)
+            stream.seek(max(0, size - END))
+            return size, zlib.crc32(stream.read(END), zlib.crc32(head))
+    except OSError:  # reading the image will say why
+        return -1, -1
+
+
+def bytes_print(size: int, head: bytes, tail: bytes) -> tuple[int, int]:
+    """The same of a file's size, first and last `END` bytes."""
+    return size, zlib.crc32(tail, zlib.crc32(head))

@@ -1,14 +1,32 @@
 """What a data source is, whatever it was read from."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 LARGE = 10_000_000
 """Parameters above which a model takes the source's schedule for large models."""
+
+
+class Reader(Protocol):
+    """How the images of a split are read, by their place in it; can be pickled for workers."""
+
+    def __call__(self, i: int) -> NDArray[np.uint8]:
+        """The image, uint8 (H, W, 3) of any size; raises DataError."""
+
+    def size(self, i: int) -> tuple[int, int]:
+        """Width and height in pixels, without decoding the image; raises DataError."""
+
+    def fingerprint(self, i: int) -> tuple[int, int]:
+        """Cheap, and the same for the same content; (-1, -1) for what cannot be read."""
+
+    def content(self, i: int) -> str:
+        """A sum over the whole content, in hexadecimal; raises DataError."""
+
+    def take(self, rows: NDArray[np.int64]) -> "Reader":
+        """The same for some of the images."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,11 +37,19 @@ class Split:
     """(n,) indices into the source's classes."""
     ids: tuple[str, ...]
     """What names each image in files that a run writes; unique within the source."""
-    read: Callable[[int], NDArray[np.uint8]]
-    """Index to one image, uint8 (H, W, 3) of any size; can be pickled, for worker processes."""
+    read: Reader
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def take(self, rows: NDArray[np.int64]) -> "Split":
+        """Some of the images."""
+        ids = tuple(self.ids[row] for row in rows)
+        return Split(self.labels[rows], ids, self.read.take(rows))
+
+    def sample(self, n: int) -> "Split":
+        """At most `n` of the images, spread evenly over the split."""
+        return self.take(np.linspace(0, len(self) - 1, min(n, len(self))).round().astype(np.int64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +96,8 @@ class Source:
     defaults: Defaults
     notes: tuple[str, ...] = ()
     """Lines to be said aloud."""
+    ignored: int = 0
+    """Files that are no images of a class."""
     carved: dict[str, list[str]] = field(default_factory=dict)
     """Ids of each split that was made on the fly."""
     is_default: bool = False

@@ -1,12 +1,66 @@
 """Splits made on the fly: stratified, and the same on every machine."""
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 from kdcli.data.order import hashes
+from kdcli.data.source import Split
+from kdcli.errors import DataError
+
+T = TypeVar("T")
+
+SEED = 0
+SHARES = {"test": 0.2, "validation": 0.1}
+"""Of all the images to be divided; carved in this order."""
+
+ROLES = {
+    "train": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+}
+"""What a split may be called, in any case of letters, to what it is."""
 
 _SPLIT = 0x73706C6974
 """Keeps splits apart from other numbers of the same seed."""
+
+
+def with_test_set(given: Mapping[str, T]) -> tuple[dict[str, T], bool]:
+    """What was given for each role, and whether the validation set was made the test set.
+
+    A verdict needs a test set more than training needs a given validation set.
+    """
+    if "validation" not in given or "test" in given:
+        return dict(given), False
+    others = {role: thing for role, thing in given.items() if role != "validation"}
+    return others | {"test": given["validation"]}, True
+
+
+def divide(given: Mapping[str, Split], where: str) -> tuple[dict[str, Split], dict[str, list[str]]]:
+    """Three splits, those that are missing taken out of train; and the ids of the latter.
+
+    Raises DataError, naming `where`, if train is too small for that.
+    """
+    train, splits = given["train"], dict(given)
+    pool = np.arange(len(train))
+    for role, share in SHARES.items():
+        if role in given:
+            continue
+        rest, part = carve(train.labels[pool], share * len(train) / len(pool), SEED)
+        if not len(part):
+            raise DataError(
+                f"{where}: {len(train)} training images are too few to take a {role} set from",
+                "add images",
+            )
+        splits[role] = train.take(pool[part])
+        pool = pool[rest]
+    if len(pool) < len(train):
+        splits["train"] = train.take(pool)
+    return splits, {role: list(splits[role].ids) for role in SHARES if role not in given}
 
 
 def carve(

@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kdcli.data.broken import broken
 from kdcli.data.images import fit
 from kdcli.data.source import Split
+from kdcli.data.spread import spread
+from kdcli.errors import DataError
 from kdcli.progress import Progress
-
-WORTH_A_BAR = 5000
-"""Images that take long enough to be waited for."""
 
 
 class Store(Protocol):
@@ -77,15 +77,22 @@ def open_store(
 ) -> Store:
     """The split at `image_size` pixels: in memory if it takes at most `limit_bytes` there.
 
-    Decoding into memory raises DataError for the first image that cannot be read; on demand,
-    the batch that holds it does.
+    Decoding into memory raises one DataError that names all images that cannot be read; on
+    demand, the batch that holds one does.
     """
-    lazy = OnDemand(split, image_size)
     if len(split) * 3 * image_size**2 > limit_bytes:
-        return lazy
+        return OnDemand(split, image_size)
     images = torch.empty((len(split), 3, image_size, image_size), dtype=torch.uint8)
-    everyone = range(len(split))
-    waited = progress.track(everyone, len(split), "reading images")
-    for i in everyone if len(split) < WORTH_A_BAR else waited:
-        images[i] = lazy.fetch(np.array([i]))[0]
+    pixels = images.numpy()
+
+    def decode(i: int) -> DataError | None:
+        try:
+            pixels[i] = fit(split.read(i), image_size).transpose(2, 0, 1)
+        except DataError as error:
+            return error
+        return None
+
+    errors = [e for e in spread(len(split), decode, progress, "reading images") if e]
+    if errors:
+        raise broken(errors, len(split))
     return InMemory(images, split.labels)

@@ -5,16 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kdcli.data.images import is_image_name
+from kdcli.data.splits import ROLES, with_test_set
 from kdcli.errors import DataError
-
-ROLES = {
-    "train": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-}
-"""Folder name, in any case of letters, to the split it holds."""
+from kdcli.files import shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +42,7 @@ def find_layout(root: Path) -> Layout:
                 "put the training images into train/CLASS/, or give the folder of classes itself",
             )
         return Layout({"train": root})
-    return _test_first(_assigned(root, named), _left_out(children, named))
+    return _layout(_assigned(root, named), _left_out(children, named))
 
 
 def list_images(root: Path, folder: Path) -> Listing:
@@ -58,7 +51,7 @@ def list_images(root: Path, folder: Path) -> Listing:
     loose = sum(1 for child in folder.iterdir() if child.is_file() and not _is_hidden(child))
     images, ignored = {}, loose
     for place in classes:
-        files = list(_walk(place))
+        files = list(walk(place))
         names = [path.relative_to(root).as_posix() for path in files if _is_image(path)]
         images[place.name] = tuple(sorted(names))
         ignored += len(files) - len(names)
@@ -83,13 +76,12 @@ def _assigned(root: Path, named: list[Path]) -> dict[str, Path]:
     return folders
 
 
-def _test_first(folders: dict[str, Path], notes: tuple[str, ...]) -> Layout:
-    """A verdict needs a test set more than training needs a given validation set."""
-    if "validation" not in folders or "test" in folders:
-        return Layout(folders, notes)
-    held_out = folders["validation"]
-    note = f"no test/: {held_out.name}/ is the test set"
-    return Layout({"train": folders["train"], "test": held_out}, (*notes, note))
+def _layout(folders: dict[str, Path], notes: tuple[str, ...]) -> Layout:
+    """The test set may be the one called validation."""
+    assigned, moved = with_test_set(folders)
+    if moved:
+        notes = (*notes, f"no test/: {shown(assigned['test'].name)}/ is the test set")
+    return Layout(assigned, notes)
 
 
 def _left_out(children: list[Path], named: list[Path]) -> tuple[str, ...]:
@@ -97,12 +89,13 @@ def _left_out(children: list[Path], named: list[Path]) -> tuple[str, ...]:
     return (f"beside the splits, ignored: {_names(others)}",) if others else ()
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def walk(folder: Path) -> Iterator[Path]:
+    """Every file below a folder; hidden ones do not exist."""
     for child in folder.iterdir():
         if _is_hidden(child):
             continue
         if child.is_dir() and not child.is_symlink():  # a link may lead back up
-            yield from _walk(child)
+            yield from walk(child)
         else:
             yield child
 
@@ -116,4 +109,4 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _names(folders: list[Path]) -> str:
-    return ", ".join(f"{folder.name}/" for folder in folders)
+    return ", ".join(f"{shown(folder.name)}/" for folder in folders)

@@ -1,12 +1,16 @@
 """Folders of images: four layouts, and every refusal says where and what to do."""
 
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from kdcli.data.folder import image_size, open_folder
+from kdcli.data.defaults import defaults_for
+from kdcli.data.folder import open_folder
+from kdcli.data.image_files import unique_ids
 from kdcli.data.loader import open_store, plain_batches
 from kdcli.errors import DataError, ExitCode
 from kdcli.progress import Silent
@@ -76,6 +80,31 @@ def test_unicode_spaces_and_nesting(tmp_path: Path) -> None:
     assert source.train.read(0).shape == (12, 12, 3)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_names_that_cannot_be_printed(tmp_path: Path) -> None:
+    strange = os.fsdecode(b"caf\xe9")
+    images(tmp_path / strange, 10)
+    images(tmp_path / "two\nlines", 10)
+    (tmp_path / strange / os.fsdecode(b"\xff.png")).write_bytes(
+        (tmp_path / strange / "000.png").read_bytes()
+    )
+    source = open_folder(tmp_path)
+    assert source.classes == ("caf\\udce9", "two\\nlines")
+    ids = [*source.train.ids, *source.validation.ids, *source.test.ids]
+    assert len(set(ids)) == 21
+    assert "caf\\udce9/\\udcff.png" in ids
+    "".join(ids).encode("utf-8")
+    assert all("\n" not in name for name in (*ids, *source.notes))
+    assert source.train.read(0).shape == (12, 12, 3)
+
+
+def test_names_that_look_the_same_when_written_stay_apart() -> None:
+    names = ("a\\udcff.png", os.fsdecode(b"a\xff.png"), "b.png")
+    ids = unique_ids(names)
+    assert len(set(ids)) == 3
+    assert ids[0] == names[0]
+
+
 def test_files_that_are_not_images_are_counted(tmp_path: Path) -> None:
     classes(tmp_path, cat=10, dog=10)
     (tmp_path / "cat" / "labels.csv").touch()
@@ -104,8 +133,16 @@ def test_defaults_follow_the_size_of_the_images(tmp_path: Path) -> None:
     images(tmp_path / "b", 8, size=100)
     defaults = open_folder(tmp_path).defaults
     assert (defaults.image_size, defaults.augment, defaults.pretrained) == (224, "crop_flip", True)
-    assert defaults.schedule(10_000_001).epochs == 10
-    assert [image_size(side) for side in (28, 40, 41, 80, 81)] == [32, 32, 64, 64, 224]
+    assert defaults.own_size
+    assert (defaults.schedule(10_000_001).epochs, defaults.schedule(10_000_001).patience) == (10, 3)
+    assert (defaults.schedule(1).epochs, defaults.schedule(1).patience) == (20, 5)
+
+
+def test_above_64_pixels_they_are_photographs() -> None:
+    found = [defaults_for(side) for side in (28, 40, 41, 64, 65)]
+    assert [d.image_size for d in found] == [32, 32, 64, 64, 224]
+    assert [d.own_size for d in found] == [False, False, False, False, True]
+    assert [d.pretrained for d in found] == [False, False, False, False, True]
 
 
 def test_a_class_absent_from_test_is_said(tmp_path: Path) -> None:

@@ -68,6 +68,7 @@ def test_damaged_files_are_named(tmp_path: Path, kind: str) -> None:
     assert caught.value.fix
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("pixels", [40, 20])  # Pillow warns above the limit, raises above twice it
 def test_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pixels: int) -> None:
     path = saved(tmp_path / "bomb.png", Image.fromarray(GREY))

@@ -15,7 +15,7 @@ from kdcli.data.loader import (
     steps_per_epoch,
     training_batches,
 )
-from kdcli.data.readers import GreyImages
+from kdcli.data.readers import ArrayImages
 from kdcli.data.source import Split
 from kdcli.data.store import InMemory
 from kdcli.errors import DataError
@@ -27,7 +27,7 @@ SIZE = 12
 
 def split(n: int = 21) -> Split:
     images = np.random.default_rng(0).integers(0, 256, (n, 8, 8), dtype=np.uint8)
-    return Split(np.arange(n) % 3, tuple(map(str, range(n))), GreyImages(images))
+    return Split(np.arange(n) % 3, tuple(map(str, range(n))), ArrayImages(images))
 
 
 def store(kind: str = "memory", n: int = 21) -> Store:

@@ -18,13 +18,13 @@ def test_nothing_asked_for_is_digits() -> None:
 def test_near_miss() -> None:
     with pytest.raises(UsageError, match="did you mean 'digits'") as caught:
         open_source("digit")
-    assert caught.value.fix == "--data takes 'digits' or a folder"
+    assert caught.value.fix.startswith("--data takes 'digits', a folder of images, a table")
 
 
 def test_a_file(tmp_path: Path) -> None:
     path = tmp_path / "images.zip"
     path.touch()
-    with pytest.raises(DataError, match="is a file"):
+    with pytest.raises(DataError, match="is a file, and no table"):
         open_source(str(path))
 
 

@@ -1,0 +1,177 @@
+"""`kd doctor`: what the data are, every image decoded; or what this machine is. Trains nothing."""
+
+import os
+import platform
+import shutil
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from huggingface_hub import constants
+
+from kdcli.data.broken import OUT
+from kdcli.data.named import data_folder
+from kdcli.data.open import open_source
+from kdcli.data.source import Defaults, Source, Split
+from kdcli.data.spread import spread
+from kdcli.data.survey import Survey, survey
+from kdcli.errors import DataError, KdError
+from kdcli.files import cache_folder
+from kdcli.progress import Progress
+from kdcli.runs import runs_root, versions
+
+EXAMPLES = 10
+"""Doubles that are named."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """What can train here."""
+
+    name: str
+    """As --device takes it."""
+    what: str
+    bf16: bool
+    """`precision: auto` may choose it."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where kd runs."""
+
+    system: str
+    versions: dict[str, str]
+    devices: tuple[Device, ...]
+    """The first is what `--device auto` takes."""
+    cores: int
+    memory_bytes: int
+    free_memory_bytes: int
+    free_disk_bytes: int
+    """Where the runs go."""
+    folders: dict[str, str]
+    """Where what is kept."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """What `--data` would mean."""
+
+    name: str
+    given: str
+    """What was asked for."""
+    survey: Survey
+    notes: tuple[str, ...]
+    defaults: Defaults
+    broken: tuple[DataError, ...]
+    """One for each image that cannot be decoded."""
+
+    @property
+    def failure(self) -> KdError | None:
+        """Why training on these data would end; None: nothing is broken."""
+        if not self.broken:
+            return None
+        count, total = len(self.broken), sum(self.survey.images.values())
+        return DataError(f"{count:,} of {total:,} images cannot be read", OUT)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json."""
+        found = self.survey
+        return {
+            "name": self.name,
+            "images": found.images,
+            "classes": found.per_class,
+            "imbalance": found.imbalance if found.smallest[1] else None,
+            "sizes": asdict(found.sizes) if found.sizes else None,
+            "ignored": found.ignored,
+            "doubles": {
+                "count": len(found.doubles),
+                "examples": [asdict(double) for double in found.doubles[:EXAMPLES]],
+            },
+            "broken": [error.what for error in self.broken],
+            "notes": list(self.notes),
+            "warnings": list(found.warnings()),
+            "defaults": asdict(self.defaults),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Checkup:
+    """One of the two."""
+
+    data: Data | None = None
+    machine: Machine | None = None
+
+
+def doctor(folder: str | None, *, progress: Progress) -> Checkup:
+    """The data that `folder` (anything --data takes) names; None: the machine.
+
+    Raises DataError or UsageError for data that cannot be opened at all.
+    """
+    if folder is None:
+        return Checkup(machine=_machine())
+    source = open_source(folder, progress)
+    broken = _undecodable(source, progress)
+    found = replace(survey(source, progress), unreadable=())  # they are among the broken ones
+    return Checkup(Data(source.name, folder, found, source.notes, source.defaults, broken))
+
+
+def _undecodable(source: Source, progress: Progress) -> tuple[DataError, ...]:
+    splits = (source.train, source.validation, source.test)
+    errors = (_errors_of(split, progress) for split in splits)
+    return tuple(error for found in errors for error in found)
+
+
+def _errors_of(split: Split, progress: Progress) -> list[DataError]:
+    def decode(i: int) -> DataError | None:
+        try:
+            split.read(i)
+        except DataError as error:
+            return error
+        return None
+
+    return [error for error in spread(len(split), decode, progress, "decoding images") if error]
+
+
+def _machine() -> Machine:
+    memory = psutil.virtual_memory()
+    return Machine(
+        system=f"{platform.system()} {platform.release()}, {platform.machine()}",
+        versions=versions(),
+        devices=tuple(_devices()),
+        cores=os.cpu_count() or 1,
+        memory_bytes=memory.total,
+        free_memory_bytes=memory.available,
+        free_disk_bytes=shutil.disk_usage(_existing(runs_root())).free,
+        folders={
+            "runs": str(runs_root().resolve()),
+            "weights": constants.HF_HUB_CACHE,
+            "weights by URL": torch.hub.get_dir(),
+            "data by name": str(data_folder()),
+            "measured latencies and the rest": str(cache_folder()),
+        },
+    )
+
+
+def _devices() -> list[Device]:
+    """In the order in which `--device auto` would take them."""
+    found = [
+        Device(f"cuda:{i}", torch.cuda.get_device_name(i), torch.cuda.is_bf16_supported())
+        for i in range(torch.cuda.device_count())
+    ]
+    if torch.backends.mps.is_available():
+        found.append(Device("mps", "Apple GPU", False))
+    can = torch.cpu.get_capabilities()
+    fast = bool(can.get("avx512_bf16") or can.get("amx_bf16"))
+    return [*found, Device("cpu", f"torch takes {torch.get_num_threads()} of its cores", fast)]
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that is there."""
+    place = folder.resolve()
+    return next(each for each in (place, *place.parents) if each.exists())

@@ -1,0 +1,56 @@
+"""What `auto` means for images that nobody has described: by how large they are."""
+
+import statistics
+
+import numpy as np
+
+from kdcli.data.source import Defaults, Schedule, Split
+from kdcli.errors import DataError
+
+SAMPLE = 64
+"""Images looked at to tell small pictures from photographs."""
+
+PICTURES = (
+    (32, 40),
+    (64, 64),
+)
+"""Training size, and the median shorter side up to which it is taken; above: photographs."""
+
+PHOTOGRAPHS = Defaults(
+    image_size=224,
+    augment="crop_flip",
+    pretrained=True,
+    small=Schedule(epochs=20, batch_size=32, lr=1e-3, patience=5),
+    large=Schedule(epochs=10, batch_size=32, lr=3e-4, patience=3),
+    own_size=True,
+)
+
+
+def defaults_of(train: Split) -> Defaults:
+    """By the median shorter side of a sample of the training images.
+
+    Images without a readable header are left out; raises DataError if none has one.
+    """
+    return defaults_for(statistics.median(min(size) for size in _sizes(train)))
+
+
+def defaults_for(side: float) -> Defaults:
+    """For images whose shorter side is typically `side` pixels."""
+    size = next((size for size, limit in PICTURES if side <= limit), None)
+    if size is None:
+        return PHOTOGRAPHS
+    small, large = Schedule(20, 32, 3e-3, None), Schedule(10, 32, 1e-3, None)
+    return Defaults(size, "shift_flip", pretrained=False, small=small, large=large)
+
+
+def _sizes(train: Split) -> list[tuple[int, int]]:
+    rows = np.linspace(0, len(train) - 1, min(SAMPLE, len(train))).astype(int)
+    sizes, errors = [], []
+    for row in rows:
+        try:
+            sizes.append(train.read.size(int(row)))
+        except DataError as error:
+            errors.append(error)
+    if not sizes:
+        raise errors[0]
+    return sizes
