@@ -50,6 +50,11 @@ def wait_for(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
+def peak_bytes(device: torch.device) -> int:
+    """The most that this process has held in the GPU's own memory; 0 on a processor."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
+
+
 def _check_device(wanted: str) -> None:
     try:
         if torch.zeros(1, device=wanted).device.type not in ("cpu", "cuda", "mps"):

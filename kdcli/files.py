@@ -27,6 +27,12 @@ def cache_folder() -> Path:
     return Path(given).expanduser() if given else Path.home() / ".cache" / "kd"
 
 
+def existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that is there."""
+    place = folder.resolve()
+    return next(each for each in (place, *place.parents) if each.exists())
+
+
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """A name to write to; what was written there appears at `path` whole, or not at all.

@@ -19,6 +19,13 @@ def processor() -> str:
     return next(iter(named), "") or platform.processor() or platform.machine()
 
 
+def used_bytes() -> int:
+    """This process's memory now."""
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
 def memory_bytes() -> int:
     """All of the machine's memory, used or not."""
     import psutil

@@ -1,7 +1,7 @@
 """The verbs: train, distill, evaluate, export. A shell each; the work is in kdcli.commands."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,7 @@ from kdcli.cli.flags import (
     Data,
     Debug,
     Device,
+    DryRun,
     Json,
     Max,
     Min,
@@ -24,6 +25,10 @@ from kdcli.cli.flags import (
     Thing,
 )
 from kdcli.door import door, gate
+
+if TYPE_CHECKING:
+    from kdcli.commands.plan import Job
+    from kdcli.console import Console
 
 
 def train(
@@ -41,26 +46,24 @@ def train(
     set_: Set = None,
     device: Device = "auto",
     again: Again = False,
+    dry_run: DryRun = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Train a teacher (or any model) from labels alone."""
     with door(json) as console:
-        from kdcli.commands.train import train
-        from kdcli.screens.training import trained
+        from kdcli.commands.train import train_job
 
-        result = train(
+        job = train_job(
             model,
             recipe=recipe,
             settings=tuple(set_ or ()),
             data=data,
-            out=out,
             seed=seed,
             device=device,
-            again=again,
             progress=console,
         )
-        trained(console, result)
+        _carry_out(job, console, out, again, dry_run)
 
 
 def distill(
@@ -74,28 +77,38 @@ def distill(
     set_: Set = None,
     device: Device = "auto",
     again: Again = False,
+    dry_run: DryRun = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Distil a teacher (trained first if there is none) into a student."""
     with door(json) as console:
-        from kdcli.commands.distill import distill
-        from kdcli.screens.training import trained
+        from kdcli.commands.distill import distill_job
 
-        result = distill(
+        job = distill_job(
             teacher,
             student,
             recipe=recipe,
             settings=tuple(set_ or ()),
             data=data,
             classes=classes,
-            out=out,
             seed=seed,
             device=device,
-            again=again,
             progress=console,
         )
-        trained(console, result)
+        _carry_out(job, console, out, again, dry_run)
+
+
+def _carry_out(job: "Job", console: "Console", out: Path | None, again: bool, dry: bool) -> None:
+    """The plan alone, or the plan and then the work."""
+    from kdcli.commands.carry_out import carry_out
+    from kdcli.commands.forecast import foresee
+    from kdcli.screens.training import planned, trained
+
+    if dry:
+        planned(console, foresee(job.spec, job.source, job.device, console, again=again))
+    else:
+        trained(console, carry_out(job, console, out=out, again=again))
 
 
 def evaluate(

@@ -1,5 +1,6 @@
 """From a spec to what the loop needs: models, teachers, data, and the distiller that joins them."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -54,6 +55,8 @@ class Assembled:
     """What a model that would ship answers on the validation images."""
     whole: Callable[[Weights], Weights]
     """The state dict of the model that ships, with timm's own keys, from the learnt weights."""
+    preparing: float
+    """Seconds of what was done to every image: read, and with tune=head shown to the trunk."""
 
 
 def assemble(
@@ -62,10 +65,12 @@ def assemble(
     teachers: Sequence[Path | None],
     device: torch.device,
     progress: Progress,
+    *,
+    rehearsal: bool = False,
 ) -> Assembled:
     """Build and check everything; `teachers` are the model.pt files of `spec.teachers`.
 
-    A teacher of None is stood in for by an untrained one: enough to time a step.
+    A rehearsal, which times a few steps, takes random weights and an untrained teacher for None.
 
     Raises:
         UnfitTeacher: a given teacher is hardly better than chance.
@@ -76,9 +81,11 @@ def assemble(
     recipe, classes = spec.recipe, len(source.classes)
     train, size = recipe.train, int(recipe.data.image_size)
     refuse_contradictions(spec)
-    args, student = _student(spec, classes, device, progress)
+    args, student = _student(spec, classes, device, progress, rehearsal)
+    clock = time.monotonic()
     training = open_store(source.train, size, progress)
     validation = open_store(source.validation, size, progress)
+    preparing = time.monotonic() - clock
     taught_by = {
         f"teacher.{i}": _teacher(path, ref, recipe, classes, validation, device, progress)
         for i, (path, ref) in enumerate(zip(teachers, spec.teachers, strict=True))
@@ -86,9 +93,11 @@ def assemble(
     learner: nn.Module = student
     whole: Callable[[Weights], Weights] = _timm_keys
     if train.tune == "head":
+        clock = time.monotonic()
         learner, whole = head_of(student)
         training = _embedded(student, training, device, progress)
         validation = _embedded(student, validation, device, progress)
+        preparing += time.monotonic() - clock
 
     def batches(epoch: int, workers: int | None = None) -> Iterator[Batch]:
         return training_batches(
@@ -124,7 +133,7 @@ def assemble(
         labels = validation.labels
         return Validation(accuracy(logits, labels), balanced, nll(logits, labels))
 
-    return Assembled(distiller, args, batches, steps, validate, whole)
+    return Assembled(distiller, args, batches, steps, validate, whole, preparing)
 
 
 def refuse_contradictions(spec: Spec) -> None:
@@ -174,7 +183,7 @@ def _embedded(tap: Tap, store: Store, device: torch.device, progress: Progress) 
 
 
 def _student(
-    spec: Spec, classes: int, device: torch.device, progress: Progress
+    spec: Spec, classes: int, device: torch.device, progress: Progress, rehearsal: bool
 ) -> tuple[ModelArgs, Tap]:
     """The model that learns; a student and its baseline begin with the same weights."""
     settings, size = spec.recipe.student, int(spec.recipe.data.image_size)
@@ -187,14 +196,14 @@ def _student(
             f"{spec.model} does not take {size} pixels: images are resized to its own "
             f"{args.input_size}"
         )
-    fetched = bool(settings.pretrained) and weights is None
+    fetched = bool(settings.pretrained) and weights is None and not rehearsal
     if fetched:
         ensure_reachable(spec.model)
         if warning := licence_warning(spec.model):
             progress.warn(warning)
     with seeded(spec.seed, spec.start):
         module = build(args, pretrained=fetched)
-    if weights is not None:
+    if weights is not None and not rehearsal:
         args = start_args(args, weights)
         begin(module, args, weights, progress)
     return args, Tap(module, args, "student", settings.precision).to(device)
@@ -210,7 +219,7 @@ def _teacher(
     progress: Progress,
 ) -> Frozen:
     """A finished teacher, measured on validation before it teaches."""
-    if path is None:
+    if path is None:  # of a rehearsal
         size = int(recipe.data.image_size)
         args = plan(ref.model, classes, size, recipe.teacher.stem_stride)
         stand_in = Tap(build(args), args, "teacher", recipe.teacher.precision)

@@ -24,6 +24,19 @@ def resolve_recipe(
     return fill_auto(recipe, auto_values(recipe, model, teacher, source, device))
 
 
+def head_only() -> dict[str, Any]:
+    """What fitting the classifier alone comes down to, by the recipe's keys."""
+    return {
+        "train.tune": "head",
+        "train.epochs": HEAD_ONLY.epochs,
+        "train.batch_size": HEAD_ONLY.batch_size,
+        "train.lr": HEAD_ONLY.lr,
+        "train.patience": HEAD_ONLY.patience,
+        "train.trunk_lr": 1.0,
+        "data.augment": None,
+    }
+
+
 def auto_values(
     recipe: Recipe, model: str, teacher: str | None, source: Source, device: torch.device
 ) -> dict[str, Any]:
@@ -32,23 +45,24 @@ def auto_values(
     pretrained = recipe.student.pretrained
     if pretrained == "auto":
         pretrained = _begins_pretrained(model, defaults)
-    head_only = recipe.train.tune == "head"
     size = own_size(model) if defaults.own_size else defaults.image_size
     meta = build_meta(plan(model, classes, size, None))
-    schedule = HEAD_ONLY if head_only else defaults.schedule(parameters(meta))
+    schedule = defaults.schedule(parameters(meta))
     values: dict[str, Any] = {
         "data.image_size": size,
-        "data.augment": None if head_only else defaults.augment,
+        "data.augment": defaults.augment,
         "train.epochs": schedule.epochs,
         "train.batch_size": schedule.batch_size,
         "train.lr": schedule.lr,
         "train.patience": schedule.patience,
-        "train.trunk_lr": TRUNK_LR if pretrained and not head_only else 1.0,
+        "train.trunk_lr": TRUNK_LR if pretrained else 1.0,
         "student.pretrained": pretrained,
         "student.precision": resolve_precision("auto", meta, device),
         "teacher.pretrained": False,
         "teacher.precision": "fp32",
     }
+    if recipe.train.tune == "head":
+        values |= head_only()
     if teacher is not None:
         meta = build_meta(plan(teacher, classes, size, None))
         values["teacher.pretrained"] = _begins_pretrained(teacher, defaults)

@@ -5,15 +5,13 @@ from pathlib import Path
 from kdcli import catalog
 from kdcli.commands.given import read_labels
 from kdcli.commands.naming import starting_point, teacher_name
-from kdcli.commands.plan import distill_spec, open_data, who_asks
-from kdcli.commands.train import Trained, ensure
-from kdcli.devices import open_device
+from kdcli.commands.plan import Job, choose_device, distill_spec, open_data, who_asks
 from kdcli.errors import UsageError
 from kdcli.progress import Progress
 from kdcli.recipe_file import load_recipe
 
 
-def distill(
+def distill_job(
     teacher: str | None,
     student: str | None,
     *,
@@ -21,13 +19,11 @@ def distill(
     settings: tuple[str, ...] = (),
     data: str | None = None,
     classes: Path | None = None,
-    out: Path | None = None,
     seed: int | None = None,
     device: str = "auto",
-    again: bool = False,
     progress: Progress,
-) -> Trained:
-    """The student's run, finished. What is None comes from the recipe's `who:` block.
+) -> Job:
+    """`kd distill`: what is None comes from the recipe's `who:` block.
 
     `classes` is a file that names the classes of a teacher's given weights.
     """
@@ -46,7 +42,7 @@ def distill(
     taught_by = teacher_name(who.teacher, progress)
     learner, weights = starting_point(who.student, progress)
     labels = read_labels(classes) if classes else None
-    place = open_device(device)
+    place = choose_device(device, progress)
     source, ref = open_data(who.data, progress)
     spec = distill_spec(
         taught_by,
@@ -60,4 +56,4 @@ def distill(
         labels=labels,
         progress=progress,
     )
-    return ensure(spec, source, place, progress, out=out, again=again, asked=True)
+    return Job(spec, source, place)

@@ -4,7 +4,6 @@ import os
 import platform
 import shutil
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -18,7 +17,7 @@ from kdcli.data.source import Defaults, Source, Split
 from kdcli.data.spread import spread
 from kdcli.data.survey import Survey, survey
 from kdcli.errors import DataError, KdError
-from kdcli.files import cache_folder
+from kdcli.files import cache_folder, existing
 from kdcli.progress import Progress
 from kdcli.runs import runs_root, versions
 
@@ -147,7 +146,7 @@ def _machine() -> Machine:
         cores=os.cpu_count() or 1,
         memory_bytes=memory.total,
         free_memory_bytes=memory.available,
-        free_disk_bytes=shutil.disk_usage(_existing(runs_root())).free,
+        free_disk_bytes=shutil.disk_usage(existing(runs_root())).free,
         folders={
             "runs": str(runs_root().resolve()),
             "weights": constants.HF_HUB_CACHE,
@@ -169,9 +168,3 @@ def _devices() -> list[Device]:
     can = torch.cpu.get_capabilities()
     fast = bool(can.get("avx512_bf16") or can.get("amx_bf16"))
     return [*found, Device("cpu", f"torch takes {torch.get_num_threads()} of its cores", fast)]
-
-
-def _existing(folder: Path) -> Path:
-    """The folder, or the nearest above it that is there."""
-    place = folder.resolve()
-    return next(each for each in (place, *place.parents) if each.exists())

@@ -1,6 +1,6 @@
 """From what a person asked for to specs: names resolved, every `auto` decided, nothing trained."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from kdcli.commands.trial import share_right
 from kdcli.data.open import location, open_source
 from kdcli.data.source import Source
 from kdcli.data.survey import Survey, survey
+from kdcli.devices import describe_device, open_device
 from kdcli.errors import DamagedFile, DataError, UsageError
 from kdcli.files import sha256
 from kdcli.progress import Progress, Silent
@@ -26,7 +27,24 @@ from kdcli.recipe_file import LoadedRecipe, load_recipe
 from kdcli.runs import locate
 from kdcli.spec import DataRef, FileRef, Spec, TeacherRef
 
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A training that was asked for: what, on which images, where."""
+
+    spec: Spec
+    source: Source
+    device: torch.device
+
+
 NO_DATA = "no --data: built-in digits (1,797 images); give --data DIR for yours"
+
+
+def choose_device(wanted: str, progress: Progress) -> torch.device:
+    """The device, said aloud."""
+    device = open_device(wanted)
+    progress.say(f"device: {describe_device(device)}")
+    return device
 
 
 def refuse_taught(loaded: LoadedRecipe) -> None:

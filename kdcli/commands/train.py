@@ -13,10 +13,16 @@ from kdcli.checkpoint import ModelFile, save_model
 from kdcli.commands.assemble import Assembled, assemble
 from kdcli.commands.given import check_unchanged
 from kdcli.commands.naming import started, starting_point
-from kdcli.commands.plan import open_data, refuse_taught, train_spec, who_asks
+from kdcli.commands.plan import (
+    Job,
+    choose_device,
+    open_data,
+    refuse_taught,
+    train_spec,
+    who_asks,
+)
 from kdcli.commands.run_log import run_log
 from kdcli.data.source import Source
-from kdcli.devices import open_device
 from kdcli.errors import DamagedFile, UsageError
 from kdcli.files import lock, probe, sha256, write_text
 from kdcli.models.build import ModelArgs
@@ -42,28 +48,26 @@ class Trained:
         return self.run.outcome()
 
 
-def train(
+def train_job(
     model: str,
     *,
     recipe: str = "supervised",
     settings: tuple[str, ...] = (),
     data: str | None = None,
-    out: Path | None = None,
     seed: int | None = None,
     device: str = "auto",
-    again: bool = False,
     progress: Progress,
-) -> Trained:
+) -> Job:
     """`kd train`: one model from labels alone. Data and seed may come from a `who:` block."""
     loaded = load_recipe(recipe, settings)
     refuse_taught(loaded)
     who = who_asks(loaded.recipe, progress, data=data, seed=seed)
     name, weights = starting_point(model, progress)
-    place = open_device(device)
+    place = choose_device(device, progress)
     source, ref = open_data(who.data, progress)
     spec = train_spec(name, started(loaded, weights), source, ref, who.seed or 0, place)
     spec = spec.model_copy(update={"weights": weights})
-    return ensure(spec, source, place, progress, out=out, again=again, asked=True)
+    return Job(spec, source, place)
 
 
 def ensure(

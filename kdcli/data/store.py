@@ -16,6 +16,9 @@ from kdcli.data.spread import spread
 from kdcli.errors import DataError
 from kdcli.progress import Progress
 
+MOST_BYTES = 2 << 30
+"""Of one split's decoded images in memory."""
+
 
 class Store(Protocol):
     """Images of one size, fetched by their place in the split; can be pickled."""
@@ -72,15 +75,19 @@ class OnDemand:
         return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
 
 
-def open_store(
-    split: Split, image_size: int, progress: Progress, limit_bytes: int = 2 << 30
-) -> Store:
-    """The split at `image_size` pixels: in memory if it takes at most `limit_bytes` there.
+def bytes_in_memory(images: int, image_size: int) -> int:
+    """What that many decoded images take there; 0 for so many that they are decoded on demand."""
+    size = images * 3 * image_size**2
+    return size if size <= MOST_BYTES else 0
+
+
+def open_store(split: Split, image_size: int, progress: Progress) -> Store:
+    """The split at `image_size` pixels: in memory if it takes at most MOST_BYTES there.
 
     Decoding into memory raises one DataError that names all images that cannot be read; on
     demand, the batch that holds one does.
     """
-    if len(split) * 3 * image_size**2 > limit_bytes:
+    if not bytes_in_memory(len(split), image_size):
         return OnDemand(split, image_size)
     images = torch.empty((len(split), 3, image_size, image_size), dtype=torch.uint8)
     pixels = images.numpy()

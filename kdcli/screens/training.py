@@ -6,8 +6,21 @@ from typing import TYPE_CHECKING
 from kdcli.console import Console
 
 if TYPE_CHECKING:
+    from kdcli.commands.forecast import Forecast
     from kdcli.commands.train import Trained
     from kdcli.runs import Run
+
+
+def planned(console: Console, forecast: "Forecast") -> None:
+    """After `--dry-run`."""
+    if console.as_json:
+        console.document({"plan": forecast.as_dict()})
+        return
+    plan, *shorter = forecast.lines()
+    console.line(plan)
+    for line in shorter:
+        console.line(f"shorter: {line}")
+    console.next("the same command without --dry-run")
 
 
 def trained(console: Console, result: "Trained") -> None:

@@ -20,7 +20,7 @@ from house import (
     weights_of,
 )
 
-from kdcli.commands.train import Trained, train
+from kdcli.commands.train import Trained
 from kdcli.files import sha256
 from kdcli.progress import Silent
 from kdcli.runs import Run

@@ -1,0 +1,17 @@
+"""How long something takes, as people say it."""
+
+
+def duration(seconds: float) -> str:
+    """`8 s`, `2 min 30 s`, `35 min`, `2 h 50 min`, `3 days 4 h`; as exact as a forecast may be."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    if seconds < 600:
+        tens = round(seconds / 10)
+        return f"{tens // 6} min" + (f" {tens % 6 * 10} s" if tens % 6 else "")
+    if minutes < 90:
+        return f"{minutes} min"
+    hours, rest = divmod(5 * round(minutes / 5), 60)
+    if hours < 48:
+        return f"{hours} h" + (f" {rest} min" if rest else "")
+    return f"{hours // 24} days {hours % 24} h"

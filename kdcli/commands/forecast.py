@@ -1,0 +1,162 @@
+"""The plan before the wait: time, disk and memory, from a few real steps of each model."""
+
+import shutil
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import torch
+
+from kdcli.commands.durations import duration
+from kdcli.commands.plan import baseline_of
+from kdcli.commands.rehearsal import Estimate, estimate
+from kdcli.commands.shortcuts import shortcuts
+from kdcli.data.source import Source
+from kdcli.errors import DiskError
+from kdcli.files import existing
+from kdcli.progress import Progress
+from kdcli.runs import find, runs_root
+from kdcli.spec import Spec
+
+LONG = 3600
+"""Seconds above which something shorter is worth measuring, where there is no GPU."""
+
+WORTH_NAMING = 0.9
+"""What takes a larger share of the time than this is no shortcut."""
+
+
+@dataclass(frozen=True)
+class Shorter:
+    """A change that would shorten the wait, and the seconds it would then take."""
+
+    what: str
+    ask: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """All that the command will train, the baseline that `kd evaluate` will, and what they take."""
+
+    now: tuple[Estimate, ...]
+    later: tuple[Estimate, ...]
+    free_bytes: int
+    shorter: tuple[Shorter, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """Until the command ends."""
+        return sum(one.seconds for one in self.now)
+
+    @property
+    def disk_bytes(self) -> int:
+        """At most, while they train."""
+        everyone = (*self.now, *self.later)
+        most = max((one.state_bytes for one in everyone), default=0)
+        return sum(one.model_bytes for one in everyone) + most
+
+    @property
+    def memory_bytes(self) -> int:
+        """At most."""
+        return max((one.memory_bytes for one in (*self.now, *self.later)), default=0)
+
+    def lines(self) -> list[str]:
+        """In words; the first line is the plan, the others what would shorten it."""
+        if not self.now:
+            return ["plan: nothing to train, it is finished"]
+        trainings = [
+            f"{one.role} {one.model} {one.epochs} epochs ~ {duration(one.seconds)}"
+            for one in self.now
+        ]
+        trainings += [f"{one.role} later ~ {duration(one.seconds)}" for one in self.later]
+        ends = datetime.now() + timedelta(seconds=self.seconds)
+        words = (
+            f"plan: {', '.join(trainings)}; {_bytes(self.disk_bytes)} disk "
+            f"({_bytes(self.free_bytes)} free), ~ {_bytes(self.memory_bytes)} memory; finishes "
+            f"about {ends:%H:%M}{_days(ends)}"
+        )
+        return [words, *(f"{s.what}: {s.ask} ~ {duration(s.seconds)}" for s in self.shorter)]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json."""
+        return {
+            "now": [vars(one) for one in self.now],
+            "later": [vars(one) for one in self.later],
+            "seconds": self.seconds,
+            "finishes": (datetime.now() + timedelta(seconds=self.seconds)).isoformat(
+                "T", "minutes"
+            ),
+            "disk_bytes": self.disk_bytes,
+            "free_disk_bytes": self.free_bytes,
+            "memory_bytes": self.memory_bytes,
+            "shorter": [vars(one) for one in self.shorter],
+        }
+
+
+def foresee(
+    spec: Spec, source: Source, device: torch.device, progress: Progress, *, again: bool = False
+) -> Forecast:
+    """Time a few steps of everything that `spec` still has to train; nothing of it is kept.
+
+    Raises:
+        DiskError: the disk has less room than the models will take.
+        OutOfMemory: already these steps do not fit.
+    """
+    todo = _chain(spec, again)
+    if todo:
+        progress.say("a few steps of each model first, to say what it will take")
+    found = Forecast(
+        now=tuple(estimate(one, source, device, again and one is spec) for one in todo),
+        later=tuple(estimate(one, source, device) for one in _later(spec)) if todo else (),
+        free_bytes=shutil.disk_usage(existing(runs_root())).free,
+    )
+    if found.disk_bytes > found.free_bytes:
+        raise DiskError(
+            f"{runs_root()}: {_bytes(found.disk_bytes)} will be needed, "
+            f"{_bytes(found.free_bytes)} are free",
+            "free some space (kd list runs --prune), or set KD_RUNS to another place",
+        )
+    if found.seconds < LONG or device.type != "cpu":
+        return found
+    progress.say("long for a processor: measuring what would shorten it")
+    return replace(found, shorter=tuple(_shorter(spec, source, device, found.seconds)))
+
+
+def _shorter(spec: Spec, source: Source, device: torch.device, seconds: float) -> list[Shorter]:
+    found = []
+    for shortcut in shortcuts(spec):
+        then = sum(estimate(one, source, device).seconds for one in _chain(shortcut.spec))
+        if then < WORTH_NAMING * seconds:
+            found.append(Shorter(shortcut.what, shortcut.ask, then))
+    return found
+
+
+def _chain(spec: Spec, again: bool = False) -> list[Spec]:
+    """What `ensure` would train, in its order."""
+    if _finished(spec) and not again:
+        return []
+    taught_by = [teacher.spec for teacher in spec.teachers if teacher.spec]
+    return [*(one for teacher in taught_by for one in _chain(teacher)), spec]
+
+
+def _later(spec: Spec) -> list[Spec]:
+    """What `kd evaluate` would train."""
+    if not spec.teachers or _finished(baseline := baseline_of(spec)):
+        return []
+    return [baseline]
+
+
+def _finished(spec: Spec) -> bool:
+    run = find(spec)
+    return run is not None and run.finished
+
+
+def _bytes(number: float) -> str:
+    if number < 1e9:
+        return f"{max(1, number / 1e6):.0f} MB"
+    return f"{number / 1e9:.1f} GB"
+
+
+def _days(ends: datetime) -> str:
+    days = (ends.date() - datetime.now().date()).days
+    return "" if days == 0 else " tomorrow" if days == 1 else f" in {days} days"
