@@ -1,5 +1,6 @@
 """model.pt and the resume state: whole, checked, and never executing code."""
 
+import argparse
 import io
 import os
 import pickle
@@ -8,9 +9,17 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from kdcli.checkpoint import ModelFile, load_model, load_state, save_model, save_state
-from kdcli.errors import DamagedFile, DiskError
+from kdcli.checkpoint import (
+    ModelFile,
+    load_model,
+    load_state,
+    read_weights,
+    save_model,
+    save_state,
+)
+from kdcli.errors import DamagedFile, DiskError, UsageError
 
 FILE = ModelFile(
     model={"name": "test_resnet", "num_classes": 2, "mean": (0.5, 0.5, 0.5)},
@@ -146,8 +155,10 @@ def test_a_recipe_is_no_model(place):
 def test_a_foreign_file_is_refused_in_words(place, raw):
     torch.save(raw, place)
     words = refusal(place)
-    assert "a PyTorch file, but none that kd wrote (no model name or classes in it)" in words
+    assert "a file of weights, but none that kd wrote (no model name or classes in it)" in words
     assert "give a run folder or the model.pt of a kd run" in words
+    assert f"--teacher NAME={place}" in words
+    assert f"kd export {place} --model NAME" in words
 
 
 def test_a_newer_format_says_to_upgrade(place):
@@ -204,3 +215,76 @@ def test_a_resume_state_that_is_none(place, raw):
     torch.save(raw, place)
     assert "not a resume state" in refusal(place, load_state)
     assert "--again" in refusal(place, load_state)
+
+
+# Somebody else's ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "renamed.pth"])
+def test_safetensors_are_known_by_name_or_content(tmp_path, name):
+    save_file({"w": torch.arange(3.0)}, tmp_path / name)
+    assert torch.equal(read_weights(tmp_path / name)["w"], torch.arange(3.0))
+    with pytest.raises(DamagedFile, match="none that kd wrote"):
+        load_model(tmp_path / name)
+
+
+def test_the_flags_in_timms_checkpoints_are_the_one_foreign_class(place):
+    torch.save({"state_dict": {"w": torch.ones(2)}, "args": argparse.Namespace(lr=0.1)}, place)
+    assert torch.equal(read_weights(place)["state_dict"]["w"], torch.ones(2))
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(place, weights_only=True)  # the permission ended with the reading
+    with pytest.raises(DamagedFile):
+        load_state(place)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("where", ["alone", "beside weights", "in the flags"])
+def test_a_bomb_in_foreign_weights_does_not_go_off(place, tmp_path, where):
+    canary = tmp_path / "canary"
+    bomb = Bomb(canary)
+    flags = argparse.Namespace(lr=bomb)
+    raw = {
+        "alone": bomb,
+        "beside weights": {"state_dict": {"w": torch.ones(2)}, "x": bomb},
+        "in the flags": {"state_dict": {"w": torch.ones(2)}, "args": flags},
+    }[where]
+    torch.save(raw, place)
+    words = refusal(place, read_weights)
+    assert "nothing in it was run" in words
+    assert not canary.exists()
+    torch_unpickles(place.read_bytes())
+    assert canary.exists()
+
+
+def test_a_whole_module_is_refused_and_its_state_dict_asked_for(place):
+    torch.save(torch.nn.Linear(2, 2), place)
+    words = refusal(place, read_weights)
+    assert "it holds code; ask its maker for its state_dict" in words
+    assert "torch.save(model.state_dict(), FILE)" in words
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_torchscript_program_is_refused(place):
+    torch.jit.script(torch.nn.Linear(2, 2)).save(place)
+    assert "a TorchScript file holds a program" in refusal(place, read_weights)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "an empty file"),
+        (b"hello there\n" * 4, "not a PyTorch file"),
+        (b"\xff\0\0\0\0\0\0\0{", "not a safetensors file"),
+    ],
+    ids=["empty", "text", "cut short"],
+)
+def test_no_weights_at_all(place, content, words):
+    place.write_bytes(content)
+    assert words in refusal(place, read_weights)
+
+
+def test_weights_that_are_not_there(tmp_path):
+    with pytest.raises(UsageError, match="no such file"):
+        read_weights(tmp_path / "nothing.pth")
+    with pytest.raises(UsageError, match="a folder"):
+        read_weights(tmp_path)

@@ -250,7 +250,7 @@ def _teacher(
 
 _IF_FOREIGN = (
     "say the order of its classes (--classes FILE) or the image size it was trained for "
-    "(--set data.image_size=N) "
+    "(--set data.image_size=N), "
 )
 
 

@@ -79,13 +79,12 @@ class Forecast:
 
     def as_dict(self) -> dict[str, Any]:
         """For --json."""
+        ends = datetime.now() + timedelta(seconds=self.seconds)
         return {
             "now": [vars(one) for one in self.now],
             "later": [vars(one) for one in self.later],
             "seconds": self.seconds,
-            "finishes": (datetime.now() + timedelta(seconds=self.seconds)).isoformat(
-                "T", "minutes"
-            ),
+            "finishes": ends.isoformat("T", "minutes"),
             "disk_bytes": self.disk_bytes,
             "free_disk_bytes": self.free_bytes,
             "memory_bytes": self.memory_bytes,

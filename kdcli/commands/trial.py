@@ -10,7 +10,7 @@ from kdcli.models.build import build
 from kdcli.models.tap import Tap, predict
 from kdcli.progress import Silent
 
-IMAGES = 256
+IMAGES = 128
 """Enough to tell a size that works from one that does not."""
 
 

@@ -43,7 +43,7 @@ def describe(folder: Path, where: str) -> Described:
             f"{did_you_mean(str(name), timm.list_models())}",
             "pip install --upgrade timm, or give a model that timm wrote",
         )
-    channels, height, width = config.get("input_size", (3, 224, 224))
+    channels, height, width = _input_size(config, arguments)
     if channels != 3 or height != width:
         raise DataError(
             f"{where}: is fed {channels} x {height} x {width}; kd feeds square RGB images",
@@ -62,6 +62,13 @@ def describe(folder: Path, where: str) -> Described:
         classes=_labels(config),
         licence=config.get("license"),
     )
+
+
+def _input_size(config: Mapping[str, Any], arguments: Mapping[str, Any]) -> tuple[int, ...]:
+    """Channels, height, width; a size that the model was built for is what it was trained for."""
+    channels, *sides = config.get("input_size", (3, 224, 224))
+    built = arguments.get("img_size") or sides
+    return (channels, *((built, built) if isinstance(built, int) else built))
 
 
 _KNOWN = ("num_classes", "in_chans", "img_size")

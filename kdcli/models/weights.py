@@ -18,8 +18,9 @@ from huggingface_hub import (
     list_repo_files,
     try_to_load_from_cache,
 )
+from huggingface_hub.errors import HFValidationError
 
-from kdcli.errors import WeightsUnavailable
+from kdcli.errors import UsageError, WeightsUnavailable
 
 PROBE_SECONDS = 5.0
 _FILES = ("model.safetensors", "pytorch_model.bin", "open_clip_model.safetensors")
@@ -134,10 +135,16 @@ def fetch(repository: str) -> Path:
     What was fetched before is taken as it is, without asking anybody.
 
     Raises:
+        UsageError: no name that a repository can have.
         WeightsUnavailable: neither cache nor network has them.
     """
     name, revision = split_revision(repository)
-    files = {file: in_cache(name, file, revision) for file in ("config.json", *_FILES)}
+    try:
+        files = {file: in_cache(name, file, revision) for file in ("config.json", *_FILES)}
+    except HFValidationError as error:
+        raise UsageError(
+            f"hf-hub:{repository}: no name of a repository", "as in hf-hub:ORGANISATION/NAME"
+        ) from error
     config, *weights = files.values()
     if config and any(weights):
         return config.parent

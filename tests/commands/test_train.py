@@ -20,7 +20,8 @@ from house import (
     weights_of,
 )
 
-from kdcli.commands.train import Trained
+from kdcli.commands.carry_out import carry_out
+from kdcli.commands.train import Trained, train_job
 from kdcli.files import sha256
 from kdcli.progress import Silent
 from kdcli.runs import Run
@@ -77,7 +78,8 @@ def test_what_was_a_prerequisite_is_now_asked_for(small: House, pictures: Path) 
 
 
 def test_from_python_it_returns_a_frozen_result(small: House, pictures: Path) -> None:
-    result = train(TEACHER, data=str(pictures), progress=Silent())
+    job = train_job(TEACHER, data=str(pictures), progress=Silent())
+    result = carry_out(job, Silent())
     assert isinstance(result, Trained)
     assert result.reused
     assert result.run.path == small.teacher

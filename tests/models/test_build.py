@@ -242,3 +242,28 @@ def test_auto_looks_at_processor_and_model(monkeypatch, capabilities, groups, ex
     model = nn.Conv2d(4, 4, 3, groups=groups)
     assert resolve_precision("auto", model, torch.device("cpu")) == expected
     assert resolve_precision("auto", model, torch.device("mps")) == "fp32"
+
+
+# Further arguments -------------------------------------------------------------------------------
+
+
+def test_options_shape_the_model_and_survive_json():
+    args = plan("test_vit", 5, 64, None, {"global_pool": "avg", "class_token": False})
+    assert ModelArgs.from_dict(json.loads(json.dumps(args.as_dict()))) == args
+    assert "cls_token" not in build(args).state_dict()
+    assert "cls_token" in build(plan("test_vit", 5, 64, None)).state_dict()
+
+
+@pytest.mark.parametrize(
+    "options", [{"checkpoint_path": "x"}, {"pretrained": True}, {"a": [1]}, {"b": {"c": 1}}]
+)
+def test_options_that_are_no_plain_arguments_are_refused(options):
+    raw = ModelArgs("test_resnet", 5, 32).as_dict() | {"options": options}
+    with pytest.raises(UsageError, match="none that kd passes on"):
+        ModelArgs.from_dict(raw)
+
+
+def test_what_an_older_kd_wrote_has_no_options():
+    raw = ModelArgs("test_resnet", 5, 32).as_dict()
+    del raw["options"]
+    assert ModelArgs.from_dict(raw) == ModelArgs("test_resnet", 5, 32)
