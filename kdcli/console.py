@@ -26,7 +26,7 @@ from kdcli.errors import KdError
 from kdcli.logbook import Logbook, visible
 
 T = TypeVar("T")
-WIDTH_OF_A_LOG = 160
+WIDTH_OF_A_LOG = 400
 """Characters of a line where there is no terminal: names stay whole in files and CI logs."""
 
 COLUMN_WIDTH = 10
@@ -160,19 +160,21 @@ class Console:
     ) -> None:
         """A table of result; all columns but the first hold figures, or else words.
 
-        A line per cell where the terminal is too narrow for columns.
+        Where the terminal is too narrow for that, two lines a row; names stay whole.
         """
-        if self._out.width < COLUMN_WIDTH * len(heads):
-            for row in rows:
-                self.line()
-                for head, cell in zip(heads, row, strict=True):
-                    self.line(f"{head}: {cell}" if head else cell)
+        cells = [list(row) for row in rows]
+        longest = max((len(row[0]) for row in cells), default=0)
+        if self._out.width < max(COLUMN_WIDTH * len(heads), 2 * longest):
+            for first, *others in cells:
+                self.line(first)
+                named = zip(heads[1:], others, strict=True)
+                self.line("  " + ", ".join(f"{head} {cell}".strip() for head, cell in named))
             return
         table = Table(header_style="bold")
         for i, head in enumerate(heads):
             right = figures and i > 0
             table.add_column(escape(head), justify="right" if right else "left", overflow="fold")
-        for row in rows:
+        for row in cells:
             table.add_row(*map(escape, row))
         self._out.print(table)
 

@@ -125,10 +125,28 @@ def lock(path: Path, wait: float = 0.5) -> Iterator[None]:
         DiskError: no folder can be made there, or none that can be locked.
     """
     with disk_errors(path):
+        guard = _acquire(path, wait)
+    try:
+        yield
+    finally:
+        empty = _is_empty(path)  # nothing came of it
+        unlinked = empty and _unlink(path / ".lock")  # while held: who waits takes a new one
+        guard.release()
+        if empty:
+            with suppress(OSError):  # somebody has come
+                if not unlinked:  # Windows keeps a file that is held
+                    _unlink(path / ".lock")
+                path.rmdir()
+
+
+def _acquire(path: Path, wait: float) -> FileLock:
+    for _ in range(3):
         path.mkdir(parents=True, exist_ok=True)
         guard = FileLock(path / ".lock")
         try:
             guard.acquire(timeout=wait)
+        except FileNotFoundError:  # the one that was waited for has removed its folder
+            continue
         except Timeout as error:
             raise InUse(
                 f"{path}: another kd is working in this run folder",
@@ -136,14 +154,23 @@ def lock(path: Path, wait: float = 0.5) -> Iterator[None]:
             ) from error
         except NotImplementedError as error:
             raise OSError(errno.ENOLCK, "this file system knows no locks") from error
+        return guard
+    raise OSError(errno.ENOENT, "it is removed again and again")
+
+
+def _is_empty(path: Path) -> bool:
     try:
-        yield
-    finally:
-        guard.release()
-        with suppress(OSError):
-            if {entry.name for entry in path.iterdir()} <= {".lock"}:  # nothing came of it
-                (path / ".lock").unlink(missing_ok=True)  # on Windows it went by itself
-                path.rmdir()
+        return {entry.name for entry in path.iterdir()} <= {".lock"}
+    except OSError:
+        return False
+
+
+def _unlink(path: Path) -> bool:
+    try:
+        path.unlink()
+    except OSError:
+        return False
+    return True
 
 
 def in_use(path: Path) -> bool:

@@ -1,5 +1,6 @@
 """The door: exit codes, words, streams, and the one JSON document."""
 
+import io
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import torch
 from house import TEACHER, House, kd, kd_ok
 
 from kdcli import __version__
+from kdcli.console import Console
 from kdcli.files import lock
 
 
@@ -293,6 +296,119 @@ def test_a_reader_that_has_enough_is_no_defect() -> None:
     assert done.returncode == 0
 
 
+STREAMS = {
+    "few letters": ("list runs", "PYTHONIOENCODING=ascii", 0),
+    "few letters, an error": ("recipe check Äpfel", "PYTHONIOENCODING=cp1252", 2),
+    "few letters, help": ("evaluate --help", "PYTHONIOENCODING=ascii", 0),
+    "the locale C": ("list runs", "LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0", 0),
+    "no home": ("list recipes", "HOME=/proc/nobody", 0),
+    "no colours": ("list recipes", "NO_COLOR=1", 0),
+    "a dumb terminal": ("list recipes", "TERM=dumb", 0),
+    "stdout closed": ("list runs >&-", "", 0),
+    "stdout closed, json": ("list runs --json >&-", "", 0),
+    "stderr closed": ("recipe check nowhere 2>&-", "", 2),
+    "all closed": ("recipe check nowhere <&- >&- 2>&-", "", 2),
+    "stdout full": ("list runs >/dev/full", "", 6),
+    "stdout full, json": ("list runs --json >/dev/full", "", 6),
+    "stderr full": ("recipe check nowhere 2>/dev/full", "", 2),
+    "nobody reads the help": ("--help | true", "", 0),
+    "nobody reads the document": ("recipe check nowhere --json | true", "", 2),
+}
+"""A command line, what it is run with, and its exit code."""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="written for a POSIX shell")
+@pytest.mark.parametrize(("line", "env", "code"), STREAMS.values(), ids=STREAMS.keys())
+def test_odd_streams_and_places_are_no_defect(line: str, env: str, code: int, small: House) -> None:
+    words, bar, reader = line.partition(" | ")
+    script = f"env {env} {shlex.quote(sys.executable)} -m kdcli {words}{bar}{reader}"
+    done = subprocess.run(
+        ["bash", "-c", f"{script}; exit ${{PIPESTATUS[0]}}"],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert "defect" not in done.stderr + done.stdout
+    assert "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_a_document_is_utf8_or_plain(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    out = io.TextIOWrapper(raw, encoding=encoding)
+    Console(as_json=True, out=out).document({"class": "Blüte", "file": "z\udce4ro"})
+    document = json.loads(raw.getvalue().decode("utf-8"))
+    assert document == {"schema": 1, "class": "Blüte", "file": "z\udce4ro"}
+
+
+def test_letters_stay_letters_in_a_document() -> None:
+    raw = io.BytesIO()
+    Console(as_json=True, out=io.TextIOWrapper(raw, encoding="utf-8")).document({"class": "Blüte"})
+    assert "Blüte" in raw.getvalue().decode("utf-8")
+
+
+def test_names_give_the_terminal_no_orders(empty_house: House) -> None:
+    answer = kd("train", "\x1b[31mred\x07")
+    assert r"'\x1b[31mred\x07'" in answer.err
+    assert "\x1b" not in answer.err
+
+
+@pytest.mark.parametrize("width", [20, 60])
+def test_a_narrow_terminal_gets_whole_names(
+    width: int, small: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kdcli.console.WIDTH_OF_A_LOG", width)
+    lines = kd_ok("list", "runs").out.splitlines()
+    row = lines[lines.index(str(small.student)) + 1]
+    assert row.startswith("  role student *, state finished, validation accuracy 0.")
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
+)
+def test_once_in_good_order_twice_at_once(
+    number: signal.Signals, code: int, empty_house: House, pictures: Path
+) -> None:
+    """The second one comes while the first is being dealt with, which here takes a minute."""
+    script = (
+        "import sys, time, kdcli.door\n"
+        "from kdcli.cli import main\n"
+        "def slow(error): print('first', file=sys.stderr, flush=True); time.sleep(60)\n"
+        "def work(*_, **__): print('working', file=sys.stderr, flush=True); time.sleep(60)\n"
+        "import kdcli.recipe_file; kdcli.recipe_file.load_recipe = work\n"
+        "kdcli.door.in_words = slow\n"
+        "sys.exit(main())\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", script, "recipe", "check", "kd"], stderr=subprocess.PIPE, text=True
+    )
+    assert child.stderr is not None
+    try:
+        assert child.stderr.readline() == "working\n"
+        child.send_signal(number)
+        assert child.stderr.readline() == "first\n"
+        child.send_signal(number)
+        assert child.wait(20) == code
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def test_a_full_disk_stops_a_training_before_its_teacher(
+    empty_house: House, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kdcli.commands.train.fit", _raise(AssertionError("trained for nothing")))
+    (tmp_path / "file").touch()
+    line = ("distill", "--teacher", TEACHER, "--student", TEACHER, "--data", pictures)
+    answer = kd(*line, "--out", tmp_path / "file" / "run")
+    assert answer.code == 6
+    assert "cannot be written" in answer.err
+    assert not empty_house.path.exists()
+
+
 def test_the_version() -> None:
     answer = kd_ok("--version")
     assert answer.out == f"kd {__version__}\n"
@@ -332,13 +448,20 @@ def test_runs_are_listed(small: House) -> None:
     (line,) = [row for row in answer.out.splitlines() if small.teacher.name in row]
     assert "teacher" in line
     assert "finished" in line
+    assert "MB" in line or "kB" in line
+    assert re.search(r"20\d\d-\d\d-\d\d \d\d:\d\d", line)
     (line,) = [row for row in answer.out.splitlines() if small.student.name in row]
     assert "unfinished" in line
+    assert "student *" in line
+    assert "next: kd list runs --prune" in answer.out
     listed = kd_ok("list", "runs", "--json").document["runs"]
-    assert {(Path(r["run"]).name, r["asked"], r["finished"]) for r in listed} == {
-        (small.teacher.name, False, True),
-        (small.student.name, True, False),
+    told = {(Path(r["run"]).name, r["asked"], r["finished"], r["role"]) for r in listed}
+    assert told == {
+        (small.teacher.name, False, True, "teacher"),
+        (small.student.name, True, False, "student"),
     }
+    assert all(r["bytes"] > 1000 for r in listed)
+    assert all(datetime.fromisoformat(r["date"]).tzinfo for r in listed)
 
 
 def test_a_damaged_run_is_told_by_its_name(small: House) -> None:
@@ -457,7 +580,10 @@ def test_full_memory_has_its_own_exit_code(words: str) -> None:
     from kdcli.door import in_words
 
     kind = type(words, (RuntimeError,), {}) if words.isidentifier() else RuntimeError
-    assert in_words(kind(f"DefaultCPUAllocator: {words}")).code == 5
+    error = in_words(kind(f"DefaultCPUAllocator: {words}"))
+    assert error.code == 5
+    assert "--set train.batch_size=" in error.fix
+    assert "--set train.accumulate=" in error.fix
 
 
 def test_a_lost_worker_process_is_no_defect_of_kd() -> None:

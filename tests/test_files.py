@@ -1,15 +1,18 @@
 """Whole files or none, locks, sums."""
 
 import errno
+import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from kdcli.errors import DiskError, InUse
-from kdcli.files import atomic, lock, sha256, write_text
+from kdcli.files import atomic, in_use, is_leftover, lock, probe, sha256, write_text
 
 # Files: whole or not at all ----------------------------------------------------------------------
 
@@ -70,6 +73,65 @@ def test_sha256(tmp_path):
     assert sha256(tmp_path / "f").startswith("ba7816bf8f01cfea414140de5dae2223")
 
 
+def test_names_that_are_not_utf8_come_through_json(tmp_path):
+    place = tmp_path / "file.json"
+    names = ["z\udce4ro", "Ä"]
+    write_text(place, json.dumps(names, ensure_ascii=False))
+    assert json.loads(place.read_text("utf-8")) == names
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [
+        (".model.pt.4711.tmp", True),
+        (".run.yaml.1.tmp", True),
+        ("model.pt", False),
+        ("notes.tmp", False),
+        (".notes.tmp", False),
+        (".model.pt.4711.tmp.bak", False),
+    ],
+)
+def test_what_a_killed_kd_leaves_is_known_by_its_name(name, left):
+    assert is_leftover(name) == left
+
+
+def test_an_unfinished_file_bears_such_a_name(tmp_path):
+    with atomic(tmp_path / "model.pt") as beside:
+        assert is_leftover(beside.name)
+        beside.touch()
+
+
+# The probe ---------------------------------------------------------------------------------------
+
+
+def test_a_probe_leaves_nothing(tmp_path):
+    probe(tmp_path / "new" / "run")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine").touch()
+    probe(tmp_path / "run")
+    assert [f.name for f in tmp_path.rglob("*")] == ["run", "mine"]
+
+
+def test_a_disk_that_is_full_is_found_out_at_once(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DiskError, match="No space left"):
+        probe(tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_is_read_only_is_found_out_at_once(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for place in (tmp_path / "file" / "run", tmp_path / "file", Path("/proc/kd")):
+        with pytest.raises(DiskError) as caught:
+            probe(place)
+        assert caught.value.code == 6
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 # The lock ----------------------------------------------------------------------------------------
 
 
@@ -115,3 +177,43 @@ def test_a_folder_that_cannot_be_made_is_a_disk_error(tmp_path):
     for place in (tmp_path / "file", tmp_path / "file" / "run"):
         with pytest.raises(DiskError), lock(place):
             pass
+
+
+def test_a_folder_in_use_is_seen_without_making_anything(tmp_path):
+    run = tmp_path / "run"
+    assert not in_use(run)
+    run.mkdir()
+    assert not in_use(run)
+    assert list(run.iterdir()) == []
+    with lock(run):
+        assert in_use(run)
+        (run / "made").touch()
+    assert not in_use(run)
+
+
+def test_another_one_is_waited_for(tmp_path):
+    order = []
+
+    def work():
+        with lock(tmp_path / "run"):
+            order.append("other")
+            held.set()
+            time.sleep(0.8)
+            order.append("other is done")
+
+    held, other = threading.Event(), threading.Thread(target=work)
+    other.start()
+    held.wait(10)
+    with lock(tmp_path / "run", wait=20):
+        order.append("mine")
+    other.join()
+    assert order == ["other", "other is done", "mine"]
+
+
+def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch):
+    def no_locks(*_, **__):
+        raise NotImplementedError("FileSystem does not appear to support flock")
+
+    monkeypatch.setattr("kdcli.files.FileLock.acquire", no_locks)
+    with pytest.raises(DiskError, match="knows no locks"), lock(tmp_path / "run"):
+        pass
