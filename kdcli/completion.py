@@ -21,3 +21,8 @@ def runs(incomplete: str) -> list[str]:
     from kdcli.runs import all_runs
 
     return [str(r.path) for r in all_runs() if str(r.path).startswith(incomplete)]
+
+
+def things(incomplete: str) -> list[str]:
+    """What `kd inspect` looks at: models and runs; the shell itself knows files."""
+    return [*models(incomplete), *runs(incomplete)]

@@ -87,6 +87,12 @@ def _known_tag(name: str) -> str:
     return name
 
 
+def model_names() -> list[str]:
+    """Every architecture of timm."""
+    names: list[str] = timm.list_models()
+    return names
+
+
 def plan(name: str, num_classes: int, image_size: int, stem_stride: int | None) -> ModelArgs:
     """How `name` is built for images of this size, found by trying it without weights.
 
