@@ -2,10 +2,11 @@
 
 
 def models(incomplete: str) -> list[str]:
-    """Families and what they stand for; timm itself would take seconds to import."""
-    from kdcli.models.families import FAMILIES
+    """Families, small models, usual teachers; timm itself would take seconds to import."""
+    from kdcli.models.families import EDGE, FAMILIES, TEACHERS
 
-    known = {*FAMILIES, *FAMILIES.values()}
+    small = {name for family in EDGE.values() for name in family}
+    known = {*FAMILIES, *FAMILIES.values(), *small, *TEACHERS}
     return sorted(name for name in known if name.startswith(incomplete))
 
 

@@ -187,7 +187,8 @@ def _port(value: Any) -> Port:
     import onnx
 
     tensor = value.type.tensor_type
-    shape = tuple(d.dim_param or d.dim_value or "?" for d in tensor.shape.dim)
+    known = tuple(d.dim_param or d.dim_value or "?" for d in tensor.shape.dim)
+    shape = known if tensor.HasField("shape") else ("...",)
     try:
         dtype = str(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
     except KeyError:  # a sequence, a map: no tensor

@@ -29,6 +29,8 @@ COMMANDS = (
     "distill",
     "evaluate",
     "export",
+    "inspect",
+    "list models",
     "list recipes",
     "list runs",
     "recipe show",
@@ -41,7 +43,7 @@ def test_how_many_there_are() -> None:
     assert METHODS == ["kd"]
     assert SCHEMES == ["alone", "offline"]
     assert RECIPES == ["kd", "supervised"]
-    assert len(COMMANDS) == 9
+    assert len(COMMANDS) == 11
 
 
 # Methods -----------------------------------------------------------------------------------------

@@ -94,7 +94,7 @@ def inspect(thing: str, progress: Progress) -> Inspected:
         return _model(model_name(thing, progress))
     except UsageError as error:
         raise UsageError(
-            error.what, f"{error.fix}\nor give a run folder, a model.pt, an .onnx file"
+            error.what, f"{error.fix}; or give a run folder, a model.pt, an .onnx file"
         ) from error
 
 

@@ -170,14 +170,17 @@ def _weighed(
     names: list[str], size: int, cache: Cache, excluded: dict[str, int], progress: Progress
 ) -> list[_Row]:
     """Parameters and MACs of each, on the meta device; what takes no such image is counted."""
-    new = [name for name in names if cache.get(*_costs_key(name, size)) is None]
+    rows = {name: _row(name, cache.get(*_costs_key(name, size))) for name in names}
+    new = [name for name, row in rows.items() if row is None]
     with _kept(cache, progress):
         for name in progress.track(new, len(new), "counting parameters and MACs") if new else ():
-            cache.put(*_costs_key(name, size), value=_weigh(name, size))
-    rows = [_row(name, cache.get(*_costs_key(name, size)) or {}) for name in names]
-    if unfit := rows.count(None):
-        excluded["size"] = unfit
-    return [row for row in rows if row is not None]
+            known = _weigh(name, size)
+            cache.put(*_costs_key(name, size), value=known)
+            rows[name] = _row(name, known)
+    fit = [row for row in rows.values() if isinstance(row, tuple)]
+    if len(fit) < len(names):
+        excluded["size"] = len(names) - len(fit)
+    return fit
 
 
 def _costs_key(name: str, size: int) -> tuple[str, ...]:
@@ -185,18 +188,27 @@ def _costs_key(name: str, size: int) -> tuple[str, ...]:
 
 
 def _weigh(name: str, size: int) -> dict[str, Any]:
-    """What the cache holds of a model; empty where nothing can be built from it."""
+    """What the cache holds of a model."""
     try:
         args = plan(name, CLASSES, size, None)
         return {"input_size": args.input_size, "img_size": args.img_size, **costs(args)}
     except DataError:
-        return {}
+        return {_UNFIT: True}
 
 
-def _row(name: str, known: dict[str, Any]) -> _Row | None:
+_UNFIT = "takes no such image"
+
+
+def _row(name: str, known: dict[str, Any] | None) -> _Row | str | None:
+    """From what the cache holds; None where it holds nothing that makes sense."""
+    if known is None:
+        return None
+    if known.get(_UNFIT):
+        return _UNFIT
     try:
         args = ModelArgs(name, CLASSES, int(known["input_size"]), img_size=known["img_size"])
-        params, macs = int(known["params"]), known["macs"]
+        params = int(known["params"])
+        macs = None if known["macs"] is None else int(known["macs"])
     except (KeyError, TypeError, ValueError):
         return None
     return Candidate(name, args.input_size, params, macs, has_weights(name), _licence(name)), args

@@ -1,6 +1,6 @@
 """What a family name means: its smallest standard variant, for this is a compression tool.
 
-No torch and no timm here: the shell completes from this table.
+No torch and no timm here: the shell completes from these tables.
 """
 
 FAMILIES: dict[str, str] = {
@@ -111,3 +111,17 @@ EDGE: dict[str, tuple[str, ...]] = {
     "vit": ("vit_tiny_patch16_224",),
 }
 """What fits a phone, a browser or a small board: the small variants, by family."""
+
+TEACHERS = (
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "efficientnetv2_rw_s",
+    "convnext_tiny",
+    "convnext_small",
+    "regnety_040",
+    "vit_small_patch16_224",
+    "vit_base_patch16_224",
+)
+"""What the shell offers besides: larger models that are often taught from."""

@@ -96,7 +96,7 @@ def _input(card: "Card", module: "Module") -> Rows:
     return [
         ("input", f"{module.args.input_size} x {module.args.input_size} px RGB{fixed}"),
         ("mean, std", _mean_std(module)),
-        ("shown in tests", f"{card.crop_share:.1%} of the image, {card.interpolation}"),
+        ("tested with", f"the central {card.crop_share:.1%} of a side, {card.interpolation}"),
     ]
 
 
@@ -222,13 +222,12 @@ def _plain(value: Any) -> str:
 
 
 def _measured(found: "Trained") -> Rows:
-    report = found.report
-    role = next(iter(report.models), None) if report else None
-    if report is None or role is None:
+    if found.report is None:
         return []
-    part = report.models.get("student") or report.models[role]
-    test = [("test accuracy", f"{part.accuracy:.4f}")] if part.accuracy is not None else []
-    return [*test, *(_exported(entry) for entry in report.exports or [])]
+    part = found.report.models.get("student")
+    accuracy = part.accuracy if part else None
+    test = [] if accuracy is None else [("test accuracy", f"{accuracy:.4f}")]
+    return [*test, *(_exported(entry) for entry in found.report.exports or [])]
 
 
 def _exported(entry: Any) -> tuple[str, str]:

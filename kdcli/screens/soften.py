@@ -21,8 +21,8 @@ def softened(console: Console, found: "Softened") -> None:
     """Tables for the whole of validation, for single images, and of classes that are alike."""
     console.line()
     console.line(
-        f"answers to the {found.images:,} validation images of {found.data}, softened by "
-        f"temperature T (accuracy {found.accuracy:.4f} at any T), means:"
+        f"{found.images:,} validation images of {found.data} softened by temperature T, means "
+        f"(accuracy {found.accuracy:.4f} at any T):"
     )
     heads = [f"p of {nth}" for nth in ("1st", "2nd", "3rd", "4th", "5th")]
     _levels(console, heads, found.levels)
