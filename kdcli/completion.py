@@ -2,10 +2,11 @@
 
 
 def models(incomplete: str) -> list[str]:
-    """Families and what they stand for; timm itself would take seconds to import."""
-    from kdcli.models.families import FAMILIES
+    """Families, small models, usual teachers; timm itself would take seconds to import."""
+    from kdcli.models.families import EDGE, FAMILIES, TEACHERS
 
-    known = {*FAMILIES, *FAMILIES.values()}
+    small = {name for family in EDGE.values() for name in family}
+    known = {*FAMILIES, *FAMILIES.values(), *small, *TEACHERS}
     return sorted(name for name in known if name.startswith(incomplete))
 
 
@@ -21,3 +22,8 @@ def runs(incomplete: str) -> list[str]:
     from kdcli.runs import all_runs
 
     return [str(r.path) for r in all_runs() if str(r.path).startswith(incomplete)]
+
+
+def things(incomplete: str) -> list[str]:
+    """What `kd inspect` looks at: models and runs; the shell itself knows files."""
+    return [*models(incomplete), *runs(incomplete)]

@@ -27,12 +27,14 @@ def macs(meta_module: nn.Module, input_size: tuple[int, int], channels: int = 3)
     Counts convolutions, matrix products and attention, as the literature does; not activations or
     norms. `meta_module` was built under `torch.device("meta")`, where shapes flow and no number is
     computed: resnet101 takes 0.1 s, and attention is counted in full, which CPU kernels may hide.
-    It is left in eval mode. A module whose path depends on its values cannot run there: torch's
-    NotImplementedError or RuntimeError comes through, and so does the one about mixed devices.
+    It is left frozen and in eval mode: torch's counter stumbles over parameters that are passed on
+    as inputs (cait) and want gradients. A module whose path depends on its values cannot run there:
+    torch's NotImplementedError or RuntimeError comes through, and so does the one about mixed
+    devices.
     """
     images = torch.empty(1, channels, *input_size, device="meta")
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        meta_module.eval()(images)
+        meta_module.eval().requires_grad_(False)(images)
     return int(counter.get_total_flops()) // 2
 
 

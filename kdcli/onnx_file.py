@@ -136,6 +136,66 @@ def opset(path: Path) -> int:
     return int(domains["ai.onnx"])
 
 
+@dataclass(frozen=True)
+class Port:
+    """An input or output."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+    """A word stands for any number."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What an ONNX file says of itself."""
+
+    opset: int
+    ir_version: int
+    producer: str
+    nodes: int
+    parameters: int
+    """Numbers in its constants."""
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    metadata: dict[str, str]
+    """Of a file of kd: `kd.model`, `kd.classes`, ..."""
+
+
+def describe(path: Path) -> Description:
+    """Read the file without running it.
+
+    Raises:
+        UsageError: there is none.
+        DamagedFile: it is no ONNX file.
+    """
+    proto = _load(path)
+    constants = {tensor.name for tensor in proto.graph.initializer}
+    return Description(
+        opset=opset(path),
+        ir_version=proto.ir_version,
+        producer=f"{proto.producer_name} {proto.producer_version}".strip(),
+        nodes=len(proto.graph.node),
+        parameters=sum(int(np.prod(tensor.dims)) for tensor in proto.graph.initializer),
+        inputs=tuple(_port(v) for v in proto.graph.input if v.name not in constants),
+        outputs=tuple(_port(v) for v in proto.graph.output),
+        metadata={entry.key: entry.value for entry in proto.metadata_props},
+    )
+
+
+def _port(value: Any) -> Port:
+    import onnx
+
+    tensor = value.type.tensor_type
+    known = tuple(d.dim_param or d.dim_value or "?" for d in tensor.shape.dim)
+    shape = known if tensor.HasField("shape") else ("...",)
+    try:
+        dtype = str(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+    except KeyError:  # a sequence, a map: no tensor
+        dtype = "?"
+    return Port(value.name, dtype, shape)
+
+
 def _load(path: Path) -> ModelProto:
     """Parse the file and refuse what is no model or would make onnxruntime read elsewhere."""
     import onnx

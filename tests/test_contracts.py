@@ -30,6 +30,8 @@ COMMANDS = (
     "evaluate",
     "export",
     "doctor",
+    "inspect",
+    "list models",
     "list recipes",
     "list runs",
     "recipe show",
@@ -42,7 +44,7 @@ def test_how_many_there_are() -> None:
     assert METHODS == ["kd"]
     assert SCHEMES == ["alone", "offline"]
     assert RECIPES == ["kd", "supervised"]
-    assert len(COMMANDS) == 10
+    assert len(COMMANDS) == 12
 
 
 # Methods -----------------------------------------------------------------------------------------

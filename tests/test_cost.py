@@ -38,6 +38,21 @@ def test_macs_count_attention():
     assert macs(model, (32, 32)) == linear + depth * 2 * tokens * tokens * width
 
 
+def test_macs_where_parameters_are_passed_on_as_inputs():
+    """torch's counter wants gradients of such, and finds none; cait hands its class token on."""
+
+    class HandsOn(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.token = nn.Parameter(torch.empty(1, 4, device="meta"))
+            self.layer = nn.Linear(4, 2, bias=False, device="meta")
+
+        def forward(self, x):
+            return self.layer(self.token)
+
+    assert macs(HandsOn(), (4, 4)) == 4 * 2
+
+
 def test_macs_of_a_path_that_depends_on_values():
     class Gate(nn.Module):
         def forward(self, x):

@@ -14,8 +14,10 @@ from torch import nn
 from kdcli.errors import DamagedFile, ParityError, UsageError
 from kdcli.onnx_file import (
     Parity,
+    Port,
     agrees,
     compare,
+    describe,
     export_onnx,
     open_session,
     opset,
@@ -253,3 +255,45 @@ def test_a_tampered_file_does_not_agree(exported, tmp_path):
     images = images_of(7)
     actual = open_session(rewritten(path, tmp_path / "model.onnx", tamper))(images)
     assert not agrees(compare(answers(module, images), actual))
+
+
+# Describing --------------------------------------------------------------------------------------
+
+
+def test_a_file_says_what_it_takes_and_gives(small):
+    found = describe(small)
+    assert found.inputs == (Port("images", "float32", ("batch", 3, 8, 8)),)
+    assert found.outputs == (Port("logits", "float32", ("batch", 4)),)
+    assert found.metadata == METADATA
+    assert found.parameters >= 4 * 3 * 9 + 4
+    assert found.opset == opset(small)
+    assert found.producer.startswith("pytorch")
+
+
+def test_a_foreign_file_is_described_as_far_as_it_goes(tmp_path):
+    """A constant among the inputs as old files have it, a sequence, and an unknown shape."""
+    floats = onnx.TensorProto.FLOAT
+    weight = onnx.helper.make_tensor("w", floats, [2], [1.0, 2.0])
+    inputs = [
+        onnx.helper.make_tensor_value_info("x", floats, [None, 2]),
+        onnx.helper.make_tensor_value_info("w", floats, [2]),
+        onnx.helper.make_tensor_sequence_value_info("s", floats, None),
+    ]
+    output = onnx.helper.make_tensor_value_info("y", floats, None)
+    node = onnx.helper.make_node("Add", ["x", "w"], ["y"])
+    graph = onnx.helper.make_graph([node], "g", inputs, [output], initializer=[weight])
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "foreign.onnx")
+    found = describe(tmp_path / "foreign.onnx")
+    assert [port.name for port in found.inputs] == ["x", "s"]
+    assert found.inputs[0] == Port("x", "float32", ("?", 2))
+    assert found.inputs[1].dtype == "?"
+    assert found.outputs == (Port("y", "float32", ("...",)),)
+    assert (found.parameters, found.metadata, found.nodes) == (2, {}, 1)
+
+
+def test_no_file_is_described_without_being_one(tmp_path):
+    (tmp_path / "cut.onnx").write_bytes(b"cut")
+    with pytest.raises(DamagedFile):
+        describe(tmp_path / "cut.onnx")
+    with pytest.raises(UsageError):
+        describe(tmp_path / "nowhere.onnx")

@@ -28,7 +28,7 @@ def _imported(work: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["distill", "--help"], ["list", "recipes"]],
+    [["--help"], ["distill", "--help"], ["list", "models", "--help"], ["list", "recipes"]],
     ids=" ".join,
 )
 def test_quick_answers_import_nothing_heavy(arguments: list[str]) -> None:

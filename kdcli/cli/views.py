@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from kdcli.cli.flags import Debug, Json
+from kdcli import completion
+from kdcli.cli.flags import Data, Debug, Json
 from kdcli.door import door, gate
 
 
@@ -67,3 +68,67 @@ def doctor(
         result = doctor(data, progress=console)
         checked(console, result)
         return gate(console, result.data.failure if result.data else None)
+
+
+def list_models(
+    max_ms: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MS",
+            help="Milliseconds of one image in onnxruntime, one thread, here: measured for what "
+            "keeps to the other limits.",
+        ),
+    ] = None,
+    max_params: Annotated[
+        str | None, typer.Option(metavar="N", help="Weights, as in 5e6 or 5M.")
+    ] = None,
+    max_macs: Annotated[
+        str | None, typer.Option(metavar="N", help="Multiply-accumulates of one image, as in 300M.")
+    ] = None,
+    size: Annotated[int, typer.Option(min=8, max=1024, help="Pixels of a side.")] = 224,
+    pretrained: Annotated[
+        bool, typer.Option("--pretrained", help="Only models that timm has weights for.")
+    ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All of timm; default: families for small devices.")
+    ] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Which students fit: parameters, MACs, latency on this machine, licence of the weights."""
+    with door(json) as console:
+        from kdcli.commands.models import Limits, list_models, parse_count, parse_ms
+        from kdcli.screens.models import models
+
+        limits = Limits(
+            max_params=parse_count("--max-params", max_params),
+            max_macs=parse_count("--max-macs", max_macs),
+            max_ms=parse_ms(max_ms),
+            pretrained=pretrained,
+            size=size,
+            all=everything,
+        )
+        models(console, list_models(limits, console))
+
+
+def inspect(
+    thing: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL|RUN|FILE",
+            help="timm's name, a family's, a run folder, a model.pt or an .onnx file.",
+            autocompletion=completion.things,
+        ),
+    ],
+    data: Data = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """What a model is: costs, classes, licence, history, and its answers softened."""
+    with door(json) as console:
+        from kdcli.commands.inspect import inspect
+        from kdcli.commands.soften import prepare
+        from kdcli.screens.inspect import inspected
+
+        found = inspect(thing, console)
+        inspected(console, found, prepare(found, data, console))

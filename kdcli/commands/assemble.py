@@ -30,9 +30,10 @@ from kdcli.errors import UnfitTeacher, UsageError
 from kdcli.metrics import accuracy, balanced_accuracy, nll, too_weak
 from kdcli.models.build import ModelArgs, build, plan, seeded
 from kdcli.models.head import embed, head_of
+from kdcli.models.licences import licence_warning
 from kdcli.models.tap import Tap, predict
 from kdcli.models.teachers import Frozen
-from kdcli.models.weights import ensure_reachable, licence_warning
+from kdcli.models.weights import ensure_reachable
 from kdcli.progress import Progress
 from kdcli.recipe import Recipe, weight_at
 from kdcli.records import About, Batch, Scheme, Teacher

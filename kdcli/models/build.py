@@ -115,6 +115,12 @@ def _known_tag(name: str) -> str:
     return name
 
 
+def model_names() -> list[str]:
+    """Every architecture of timm."""
+    names: list[str] = timm.list_models()
+    return names
+
+
 def plan(
     name: str,
     num_classes: int,

@@ -1,6 +1,6 @@
 """What a family name means: its smallest standard variant, for this is a compression tool.
 
-No torch and no timm here: the shell completes from this table.
+No torch and no timm here: the shell completes from these tables.
 """
 
 FAMILIES: dict[str, str] = {
@@ -57,3 +57,71 @@ FAMILIES: dict[str, str] = {
     "vit": "vit_tiny_patch16_224",
     "wide_resnet": "wide_resnet50_2",
 }
+
+EDGE: dict[str, tuple[str, ...]] = {
+    "convnext": ("convnext_atto", "convnext_femto"),
+    "convnextv2": ("convnextv2_atto",),
+    "deit": ("deit_tiny_patch16_224",),
+    "edgenext": ("edgenext_xx_small", "edgenext_x_small", "edgenext_small"),
+    "efficientformerv2": ("efficientformerv2_s0", "efficientformerv2_s1"),
+    "efficientnet": ("efficientnet_b0", "efficientnet_b1"),
+    "efficientnet_lite": ("efficientnet_lite0", "efficientnet_lite1"),
+    "efficientvit_mit": ("efficientvit_b0", "efficientvit_b1"),
+    "efficientvit_msra": ("efficientvit_m0", "efficientvit_m2"),
+    "fasternet": ("fasternet_t0", "fasternet_t1"),
+    "fastvit": ("fastvit_t8", "fastvit_t12"),
+    "fbnet": ("fbnetc_100",),
+    "ghostnet": ("ghostnet_050", "ghostnet_100", "ghostnet_130"),
+    "ghostnetv2": ("ghostnetv2_100",),
+    "hardcorenas": ("hardcorenas_a",),
+    "hgnetv2": ("hgnetv2_b0",),
+    "lcnet": ("lcnet_035", "lcnet_050", "lcnet_075", "lcnet_100"),
+    "lcnetv2": ("lcnetv2_small",),
+    "levit": ("levit_128s", "levit_128"),
+    "mnasnet": ("mnasnet_small", "mnasnet_050", "mnasnet_100"),
+    "mobilenetv2": ("mobilenetv2_035", "mobilenetv2_050", "mobilenetv2_100", "mobilenetv2_140"),
+    "mobilenetv3": (
+        "mobilenetv3_small_050",
+        "mobilenetv3_small_075",
+        "mobilenetv3_small_100",
+        "mobilenetv3_large_075",
+        "mobilenetv3_large_100",
+    ),
+    "mobilenetv4": (
+        "mobilenetv4_conv_small_035",
+        "mobilenetv4_conv_small_050",
+        "mobilenetv4_conv_small",
+        "mobilenetv4_conv_medium",
+    ),
+    "mobileone": ("mobileone_s0", "mobileone_s1"),
+    "mobilevit": ("mobilevit_xxs", "mobilevit_xs", "mobilevit_s"),
+    "mobilevitv2": ("mobilevitv2_050", "mobilevitv2_075", "mobilevitv2_100"),
+    "regnetx": ("regnetx_002", "regnetx_004"),
+    "regnety": ("regnety_002", "regnety_004"),
+    "repghost": ("repghostnet_050", "repghostnet_080", "repghostnet_100"),
+    "repvgg": ("repvgg_a0",),
+    "repvit": ("repvit_m0_9", "repvit_m1_0"),
+    "resnet": ("resnet10t", "resnet18"),
+    "rexnet": ("rexnet_100",),
+    "semnasnet": ("semnasnet_075", "semnasnet_100"),
+    "shvit": ("shvit_s1",),
+    "starnet": ("starnet_s050", "starnet_s100", "starnet_s1", "starnet_s2"),
+    "tiny_vit": ("tiny_vit_5m_224",),
+    "tinynet": ("tinynet_a", "tinynet_b", "tinynet_c", "tinynet_d", "tinynet_e"),
+    "vit": ("vit_tiny_patch16_224",),
+}
+"""What fits a phone, a browser or a small board: the small variants, by family."""
+
+TEACHERS = (
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "efficientnetv2_rw_s",
+    "convnext_tiny",
+    "convnext_small",
+    "regnety_040",
+    "vit_small_patch16_224",
+    "vit_base_patch16_224",
+)
+"""What the shell offers besides: larger models that are often taught from."""

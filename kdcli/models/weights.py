@@ -58,39 +58,6 @@ def ways_out() -> str:
     )
 
 
-def licence_of(name: str) -> str | None:
-    """The licence of the pretrained weights, as timm states it; None where it states none."""
-    config = timm.get_pretrained_cfg(name)
-    return (config.license or None) if config else None
-
-
-def licence_warning(name: str) -> str | None:
-    """What to say before these pretrained weights are used; None for free licences."""
-    licence = licence_of(name)
-    if licence is None or licence == "unknown":
-        return (
-            f"the licence of {name}'s pretrained weights is not known: "
-            "ask their maker before you ship what was learned from them"
-        )
-    if licence in _FREE:
-        return None
-    kind = "forbids commercial use" if _non_commercial(licence) else "has conditions of its own"
-    return (
-        f"{name}'s pretrained weights are under {licence}, which {kind}: "
-        "read it before you ship what was learned from them"
-    )
-
-
-_FREE = ("apache-2.0", "mit", "bsd-3-clause", "bsd-2-clause", "cc-by-4.0", "cc0-1.0")
-"""At most, the maker must be named."""
-_FOR_RESEARCH = ("apple-amlr", "seer-license", "fair-noncommercial-research-license")
-"""Research only, by their text; the names of others say so."""
-
-
-def _non_commercial(licence: str) -> bool:
-    return licence in _FOR_RESEARCH or "-nc" in licence or "noncommercial" in licence
-
-
 def is_cached(name: str) -> bool:
     """Whether the weights lie on this machine already."""
     return cached_file(name) is not None

@@ -6,7 +6,7 @@ import sys
 import pytest
 import timm
 
-from kdcli.models.families import FAMILIES
+from kdcli.models.families import EDGE, FAMILIES, TEACHERS
 
 
 def test_every_family_names_a_model_of_timm():
@@ -21,6 +21,18 @@ def test_families_are_sorted_and_lead_to_their_own():
     assert list(FAMILIES) == sorted(FAMILIES)
     assert FAMILIES["mobilenetv3"] == "mobilenetv3_small_100"
     assert FAMILIES["resnet"] == "resnet18"
+
+
+def test_edge_families_name_models_of_timm_once():
+    models = [model for family in EDGE.values() for model in family]
+    assert [model for model in models if not timm.is_model(model)] == []
+    assert len(set(models)) == len(models)
+    assert len(EDGE) >= 30
+    assert list(EDGE) == sorted(EDGE)
+
+
+def test_teachers_are_models_of_timm():
+    assert [model for model in TEACHERS if not timm.is_model(model)] == []
 
 
 @pytest.mark.parametrize("module", ["torch", "timm"])

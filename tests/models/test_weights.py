@@ -19,8 +19,6 @@ from kdcli.models.weights import (
     fetch,
     has_weights,
     is_cached,
-    licence_of,
-    licence_warning,
     ways_out,
 )
 
@@ -279,35 +277,3 @@ def test_a_repository_that_is_not_there(monkeypatch):
 def test_what_no_repository_can_be_called(name):
     with pytest.raises(UsageError, match="hf-hub:ORGANISATION/NAME"):
         fetch(name)
-
-
-# Licences ----------------------------------------------------------------------------------------
-
-
-def test_every_weight_file_of_timm_states_its_licence_or_is_warned_about():
-    assert licence_of("test_resnet") == "apache-2.0"
-    assert licence_of("no_such_model") is None
-    stated = {licence_of(name) for name in timm.list_pretrained()}
-    assert {"apache-2.0", "mit", "cc-by-nc-4.0", "unknown", None} <= stated
-
-
-@pytest.mark.parametrize("name", ["test_resnet", "resnet50.a1_in1k", "vgg11.tv_in1k"])
-def test_free_licences_need_no_word(name):
-    assert licence_warning(name) is None
-
-
-@pytest.mark.parametrize(
-    ("licence", "words"),
-    [
-        ("cc-by-nc-4.0", "forbids commercial use"),
-        ("fair-noncommercial-research-license", "forbids commercial use"),
-        ("dinov3-license", "has conditions of its own"),
-        ("unknown", "is not known"),
-        (None, "is not known"),
-    ],
-)
-def test_other_licences_are_warned_about(licence, words):
-    name = next(n for n in timm.list_pretrained() if licence_of(n) == licence)
-    warning = licence_warning(name)
-    assert words in warning
-    assert name in warning

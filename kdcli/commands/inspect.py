@@ -1,0 +1,151 @@
+"""`kd inspect`: what a name, a run, a model.pt or an ONNX file is, without training anything."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kdcli.commands.loading import Loaded, load
+from kdcli.commands.measure import costs
+from kdcli.commands.plan import model_name
+from kdcli.commands.report import Report
+from kdcli.commands.report_file import read_report
+from kdcli.errors import DamagedFile, UsageError
+from kdcli.files import sha256
+from kdcli.models.build import ModelArgs, build_meta, plan
+from kdcli.models.cards import Card, card
+from kdcli.onnx_file import Description, describe
+from kdcli.progress import Progress
+from kdcli.runs import Run, locate
+
+_FILES = (".pt", ".pth", ".onnx", ".safetensors", ".ckpt", ".bin")
+
+
+@dataclass(frozen=True)
+class Module:
+    """What is built from a name, and what it costs."""
+
+    args: ModelArgs
+    kind: str
+    """The class in timm."""
+    params: int
+    macs: int | None
+    """None: not countable without running it."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A name."""
+
+    card: Card
+    module: Module
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A model.pt, and the run around it."""
+
+    path: Path
+    file_bytes: int
+    card: Card
+    module: Module
+    loaded: Loaded
+    run: Run | None
+    outcome: dict[str, Any]
+    """How its training ended; empty for a lone file."""
+    needs: dict[str, str]
+    """The files that it was made from, by role."""
+    report: Report | None
+
+    @property
+    def began_pretrained(self) -> bool:
+        """Whether training began from timm's weights."""
+        return (self.loaded.file.recipe.get("student") or {}).get("pretrained") is True
+
+
+@dataclass(frozen=True)
+class Onnx:
+    """An ONNX file."""
+
+    path: Path
+    file_bytes: int
+    description: Description
+    report: Report | None
+    """Of the model.pt beside it, where that lists this very file."""
+    sha256: str
+
+
+Inspected = Model | Trained | Onnx
+
+
+def inspect(thing: str, progress: Progress) -> Inspected:
+    """Look at one thing: paths first, then names.
+
+    Raises:
+        UsageError: there is no such file, run or model.
+        DamagedFile: it is not kd's, or damaged; nothing in it was run.
+    """
+    path = Path(thing)
+    if path.suffix.lower() == ".onnx":
+        return _onnx(path, progress)
+    is_run = path.is_dir() and (path / "run.yaml").is_file()
+    if path.is_file() or is_run or _means_a_path(thing):
+        return _trained(thing, progress)
+    try:
+        return _model(model_name(thing, progress))
+    except UsageError as error:
+        raise UsageError(
+            error.what, f"{error.fix}; or give a run folder, a model.pt, an .onnx file"
+        ) from error
+
+
+def _means_a_path(thing: str) -> bool:
+    path = Path(thing)
+    return path.name != thing or path.suffix.lower() in _FILES
+
+
+def _model(name: str) -> Model:
+    found = card(name)
+    classes = (found.weights.classes if found.weights else 0) or 1000
+    return Model(found, _module(plan(name, classes, found.input_size, None)))
+
+
+def _module(args: ModelArgs) -> Module:
+    return Module(args, type(build_meta(args)).__name__, **costs(args))
+
+
+def _trained(thing: str, progress: Progress) -> Trained:
+    located = locate(thing)
+    if located.said:
+        progress.say(located.said)
+    path, run = located.model, located.run
+    loaded = load(path)
+    place = path.parent / "report.json" if run else path.with_name(f"{path.stem}.report.json")
+    return Trained(
+        path=path,
+        file_bytes=path.stat().st_size,
+        card=card(loaded.args.name),
+        module=_module(loaded.args),
+        loaded=loaded,
+        run=run,
+        outcome=run.outcome() if run else {},
+        needs={role: str(need.path) for role, need in run.needs().items()} if run else {},
+        report=_report(place, path, progress),
+    )
+
+
+def _onnx(path: Path, progress: Progress) -> Onnx:
+    description, digest = describe(path), sha256(path)
+    model = path.with_suffix(".pt")
+    places = [path.parent / "report.json", path.with_suffix(".report.json")]
+    reports = [_report(place, model, progress) for place in places if model.is_file()]
+    listed = [r for r in reports if r and any(e.sha256 == digest for e in r.exports or [])]
+    return Onnx(path, path.stat().st_size, description, next(iter(listed), None), digest)
+
+
+def _report(place: Path, model: Path, progress: Progress) -> Report | None:
+    """What was measured of this model.pt; a damaged report is said, and hides nothing else."""
+    try:
+        return read_report(place, sha256(model))
+    except DamagedFile as error:
+        progress.warn(error.what)
+        return None

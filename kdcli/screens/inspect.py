@@ -1,0 +1,283 @@
+"""`kd inspect`: what a thing is, then what temperature does to its answers."""
+
+import json
+import shlex
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from kdcli.console import Console
+from kdcli.screens.models import short
+
+if TYPE_CHECKING:
+    from kdcli.commands.inspect import Inspected, Model, Module, Onnx, Trained
+    from kdcli.commands.soften import Softened
+    from kdcli.models.cards import Card
+
+Rows = list[tuple[str, str]]
+_ENDS = {
+    "epochs": "all done",
+    "converged": "stopped: converged",
+    "satisfactory": "stopped: good enough",
+}
+_NAMES = 12
+"""Names of classes on one line."""
+TEACHER, STUDENT = "resnet101", "mobilenetv3"
+"""Of the example of what to type next."""
+LARGE = 10_000_000
+"""Parameters above which a model is no student in that example."""
+_TAGS = 5
+"""Other weights on one line."""
+
+
+def inspected(console: Console, found: "Inspected", look: "Callable[[], Softened] | None") -> None:
+    """`kd inspect`; `look` takes its time, so what is known already is shown before."""
+    from kdcli.screens import inspect_document
+    from kdcli.screens import soften as screen
+
+    if console.as_json:
+        softened = screen.document(look()) if look else None
+        console.document(inspect_document.document(found) | {"temperature": softened})
+        return
+    rows, warning = _rows(found)
+    console.table(["", _title(found)], rows, figures=False)
+    if warning:
+        console.warn(warning)
+    if look:
+        screen.softened(console, look())
+    console.next(*_next(found))
+
+
+def _title(found: "Inspected") -> str:
+    return found.card.name if hasattr(found, "card") else str(found.path)
+
+
+def _rows(found: "Inspected") -> tuple[Rows, str | None]:
+    """What is shown, and what should not be missed."""
+    from kdcli.commands.inspect import Model, Trained
+
+    if isinstance(found, Model):
+        weights = found.card.weights
+        return _of_model(found), weights.licence_warning if weights else None
+    if isinstance(found, Trained):
+        weights = found.card.weights if found.began_pretrained else None
+        return _of_trained(found), weights.licence_warning if weights else None
+    return _of_onnx(found), None
+
+
+def _next(found: "Inspected") -> list[str]:
+    from kdcli.commands.inspect import Model, Trained
+
+    if isinstance(found, Model):
+        large = found.module.params > LARGE
+        pair = (found.card.name, STUDENT) if large else (TEACHER, found.card.name)
+        return ["kd distill --teacher {} --student {} --data DIR".format(*pair)]
+    if not isinstance(found, Trained):
+        return []
+    thing = shlex.quote(str(found.run.path if found.run else found.path))
+    if found.run and found.run.spec.role == "teacher":
+        return [f"kd distill --teacher {thing} --student {STUDENT}"]
+    return [f"kd export {thing}"]
+
+
+# A name ----------------------------------------------------------------------------------------
+
+
+def _of_model(found: "Model") -> Rows:
+    return [
+        ("architecture", f"{found.module.kind}, of timm's {found.card.family}"),
+        *_input(found.card, found.module),
+        *_costs(found.module),
+        *_weights(found.card),
+    ]
+
+
+def _input(card: "Card", module: "Module") -> Rows:
+    fixed = ", and no other" if card.fixed_input_size and not module.args.img_size else ""
+    return [
+        ("input", f"{module.args.input_size} x {module.args.input_size} px RGB{fixed}"),
+        ("mean, std", _mean_std(module)),
+        ("tested with", f"the central {card.crop_share:.1%} of a side, {card.interpolation}"),
+    ]
+
+
+def _mean_std(module: "Module") -> str:
+    mean, std = (" ".join(f"{v:.4g}" for v in vs) for vs in (module.args.mean, module.args.std))
+    return f"{mean}, {std} (of pixels in 0 to 1)"
+
+
+def _costs(module: "Module") -> Rows:
+    macs, px = module.macs, module.args.input_size
+    counted = f"{short(macs)} = {short(2 * macs)} FLOPs" if macs else "not countable"
+    head = f"with a head of {module.args.num_classes:,} classes"
+    return [
+        ("parameters", f"{short(module.params)} ({module.params:,}), {head}"),
+        ("MACs", f"{counted}, one image of {px} px"),
+    ]
+
+
+def _weights(card: "Card") -> Rows:
+    weights = card.weights
+    if weights is None:
+        rows = [("weights", "timm has none")]
+    else:
+        where = "on this machine" if weights.cached else "not on this machine yet"
+        classes = weights.classes
+        knows = (
+            "no classes, features only"
+            if not classes
+            else f"{classes:,} classes" + (" of ImageNet-1k" if classes == 1000 else "")
+        )
+        origin = [("published at", weights.origin)] if weights.origin else []
+        paper = [("paper", weights.paper)] if weights.paper else []
+        rows = [
+            ("weights", f"{weights.tag}: {knows}; {where}"),
+            ("from", weights.hub or weights.url or "-"),
+            *origin,
+            *paper,
+            ("licence", weights.licence or "unknown"),
+        ]
+    others = [f"{tag.name} ({tag.licence or 'unknown'})" for tag in card.others]
+    return rows + ([("other weights", _few(others, _TAGS))] if others else [])
+
+
+# A model.pt ------------------------------------------------------------------------------------
+
+
+def _of_trained(found: "Trained") -> Rows:
+    file, module = found.loaded.file, found.module
+    classes = file.classes
+    stride = found.loaded.args.stem_stride
+    stem = [("stem stride", f"{stride} instead of timm's own")] if stride else []
+    return [
+        ("file", f"{found.path} ({found.file_bytes:,} bytes)"),
+        ("architecture", f"{module.kind}, of timm's {found.card.family}"),
+        ("classes", f"{len(classes)}: {_few(classes, _NAMES)}"),
+        ("input", f"{module.args.input_size} x {module.args.input_size} px RGB"),
+        ("mean, std", _mean_std(module)),
+        *stem,
+        *_costs(module),
+        *_history(found),
+        *_measured(found),
+    ]
+
+
+def _history(found: "Trained") -> Rows:
+    provenance, outcome = found.loaded.file.provenance, found.outcome
+    began = "random weights"
+    if found.began_pretrained and (weights := found.card.weights):
+        began = f"timm's {weights.tag} weights, licence {weights.licence or 'unknown'}"
+    epochs = str(provenance.get("epochs", "-"))
+    if outcome:
+        epochs += (
+            f", the best {outcome['best_epoch']} ({_ENDS.get(outcome['ended'], outcome['ended'])}"
+        )
+        epochs += f"; {outcome['seconds']:.0f} s)"
+    accuracy = provenance.get("val_accuracy")
+    versions = provenance.get("versions") or {}
+    rows = [
+        ("role", provenance.get("role")),
+        ("teachers", ", ".join(provenance.get("teachers") or ())),
+        ("began from", began if provenance else None),
+        (
+            "data, seed",
+            f"{provenance.get('data')}, {provenance.get('seed')}" if provenance else None,
+        ),
+        ("epochs", epochs if provenance else None),
+        ("validation accuracy", None if accuracy is None else f"{accuracy:.4f}"),
+        *_recipe(found),
+        ("made with", ", ".join(f"{k} {v}" for k, v in versions.items())),
+    ]
+    return [(label, str(text)) for label, text in rows if text]
+
+
+def _recipe(found: "Trained") -> list[tuple[str, str | None]]:
+    """The recipe in three lines; --json has every key."""
+    recipe = found.loaded.file.recipe
+    if not recipe:
+        return []
+    scheme, task, train = (recipe.get(key) or {} for key in ("scheme", "task", "train"))
+    data, methods = recipe.get("data") or {}, recipe.get("methods") or {}
+    named = f"{found.run.spec.recipe_name}: " if found.run else ""
+    terms = [f"task {_plain(task.get('weight'))}"]
+    terms += [f"{name} ({_options(use)})" for name, use in methods.items()]
+    how = (
+        f"{train.get('epochs')} epochs at most, batch {train.get('batch_size')}, "
+        f"{train.get('optimizer')}, rate {_plain(train.get('lr'))}"
+    )
+    return [
+        ("recipe", f"{named}scheme {scheme.get('name')}; {', '.join(terms)}"),
+        ("training", how),
+        ("augmentation", f"{data.get('augment') or 'none'}, at {data.get('image_size')} px"),
+    ]
+
+
+def _options(use: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {_plain(value)}" for key, value in use.items() if value is not None)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{k} {_plain(v)}" for k, v in value.items() if v is not None)
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
+def _measured(found: "Trained") -> Rows:
+    if found.report is None:
+        return []
+    part = found.report.models.get("student")
+    accuracy = part.accuracy if part else None
+    test = [] if accuracy is None else [("test accuracy", f"{accuracy:.4f}")]
+    return [*test, *(_exported(entry) for entry in found.report.exports or [])]
+
+
+def _exported(entry: Any) -> tuple[str, str]:
+    parity, on = entry.parity, "made-up" if entry.parity.synthetic else "test"
+    return (
+        "exported",
+        f"{entry.path} ({entry.bytes:,} bytes); max |difference| to PyTorch {parity.max_abs:.1e}, "
+        f"top-1 changed on {parity.top1_changed} of {parity.images} {on} images",
+    )
+
+
+# An ONNX file ----------------------------------------------------------------------------------
+
+
+def _of_onnx(found: "Onnx") -> Rows:
+    about = found.description
+    ports = [
+        (direction, f"{p.name}: {p.dtype} ({', '.join(map(str, p.shape))})")
+        for direction, several in (("input", about.inputs), ("output", about.outputs))
+        for p in several
+    ]
+    exported = [e for e in (found.report.exports if found.report else None) or []]
+    return [
+        ("file", f"{found.file_bytes:,} bytes, sha256 {found.sha256[:12]}..."),
+        ("ONNX", f"opset {about.opset}, IR {about.ir_version}, by {about.producer or 'unknown'}"),
+        ("graph", f"{about.nodes} nodes, {about.parameters:,} constants"),
+        *ports,
+        *_metadata(about.metadata),
+        *(_exported(entry) for entry in exported if entry.sha256 == found.sha256),
+    ]
+
+
+def _metadata(metadata: dict[str, str]) -> Rows:
+    if not any(key.startswith("kd.") for key in metadata):
+        return [("kd", "not written by kd: nothing is said of classes or preprocessing")]
+    return [(key, _brief(text)) for key, text in metadata.items()]
+
+
+def _brief(text: str) -> str:
+    """A list of many names cut short."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    if isinstance(value, list):
+        names = _few([_plain(v) for v in value], _NAMES)
+        return f"{len(value)}: {names}" if len(value) > 3 else names
+    return text
+
+
+def _few(names: Any, count: int) -> str:
+    shown = ", ".join(map(str, list(names)[:count]))
+    return f"{shown}, ... ({len(names) - count} more)" if len(names) > count else shown

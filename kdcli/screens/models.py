@@ -1,0 +1,87 @@
+"""`kd list models`: what fits, and which limit left out how many."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from kdcli.console import Console
+
+if TYPE_CHECKING:
+    from kdcli.commands.models import Candidate, Found
+
+FEWER = "kd list models --max-params 5e6 --max-ms 10"
+
+
+def models(console: Console, found: "Found") -> None:
+    """`kd list models`."""
+    if console.as_json:
+        console.document(_document(found))
+        return
+    timed = any(c.latency_ms for c in found.candidates)
+    if found.candidates:
+        console.table(_heads(timed), [_row(c, timed) for c in found.candidates])
+    for candidate in found.candidates:
+        if candidate.note:
+            console.line(f"- {candidate.name}: {candidate.note}")
+    console.line(_summary(found))
+    if timed:
+        console.line(
+            f"ms: one image in onnxruntime, 1 thread, {found.machine}; kept in {found.kept_in}"
+        )
+    if found.best:
+        console.next(f"kd distill --teacher resnet101 --student {found.best} --data DIR")
+    elif found.candidates:
+        console.next(FEWER)
+
+
+def _document(found: "Found") -> dict[str, object]:
+    return {
+        "limits": asdict(found.limits),
+        "considered": found.considered,
+        "excluded": found.excluded,
+        "machine": found.machine,
+        "best": found.best,
+        "models": [asdict(candidate) for candidate in found.candidates],
+    }
+
+
+def _heads(timed: bool) -> list[str]:
+    times = ["ms p50", "ms p90"] if timed else []
+    return ["model", "px", "params", "MACs", *times, "weights' licence"]
+
+
+def _row(candidate: "Candidate", timed: bool) -> list[str]:
+    ms = candidate.latency_ms
+    times = ([f"{ms.p50:.2f}", f"{ms.p90:.2f}"] if ms else ["-", "-"]) if timed else []
+    return [
+        candidate.name,
+        str(candidate.input_size),
+        short(candidate.params),
+        "-" if candidate.macs is None else short(candidate.macs),
+        *times,
+        (candidate.licence or "unknown") if candidate.pretrained else "no weights",
+    ]
+
+
+def _summary(found: "Found") -> str:
+    """`17 of 86 models fit; left out: 63 by --max-params 5 M, 6 by --max-ms 10`."""
+    limits = found.limits
+    flags = {
+        "pretrained": "--pretrained",
+        "size": f"--size {limits.size} (they take no such image)",
+        "max_params": f"--max-params {short(limits.max_params or 0)}",
+        "max_macs": f"--max-macs {short(limits.max_macs or 0)}",
+        "max_ms": f"--max-ms {limits.max_ms:g}" if limits.max_ms else "",
+    }
+    out = ", ".join(f"{count} by {flags[key]}" for key, count in found.excluded.items())
+    fit = f"{len(found.candidates) or 'none'} of {found.considered} models"
+    counted = "; params are those of a head for 1,000 classes" if found.candidates else ""
+    left_out = f"; left out: {out}" if out else ""
+    return f"{fit}{' left' if out else ''}{counted}{left_out}"
+
+
+def short(number: float) -> str:
+    """`5.48M`, `217M`, `1.05G`: three digits that count."""
+    for scale, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= scale * 0.9995:
+            return f"{number / scale:#.3g}".rstrip(".") + letter
+    return f"{number:.0f}"
