@@ -118,8 +118,9 @@ _UNSEEN = {i: f"\\x{i:02x}" for i in (*range(32), *range(127, 160)) if chr(i) no
 
 
 def visible(text: str) -> str:
-    """Control characters, which a file's name may hold and a terminal would obey, as `\\x1b`."""
-    return text.translate(_UNSEEN)
+    """What a file's name may hold and no terminal should get, spelled out: control characters as
+    `\\x1b`, and as `\\udce9` the surrogates that stand for bytes which are no UTF-8."""
+    return text.translate(_UNSEEN).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def story_of(error: BaseException) -> str:

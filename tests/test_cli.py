@@ -191,7 +191,7 @@ def _quick(pictures: Path) -> tuple[str, ...]:
 def test_a_defect_names_its_log_and_shows_no_traceback(
     flags: tuple[str, ...], empty_house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kdcli.commands.train.train", _raise(RuntimeError("the moon is full")))
+    monkeypatch.setattr("kdcli.commands.train.train_job", _raise(RuntimeError("the moon is full")))
     answer = kd("train", TEACHER, *flags)
     assert answer.code == 1
     assert "Traceback" not in answer.err + answer.out
@@ -210,7 +210,7 @@ def test_a_defect_names_its_log_and_shows_no_traceback(
 def test_debug_shows_the_traceback(
     flags: tuple[str, ...], empty_house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kdcli.commands.train.train", _raise(MemoryError()))
+    monkeypatch.setattr("kdcli.commands.train.train_job", _raise(MemoryError()))
     answer = kd("train", TEACHER, "--debug", *flags)
     assert answer.code == 5
     assert "Traceback" in answer.err
@@ -222,7 +222,7 @@ def test_debug_shows_the_traceback(
 def test_interrupted(
     flags: tuple[str, ...], empty_house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kdcli.commands.train.train", _raise(KeyboardInterrupt()))
+    monkeypatch.setattr("kdcli.commands.train.train_job", _raise(KeyboardInterrupt()))
     answer = kd("train", TEACHER, *flags)
     assert answer.code == 130
     assert "interrupted" in (answer.out if flags else answer.err)
@@ -234,7 +234,7 @@ def test_terminated(empty_house: House, monkeypatch: pytest.MonkeyPatch) -> None
     def terminate(*_: Any, **__: Any) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr("kdcli.commands.train.train", terminate)
+    monkeypatch.setattr("kdcli.commands.train.train_job", terminate)
     answer = kd("train", TEACHER, "--json")
     assert answer.code == 143
     _assert_error(answer.document, 143)

@@ -10,7 +10,8 @@ import pytest
 import yaml
 from house import TEACHER, House, kd, kd_ok
 
-from kdcli.commands.train import train
+from kdcli.commands.carry_out import carry_out
+from kdcli.commands.train import train_job
 from kdcli.console import Console
 from kdcli.errors import DataError
 from kdcli.files import write_text
@@ -263,7 +264,9 @@ def test_a_training_goes_on_without_a_log(
 
 
 def test_from_python_there_is_one_too(empty_house: House, pictures: Path) -> None:
-    result = train(TEACHER, data=str(pictures), settings=("train.epochs=1",), progress=Silent())
+    progress = Silent()
+    job = train_job(TEACHER, data=str(pictures), settings=("train.epochs=1",), progress=progress)
+    result = carry_out(job, progress)
     text = result.run.log.read_text("utf-8")
     assert "called from Python" in text
     assert "epoch 1/1" in text

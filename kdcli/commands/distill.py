@@ -43,7 +43,7 @@ def distill_job(
     learner, weights = starting_point(who.student, progress)
     labels = read_labels(classes) if classes else None
     place = choose_device(device, progress)
-    source, ref = open_data(who.data, progress)
+    source, ref = open_data(who.data, progress, balance=loaded.recipe.train.balance)
     spec = distill_spec(
         taught_by,
         learner,

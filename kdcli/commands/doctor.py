@@ -94,7 +94,7 @@ class Data:
             },
             "broken": [error.what for error in self.broken],
             "notes": list(self.notes),
-            "warnings": list(found.warnings()),
+            "warnings": [*found.warnings(), *found.advice()],
             "defaults": asdict(self.defaults),
         }
 

@@ -11,9 +11,10 @@ from kdcli.commands.durations import duration
 from kdcli.commands.plan import baseline_of
 from kdcli.commands.rehearsal import Estimate, estimate
 from kdcli.commands.shortcuts import shortcuts
+from kdcli.commands.train import reach_weights
 from kdcli.data.source import Source
 from kdcli.errors import DiskError
-from kdcli.files import existing
+from kdcli.files import existing, probe
 from kdcli.progress import Progress
 from kdcli.runs import find, runs_root
 from kdcli.spec import Spec
@@ -99,9 +100,13 @@ def foresee(
 
     Raises:
         DiskError: the disk has less room than the models will take.
+        WeightsUnavailable: pretrained weights cannot be fetched.
         OutOfMemory: already these steps do not fit.
     """
+    probe(runs_root())
     todo = _chain(spec, again)
+    for one in todo:
+        reach_weights(one)
     if todo:
         progress.say("a few steps of each model first, to say what it will take")
     found = Forecast(

@@ -68,11 +68,12 @@ def who_asks(recipe: Recipe, progress: Progress, **flags: Any) -> Who:
 
 
 def open_data(
-    name: str | None, progress: Progress, *, surveyed: bool = True
+    name: str | None, progress: Progress, *, surveyed: bool = True, balance: str = "none"
 ) -> tuple[Source, DataRef]:
     """The source and how a run refers to it; what it has to say is said.
 
-    `surveyed`: also what the images are, as a look at each one's header tells.
+    `surveyed`: also what the images are, as a look at each one's header tells. `balance` is the
+    recipe's: whoever has set it needs no advice.
 
     Raises:
         DataError: images that cannot be read, all of them named, among others.
@@ -83,15 +84,15 @@ def open_data(
     for note in source.notes:
         progress.say(f"{source.name}: {note}")
     if surveyed:
-        _say_survey(survey(source, progress), progress)
+        _say_survey(survey(source, progress), balance == "none", progress)
     return source, DataRef(name=source.name, location=location(name), identity=source.identity)
 
 
-def _say_survey(found: Survey, progress: Progress) -> None:
+def _say_survey(found: Survey, advised: bool, progress: Progress) -> None:
     for line in found.lines():
         progress.say(f"{found.name}: {line}")
     found.refuse_unreadable()
-    for line in found.warnings():
+    for line in found.warnings() + (found.advice() if advised else ()):
         progress.warn(f"{found.name}: {line}")
 
 

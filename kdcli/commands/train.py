@@ -64,7 +64,7 @@ def train_job(
     who = who_asks(loaded.recipe, progress, data=data, seed=seed)
     name, weights = starting_point(model, progress)
     place = choose_device(device, progress)
-    source, ref = open_data(who.data, progress)
+    source, ref = open_data(who.data, progress, balance=loaded.recipe.train.balance)
     spec = train_spec(name, started(loaded, weights), source, ref, who.seed or 0, place)
     spec = spec.model_copy(update={"weights": weights})
     return Job(spec, source, place)
@@ -88,10 +88,7 @@ def ensure(
     _refuse_other(run, spec, again)
     if run.finished and not again:
         return _reuse(run, asked, progress)
-    if spec.weights:
-        check_unchanged(spec.weights)
-    elif spec.recipe.student.pretrained:
-        ensure_reachable(spec.model)  # before a teacher is trained for nothing
+    reach_weights(spec)  # before a teacher is trained for nothing
     probe(run.path)
     teachers = [teacher_file(ref, source, device, progress) for ref in spec.teachers]
     with lock(run.path):
@@ -99,6 +96,19 @@ def ensure(
             _clear(run)
         _train(run, spec, source, teachers, device, progress, asked)
     return Trained(run, reused=False)
+
+
+def reach_weights(spec: Spec) -> None:
+    """Return if what the model begins with can be had now.
+
+    Raises:
+        DamagedFile: a given file of weights is gone, or another one.
+        WeightsUnavailable: pretrained weights cannot be fetched.
+    """
+    if spec.weights:
+        check_unchanged(spec.weights)
+    elif spec.recipe.student.pretrained:
+        ensure_reachable(spec.model)
 
 
 def _reuse(run: Run, asked: bool, progress: Progress) -> Trained:

@@ -75,19 +75,21 @@ class OnDemand:
         return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
 
 
-def bytes_in_memory(images: int, image_size: int) -> int:
+def bytes_in_memory(images: int, image_size: int, limit_bytes: int = MOST_BYTES) -> int:
     """What that many decoded images take there; 0 for so many that they are decoded on demand."""
     size = images * 3 * image_size**2
-    return size if size <= MOST_BYTES else 0
+    return size if size <= limit_bytes else 0
 
 
-def open_store(split: Split, image_size: int, progress: Progress) -> Store:
-    """The split at `image_size` pixels: in memory if it takes at most MOST_BYTES there.
+def open_store(
+    split: Split, image_size: int, progress: Progress, limit_bytes: int = MOST_BYTES
+) -> Store:
+    """The split at `image_size` pixels: in memory if it takes at most `limit_bytes` there.
 
     Decoding into memory raises one DataError that names all images that cannot be read; on
     demand, the batch that holds one does.
     """
-    if not bytes_in_memory(len(split), image_size):
+    if not bytes_in_memory(len(split), image_size, limit_bytes):
         return OnDemand(split, image_size)
     images = torch.empty((len(split), 3, image_size, image_size), dtype=torch.uint8)
     pixels = images.numpy()

@@ -87,7 +87,7 @@ class Survey:
 
     def warnings(self) -> tuple[str, ...]:
         """What should not be missed."""
-        return (*self._of_unreadable(), *self._of_doubles(), *self._of_imbalance())
+        return (*self._of_unreadable(), *self._of_doubles())
 
     def refuse_unreadable(self) -> None:
         """Raise DataError, naming them, if there are images that cannot be read."""
@@ -114,14 +114,16 @@ class Survey:
             f"{', ...' if len(self.doubles) > 3 else ''}"
         )
 
-    def _of_imbalance(self) -> Iterable[str]:
-        if self.imbalance > IMBALANCED:
-            times = f"{self.imbalance:.1f} times" if self.smallest[1] else "all"
-            yield (
-                f"class '{self.largest[0]}' has {times} the images of '{self.smallest[0]}': "
-                "consider --set train.balance=sampler (or loss) and --set "
-                "train.select=balanced_accuracy, and look at student.worst_class_recall"
-            )
+    def advice(self) -> tuple[str, ...]:
+        """What to set where a class is rare."""
+        if self.imbalance <= IMBALANCED:
+            return ()
+        times = f"{self.imbalance:.1f} times" if self.smallest[1] else "all"
+        return (
+            f"class '{self.largest[0]}' has {times} the images of '{self.smallest[0]}': "
+            "consider --set train.balance=sampler (or loss) and --set "
+            "train.select=balanced_accuracy, and look at student.worst_class_recall",
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,7 +39,7 @@ def data(console: Console, found: "Data") -> None:
         console.line(f"the same image: {' = '.join(double.ids)}")
     for error in found.broken:
         console.line(f"broken: {error.what}")
-    for line in found.survey.warnings():
+    for line in found.survey.warnings() + found.survey.advice():
         console.warn(line)
     command = f"--data {shlex.quote(found.given)}"
     if failure is None:

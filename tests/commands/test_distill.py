@@ -36,7 +36,7 @@ def test_run_folders_hold_these_files(distilled_once: House) -> None:
         return {file.name for file in run.iterdir()} - {".lock"}
 
     assert len(distilled_once.runs()) == 2
-    whole = {"run.yaml", "model.pt", "metrics.jsonl"}
+    whole = {"run.yaml", "model.pt", "metrics.jsonl", "run.log"}
     assert names(distilled_once.teacher) == whole
     assert names(distilled_once.student) == whole | {"needs.json"}
 

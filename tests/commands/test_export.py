@@ -14,6 +14,7 @@ import yaml
 from house import STUDENT, TEACHER, House, kd, kd_ok
 
 from kdcli.commands import export as verb
+from kdcli.commands import side_by_side
 from kdcli.cost import latency
 from kdcli.data.loader import open_store, plain_batches
 from kdcli.data.open import open_source
@@ -51,7 +52,8 @@ def quick_export(finished_once: House, monkeypatch: pytest.MonkeyPatch) -> None:
         shutil.copy(ready, path)
 
     monkeypatch.setattr(verb, "export_onnx", write)
-    monkeypatch.setattr(verb, "latency", partial(latency, min_runs=3, max_runs=3))
+    monkeypatch.setattr(side_by_side, "export_onnx", write)
+    monkeypatch.setattr(side_by_side, "latency", partial(latency, min_runs=3, max_runs=3))
 
 
 # The file ----------------------------------------------------------------------------------------
