@@ -68,11 +68,11 @@ def _summary(found: "Found") -> str:
     flags = {
         "pretrained": "--pretrained",
         "size": f"--size {limits.size} (they take no such image)",
-        "max_params": f"--max-params {short(limits.max_params or 0)}",
-        "max_macs": f"--max-macs {short(limits.max_macs or 0)}",
+        "max_params": f"--max-params {limits.max_params:g}" if limits.max_params else "",
+        "max_macs": f"--max-macs {limits.max_macs:g}" if limits.max_macs else "",
         "max_ms": f"--max-ms {limits.max_ms:g}" if limits.max_ms else "",
     }
-    out = ", ".join(f"{count} by {flags[key]}" for key, count in found.excluded.items())
+    out = ", ".join(f"{count} by {flags[key]}" for key, count in found.excluded.items() if count)
     fit = f"{len(found.candidates) or 'none'} of {found.considered} models"
     counted = "; params are those of a head for 1,000 classes" if found.candidates else ""
     left_out = f"; left out: {out}" if out else ""
