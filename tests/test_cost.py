@@ -48,9 +48,9 @@ def test_macs_where_parameters_are_passed_on_as_inputs():
             self.layer = nn.Linear(4, 2, bias=False, device="meta")
 
         def forward(self, x):
-            return self.layer(self.token)
+            return self.layer(self.token.expand(3, -1))
 
-    assert macs(HandsOn(), (4, 4)) == 4 * 2
+    assert macs(HandsOn(), (4, 4)) == 3 * 4 * 2
 
 
 def test_macs_of_a_path_that_depends_on_values():

@@ -155,12 +155,18 @@ def list_models(limits: Limits, progress: Progress) -> Found:
         kept_ms = [c for c in found if c.latency_ms is None or c.latency_ms.p50 <= limits.max_ms]
         excluded["max_ms"] = len(found) - len(kept_ms)
         found = kept_ms
-    return Found(limits, len(names), excluded, processor(), cache.path, sorted(found, key=_order))
+    return Found(limits, len(names), excluded, processor(), cache.path, _sorted(found))
 
 
-def _order(candidate: Candidate) -> tuple[float, float]:
-    p50 = candidate.latency_ms.p50 if candidate.latency_ms else math.inf
-    return p50, candidate.macs or math.inf
+def _sorted(found: list[Candidate]) -> list[Candidate]:
+    """By latency where all that can be timed have been, else by MACs."""
+    timed = all(c.latency_ms or c.note for c in found)
+
+    def order(c: Candidate) -> tuple[float, float]:
+        p50 = c.latency_ms.p50 if c.latency_ms else math.inf
+        return p50 if timed else 0.0, c.macs or math.inf
+
+    return sorted(found, key=order)
 
 
 # What needs no run -----------------------------------------------------------------------------

@@ -201,7 +201,7 @@ def _recipe(found: "Trained") -> list[tuple[str, str | None]]:
     terms = [f"task {_plain(task.get('weight'))}"]
     terms += [f"{name} ({_options(use)})" for name, use in methods.items()]
     how = (
-        f"{train.get('epochs')} epochs at most, batch {train.get('batch_size')}, "
+        f"epochs {train.get('epochs')} at most, batch {train.get('batch_size')}, "
         f"{train.get('optimizer')}, rate {_plain(train.get('lr'))}"
     )
     return [

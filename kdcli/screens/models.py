@@ -68,15 +68,24 @@ def _summary(found: "Found") -> str:
     flags = {
         "pretrained": "--pretrained",
         "size": f"--size {limits.size} (they take no such image)",
-        "max_params": f"--max-params {short(limits.max_params or 0)}",
-        "max_macs": f"--max-macs {short(limits.max_macs or 0)}",
-        "max_ms": f"--max-ms {limits.max_ms:g}" if limits.max_ms else "",
+        "max_params": f"--max-params {_round(limits.max_params)}",
+        "max_macs": f"--max-macs {_round(limits.max_macs)}",
+        "max_ms": f"--max-ms {_round(limits.max_ms)}",
     }
-    out = ", ".join(f"{count} by {flags[key]}" for key, count in found.excluded.items())
+    out = ", ".join(f"{count} by {flags[key]}" for key, count in found.excluded.items() if count)
     fit = f"{len(found.candidates) or 'none'} of {found.considered} models"
     counted = "; params are those of a head for 1,000 classes" if found.candidates else ""
     left_out = f"; left out: {out}" if out else ""
     return f"{fit}{' left' if out else ''}{counted}{left_out}"
+
+
+def _round(limit: float | None) -> str:
+    """As a person would type it: `5M`, `0.4`."""
+    number = limit or 0.0
+    for scale, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= scale:
+            return f"{number / scale:g}{letter}"
+    return f"{number:g}"
 
 
 def short(number: float) -> str:

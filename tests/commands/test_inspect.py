@@ -97,7 +97,7 @@ def test_a_run_in_words(finished_once: House) -> None:
     for words in (
         "10: 0, 1, 2, 3",
         "kd: scheme offline; task 0.1, kd (weight 0.9, temperature 4)",
-        "2 epochs at most, batch 32, adamw",
+        "epochs 2 at most, batch 32, adamw",
         "random weights",
         "test accuracy",
         "top-1 changed on 0 of 540 test images",

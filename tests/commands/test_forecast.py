@@ -1,0 +1,192 @@
+"""The plan before the wait: what it counts, where it stops, and that it leaves nothing behind."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from house import DISTILL, House, kd, kd_ok, on_pictures
+
+from kdcli.commands import forecast as verb
+from kdcli.commands.durations import duration
+from kdcli.commands.forecast import Forecast, foresee
+from kdcli.commands.rehearsal import Estimate, estimate
+from kdcli.commands.shortcuts import shortcuts
+from kdcli.commands.train import train_job
+from kdcli.commands.distill import distill_job
+from kdcli.progress import Silent
+
+MINUTE = 60.0
+
+
+def one(**changes: Any) -> Estimate:
+    values: dict[str, Any] = {"role": "student", "model": "small", "epochs": 20}
+    values |= {"seconds": 40 * MINUTE, "model_bytes": 6_000_000, "state_bytes": 24_000_000}
+    return Estimate(**(values | {"memory_bytes": 1_000_000_000} | changes))
+
+
+WHOLE = Forecast(
+    now=(
+        one(role="teacher", model="big", epochs=10, seconds=170 * MINUTE, model_bytes=180_000_000),
+        one(),
+    ),
+    later=(one(role="baseline", seconds=35 * MINUTE),),
+    free_bytes=7_100_000_000,
+)
+
+
+def test_the_plan_in_one_line() -> None:
+    (line,) = WHOLE.lines()
+    assert line.startswith(
+        "plan: teacher big 10 epochs ~ 2 h 50 min, student small 20 epochs ~ 40 min, "
+        "baseline later ~ 35 min; 216 MB disk (7.1 GB free), ~ 1.0 GB memory; finishes about "
+    )
+
+
+def test_what_the_command_takes_is_without_the_baseline() -> None:
+    assert WHOLE.seconds == 210 * MINUTE
+    assert WHOLE.disk_bytes == 180_000_000 + 2 * 6_000_000 + 24_000_000
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.2, "1 s"),
+        (89, "89 s"),
+        (90, "1 min 30 s"),
+        (120, "2 min"),
+        (597, "10 min"),
+        (2100, "35 min"),
+        (5399, "90 min"),
+        (10200, "2 h 50 min"),
+        (3600 * 3 - 20, "3 h"),
+        (3600 * 76, "3 days 4 h"),
+    ],
+)
+def test_durations_as_people_say_them(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_a_dry_run_says_it_all_and_leaves_nothing(empty_house: House, pictures: Path) -> None:
+    answer = kd_ok(*on_pictures(pictures), "--dry-run")
+    assert "plan: teacher test_resnet" in answer.out
+    assert "student test_efficientnet 3 epochs" in answer.out
+    assert "baseline later" in answer.out
+    assert "next: the same command without --dry-run" in answer.out
+    assert not empty_house.path.exists()
+
+
+def test_a_dry_run_as_a_document(empty_house: House, pictures: Path) -> None:
+    plan = kd_ok(*on_pictures(pictures), "--dry-run", "--json").document["plan"]
+    assert [training["role"] for training in plan["now"]] == ["teacher", "student"]
+    assert [training["role"] for training in plan["later"]] == ["baseline"]
+    assert plan["seconds"] == pytest.approx(sum(t["seconds"] for t in plan["now"]))
+    assert 0 < plan["disk_bytes"] < plan["free_disk_bytes"]
+    assert plan["memory_bytes"] > 100_000_000
+    assert plan["shorter"] == []
+    json.dumps(plan)
+
+
+def test_what_is_finished_takes_no_time(small: House, pictures: Path) -> None:
+    answer = kd_ok(*on_pictures(pictures), "--dry-run")
+    assert "nothing to train, it is finished" in answer.out
+    (small.student / "model.pt").unlink()
+    plan = kd_ok(*on_pictures(pictures), "--dry-run", "--json").document["plan"]
+    assert [training["role"] for training in plan["now"]] == ["student"]
+
+
+def test_the_plan_is_said_before_the_training(empty_house: House, pictures: Path) -> None:
+    said = kd_ok(*on_pictures(pictures)).err
+    assert said.index("plan: teacher") < said.index("no finished teacher") < said.index("epoch 1/")
+
+
+def test_only_the_epochs_that_are_left_count(empty_house: House, pictures: Path) -> None:
+    job = train_job("test_resnet", data=str(pictures), progress=Silent())
+    whole = estimate(job.spec, job.source, job.device)
+    folder = empty_house.path / job.spec.folder_name
+    from kdcli.runs import begin
+
+    run = begin(folder, job.spec, asked=True, versions={})
+    run.metrics.write_text(json.dumps({"epoch": 1}) + "\n" + json.dumps({"epoch": 2}) + "\n")
+    assert estimate(job.spec, job.source, job.device).epochs == whole.epochs - 2
+    assert estimate(job.spec, job.source, job.device, again=True).epochs == whole.epochs
+
+
+def test_a_disk_that_is_too_small_is_told_before_the_work(
+    empty_house: House, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full:
+        free = 1000
+
+    monkeypatch.setattr(verb.shutil, "disk_usage", lambda place: Full)
+    answer = kd(*on_pictures(pictures))
+    assert answer.code == 6
+    assert "will be needed" in answer.err
+    assert "kd list runs --prune" in answer.err
+
+
+def test_a_long_training_on_a_processor_is_told_what_shortens_it(
+    empty_house: House, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every estimate is real, but for the number of its seconds."""
+
+    def slow(spec: Any, *others: Any) -> Estimate:
+        size, epochs = int(spec.recipe.data.image_size), int(spec.recipe.train.epochs)
+        found = one(role=spec.role, model=spec.model, epochs=epochs)
+        return replace(found, seconds=size**2 * epochs * (1 if "18" in spec.model else 4))
+
+    monkeypatch.setattr(verb, "estimate", slow)
+    line = ("distill", "--teacher", "resnet50", "--student", "resnet18", "--data", str(pictures))
+    answer = kd_ok(*line, "--set", "data.image_size=224", "--dry-run")
+    assert "shorter: a smaller model of its kind: --teacher resnet18 ~ " in answer.out
+    assert "shorter: images of 160 pixels: --set data.image_size=160 ~ " in answer.out
+    assert "classifier" not in answer.out, "random weights make no trunk to keep"
+
+
+def test_a_pretrained_teacher_may_be_fitted_at_its_head_only(pictures: Path) -> None:
+    job = distill_job(
+        "resnet50",
+        "resnet18",
+        settings=("teacher.pretrained=true",),
+        data=str(pictures),
+        progress=Silent(),
+    )
+    found = {shortcut.ask: shortcut.spec for shortcut in shortcuts(job.spec)}
+    head = found["--set teacher.tune=head"].teachers[0].spec
+    assert head is not None
+    assert head.recipe.train.tune == "head"
+    again = distill_job(
+        "resnet50",
+        "resnet18",
+        settings=("teacher.pretrained=true", "teacher.tune=head"),
+        data=str(pictures),
+        progress=Silent(),
+    )
+    assert again.spec.teachers[0].spec == head, "what is promised is what the key does"
+
+
+def test_weights_out_of_reach_are_told_before_any_step(
+    empty_house: House, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    answer = kd(*on_pictures(pictures), "--set", "teacher.pretrained=true", "--dry-run")
+    assert answer.code == 3
+    assert "NAME=FILE" in answer.err
+    assert "teacher.pretrained=false" in answer.err
+    assert "a few steps" not in answer.err
+
+
+def test_nothing_of_a_rehearsal_is_left_in_the_training(pictures: Path, tmp_path: Path) -> None:
+    """The generator that everything is seeded from is where it was."""
+    import torch
+
+    job = train_job("test_resnet", data=str(pictures), progress=Silent())
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    foresee(job.spec, job.source, job.device, Silent(), again=True)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_distill_is_told_what_it_needs_first() -> None:
+    assert kd(*DISTILL[:3], "--dry-run").code == 2
