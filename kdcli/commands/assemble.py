@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from kdcli import catalog
+from kdcli.commands.contradictions import refuse_contradictions
 from kdcli.commands.given import begin, start_args
 from kdcli.commands.loading import load
 from kdcli.data.balance import class_weights
@@ -21,12 +22,11 @@ from kdcli.data.loader import (
     steps_per_epoch,
     training_batches,
 )
-from kdcli.data.randaugment import check_randaugment
 from kdcli.data.source import Source
 from kdcli.data.store import InMemory
 from kdcli.distiller import Distiller, Term
 from kdcli.epochs import Validation
-from kdcli.errors import UnfitTeacher, UsageError
+from kdcli.errors import UnfitTeacher
 from kdcli.metrics import accuracy, balanced_accuracy, nll, too_weak
 from kdcli.models.build import ModelArgs, build, plan, seeded
 from kdcli.models.head import embed, head_of
@@ -84,7 +84,7 @@ def assemble(
     refuse_contradictions(spec)
     args, student = _student(spec, classes, device, progress, rehearsal)
     clock = time.monotonic()
-    training = open_store(source.train, size, progress)
+    training = open_store(source.train, _stored_size(recipe), progress)
     validation = open_store(source.validation, size, progress)
     preparing = time.monotonic() - clock
     taught_by = {
@@ -95,9 +95,12 @@ def assemble(
     whole: Callable[[Weights], Weights] = _timm_keys
     if train.tune == "head":
         clock = time.monotonic()
-        learner, whole = head_of(student)
-        training = _embedded(student, training, device, progress)
-        validation = _embedded(student, validation, device, progress)
+        seen = _embedded(student, training, classes, device, progress)
+        held_out = _embedded(student, validation, classes, device, progress)
+        mean, std = seen.mean(0), seen.std(0).clamp(min=1e-6)
+        learner, whole = head_of(student, mean, std)
+        training = InMemory((seen - mean) / std, training.labels)
+        validation = InMemory((held_out - mean) / std, validation.labels)
         preparing += time.monotonic() - clock
 
     def batches(epoch: int, workers: int | None = None) -> Iterator[Batch]:
@@ -112,6 +115,7 @@ def assemble(
             balance=train.balance,
             mixup=train.mixup,
             cutmix=train.cutmix,
+            image_size=None if train.tune == "head" else size,
             epoch=epoch,
             epochs=int(train.epochs),
             workers=workers,
@@ -137,38 +141,10 @@ def assemble(
     return Assembled(distiller, args, batches, steps, validate, whole, preparing)
 
 
-def refuse_contradictions(spec: Spec) -> None:
-    """Settings that contradict each other, before anything is built.
-
-    Raises:
-        UsageError: the first of them, and the way out.
-    """
-    recipe, train = spec.recipe, spec.recipe.train
-    if recipe.data.randaugment:
-        check_randaugment(recipe.data.randaugment)
-    if 2 * train.accumulate > int(train.batch_size):
-        raise UsageError(
-            f"train.accumulate={train.accumulate} leaves parts of less than two images of a batch "
-            f"of {train.batch_size}",
-            f"--set train.accumulate={max(1, int(train.batch_size) // 2)} or less",
-        )
-    if train.tune == "head" and spec.teachers:
-        raise UsageError(
-            "train.tune=head fits a classifier to labels; a teacher would have no say",
-            "for the teacher: --set teacher.tune=head; for the student: --set train.tune=all",
-        )
-    if train.tune == "head" and not recipe.student.pretrained:
-        raise UsageError(
-            f"tune=head keeps the trunk of {spec.model} as it is, which is random here",
-            "begin with pretrained weights (student.pretrained=true, or teacher.pretrained=true), "
-            "or train all of it: tune=all",
-        )
-    varied = (recipe.data.augment, recipe.data.randaugment, train.mixup, train.cutmix)
-    if train.tune == "head" and any(varied):
-        raise UsageError(
-            "tune=head shows each image to the trunk once, so images cannot be varied",
-            "leave data.augment at auto, and randaugment, mixup and cutmix off",
-        )
+def _stored_size(recipe: Recipe) -> int:
+    """Random crops are taken from somewhat larger images, as 224 pixels from 256."""
+    size = int(recipe.data.image_size)
+    return size * 8 // 7 if recipe.data.augment == "crop_flip" else size
 
 
 def _timm_keys(weights: Weights) -> Weights:
@@ -176,11 +152,13 @@ def _timm_keys(weights: Weights) -> Weights:
     return {key.removeprefix("module."): value for key, value in weights.items()}
 
 
-def _embedded(tap: Tap, store: Store, device: torch.device, progress: Progress) -> InMemory:
-    """What the trunk says of every image, in the place of the images."""
-    batches = plain_batches(store, num_classes=1, batch_size=64)
+def _embedded(
+    tap: Tap, store: Store, classes: int, device: torch.device, progress: Progress
+) -> Tensor:
+    """(N, D): what the trunk says of every image."""
+    batches = plain_batches(store, num_classes=classes, batch_size=64)
     waited = progress.track(batches, -(-len(store) // 64), "trunk over the images")
-    return InMemory(embed(tap, waited, device), store.labels)
+    return embed(tap, waited, device)
 
 
 def _student(

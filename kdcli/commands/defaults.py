@@ -13,7 +13,7 @@ from kdcli.recipe import Recipe, fill_auto
 TRUNK_LR = 0.1
 """Of a pretrained trunk: what it knows is to be moved, not to be lost."""
 
-HEAD_ONLY = Schedule(epochs=100, batch_size=256, lr=1e-2, patience=20)
+HEAD_ONLY = Schedule(epochs=100, batch_size=64, lr=1e-2, patience=20)
 """A classifier on embeddings: an epoch takes next to no time."""
 
 

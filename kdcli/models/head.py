@@ -25,17 +25,27 @@ class Head(nn.Module):
         return Outputs(self.by, logits.float(), embedding=batch.images)
 
 
-def head_of(tap: Tap) -> tuple[Head, Callable[[Weights], Weights]]:
-    """The tap's classifier as a learner, and how its weights complete the model's state dict."""
+def head_of(tap: Tap, mean: Tensor, std: Tensor) -> tuple[Head, Callable[[Weights], Weights]]:
+    """The tap's classifier as a learner, and how its weights complete the model's state dict.
+
+    It learns from embeddings brought to `mean` (D,) 0 and `std` (D,) 1, whatever the trunk's own
+    scale, and begins with the answers that the classifier gives now; completing takes it back.
+    """
     name = classifier_name(tap.module)
     trunk = {key: value.cpu() for key, value in tap.module.state_dict().items()}
+    given = tap.module.get_submodule(name)
+    assert isinstance(given, nn.Linear)  # embed has refused others
+    classifier = nn.Linear(given.in_features, given.out_features)
+    with torch.no_grad():
+        classifier.weight.copy_(given.weight.cpu() * std)
+        classifier.bias.copy_(given.bias.cpu() + given.weight.cpu() @ mean)
 
     def whole(learnt: Weights) -> Weights:
-        return trunk | {
-            f"{name}.{key.removeprefix('module.')}": value for key, value in learnt.items()
-        }
+        weight = learnt["module.weight"] / std
+        bias = learnt["module.bias"] - weight @ mean
+        return trunk | {f"{name}.weight": weight, f"{name}.bias": bias}
 
-    return Head(tap.module.get_submodule(name), tap.by), whole
+    return Head(classifier.to(tap.mean.device), tap.by), whole
 
 
 def classifier_name(module: nn.Module) -> str:
@@ -71,8 +81,9 @@ def _vectors(module: nn.Module, images: Tensor) -> Tensor:
 def _check(module: nn.Module, images: Tensor, vectors: Tensor) -> None:
     """Some models have two classifiers, or more behind them."""
     name = classifier_name(module)
-    if name and vectors.ndim == 2:
-        answers, expected = module.get_submodule(name)(vectors), module(images)
+    head = module.get_submodule(name) if name else None
+    if isinstance(head, nn.Linear) and head.bias is not None and vectors.ndim == 2:
+        answers, expected = head(vectors), module(images)
         if answers.shape == expected.shape and torch.allclose(answers, expected, atol=1e-4):
             return
     raise UsageError(

@@ -30,11 +30,12 @@ def batch(n=4, size=32):
 def test_the_classifier_over_the_embedding_is_the_model(name):
     tap = tap_of(name)
     vectors = embed(tap, [batch(), batch()], CPU)
-    head, _ = head_of(tap)
+    mean, std = vectors.mean(0) + 1, vectors.std(0) + 2
+    head, _ = head_of(tap, mean, std)
     assert vectors.shape[0] == 8
     with torch.no_grad():
         expected = tap(batch()).logits
-        found = head(Batch(vectors[:4], *[None] * 4))
+        found = head(Batch((vectors[:4] - mean) / std, *[None] * 4))
     torch.testing.assert_close(found.logits, expected, atol=1e-4, rtol=1e-4)
     assert found.by == "student"
 
@@ -43,14 +44,20 @@ def test_the_classifier_over_the_embedding_is_the_model(name):
 def test_what_was_learnt_completes_the_model(name):
     tap = tap_of(name)
     before = {key: value.clone() for key, value in tap.module.state_dict().items()}
-    head, whole = head_of(tap)
+    vectors = embed(tap, [batch()], CPU)
+    mean, std = vectors.mean(0) + 1, vectors.std(0) + 2
+    head, whole = head_of(tap, mean, std)
     with torch.no_grad():
         head.module.weight.add_(1)
+        expected = head(Batch((vectors - mean) / std, *[None] * 4)).logits
     state = whole(head.state_dict())
     assert state.keys() == before.keys()
     changed = {key for key in before if not torch.equal(before[key], state[key])}
-    assert changed == {f"{classifier_name(tap.module)}.weight"}
+    name = classifier_name(tap.module)
+    assert changed == {f"{name}.weight", f"{name}.bias"}
     tap.module.load_state_dict(state)
+    with torch.no_grad():
+        torch.testing.assert_close(tap(batch()).logits, expected, atol=1e-3, rtol=1e-3)
 
 
 def test_a_model_with_more_behind_its_classifier_is_refused():
