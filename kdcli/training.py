@@ -8,7 +8,7 @@ uninterrupted one would have seen.
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from typing import Any
@@ -121,12 +121,13 @@ def rehearse(
     `distiller` is changed: it is not to be trained afterwards.
     """
     accelerate = accelerator()
-    model, optimizer = accelerate.prepare(distiller, build_optimizer(distiller, train))
+    slow = train.model_copy(update={"lr": 1e-9})  # no warm-up here
+    model, optimizer = accelerate.prepare(distiller, build_optimizer(distiller, slow))
     seconds: list[float] = []
     clock = time.monotonic()
     with torch.random.fork_rng():
         for step, batch in enumerate(islice(batches, REHEARSED)):
-            with _memory_errors(label, batch, train):
+            with _memory_errors(label, batch, train), suppress(NotFinite):  # training says so
                 _step(accelerate, model, optimizer, batch, train, 0, step)
             wait_for(device)
             seconds.append(time.monotonic() - clock)

@@ -252,6 +252,7 @@ def test_a_file_that_disagrees_is_removed(distilled: House) -> None:
         "run.yaml",
         "model.pt",
         "metrics.jsonl",
+        "run.log",
     }
 
 

@@ -143,7 +143,7 @@ def test_a_finished_teacher_is_adopted_and_teaches(
     assert all(torch.equal(file.state_dict[k], v) for k, v in own.state_dict.items())
     run = student_of(small)
     assert run.needs()["teacher.0"].sha256 == sha256(place)
-    assert kd_ok("list", "runs").out.count("given-") == 0
+    assert kd_ok("list", "runs").out.count("given-") == 1, "no run, but something on the disk"
     report = json.loads(kd_ok("evaluate", run.path, "--json").out)
     assert report["models"]["teacher"]["name"] == TEACHER
 

@@ -20,7 +20,9 @@ from house import (
     weights_of,
 )
 
+from kdcli.commands import carry_out as carrying_out
 from kdcli.commands.carry_out import carry_out
+from kdcli.commands.forecast import Forecast
 from kdcli.commands.train import Trained, train_job
 from kdcli.files import sha256
 from kdcli.progress import Silent
@@ -155,6 +157,8 @@ def _interrupt_after(calls: int, how: Any, monkeypatch: pytest.MonkeyPatch) -> N
         return loss(*tensors)
 
     monkeypatch.setattr(method, "kd_loss", interrupted)
+    nothing = Forecast(now=(), later=(), free_bytes=0)
+    monkeypatch.setattr(carrying_out, "foresee", lambda *job, **options: nothing)
 
 
 def _control_c() -> None:

@@ -1,0 +1,99 @@
+"""How far the plan before the wait is from the truth: forecast, then train, and compare.
+
+    python benchmarks/forecast.py
+
+Every job is forecast and then carried out in one process, teacher and student together, in a
+folder that is thrown away. On an idle machine: a busy one is another one a minute later.
+"""
+
+import os
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from kdcli.commands.distill import distill_job
+from kdcli.commands.forecast import foresee
+from kdcli.commands.train import ensure
+from kdcli.progress import Silent
+
+TARGET = 0.25
+"""Largest share of the truth by which a forecast may be off."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is forecast; epochs are few, since what is asked is the error and not the model."""
+
+    teacher: str
+    student: str
+    size: int | None
+    """Pixels of photographs made of digits; None: the digits themselves."""
+    epochs: int
+
+
+JOBS = (
+    Job("test_resnet", "test_efficientnet", None, 10),
+    Job("resnet18", "mobilenetv3_small_100", None, 10),
+    Job("resnet101", "mobilenetv3_small_100", None, 5),
+    Job("resnet18", "mobilenetv3_small_100", 160, 2),
+)
+
+
+def main() -> None:
+    """Print each job's forecast, truth and error."""
+    worst = 0.0
+    for job in JOBS:
+        with tempfile.TemporaryDirectory() as folder:
+            forecast, truth = compare(job, Path(folder))
+        error = forecast / truth - 1
+        worst = max(worst, abs(error))
+        data = f"photographs of {job.size} px" if job.size else "digits"
+        print(f"{job.teacher} -> {job.student}, {data}: ", end="")
+        print(f"forecast {forecast:.1f} s, truth {truth:.1f} s: {error:+.0%}", flush=True)
+    print(f"worst {worst:.0%} (at most {TARGET:.0%})")
+
+
+def compare(job: Job, folder: Path) -> tuple[float, float]:
+    """Seconds forecast, and seconds that it took from then on."""
+    os.environ["KD_RUNS"] = str(folder / "runs")
+    recipe = folder / "teacher.yaml"
+    few = f"train: {{epochs: {job.epochs}, patience: null}}\n"
+    recipe.write_text(f"scheme: alone\n{few}", "utf-8")
+    asked = distill_job(
+        job.teacher,
+        job.student,
+        settings=(
+            f"teacher.recipe={recipe}",
+            f"train.epochs={job.epochs}",
+            "train.patience=null",
+            "student.pretrained=false",
+            "teacher.pretrained=false",
+            *([f"data.image_size={job.size}"] if job.size else []),
+        ),
+        data=photographs(folder / "photographs", job.size) if job.size else None,
+        progress=Silent(),
+    )
+    forecast = foresee(asked.spec, asked.source, asked.device, Silent())
+    start = time.monotonic()
+    ensure(asked.spec, asked.source, asked.device, Silent())
+    return forecast.seconds, time.monotonic() - start
+
+
+def photographs(folder: Path, size: int) -> str:
+    """JPEG files of 320 x 240 pixels, ten classes of 60."""
+    digits = load_digits()
+    for label in range(10):
+        (folder / str(label)).mkdir(parents=True)
+        for i, image in enumerate(digits.images[digits.target == label][:60]):
+            large = Image.fromarray((image * 15).astype(np.uint8)).resize((320, 240))
+            large.convert("RGB").save(folder / str(label) / f"{i}.jpg")
+    return str(folder)
+
+
+if __name__ == "__main__":
+    main()
