@@ -26,6 +26,13 @@ def used_bytes() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
+def free_memory_bytes() -> int:
+    """What is left for new work."""
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
 def memory_bytes() -> int:
     """All of the machine's memory, used or not."""
     import psutil

@@ -68,6 +68,7 @@ HOMES = {
     "datasets": ("data",),
     "torchvision": ("data",),
     "typer": ("door", "cli"),
+    "psutil": ("machine",),
 }
 
 HEAVY = {"torch", "torchvision", "timm", "accelerate", "onnx", "onnxruntime", "scipy", "sklearn"}

@@ -7,7 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kdcli import catalog
@@ -27,7 +29,7 @@ from kdcli.data.store import InMemory
 from kdcli.distiller import Distiller, Term
 from kdcli.epochs import Validation
 from kdcli.errors import UnfitTeacher
-from kdcli.metrics import accuracy, balanced_accuracy, nll, too_weak
+from kdcli.metrics import accuracy, accuracy_if_renamed, balanced_accuracy, nll, too_weak
 from kdcli.models.build import ModelArgs, build, plan, seeded
 from kdcli.models.head import embed, head_of
 from kdcli.models.licences import licence_warning
@@ -207,11 +209,14 @@ def _teacher(
     classes = loaded.args.num_classes
     tap = Tap(loaded.module, loaded.args, "teacher", recipe.teacher.precision).to(device)
     logits = predict(tap, plain_batches(validation, num_classes=classes), device)
-    share, interval = balanced_accuracy(logits.argmax(1), validation.labels, classes)
+    answers = logits.argmax(1)
+    share, interval = balanced_accuracy(answers, validation.labels, classes)
     words = (
         f"teacher {path}: balanced validation accuracy {share:.3f} "
         f"(95% CI {interval.low:.3f} to {interval.high:.3f})"
     )
+    if ref.spec is None and not recipe.teacher.allow_weak:
+        _refuse_other_order(answers, validation, classes, path)
     if not too_weak(interval, classes):
         progress.say(words)
         return Frozen(tap)
@@ -231,6 +236,21 @@ _IF_FOREIGN = (
     "say the order of its classes (--classes FILE) or the image size it was trained for "
     "(--set data.image_size=N), "
 )
+
+
+def _refuse_other_order(
+    answers: NDArray[np.int64], validation: Store, classes: int, path: Path
+) -> None:
+    """A good teacher whose classes stand in another order than the data's teaches nonsense."""
+    right = float((answers == validation.labels).mean())
+    renamed = accuracy_if_renamed(answers, validation.labels, classes)
+    if renamed > 2 * right and renamed - right > 0.2:
+        raise UnfitTeacher(
+            f"teacher {path}: right on {right:.0%} of the validation images, but on {renamed:.0%} "
+            "if its classes had other names: they seem to stand in another order than the data's",
+            "name them in their own order with --classes labels.txt, or go on with "
+            "--set teacher.allow_weak=true",
+        )
 
 
 def _classifiers(teachers: dict[str, Frozen]) -> dict[str, Any]:

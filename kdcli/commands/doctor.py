@@ -6,7 +6,6 @@ import shutil
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import psutil
 import torch
 from huggingface_hub import constants
 
@@ -18,6 +17,7 @@ from kdcli.data.spread import spread
 from kdcli.data.survey import Survey, survey
 from kdcli.errors import DataError, KdError
 from kdcli.files import cache_folder, existing
+from kdcli.machine import free_memory_bytes, memory_bytes
 from kdcli.progress import Progress
 from kdcli.runs import runs_root, versions
 
@@ -138,14 +138,13 @@ def _errors_of(split: Split, progress: Progress) -> list[DataError]:
 
 
 def _machine() -> Machine:
-    memory = psutil.virtual_memory()
     return Machine(
         system=f"{platform.system()} {platform.release()}, {platform.machine()}",
         versions=versions(),
         devices=tuple(_devices()),
         cores=os.cpu_count() or 1,
-        memory_bytes=memory.total,
-        free_memory_bytes=memory.available,
+        memory_bytes=memory_bytes(),
+        free_memory_bytes=free_memory_bytes(),
         free_disk_bytes=shutil.disk_usage(existing(runs_root())).free,
         folders={
             "runs": str(runs_root().resolve()),

@@ -1,7 +1,6 @@
 """`kd export`: the student as ONNX, checked against PyTorch, with its costs."""
 
 import json
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +14,17 @@ from kdcli.commands.adopt import alone
 from kdcli.commands.gates import Checked, Gate, check_gates, for_classes, parse_gates
 from kdcli.commands.given import is_given, parse, read_labels
 from kdcli.commands.loading import Loaded, load
+from kdcli.commands.parity import check_parity
 from kdcli.commands.plan import is_gone, reopen_data
 from kdcli.commands.report import Export, ModelPart, ParityPart, Report
 from kdcli.commands.report_file import put_export, read_report, write_report
-from kdcli.commands.side_by_side import THREADS, as_function, costs_side_by_side
+from kdcli.commands.side_by_side import THREADS, costs_side_by_side
 from kdcli.cost import machine
 from kdcli.data.loader import open_store, plain_batches
-from kdcli.errors import ParityError, UsageError
+from kdcli.errors import UsageError
 from kdcli.files import atomic, lock, sha256
 from kdcli.models.tap import Tap
-from kdcli.onnx_file import agrees, compare, export_onnx, open_session, opset
+from kdcli.onnx_file import export_onnx, opset
 from kdcli.progress import Progress
 from kdcli.runs import Located, locate
 
@@ -91,7 +91,7 @@ def _exported(
     images = _images(located, student, progress)
     progress.say(f"exporting {student.args.name} to {path}")
     with atomic(path) as beside:
-        parity, answers = _write(student, beside, images)
+        parity, answers = _write(student, beside, images, progress)
     models = costs_side_by_side(path, student, located.run, progress)
     entry = _entry(path, folder, images, parity, answers, models["student"])
     with lock(folder, wait=WAIT_SECONDS) if located.run else nullcontext():
@@ -161,38 +161,13 @@ def _images(located: Located, student: Loaded, progress: Progress) -> _Images:
     return _Images(tap.prepare(made_up).contiguous().numpy(), None)
 
 
-def _write(student: Loaded, beside: Path, images: _Images) -> tuple[ParityPart, Floats]:
-    """Export and compare on every image, at batch 1 and at batch 7.
-
-    Raises:
-        ParityError: the file does not answer as PyTorch does; it is not kept.
-    """
+def _write(
+    student: Loaded, beside: Path, images: _Images, progress: Progress
+) -> tuple[ParityPart, Floats]:
+    """Export, and compare on every image; raises ParityError, and then it is not kept."""
     size = student.args.input_size
     export_onnx(student.module, beside, input_size=(size, size), metadata=_metadata(student))
-    session = open_session(beside)
-    expected = _in_batches(as_function(student), images.ready, 7)
-    answers = _in_batches(session, images.ready, 7)
-    ones = _in_batches(session, images.ready[:SYNTHETIC_IMAGES], 1)
-    for found in (
-        compare(expected, answers),
-        compare(expected[:SYNTHETIC_IMAGES], ones),
-    ):
-        if not agrees(found):
-            raise ParityError(
-                f"the ONNX file disagrees with PyTorch (max |difference| {found.max_abs:.2e}, "
-                f"top-1 changed on {found.top1_changed} of {found.images} images) and was removed",
-                "try another version of torch or onnxruntime; please report the model's name",
-            )
-    found = compare(expected, answers)
-    return (
-        ParityPart(
-            max_abs=found.max_abs,
-            top1_changed=int((expected.argmax(1) != answers.argmax(1)).sum()),
-            images=found.images,
-            synthetic=images.labels is None,
-        ),
-        answers,
-    )
+    return check_parity(student, beside, images.ready, images.labels is None, progress)
 
 
 def _metadata(student: Loaded) -> dict[str, str]:
@@ -226,7 +201,3 @@ def _entry(
         accuracy=None if images.labels is None else metrics.accuracy(answers, images.labels),
         latency_ms=part.latency_ms.onnxruntime,
     )
-
-
-def _in_batches(function: Callable[[Floats], Floats], images: Floats, size: int) -> Floats:
-    return np.concatenate([function(images[i : i + size]) for i in range(0, len(images), size)])

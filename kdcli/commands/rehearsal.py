@@ -77,10 +77,12 @@ def estimate(spec: Spec, source: Source, device: torch.device, again: bool = Fal
     epoch = (
         steps[len(steps) // 2] * steps_per_epoch(len(source.train), _batch(spec, source))
         + validating * len(source.validation)
-        + state_bytes * _seconds_per_byte()
         + (0.0 if held else preparing * images)
     )
-    once = fixed + model_bytes * _seconds_per_byte() + (preparing * images if held else 0.0)
+    saving = max(0, epochs - 1) * state_bytes * _seconds_per_byte()  # not after the last epoch
+    once = (
+        saving + fixed + model_bytes * _seconds_per_byte() + (preparing * images if held else 0.0)
+    )
     return Estimate(
         role=spec.role,
         model=spec.model,

@@ -152,6 +152,8 @@ class ParityPart(BaseModel):
     images: int
     synthetic: bool
     """Compared on made-up images, for want of the data."""
+    reference: Literal["float32", "float64"] = "float32"
+    """PyTorch's precision; float64 where its own rounding in float32 exceeded the tolerance."""
 
 
 class Export(BaseModel):

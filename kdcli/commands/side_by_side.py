@@ -1,5 +1,6 @@
 """What the models of a run cost, timed side by side, in PyTorch and as ONNX files."""
 
+import copy
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -81,12 +82,17 @@ def _times(loaded: dict[str, Loaded], files: dict[str, Path]) -> dict[str, Laten
     }
 
 
-def as_function(model: Loaded) -> Callable[[Floats], Floats]:
-    """The model in PyTorch as a function from images (B, 3, H, W) to logits (B, K)."""
+def as_function(model: Loaded, exact: bool = False) -> Callable[[Floats], Floats]:
+    """The model in PyTorch as a function from images (B, 3, H, W) to logits (B, K).
+
+    `exact`: computed in float64, and rounded at the end.
+    """
+    module = copy.deepcopy(model.module).double() if exact else model.module
 
     def answer(images: Floats) -> Floats:
         with torch.inference_mode():
-            logits: Floats = model.module(torch.from_numpy(images)).numpy()
+            ready = torch.from_numpy(images)
+            logits: Floats = module(ready.double() if exact else ready).float().numpy()
         return logits
 
     return answer

@@ -92,9 +92,7 @@ def ensure(
     probe(run.path)
     teachers = [teacher_file(ref, source, device, progress) for ref in spec.teachers]
     with lock(run.path):
-        if again:
-            _clear(run)
-        _train(run, spec, source, teachers, device, progress, asked)
+        _train(run, spec, source, teachers, device, progress, asked, again)
     return Trained(run, reused=False)
 
 
@@ -185,9 +183,12 @@ def _train(
     device: torch.device,
     progress: Progress,
     asked: bool,
+    again: bool,
 ) -> None:
     """Train, or go on where state.pt says; model.pt appears last."""
     parts = assemble(spec, source, teachers, device, progress)
+    if again:  # only now: what is refused above loses nothing
+        _clear(run)
     if not (run.path / "run.yaml").exists():
         begin(run.path, spec, asked, versions())
     with run_log(run, str(device), progress):

@@ -1,6 +1,8 @@
 """After `kd train` and `kd distill`: how the run and its teachers did."""
 
+import os
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdcli.console import Console
@@ -30,7 +32,7 @@ def trained(console: Console, result: "Trained") -> None:
 
     spec, outcome = result.run.spec, result.outcome
     rows = [("student" if spec.teachers else "model", result.run)]
-    rows += [("teacher", Run(need.path.parent)) for need in result.run.needs().values()]
+    rows += [("teacher", Run(_short(need.path.parent))) for need in result.run.needs().values()]
     if console.as_json:
         console.document(
             {
@@ -55,6 +57,11 @@ def trained(console: Console, result: "Trained") -> None:
         console.next(f"kd evaluate {run}", f"kd export {run}")
     else:
         console.next(f"kd distill --teacher {run} --student mobilenetv3", f"kd evaluate {run}")
+
+
+def _short(folder: Path) -> Path:
+    """`runs/given-...` for `runs/kd-.../../given-...`."""
+    return Path(os.path.normpath(folder))
 
 
 def _trained_row(role: str, run: "Run") -> list[str]:

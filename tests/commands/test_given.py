@@ -424,3 +424,16 @@ def test_what_cannot_be_exported(
     assert answer.code == code
     assert words in answer.err
     assert not list(tmp_path.glob("*.onnx"))
+
+
+def test_classes_in_another_order_are_noticed(foreign: Path, small: House, pictures: Path) -> None:
+    """Under other names the teacher would be a good one: no bad luck."""
+    weights = torch.load(foreign, weights_only=True)
+    for key in [key for key in weights if key.endswith(("fc.weight", "fc.bias"))]:
+        weights[key] = weights[key].roll(1, dims=0)
+    torch.save(weights, foreign)
+    spelled = f"{TEACHER}={foreign}"
+    answer = kd(*line(spelled, pictures), "--set", "data.image_size=32")
+    assert answer.code == 3
+    assert "seem to stand in another order" in answer.err
+    assert "--classes" in answer.err

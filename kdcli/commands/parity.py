@@ -1,0 +1,68 @@
+"""Whether an ONNX file answers as PyTorch does; it is kept only then."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcli.commands.loading import Loaded
+from kdcli.commands.report import ParityPart
+from kdcli.commands.side_by_side import as_function
+from kdcli.errors import ParityError
+from kdcli.onnx_file import Parity, agrees, compare, open_session
+from kdcli.progress import Progress
+
+Floats = NDArray[np.float32]
+
+ALONE = 32
+"""Images that are compared at batch 1 as well."""
+
+
+def check_parity(
+    student: Loaded, file: Path, images: Floats, synthetic: bool, progress: Progress
+) -> tuple[ParityPart, Floats]:
+    """Compare on every image at batch 7, on some at batch 1; the file's answers are handed on.
+
+    PyTorch's own rounding in float32 can be larger than the tolerance (batch norm with tiny
+    variances), where the file is nearer to the exact answer: then float64 decides.
+
+    Raises:
+        ParityError: the file does not answer as PyTorch does.
+    """
+    session = open_session(file)
+    answers, ones = _in_batches(session, images, 7), _in_batches(session, images[:ALONE], 1)
+    expected = _in_batches(as_function(student), images, 7)
+    found = _worse(expected, answers, ones)
+    exact = not agrees(found)
+    if exact:
+        progress.say(
+            f"apart from PyTorch by {found.max_abs:.1e}, more than rounding usually does: "
+            "compared with PyTorch in float64"
+        )
+        expected = _in_batches(as_function(student, exact=True), images, 7)
+        found = _worse(expected, answers, ones)
+    if not agrees(found):
+        raise ParityError(
+            f"the ONNX file disagrees with PyTorch (max |difference| {found.max_abs:.2e}, "
+            f"top-1 changed on {found.top1_changed} of {found.images} images) and was removed",
+            "try another version of torch or onnxruntime; please report the model's name",
+        )
+    part = ParityPart(
+        max_abs=found.max_abs,
+        top1_changed=int((expected.argmax(1) != answers.argmax(1)).sum()),
+        images=len(images),
+        synthetic=synthetic,
+        reference="float64" if exact else "float32",
+    )
+    return part, answers
+
+
+def _worse(expected: Floats, answers: Floats, ones: Floats) -> Parity:
+    """Of all images at batch 7 and some at batch 1."""
+    whole, alone = compare(expected, answers), compare(expected[: len(ones)], ones)
+    return whole if agrees(alone) else alone
+
+
+def _in_batches(function: Callable[[Floats], Floats], images: Floats, size: int) -> Floats:
+    return np.concatenate([function(images[i : i + size]) for i in range(0, len(images), size)])
