@@ -78,7 +78,7 @@ def compare(job: Job, folder: Path) -> tuple[float, float]:
         data=photographs(folder / "photographs", job.size) if job.size else None,
         progress=Silent(),
     )
-    forecast = foresee(asked.spec, asked.source, asked.device, Silent())
+    forecast = foresee(asked, Silent())
     start = time.monotonic()
     ensure(asked.spec, asked.source, asked.device, Silent())
     return forecast.seconds, time.monotonic() - start

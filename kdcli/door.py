@@ -17,7 +17,15 @@ from typing import Any
 import typer
 
 from kdcli.data.workers import lost_worker
-from kdcli.errors import DiskError, ExitCode, Interrupted, KdError, OutOfMemory, UsageError
+from kdcli.errors import (
+    FULL_MEMORY,
+    DiskError,
+    ExitCode,
+    Interrupted,
+    KdError,
+    OutOfMemory,
+    UsageError,
+)
 from kdcli.logbook import STORY, header, story_of
 
 CommandLineError = typer.BadParameter.__mro__[2]  # its place changed between typer's versions
@@ -26,8 +34,6 @@ _SMALLER = (
     "try a smaller --set train.batch_size=..., or keep it and compute it in parts with "
     "--set train.accumulate=4"
 )
-_FULL = ("OutOfMemoryError", "can't allocate memory")
-"""How torch says that memory is full, on a GPU and on a processor; torch is not imported here."""
 _command: ContextVar[str] = ContextVar("command", default="")
 """The command line, for logs."""
 
@@ -144,7 +150,7 @@ def _in_words(error: BaseException) -> KdError:
         return UsageError(error.format_message(), f"{command} --help")  # type: ignore[attr-defined]
     if lost := lost_worker(error):  # torch's signal handler raises wherever the program is
         return lost
-    if isinstance(error, MemoryError) or any(sign in repr(error) for sign in _FULL):
+    if isinstance(error, MemoryError) or any(sign in repr(error) for sign in FULL_MEMORY):
         return OutOfMemory("out of memory", _SMALLER)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
         where = error.filename or "what is printed, or a scratch file"

@@ -125,6 +125,15 @@ class Interrupted(KdError):
         self.code = code
 
 
+FULL_MEMORY = (
+    "OutOfMemoryError",
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+)
+"""How torch says that memory is full: on a GPU, on Apple's, on a processor, on Windows."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`"; did you mean 'temperature'?"`, or nothing where no known word is near."""
     words = list(known)

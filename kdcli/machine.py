@@ -2,7 +2,13 @@
 
 import os
 import platform
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+LOOKED_AT_SECONDS = 0.02
+"""Between two looks at the memory."""
 
 
 def machine() -> str:
@@ -19,11 +25,26 @@ def processor() -> str:
     return next(iter(named), "") or platform.processor() or platform.machine()
 
 
-def used_bytes() -> int:
-    """This process's memory now."""
+@contextmanager
+def watched_memory() -> Iterator[Callable[[], int]]:
+    """Hands out a function that says the most memory this process has had meanwhile, in bytes."""
     import psutil
 
-    return int(psutil.Process().memory_info().rss)
+    process, done, most = psutil.Process(), threading.Event(), [0]
+
+    def watch() -> None:
+        while True:
+            most[0] = max(most[0], int(process.memory_info().rss))
+            if done.wait(LOOKED_AT_SECONDS):
+                return
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield lambda: most[0]
+    finally:
+        done.set()
+        watcher.join()
 
 
 def free_memory_bytes() -> int:

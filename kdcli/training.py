@@ -22,7 +22,7 @@ from kdcli.data.order import hashes
 from kdcli.devices import accelerator, wait_for
 from kdcli.distiller import Distiller, Losses, mean_losses
 from kdcli.epochs import Epochs, Validation, keep, log, resume, write_lines
-from kdcli.errors import NotFinite, OutOfMemory
+from kdcli.errors import FULL_MEMORY, NotFinite, OutOfMemory
 from kdcli.meter import Meter
 from kdcli.metrics import converged
 from kdcli.optimizer import build_optimizer, build_schedule
@@ -137,7 +137,7 @@ def rehearse(
     return seconds[1:] or seconds
 
 
-REHEARSED, ENOUGH_SECONDS = 8, 2.0
+REHEARSED, ENOUGH_SECONDS = 20, 4.0
 """Steps of a rehearsal, and seconds after which it is over sooner."""
 
 
@@ -210,19 +210,13 @@ def _in_words(line: dict[str, Any], train: Train) -> str:
     return words
 
 
-_FULL = ("can't allocate memory", "not enough memory")
-"""How torch says on a processor that memory is full."""
-
-
 @contextmanager
 def _memory_errors(label: str, batch: Batch, train: Train) -> Iterator[None]:
     """A full device in words: which model, how many images of what size, and the way out."""
     try:
         yield
     except RuntimeError as error:  # torch.OutOfMemoryError is one
-        if not isinstance(error, torch.OutOfMemoryError) and not any(
-            sign in str(error) for sign in _FULL
-        ):
+        if not any(sign in repr(error) for sign in FULL_MEMORY):
             raise
         images, size = len(batch.labels), batch.images.shape[-1]
         parts = f" in {train.accumulate} parts" if train.accumulate > 1 else ""

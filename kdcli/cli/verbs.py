@@ -106,7 +106,7 @@ def _carry_out(job: "Job", console: "Console", out: Path | None, again: bool, dr
     from kdcli.screens.training import planned, trained
 
     if dry:
-        planned(console, foresee(job.spec, job.source, job.device, console, again=again))
+        planned(console, foresee(job, console, out=out, again=again))
     else:
         trained(console, carry_out(job, console, out=out, again=again))
 

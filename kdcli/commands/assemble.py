@@ -25,7 +25,7 @@ from kdcli.data.loader import (
     training_batches,
 )
 from kdcli.data.source import Source
-from kdcli.data.store import InMemory
+from kdcli.data.store import MOST_BYTES, InMemory
 from kdcli.distiller import Distiller, Term
 from kdcli.epochs import Validation
 from kdcli.errors import UnfitTeacher
@@ -70,10 +70,12 @@ def assemble(
     progress: Progress,
     *,
     rehearsal: bool = False,
+    on_demand: bool = False,
 ) -> Assembled:
     """Build and check everything; `teachers` are the model.pt files of `spec.teachers`.
 
-    A rehearsal, which times a few steps, takes random weights and an untrained teacher for None.
+    A rehearsal, which times a few steps, takes random weights and an untrained teacher for None;
+    `on_demand` decodes even few training images when they are asked for.
 
     Raises:
         UnfitTeacher: a given teacher is hardly better than chance.
@@ -86,7 +88,8 @@ def assemble(
     refuse_contradictions(spec)
     args, student = _student(spec, classes, device, progress, rehearsal)
     clock = time.monotonic()
-    training = open_store(source.train, _stored_size(recipe), progress)
+    limit = 0 if on_demand else MOST_BYTES
+    training = open_store(source.train, stored_size(recipe), progress, limit)
     validation = open_store(source.validation, size, progress)
     preparing = time.monotonic() - clock
     taught_by = {
@@ -143,7 +146,7 @@ def assemble(
     return Assembled(distiller, args, batches, steps, validate, whole, preparing)
 
 
-def _stored_size(recipe: Recipe) -> int:
+def stored_size(recipe: Recipe) -> int:
     """Random crops are taken from somewhat larger images, as 224 pixels from 256."""
     size = int(recipe.data.image_size)
     return size * 8 // 7 if recipe.data.augment == "crop_flip" else size

@@ -18,6 +18,7 @@ from kdcli.data.survey import Survey, survey
 from kdcli.errors import DataError, KdError
 from kdcli.files import cache_folder, existing
 from kdcli.machine import free_memory_bytes, memory_bytes
+from kdcli.models.build import has_fast_bf16
 from kdcli.progress import Progress
 from kdcli.runs import runs_root, versions
 
@@ -159,11 +160,10 @@ def _machine() -> Machine:
 def _devices() -> list[Device]:
     """In the order in which `--device auto` would take them."""
     found = [
-        Device(f"cuda:{i}", torch.cuda.get_device_name(i), torch.cuda.is_bf16_supported())
+        Device(f"cuda:{i}", torch.cuda.get_device_name(i), has_fast_bf16(torch.device("cuda", i)))
         for i in range(torch.cuda.device_count())
     ]
     if torch.backends.mps.is_available():
         found.append(Device("mps", "Apple GPU", False))
-    can = torch.cpu.get_capabilities()
-    fast = bool(can.get("avx512_bf16") or can.get("amx_bf16"))
+    fast = has_fast_bf16(torch.device("cpu"))
     return [*found, Device("cpu", f"torch takes {torch.get_num_threads()} of its cores", fast)]

@@ -3,20 +3,18 @@
 import shutil
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
-import torch
-
-from kdcli.commands.durations import duration
-from kdcli.commands.plan import baseline_of
+from kdcli.commands.amounts import duration, size_in_words
+from kdcli.commands.plan import Job, baseline_of
 from kdcli.commands.rehearsal import Estimate, estimate
 from kdcli.commands.shortcuts import shortcuts
-from kdcli.commands.train import reach_weights
-from kdcli.data.source import Source
-from kdcli.errors import DiskError
+from kdcli.commands.train import reach_weights, run_of
+from kdcli.errors import DiskError, KdError
 from kdcli.files import existing, probe
 from kdcli.progress import Progress
-from kdcli.runs import find, runs_root
+from kdcli.runs import Run, find
 from kdcli.spec import Spec
 
 LONG = 3600
@@ -71,10 +69,11 @@ class Forecast:
         ]
         trainings += [f"{one.role} later ~ {duration(one.seconds)}" for one in self.later]
         ends = datetime.now() + timedelta(seconds=self.seconds)
+        disk, free = size_in_words(self.disk_bytes), size_in_words(self.free_bytes)
         words = (
-            f"plan: {', '.join(trainings)}; {_bytes(self.disk_bytes)} disk "
-            f"({_bytes(self.free_bytes)} free), ~ {_bytes(self.memory_bytes)} memory; finishes "
-            f"about {ends:%H:%M}{_days(ends)}"
+            f"plan: {', '.join(trainings)}; {disk} disk ({free} free), "
+            f"~ {size_in_words(self.memory_bytes)} memory; "
+            f"finishes about {ends:%H:%M}{_days(ends)}"
         )
         return [words, *(f"{s.what}: {s.ask} ~ {duration(s.seconds)}" for s in self.shorter)]
 
@@ -94,53 +93,72 @@ class Forecast:
 
 
 def foresee(
-    spec: Spec, source: Source, device: torch.device, progress: Progress, *, again: bool = False
+    job: Job, progress: Progress, *, out: Path | None = None, again: bool = False
 ) -> Forecast:
-    """Time a few steps of everything that `spec` still has to train; nothing of it is kept.
+    """Time a few steps of everything that `job` still has to train; nothing of it is kept.
 
     Raises:
         DiskError: the disk has less room than the models will take.
-        WeightsUnavailable: pretrained weights cannot be fetched.
         OutOfMemory: already these steps do not fit.
+        UsageError: the run's folder holds something else.
+        WeightsUnavailable: pretrained weights cannot be fetched.
     """
-    probe(runs_root())
-    todo = _chain(spec, again)
+    spec, source, device = job.spec, job.source, job.device
+    run = run_of(spec, out, again)
+    todo = [] if run.finished and not again else [*_teachers(spec), spec]
+    probe(run.path)
     for one in todo:
         reach_weights(one)
     if todo:
         progress.say("a few steps of each model first, to say what it will take")
     found = Forecast(
-        now=tuple(estimate(one, source, device, again and one is spec) for one in todo),
-        later=tuple(estimate(one, source, device) for one in _later(spec)) if todo else (),
-        free_bytes=shutil.disk_usage(existing(runs_root())).free,
+        now=tuple(
+            estimate(one, source, device, _done(one, run if one is spec else None, again))
+            for one in todo
+        ),
+        later=tuple(estimate(one, source, device, _done(one, None, False)) for one in _later(spec))
+        if todo
+        else (),
+        free_bytes=shutil.disk_usage(existing(run.path)).free,
     )
     if found.disk_bytes > found.free_bytes:
         raise DiskError(
-            f"{runs_root()}: {_bytes(found.disk_bytes)} will be needed, "
-            f"{_bytes(found.free_bytes)} are free",
+            f"{run.path}: {size_in_words(found.disk_bytes)} will be needed, "
+            f"{size_in_words(found.free_bytes)} are free",
             "free some space (kd list runs --prune), or set KD_RUNS to another place",
         )
     if found.seconds < LONG or device.type != "cpu":
         return found
     progress.say("long for a processor: measuring what would shorten it")
-    return replace(found, shorter=tuple(_shorter(spec, source, device, found.seconds)))
+    return replace(found, shorter=tuple(_shorter(job, found.seconds)))
 
 
-def _shorter(spec: Spec, source: Source, device: torch.device, seconds: float) -> list[Shorter]:
+def _shorter(job: Job, seconds: float) -> list[Shorter]:
     found = []
-    for shortcut in shortcuts(spec):
-        then = sum(estimate(one, source, device).seconds for one in _chain(shortcut.spec))
+    for shortcut in shortcuts(job.spec):
+        chain = [*_teachers(shortcut.spec), shortcut.spec]
+        try:
+            then = sum(estimate(one, job.source, job.device).seconds for one in chain)
+        except KdError:  # it does not suit this model or recipe: no shortcut, then
+            continue
         if then < WORTH_NAMING * seconds:
             found.append(Shorter(shortcut.what, shortcut.ask, then))
     return found
 
 
-def _chain(spec: Spec, again: bool = False) -> list[Spec]:
-    """What `ensure` would train, in its order."""
-    if _finished(spec) and not again:
-        return []
+def _teachers(spec: Spec) -> list[Spec]:
+    """Those that `ensure` would train before, in its order."""
     taught_by = [teacher.spec for teacher in spec.teachers if teacher.spec]
-    return [*(one for teacher in taught_by for one in _chain(teacher)), spec]
+    todo = [one for one in taught_by if not _finished(one)]
+    return [each for one in todo for each in (*_teachers(one), one)]
+
+
+def _done(spec: Spec, run: Run | None, again: bool) -> int:
+    """Epochs of an earlier attempt that will be resumed."""
+    place = run or find(spec)
+    if place is None or (run and again):
+        return 0
+    return sum("epoch" in line for line in place.lines())
 
 
 def _later(spec: Spec) -> list[Spec]:
@@ -153,12 +171,6 @@ def _later(spec: Spec) -> list[Spec]:
 def _finished(spec: Spec) -> bool:
     run = find(spec)
     return run is not None and run.finished
-
-
-def _bytes(number: float) -> str:
-    if number < 1e9:
-        return f"{max(1, number / 1e6):.0f} MB"
-    return f"{number / 1e9:.1f} GB"
 
 
 def _days(ends: datetime) -> str:

@@ -7,10 +7,12 @@ from typing import Any
 from torch import nn
 
 from kdcli.checkpoint import read_weights
+from kdcli.data.tree import class_name
 from kdcli.errors import DamagedFile, DataError, UsageError
 from kdcli.files import sha256
 from kdcli.models import foreign
 from kdcli.models.build import ModelArgs, own_size, plan, resolve
+from kdcli.models.licences import warning_of
 from kdcli.models.local_dir import describe
 from kdcli.models.weights import fetch
 from kdcli.progress import Progress
@@ -73,7 +75,7 @@ def is_given(thing: str) -> bool:
 
 
 def parse(thing: str, progress: Progress) -> Given:
-    """What such a spelling means; a repository of the Hub is fetched.
+    """What such a spelling means; a repository of the Hub is fetched, a licence warned about.
 
     Raises:
         UsageError: no such model, file or folder.
@@ -86,6 +88,8 @@ def parse(thing: str, progress: Progress) -> Given:
         raise UsageError(f"{thing}: names nothing", "hf-hub:ORGANISATION/NAME, local-dir:FOLDER")
     folder = Path(place).expanduser() if source == "local-dir" else fetch(place)
     told = describe(folder, thing)
+    if told.licence and (warning := warning_of(told.licence, f"the weights of {thing}")):
+        progress.warn(warning)
     return Given(
         thing,
         told.model,
@@ -122,7 +126,8 @@ def read_labels(path: Path) -> tuple[str, ...]:
         DataError: not UTF-8, an empty name between others, a name twice, or fewer than two.
     """
     try:
-        lines = [line.strip() for line in path.read_text("utf-8-sig").rstrip().splitlines()]
+        text = class_name(path.read_text("utf-8-sig"))
+        lines = [line.strip() for line in text.rstrip().splitlines()]
     except UnicodeDecodeError as error:
         raise DataError(f"--classes {path}: not UTF-8 text", "save it as UTF-8") from error
     except OSError as error:

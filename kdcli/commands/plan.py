@@ -219,7 +219,7 @@ def _foreign_teacher(
     progress: Progress,
 ) -> TeacherRef:
     """Finished, where it answers the data's classes; else trained on the data from its weights."""
-    given, size = parse(thing, progress), recipe.data.image_size
+    given, size = parse(thing, Silent()), recipe.data.image_size  # said before
     wanted = size if isinstance(size, int) else None
     sizes = [size_of(given, wanted)]
     if not (wanted or given.size):  # nobody says what they were trained for

@@ -12,20 +12,20 @@ from pathlib import Path
 import torch
 
 from kdcli.checkpoint import save_state
-from kdcli.commands.assemble import Assembled, assemble
+from kdcli.commands.assemble import Assembled, assemble, stored_size
 from kdcli.data.loader import steps_per_epoch
 from kdcli.data.source import Source
 from kdcli.data.store import bytes_in_memory
 from kdcli.devices import peak_bytes, wait_for
 from kdcli.files import existing
-from kdcli.machine import used_bytes
+from kdcli.machine import watched_memory
 from kdcli.progress import Silent
 from kdcli.records import Batch
-from kdcli.runs import find, runs_root
+from kdcli.runs import runs_root
 from kdcli.spec import Spec
 from kdcli.training import REHEARSED, rehearse
 
-VALIDATION = 128
+VALIDATION = 256
 """Images on which the measuring of an epoch is timed."""
 
 TRIED_BYTES = 64_000_000
@@ -48,50 +48,77 @@ class Estimate:
     """Of the process, and of the GPU where there is one."""
 
 
-def estimate(spec: Spec, source: Source, device: torch.device, again: bool = False) -> Estimate:
+def estimate(spec: Spec, source: Source, device: torch.device, done: int = 0) -> Estimate:
     """Assemble `spec` on a few images and with random weights, and time it.
+
+    `done` epochs of an earlier attempt will be resumed.
 
     Raises:
         OutOfMemory: already these steps do not fit.
         UsageError: what `assemble` refuses.
     """
-    few = _few(source, int(spec.recipe.train.batch_size))
-    start = time.monotonic()
-    teachers = [None if ref.spec else Path(ref.path or "") for ref in spec.teachers]
-    parts = assemble(_bold(spec), few, teachers, device, Silent(), rehearsal=True)
-    assembling = time.monotonic() - start
-    label = f"{spec.role} {spec.model}"
-    steps = sorted(rehearse(parts.distiller, spec.recipe.train, _endless(parts), device, label))
-    validating = _seconds_of_validation(parts, device) / len(few.validation)
-    state_dict = parts.distiller.ships().state_dict()
-    model_bytes = sum(t.numel() * t.element_size() for t in state_dict.values())
-    memory = used_bytes() + peak_bytes(device)
-    preparing = parts.preparing / (len(few.train) + len(few.validation))
-    fixed = assembling - parts.preparing
-    del parts, state_dict
+    with watched_memory() as most:
+        found = _rehearsed(spec, source, device)
     gc.collect()
-    epochs = int(spec.recipe.train.epochs) - (0 if again else _done(spec))
-    state_bytes = 4 * model_bytes  # the weights, the best ones, and two moments of each
-    size, images = int(spec.recipe.data.image_size), len(source.train) + len(source.validation)
-    held = bytes_in_memory(len(source.train), size)
-    epoch = (
-        steps[len(steps) // 2] * steps_per_epoch(len(source.train), _batch(spec, source))
-        + validating * len(source.validation)
-        + (0.0 if held else preparing * images)
-    )
-    saving = max(0, epochs - 1) * state_bytes * _seconds_per_byte()  # not after the last epoch
-    once = (
-        saving + fixed + model_bytes * _seconds_per_byte() + (preparing * images if held else 0.0)
-    )
+    epochs = int(spec.recipe.train.epochs) - done
+    state_bytes = 4 * found.learning_bytes  # weights, the best ones, and two moments of each
+    writing = found.model_bytes + max(0, epochs - 1) * state_bytes  # none after the last epoch
     return Estimate(
         role=spec.role,
         model=spec.model,
         epochs=epochs,
-        seconds=once + epochs * epoch,
-        model_bytes=model_bytes,
+        seconds=found.once + epochs * found.epoch + writing * _seconds_per_byte(),
+        model_bytes=found.model_bytes,
         state_bytes=state_bytes,
-        memory_bytes=memory + held,
+        memory_bytes=most() + peak_bytes(device) + _held(spec, source),
     )
+
+
+@dataclass(frozen=True)
+class _Rehearsed:
+    """What a few images told of all of them, in seconds and bytes."""
+
+    once: float
+    epoch: float
+    model_bytes: int
+    learning_bytes: int
+    """Of what learns; less than the model where only its head does."""
+
+
+def _rehearsed(spec: Spec, source: Source, device: torch.device) -> _Rehearsed:
+    batch = min(int(spec.recipe.train.batch_size), len(source.train))
+    few = _few(source, batch)
+    held = _held(spec, source) > 0
+    start = time.monotonic()
+    teachers = [None if ref.spec else Path(ref.path or "") for ref in spec.teachers]
+    parts = assemble(
+        _bold(spec), few, teachers, device, Silent(), rehearsal=True, on_demand=not held
+    )
+    once = time.monotonic() - start - parts.preparing
+    label = f"{spec.role} {spec.model}"
+    steps = sorted(rehearse(parts.distiller, spec.recipe.train, _endless(parts), device, label))
+    validating = _seconds_of_validation(parts, device) / len(few.validation)
+    learnt = parts.distiller.ships().state_dict()
+    preparing = parts.preparing / (len(few.train) + len(few.validation))
+    return _Rehearsed(
+        once=once + preparing * (len(source.train) + len(source.validation)),
+        # the first steps are slower than those behind them, whatever is done
+        epoch=steps[len(steps) // 4] * steps_per_epoch(len(source.train), batch)
+        + validating * len(source.validation),
+        model_bytes=_bytes(parts.whole(learnt)),
+        learning_bytes=_bytes(learnt),
+    )
+
+
+def _held(spec: Spec, source: Source) -> int:
+    """Bytes of the decoded images in memory; 0 where they are decoded on demand."""
+    train = bytes_in_memory(len(source.train), stored_size(spec.recipe))
+    validation = bytes_in_memory(len(source.validation), int(spec.recipe.data.image_size))
+    return train + validation if train else 0
+
+
+def _bytes(weights: dict[str, torch.Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
 
 
 def _few(source: Source, batch_size: int) -> Source:
@@ -101,10 +128,6 @@ def _few(source: Source, batch_size: int) -> Source:
         train=source.train.sample(max(2 * batch_size, 64)),
         validation=source.validation.sample(VALIDATION),
     )
-
-
-def _batch(spec: Spec, source: Source) -> int:
-    return min(int(spec.recipe.train.batch_size), len(source.train))
 
 
 def _bold(spec: Spec) -> Spec:
@@ -122,12 +145,6 @@ def _seconds_of_validation(parts: Assembled, device: torch.device) -> float:
     parts.validate(parts.distiller.ships())
     wait_for(device)
     return time.monotonic() - start
-
-
-def _done(spec: Spec) -> int:
-    """Epochs of an earlier attempt that can be resumed."""
-    run = find(spec)
-    return 0 if run is None else sum("epoch" in line for line in run.lines())
 
 
 @cache

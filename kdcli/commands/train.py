@@ -24,7 +24,7 @@ from kdcli.commands.plan import (
 from kdcli.commands.run_log import run_log
 from kdcli.data.source import Source
 from kdcli.errors import DamagedFile, UsageError
-from kdcli.files import lock, probe, sha256, write_text
+from kdcli.files import is_leftover, lock, probe, sha256, write_text
 from kdcli.models.build import ModelArgs
 from kdcli.models.weights import ensure_reachable
 from kdcli.progress import Progress
@@ -84,8 +84,7 @@ def ensure(
 
     `out` is its folder in place of one under `runs/`; `again` starts it afresh.
     """
-    run = Run(out) if out else find(spec) or Run(runs_root() / spec.folder_name)
-    _refuse_other(run, spec, again)
+    run = run_of(spec, out, again)
     if run.finished and not again:
         return _reuse(run, asked, progress)
     reach_weights(spec)  # before a teacher is trained for nothing
@@ -94,6 +93,17 @@ def ensure(
     with lock(run.path):
         _train(run, spec, source, teachers, device, progress, asked, again)
     return Trained(run, reused=False)
+
+
+def run_of(spec: Spec, out: Path | None = None, again: bool = False) -> Run:
+    """The folder that this training has or will have.
+
+    Raises:
+        UsageError: it holds something else.
+    """
+    run = Run(out) if out else find(spec) or Run(runs_root() / spec.folder_name)
+    _refuse_other(run, spec, again)
+    return run
 
 
 def reach_weights(spec: Spec) -> None:
@@ -166,7 +176,7 @@ def _refuse_other(run: Run, spec: Spec, again: bool) -> None:
 
 def _only_leavings(folder: Path) -> bool:
     """Nothing but what a start that was killed leaves behind."""
-    return all(e.name == ".lock" or e.name.endswith(".tmp") for e in folder.iterdir())
+    return all(e.name == ".lock" or is_leftover(e.name) for e in folder.iterdir())
 
 
 def _clear(run: Run) -> None:
@@ -191,6 +201,8 @@ def _train(
         _clear(run)
     if not (run.path / "run.yaml").exists():
         begin(run.path, spec, asked, versions())
+    elif asked:
+        mark_asked(run)
     with run_log(run, str(device), progress):
         _fit(run, spec, source, teachers, parts, progress)
 
@@ -226,11 +238,19 @@ def _fit(
 def _write_needs(run: Run, teachers: list[Path]) -> None:
     """What this run depends on, by paths relative to it."""
     needs = {
-        f"teacher.{i}": {"path": os.path.relpath(path, run.path), "sha256": sha256(path)}
+        f"teacher.{i}": {"path": _relative(path, run.path), "sha256": sha256(path)}
         for i, path in enumerate(teachers)
     }
     if needs:
         write_text(run.path / "needs.json", json.dumps(needs, indent=1))
+
+
+def _relative(path: Path, folder: Path) -> str:
+    """Absolute where no relative path leads there, as between Windows' drives."""
+    try:
+        return os.path.relpath(path, folder)
+    except ValueError:
+        return str(path.resolve())
 
 
 def _model_file(

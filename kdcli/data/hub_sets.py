@@ -3,10 +3,7 @@
 import hashlib
 import importlib.util
 import json
-import os
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +20,7 @@ from kdcli.data.source import Source, Split
 from kdcli.data.splits import ROLES, with_test_set
 from kdcli.errors import DataError, UsageError
 from kdcli.progress import Progress
+from kdcli.reach import answers
 
 WAIT = 5.0
 """Seconds that the Hub has to answer; `datasets` itself would try for half a minute."""
@@ -71,7 +69,7 @@ def _loaded(name: str, cache: str | None, progress: Progress) -> dict[str, Any]:
     datasets.logging.set_verbosity_error()
     local = Path(name).expanduser()
     there = local.is_dir()
-    online = there or _answers()
+    online = there or answers(_endpoint())
     if not there and online:
         progress.say(f"hfds/{name}: asking {_endpoint()}")
     try:
@@ -96,19 +94,6 @@ def _endpoint() -> str:
     from huggingface_hub import constants
 
     return str(constants.ENDPOINT)
-
-
-def _answers() -> bool:
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
-        return False
-    try:
-        request = urllib.request.Request(_endpoint(), method="HEAD")
-        urllib.request.urlopen(request, timeout=WAIT).close()
-    except urllib.error.HTTPError:
-        return True  # it answered, if only to refuse this address
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from kdcli.data.source import Source, Split
 from kdcli.data.splits import ROLES, with_test_set
 from kdcli.data.table_columns import read_rows
 from kdcli.data.table_labels import refuse_other_labels
+from kdcli.data.tree import class_name
 from kdcli.errors import DataError, did_you_mean
 from kdcli.files import shown
 from kdcli.progress import Progress, Silent
@@ -65,7 +66,7 @@ def open_table(path: Path, progress: Progress | None = None) -> Source:
 
 
 def _row(path: Path, line: int, cells: dict[str, str]) -> Row:
-    image, label = cells["image"], cells["label"]
+    image, label = cells["image"], class_name(cells["label"])
     if not image or not label:
         raise DataError(
             f"{path}:{line}: no {'image' if not image else 'label'}",

@@ -1,5 +1,6 @@
 """What lies in a folder of images: which splits, which classes, which files."""
 
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,13 +50,20 @@ def list_images(root: Path, folder: Path) -> Listing:
     """Every image below each class folder, at any depth; hidden files do not exist."""
     classes = subfolders(folder)
     loose = sum(1 for child in folder.iterdir() if child.is_file() and not _is_hidden(child))
-    images, ignored = {}, loose
+    images: dict[str, tuple[str, ...]] = {}
+    ignored = loose
     for place in classes:
         files = list(walk(place))
         names = [path.relative_to(root).as_posix() for path in files if _is_image(path)]
-        images[place.name] = tuple(sorted(names))
+        name = class_name(place.name)
+        images[name] = tuple(sorted((*images.get(name, ()), *names)))
         ignored += len(files) - len(names)
     return Listing(folder, images, ignored)
+
+
+def class_name(text: str) -> str:
+    """The same name for what reads the same: macOS writes an umlaut as two characters."""
+    return unicodedata.normalize("NFC", text)
 
 
 def subfolders(folder: Path) -> list[Path]:

@@ -257,9 +257,14 @@ def resolve_precision(wanted: str, model: nn.Module, device: torch.device) -> st
     """`auto` by what device and model are, never by a timing: the same everywhere, every time."""
     if wanted != "auto":
         return wanted
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    if device.type != "cpu" or has_depthwise(model):
+    if device.type == "cpu" and has_depthwise(model):
         return "fp32"
-    can = torch.cpu.get_capabilities()
-    return "bf16" if can.get("avx512_bf16") or can.get("amx_bf16") else "fp32"
+    return "bf16" if has_fast_bf16(device) else "fp32"
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Whether bf16 is worth it there: on a GPU that has it, on processors made for it."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    can = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    return bool(can.get("avx512_bf16") or can.get("amx_bf16"))

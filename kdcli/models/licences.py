@@ -27,11 +27,16 @@ def licence_warning(name: str) -> str | None:
             f"the licence of {name}'s pretrained weights is not known: "
             "ask their maker before you ship what was learned from them"
         )
-    if licence in FREE:
+    return warning_of(licence, f"{name}'s pretrained weights")
+
+
+def warning_of(licence: str, whose: str) -> str | None:
+    """What to say of weights under this licence; None under a free one."""
+    if licence.lower() in FREE:
         return None
     kind = "forbids commercial use" if is_non_commercial(licence) else "has conditions of its own"
     return (
-        f"{name}'s pretrained weights are under {licence}, which {kind}: "
+        f"{whose} are under {licence}, which {kind}: "
         "read it before you ship what was learned from them"
     )
 

@@ -71,6 +71,18 @@ def _channels(values: tuple[float, ...]) -> Tensor:
     return torch.tensor(values).view(1, 3, 1, 1)
 
 
+def _logits(model: nn.Module, batch: Batch) -> Tensor:
+    """In halves where the device has no room for the whole."""
+    try:
+        logits: Tensor = model(batch).logits
+    except torch.OutOfMemoryError:
+        if len(batch.labels) == 1:
+            raise
+    else:
+        return logits
+    return torch.cat([_logits(model, part) for _, part in batch.parts(2)])
+
+
 @torch.no_grad()
 def predict(model: nn.Module, batches: Iterable[Batch], device: torch.device) -> np.ndarray:
     """(N, K) float32 logits of every image, in order; always fp32 and in eval mode.
@@ -83,7 +95,7 @@ def predict(model: nn.Module, batches: Iterable[Batch], device: torch.device) ->
     for tap in taps:
         tap.precision = "fp32"
     try:
-        found = [model(batch.to(device)).logits.cpu() for batch in batches]
+        found = [_logits(model, batch.to(device)).cpu() for batch in batches]
     finally:
         model.train(before[0])
         for tap, precision in zip(taps, before[1], strict=True):

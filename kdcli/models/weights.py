@@ -3,11 +3,7 @@
 timm alone retries an unreachable hub for most of a minute; this says so within seconds.
 """
 
-import os
-import urllib.error
-import urllib.request
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import timm
@@ -21,8 +17,8 @@ from huggingface_hub import (
 from huggingface_hub.errors import HFValidationError
 
 from kdcli.errors import UsageError, WeightsUnavailable
+from kdcli.reach import answers
 
-PROBE_SECONDS = 5.0
 _FILES = ("model.safetensors", "pytorch_model.bin", "open_clip_model.safetensors")
 
 
@@ -42,7 +38,7 @@ def ensure_reachable(name: str) -> None:
         raise WeightsUnavailable(
             f"timm has no pretrained weights for {name}", f"choose another model, {ways_out()}"
         )
-    if not is_cached(name) and not _answers(_address(name)):
+    if not is_cached(name) and not answers(_address(name)):
         raise WeightsUnavailable(
             f"pretrained weights of {name}: not in the cache ({_cache(name)}), and "
             f"{_address(name)} does not answer",
@@ -115,7 +111,7 @@ def fetch(repository: str) -> Path:
     config, *weights = files.values()
     if config and any(weights):
         return config.parent
-    if not _answers(constants.ENDPOINT):
+    if not answers(constants.ENDPOINT):
         raise WeightsUnavailable(
             f"hf-hub:{repository}: not in the cache ({constants.HF_HUB_CACHE}), and "
             f"{constants.ENDPOINT} does not answer",
@@ -157,25 +153,3 @@ def _address(name: str) -> str:
 
 def _config(name: str) -> Any:
     return timm.get_pretrained_cfg(name)
-
-
-def _answers(address: str) -> bool:
-    """Whether anybody answers there, within PROBE_SECONDS whatever the network does."""
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
-        return False
-    heard: list[bool] = []
-    probe = Thread(target=lambda: heard.append(_asked(address)), daemon=True)
-    probe.start()
-    probe.join(PROBE_SECONDS)  # a name with several addresses would take its timeout for each
-    return any(heard)
-
-
-def _asked(address: str) -> bool:
-    request = urllib.request.Request(address, method="HEAD")
-    try:
-        urllib.request.urlopen(request, timeout=PROBE_SECONDS).close()
-    except urllib.error.HTTPError:
-        return True  # it answered, if only to refuse this address
-    except (OSError, ValueError):
-        return False
-    return True

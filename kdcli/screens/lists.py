@@ -4,6 +4,7 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from kdcli.commands.amounts import size_in_words
 from kdcli.console import Console
 
 if TYPE_CHECKING:
@@ -64,14 +65,6 @@ def pruned(
         if item.path.exists():
             console.line(f"{item.path}: stays, it holds files that are not kd's")
     console.next("kd list runs")
-
-
-def size_in_words(size: int) -> str:
-    """`412 kB`: thousands, as disks are sold."""
-    for unit, word in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
-        if size >= unit:
-            return f"{size / unit:.3g} {word}"
-    return f"{size} B"
 
 
 def _run_document(folder: "Folder") -> dict[str, Any]:

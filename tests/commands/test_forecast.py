@@ -9,8 +9,8 @@ import pytest
 from house import DISTILL, House, kd, kd_ok, on_pictures
 
 from kdcli.commands import forecast as verb
+from kdcli.commands.amounts import duration
 from kdcli.commands.distill import distill_job
-from kdcli.commands.durations import duration
 from kdcli.commands.forecast import Forecast, foresee
 from kdcli.commands.rehearsal import Estimate, estimate
 from kdcli.commands.shortcuts import shortcuts
@@ -40,7 +40,7 @@ def test_the_plan_in_one_line() -> None:
     (line,) = WHOLE.lines()
     assert line.startswith(
         "plan: teacher big 10 epochs ~ 2 h 50 min, student small 20 epochs ~ 40 min, "
-        "baseline later ~ 35 min; 216 MB disk (7.1 GB free), ~ 1.0 GB memory; finishes about "
+        "baseline later ~ 35 min; 216 MB disk (7.1 GB free), ~ 1 GB memory; finishes about "
     )
 
 
@@ -109,8 +109,9 @@ def test_only_the_epochs_that_are_left_count(empty_house: House, pictures: Path)
 
     run = begin(folder, job.spec, asked=True, versions={})
     run.metrics.write_text(json.dumps({"epoch": 1}) + "\n" + json.dumps({"epoch": 2}) + "\n")
-    assert estimate(job.spec, job.source, job.device).epochs == whole.epochs - 2
-    assert estimate(job.spec, job.source, job.device, again=True).epochs == whole.epochs
+    assert foresee(job, Silent()).now[0].epochs == whole.epochs - 2
+    assert foresee(job, Silent(), again=True).now[0].epochs == whole.epochs
+    assert foresee(job, Silent(), out=empty_house.path / "other").now[0].epochs == whole.epochs
 
 
 def test_a_disk_that_is_too_small_is_told_before_the_work(
@@ -184,9 +185,41 @@ def test_nothing_of_a_rehearsal_is_left_in_the_training(pictures: Path, tmp_path
     job = train_job("test_resnet", data=str(pictures), progress=Silent())
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    foresee(job.spec, job.source, job.device, Silent(), again=True)
+    foresee(job, Silent(), again=True)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_distill_is_told_what_it_needs_first() -> None:
     assert kd(*DISTILL[:3], "--dry-run").code == 2
+
+
+def test_a_shortcut_that_suits_no_one_ends_no_command(
+    empty_house: House, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With mixup, the head alone is refused; nobody has asked for it."""
+    real = verb.estimate
+
+    def slow(spec: Any, *others: Any) -> Estimate:
+        found = real(spec, *others)
+        return replace(found, seconds=verb.LONG * found.epochs)
+
+    weights = empty_house.path.parent / "w.pth"
+    import torch
+
+    from kdcli.models.build import build
+    from kdcli.models.build import plan as model_args
+
+    torch.save(build(model_args("test_resnet", 3, 32, None)).state_dict(), weights)
+    monkeypatch.setattr(verb, "estimate", slow)
+    line = ("train", f"test_resnet={weights}", "--data", pictures, "--dry-run")
+    answer = kd_ok(*line, "--set", "train.mixup=0.2")
+    assert "plan: teacher test_resnet" in answer.out
+    assert "classifier" not in answer.out
+    assert "--set train.tune=head" not in answer.out
+
+
+def test_another_place_is_another_run(small: House, pictures: Path, tmp_path: Path) -> None:
+    """What is finished under runs/ is trained again where --out asks for it, and said so."""
+    answer = kd_ok(*on_pictures(pictures), "--dry-run", "--out", tmp_path / "elsewhere")
+    assert "student test_efficientnet 3 epochs" in answer.out
+    assert kd(*on_pictures(pictures), "--dry-run", "--out", small.teacher).code == 2

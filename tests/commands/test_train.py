@@ -278,3 +278,22 @@ def test_a_batch_of_one_is_refused(empty_house: House) -> None:
     answer = kd("train", TEACHER, "--set", "train.batch_size=1")
     assert answer.code == 2
     assert "at least 2" in answer.err
+
+
+def test_who_resumes_it_has_asked_for_it(small: House, pictures: Path) -> None:
+    """A teacher that was interrupted within a distillation, then trained by name."""
+    teacher = Run(small.teacher)
+    teacher.model.unlink()
+    assert not teacher.file().asked
+    kd_ok("train", TEACHER, "--data", pictures)
+    assert teacher.finished
+    assert teacher.file().asked
+
+
+def test_refused_again_loses_nothing(small: House, pictures: Path) -> None:
+    before = (small.student / "model.pt").read_bytes()
+    (small.teacher / "model.pt").unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kdcli.commands.assemble.too_weak", lambda *interval: 1 / 0)
+        assert kd(*on_pictures(pictures), "--again").code == 1
+    assert (small.student / "model.pt").read_bytes() == before

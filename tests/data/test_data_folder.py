@@ -217,3 +217,19 @@ def test_a_corrupt_image_is_named_however_it_is_read(tmp_path: Path, workers: in
         list(plain_batches(on_demand, num_classes=2, workers=workers))
     assert caught.value.fix
     assert "Traceback" not in str(caught.value)
+
+
+def test_an_umlaut_is_the_same_however_it_is_written(tmp_path):
+    """macOS writes it as two characters."""
+    import unicodedata
+
+    for split, form in (("train", "NFC"), ("valid", "NFD"), ("test", "NFC")):
+        for name in ("Äpfel", "Birnen"):
+            folder = tmp_path / split / unicodedata.normalize(form, name)
+            folder.mkdir(parents=True)
+            for i in range(3):
+                Image.new("RGB", (8, 8), (i, 0, 0)).save(folder / f"{i}.png")
+    source = open_folder(tmp_path)
+    assert source.classes == ("Birnen", "Äpfel")
+    assert len(source.validation) == 6
+    assert source.validation.read(0).shape == (8, 8, 3)

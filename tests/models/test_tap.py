@@ -8,7 +8,7 @@ from torch import nn
 from kdcli.models.build import ModelArgs, build, seeded
 from kdcli.models.tap import Tap, predict
 from kdcli.models.teachers import Frozen
-from kdcli.records import Batch
+from kdcli.records import Batch, Outputs
 
 
 class Tiny(nn.Module):
@@ -183,3 +183,24 @@ def test_a_timm_model_through_a_tap():
     with seeded(0, "student"):
         one = Tap(build(ModelArgs("test_efficientnet", 5, 32)), args(32), "student")
     assert one(batch(size=32)).logits.shape == (6, 5)
+
+
+def test_a_batch_that_is_too_large_is_answered_in_halves():
+    """Measuring has a batch size of its own, which no recipe can lower."""
+
+    class Narrow(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.seen = []
+
+        def forward(self, batch):
+            if len(batch.labels) > 3:
+                raise torch.OutOfMemoryError("full")
+            self.seen.append(len(batch.labels))
+            return Outputs("narrow", batch.images.mean((2, 3)))
+
+    model, zeros = Narrow(), torch.zeros(10, dtype=torch.int64)
+    images = torch.rand(10, 3, 4, 4)
+    found = predict(model, [Batch(images, zeros, zeros, zeros, zeros)], torch.device("cpu"))
+    np.testing.assert_array_equal(found, images.mean((2, 3)).numpy())
+    assert sum(model.seen) == 10

@@ -1,4 +1,4 @@
-"""How long something takes, as people say it."""
+"""How long something takes and how large it is, as people say it."""
 
 
 def duration(seconds: float) -> str:
@@ -15,3 +15,11 @@ def duration(seconds: float) -> str:
     if hours < 48:
         return f"{hours} h" + (f" {rest} min" if rest else "")
     return f"{hours // 24} days {hours % 24} h"
+
+
+def size_in_words(size: float) -> str:
+    """`412 kB`, `7.1 GB`: thousands, as disks are sold."""
+    for unit, word in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if size >= unit:
+            return f"{size / unit:.3g} {word}"
+    return f"{size:.0f} B"
