@@ -20,8 +20,8 @@ def answers(address: str) -> bool:
 
 
 def _asked(address: str) -> bool:
-    request = urllib.request.Request(address, method="HEAD")
     try:
+        request = urllib.request.Request(address, method="HEAD")
         urllib.request.urlopen(request, timeout=PROBE_SECONDS).close()
     except urllib.error.HTTPError:
         return True  # it answered, if only to refuse this address

@@ -170,12 +170,13 @@ def _step(
 ) -> Losses:
     """One step of the optimiser, over the parts of the batch one after another."""
     torch.manual_seed(int(hashes(seed, step)) & (2**63 - 1))
-    optimizer.zero_grad(set_to_none=True)
-    parts = []
+    parts: list[tuple[float, Losses]] = []
     for share, part in batch.to(accelerate.device).parts(train.accumulate):
         losses: Losses = model(part)
         if not torch.isfinite(losses.total):
             raise _not_finite(losses)
+        if not parts:  # as late as can be: the new gradients find the room of the old ones
+            optimizer.zero_grad(set_to_none=True)
         accelerate.backward(losses.total * share if share != 1 else losses.total)
         parts.append((share, losses))
     if train.clip is not None:

@@ -1,7 +1,7 @@
 """Batches, each a pure function of (seed, epoch, batch number)."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -125,6 +125,11 @@ class Batches(Dataset[Batch]):
     epochs: int | None = None
     """Of the whole training; None: this is no training, and the clock stands at 0."""
 
+    @property
+    def one_by_one(self) -> bool:
+        """Whether each image is worked on by itself, rather than all of them at once."""
+        return self.augment == "crop_flip" or self.randaugment is not None
+
     def __len__(self) -> int:
         return -(-len(self.rows) // self.batch_size)
 
@@ -175,7 +180,7 @@ def _made(batches: Batches, workers: int) -> Iterator[Batch]:
     workers = min(workers, len(batches))
     if workers == 0:
         for number in range(len(batches)):
-            with _one_thread():
+            with _one_thread() if batches.one_by_one else nullcontext():
                 batch = batches[number]
             yield batch
         return
@@ -202,7 +207,8 @@ def _made(batches: Batches, workers: int) -> Iterator[Batch]:
 def _one_thread() -> Iterator[None]:
     """As in a worker process: over single images threads wait for each other more than they work.
 
-    Where cores are shared, two of them took up to thirty times as long as one.
+    Where cores are shared, two of them took up to thirty times as long as one. Not for nothing:
+    going back to more threads costs the step behind it some milliseconds.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -127,7 +127,13 @@ def test_other_errors_are_not_about_workers(error: Exception) -> None:
     assert lost_worker(error) is None
 
 
-def test_batches_are_made_in_one_thread_which_is_put_back() -> None:
+@pytest.mark.parametrize(
+    ("settings", "threads"),
+    [({"augment": "crop_flip"}, 1), ({"randaugment": "rand-m5-n1"}, 1), ({"augment": "shift"}, 2)],
+)
+def test_images_worked_on_one_by_one_take_one_thread_which_is_put_back(
+    settings: dict[str, str], threads: int
+) -> None:
     @dataclass(frozen=True)
     class Counting:
         def __call__(self, i: int) -> NDArray[np.uint8]:
@@ -138,8 +144,8 @@ def test_batches_are_made_in_one_thread_which_is_put_back() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        training(OnDemand(Split(np.arange(4) % 3, tuple("abcd"), Counting()), 10))
-        assert set(counted) == {1}
+        training(OnDemand(Split(np.arange(4) % 3, tuple("abcd"), Counting()), 10), **settings)
+        assert set(counted) == {threads}
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
