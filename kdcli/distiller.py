@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from kdcli.errors import UnmetNeeds
+from kdcli.models.match import Correspondence
 from kdcli.models.tap import Tap
 from kdcli.records import About, Batch, Learner, Lesson, Method, Outputs, Pair, Scheme, Teacher
 
@@ -58,6 +59,7 @@ class Distiller(nn.Module):
         example: Batch,
         about: About,
         class_weights: Tensor | None = None,
+        correspondences: Mapping[tuple[str, str], Correspondence] | None = None,
     ) -> None:
         super().__init__()
         self.scheme = scheme
@@ -66,6 +68,7 @@ class Distiller(nn.Module):
         self._teachers = dict(teachers)
         self._terms = terms
         self._task_weight = task_weight
+        self._correspondences = dict(correspondences or {})
         self.register_buffer("class_weights", class_weights, persistent=False)
         with _probing(self):
             answers = {name: model(example) for name, model in self._models().items()}
@@ -73,7 +76,8 @@ class Distiller(nn.Module):
             self.parts = nn.ModuleDict(scheme.parts(answers, about)).to(device)
             lesson = self._lesson(example)
         self.skipped = _refuse_or_skip(terms, lesson, type(scheme).__module__.split(".")[-1])
-        self.adapters = nn.ModuleDict(_adapters(terms, lesson, about)).to(device)
+        adapters = self._adapters(lesson, about)
+        self.adapters = nn.ModuleDict(adapters).to(device)
 
     def forward(self, batch: Batch) -> Losses:
         lesson = self._lesson(batch)
@@ -109,7 +113,45 @@ class Distiller(nn.Module):
     def _lesson(self, batch: Batch) -> Lesson:
         outputs = self.scheme.step(self._models(), dict(self.parts.items()), batch)
         lesson = self.scheme.lesson(outputs)
-        return replace(lesson, pairs=tuple(_detached(pair) for pair in lesson.pairs))
+        return replace(lesson, pairs=tuple(_detached(self._aligned(p)) for p in lesson.pairs))
+
+    def _aligned(self, pair: Pair) -> Pair:
+        """The pair with its features filled in: `student[i]` answers `teacher[i]`."""
+        if pair.teacher is None or not (found := self._correspondence(pair)):
+            return pair
+        mine, theirs = zip(*found.stages, strict=True)
+        student, teacher = _featured(pair.student, mine), _featured(pair.teacher, theirs)
+        return replace(pair, student=student, teacher=teacher)
+
+    def _correspondence(self, pair: Pair) -> Correspondence | None:
+        """Of the two models; views of one (`student@flip`) have the same stages."""
+        if pair.teacher is None:
+            return None
+        names = pair.student.by.split("@")[0], pair.teacher.by.split("@")[0]
+        return self._correspondences.get(names)
+
+    def _adapters(self, lesson: Lesson, about: About) -> dict[str, nn.Module]:
+        """What the methods learn for each pair, after each has agreed to score it."""
+        built: dict[str, nn.Module] = {}
+        for term in self._terms:
+            for i, pair in enumerate(lesson.pairs):
+                if _missing(term.method, pair):
+                    continue
+                known, sides = self._about(pair, about), (pair.student, pair.teacher)
+                try:
+                    term.method.check(*sides, known)
+                    adapter = term.method.adapter(*sides, known)
+                except UnmetNeeds as error:
+                    raise UnmetNeeds(f"methods.{term.name}: {error.what}", error.fix) from error
+                if adapter is not None:
+                    built[f"{term.name}:{i}"] = adapter
+        return built
+
+    def _about(self, pair: Pair, about: About) -> About:
+        """With what is known of this pair's teacher."""
+        if not (found := self._correspondence(pair)):
+            return about
+        return replace(about, classifier=found.classifier, norms=found.norms)
 
     def _models(self) -> dict[str, Teacher]:
         return {**self._learners(), **self._teachers}
@@ -182,17 +224,30 @@ def _detached(pair: Pair) -> Pair:
         stages=tuple(s.detach() for s in teacher.stages),
         embedding=None if teacher.embedding is None else teacher.embedding.detach(),
         features=tuple(f.detach() for f in teacher.features),
+        preactivations=tuple(f.detach() for f in teacher.preactivations),
         heads=None if teacher.heads is None else teacher.heads.detach(),
     )
     return replace(pair, teacher=cut)
+
+
+def _featured(outputs: Outputs, chosen: tuple[int, ...]) -> Outputs:
+    """With these of its stages as features."""
+    before = outputs.preactivations
+    return replace(
+        outputs,
+        features=tuple(outputs.stages[i] for i in chosen),
+        preactivations=tuple(before[i] for i in chosen) if before else (),
+    )
 
 
 def _missing(method: Method, pair: Pair) -> set[str]:
     """What the method needs and this pair does not supply."""
     if pair.teacher is None and method.needs_teacher:
         return {"teacher"}
-    sides = [pair.student] if pair.teacher is None else [pair.student, pair.teacher]
-    return {need for need in method.needs for side in sides if not _has(side, need)}
+    sides = [(pair.student, method.needs | method.student_needs)]
+    if pair.teacher is not None:
+        sides.append((pair.teacher, method.needs))
+    return {need for side, needs in sides for need in needs if not _has(side, need)}
 
 
 def _has(outputs: Outputs, need: str) -> bool:
@@ -221,13 +276,3 @@ def _refuse_or_skip(terms: tuple[Term, ...], lesson: Lesson, scheme: str) -> lis
             if lack
         ]
     return skipped
-
-
-def _adapters(terms: tuple[Term, ...], lesson: Lesson, about: About) -> dict[str, nn.Module]:
-    built = {
-        f"{term.name}:{i}": term.method.adapter(pair.student, pair.teacher, about)
-        for term in terms
-        for i, pair in enumerate(lesson.pairs)
-        if not _missing(term.method, pair)
-    }
-    return {key: adapter for key, adapter in built.items() if adapter is not None}

@@ -221,7 +221,9 @@ def test_whoever_teaches_is_not_taught_by_the_pair():
     assert all(g is None or float(g.abs().max()) == 0 for g in peer)
 
 
-@pytest.mark.parametrize("field", ["logits", "embedding", "stages", "features", "heads"])
+@pytest.mark.parametrize(
+    "field", ["logits", "embedding", "stages", "features", "preactivations", "heads"]
+)
 def test_everything_a_teacher_answers_is_cut_off(field):
     seen = {}
 
@@ -241,7 +243,7 @@ def test_everything_a_teacher_answers_is_cut_off(field):
         def forward(self, batch):
             answer = batch.targets * self.weight
             many = (answer, answer)
-            return Outputs("x", answer, many, answer, many, torch.stack(many, 1))
+            return Outputs("x", answer, many, answer, many, many, torch.stack(many, 1))
 
     class Peers(Scheme):
         def lesson(self, outputs):

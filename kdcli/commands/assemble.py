@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -128,7 +127,13 @@ def assemble(
 
     steps = steps_per_epoch(len(training), int(train.batch_size))
     example = next(batches(0, workers=0)).to(device)
-    about = About(classes, len(training), steps, _classifiers(taught_by))
+    about = About(
+        classes,
+        len(training),
+        steps,
+        smallest_batch=int(train.batch_size) // train.accumulate,
+        labels=torch.from_numpy(training.labels),
+    )
     with seeded(spec.seed, "distiller"):
         distiller = _distiller(recipe, learner, taught_by, example, about)
     if train.balance == "loss":
@@ -254,12 +259,6 @@ def _refuse_other_order(
             "name them in their own order with --classes labels.txt, or go on with "
             "--set teacher.allow_weak=true",
         )
-
-
-def _classifiers(teachers: dict[str, Frozen]) -> dict[str, Any]:
-    """Each teacher's last layer, for adapters that reuse it."""
-    modules: dict[str, Any] = {name: teacher.tap.module for name, teacher in teachers.items()}
-    return {name: module.get_classifier() for name, module in modules.items()}
 
 
 def _distiller(

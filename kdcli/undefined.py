@@ -1,0 +1,25 @@
+"""Cases in which a loss says nothing, refused in words before the first step."""
+
+from kdcli.errors import UnmetNeeds
+from kdcli.functional import spatial_pairs
+from kdcli.records import About, Outputs
+
+
+def refuse_single_cells(student: Outputs, teacher: Outputs) -> None:
+    """Raise UnmetNeeds if no pair of features has more than one cell."""
+    if not spatial_pairs(student.features, teacher.features):
+        grids = {tuple(f.shape[2:]) for f in (*student.features, *teacher.features)}
+        shown = ", ".join(f"{h} x {w}" for h, w in sorted(grids))
+        raise UnmetNeeds(
+            f"compares where things are in a map, and here no two maps have cells ({shown})",
+            "larger images (--set data.image_size=...), or student.stem_stride=1 for small ones",
+        )
+
+
+def refuse_single_images(about: About) -> None:
+    """Raise UnmetNeeds if images may pass through the models one by one."""
+    if about.smallest_batch < 2:
+        raise UnmetNeeds(
+            "compares images of a batch with each other, and here they come one by one",
+            "a larger train.batch_size, or a smaller train.accumulate",
+        )
