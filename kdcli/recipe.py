@@ -179,8 +179,8 @@ class Match(BaseModel):
     """Which stage answers which."""
 
     model_config = OPTIONS
-    pairs: None = None
-    """Reserved for methods that read features; `null` lets kd choose."""
+    pairs: list[Annotated[list[int], Field(min_length=2, max_length=2)]] | None = None
+    """Stages by number, the student's first: [[1, 1], [2, 3]]; `null` lets kd choose."""
 
 
 class Evaluate(BaseModel):

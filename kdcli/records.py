@@ -69,7 +69,7 @@ class Outputs:
     """What one model answered to a batch."""
 
     by: str
-    """Who answered: `student`, `teacher.0`, ..."""
+    """Who answered: `student`, `teacher.0`, `student@flip` (a view of the student), ..."""
     logits: Tensor
     """(B, K) float32."""
     stages: tuple[Tensor, ...] = ()

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kdcli import catalog
 from kdcli.commands.contradictions import refuse_contradictions
 from kdcli.commands.given import begin, start_args
-from kdcli.commands.loading import load
+from kdcli.commands.teacher import open_teacher
 from kdcli.data.balance import class_weights
 from kdcli.data.loader import (
     Store,
@@ -27,9 +25,9 @@ from kdcli.data.source import Source
 from kdcli.data.store import MOST_BYTES, InMemory
 from kdcli.distiller import Distiller, Term
 from kdcli.epochs import Validation
-from kdcli.errors import UnfitTeacher
-from kdcli.metrics import accuracy, accuracy_if_renamed, balanced_accuracy, nll, too_weak
+from kdcli.metrics import accuracy, balanced_accuracy, nll
 from kdcli.models.build import ModelArgs, build, plan, seeded
+from kdcli.models.correspondences import correspondences
 from kdcli.models.head import embed, head_of
 from kdcli.models.licences import licence_warning
 from kdcli.models.tap import Tap, predict
@@ -37,8 +35,8 @@ from kdcli.models.teachers import Frozen
 from kdcli.models.weights import ensure_reachable
 from kdcli.progress import Progress
 from kdcli.recipe import Recipe, weight_at
-from kdcli.records import About, Batch, Scheme, Teacher
-from kdcli.spec import Spec, TeacherRef
+from kdcli.records import About, Batch, Method, Scheme, Teacher
+from kdcli.spec import Spec
 
 Weights = dict[str, Tensor]
 
@@ -92,7 +90,9 @@ def assemble(
     validation = open_store(source.validation, size, progress)
     preparing = time.monotonic() - clock
     taught_by = {
-        f"teacher.{i}": _teacher(path, ref, recipe, classes, validation, device, progress)
+        f"teacher.{i}": open_teacher(
+            f"teacher.{i}", path, ref, recipe, classes, validation, device, progress
+        )
         for i, (path, ref) in enumerate(zip(teachers, spec.teachers, strict=True))
     }
     learner: nn.Module = student
@@ -198,83 +198,24 @@ def _student(
     return args, Tap(module, args, "student", settings.precision).to(device)
 
 
-def _teacher(
-    path: Path | None,
-    ref: TeacherRef,
-    recipe: Recipe,
-    classes: int,
-    validation: Store,
-    device: torch.device,
-    progress: Progress,
-) -> Frozen:
-    """A finished teacher, measured on validation before it teaches."""
-    if path is None:  # of a rehearsal
-        size = int(recipe.data.image_size)
-        args = plan(ref.model, classes, size, recipe.teacher.stem_stride)
-        stand_in = Tap(build(args), args, "teacher", recipe.teacher.precision)
-        return Frozen(stand_in.to(device))
-    loaded = load(path)
-    classes = loaded.args.num_classes
-    tap = Tap(loaded.module, loaded.args, "teacher", recipe.teacher.precision).to(device)
-    logits = predict(tap, plain_batches(validation, num_classes=classes), device)
-    answers = logits.argmax(1)
-    share, interval = balanced_accuracy(answers, validation.labels, classes)
-    words = (
-        f"teacher {path}: balanced validation accuracy {share:.3f} "
-        f"(95% CI {interval.low:.3f} to {interval.high:.3f})"
-    )
-    if ref.spec is None and not recipe.teacher.allow_weak:
-        _refuse_other_order(answers, validation, classes, path)
-    if not too_weak(interval, classes):
-        progress.say(words)
-        return Frozen(tap)
-    words += f", hardly better than chance ({1 / classes:.3f})"
-    if ref.spec is None and not recipe.teacher.allow_weak:
-        foreign = loaded.file.provenance.get("role") == "given"
-        raise UnfitTeacher(
-            words,
-            f"give a better teacher, {_IF_FOREIGN if foreign else ''}or go on with "
-            "--set teacher.allow_weak=true",
-        )
-    progress.warn(f"{words}: a student has little to learn from it")
-    return Frozen(tap)
-
-
-_IF_FOREIGN = (
-    "say the order of its classes (--classes FILE) or the image size it was trained for "
-    "(--set data.image_size=N), "
-)
-
-
-def _refuse_other_order(
-    answers: NDArray[np.int64], validation: Store, classes: int, path: Path
-) -> None:
-    """A good teacher whose classes stand in another order than the data's teaches nonsense."""
-    right = float((answers == validation.labels).mean())
-    renamed = accuracy_if_renamed(answers, validation.labels, classes)
-    if renamed > 2 * right and renamed - right > 0.2:
-        raise UnfitTeacher(
-            f"teacher {path}: right on {right:.0%} of the validation images, but on {renamed:.0%} "
-            "if its classes had other names: they seem to stand in another order than the data's",
-            "name them in their own order with --classes labels.txt, or go on with "
-            "--set teacher.allow_weak=true",
-        )
-
-
 def _distiller(
     recipe: Recipe, student: nn.Module, teachers: dict[str, Frozen], example: Batch, about: About
 ) -> Distiller:
     epochs = int(recipe.train.epochs)
     scheme: Scheme = catalog.load("schemes", recipe.scheme.name)(**recipe.scheme.options)
+    methods = methods_of(recipe)
     terms = tuple(
-        Term(
-            name,
-            catalog.load("methods", use.use or name)(**use.options),
-            partial(weight_at, use.weight, epochs=epochs),
-        )
-        for name, use in recipe.methods.items()
+        Term(name, method, partial(weight_at, recipe.methods[name].weight, epochs=epochs))
+        for name, method in methods.items()
     )
     taught_by: dict[str, Teacher] = dict(teachers)
+    matched = correspondences(
+        methods.values(),
+        {"student": student} if isinstance(student, Tap) else {},
+        {name: teacher.tap for name, teacher in teachers.items()},
+        example.images[:2],
+        recipe.match.pairs,
+    )
     return Distiller(
         scheme=scheme,
         learners={"student": student},
@@ -283,4 +224,13 @@ def _distiller(
         task_weight=partial(weight_at, recipe.task.weight, epochs=epochs),
         example=example,
         about=about,
+        correspondences=matched,
     )
+
+
+def methods_of(recipe: Recipe) -> dict[str, Method]:
+    """The recipe's methods with their options, by the names of their terms."""
+    return {
+        name: catalog.load("methods", use.use or name)(**use.options)
+        for name, use in recipe.methods.items()
+    }
