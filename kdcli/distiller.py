@@ -4,7 +4,7 @@ It holds what learns (students, the scheme's parts, the methods' adapters); froz
 outside its state.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -119,9 +119,11 @@ class Distiller(nn.Module):
         """The pair with its features filled in: `student[i]` answers `teacher[i]`."""
         if pair.teacher is None or not (found := self._correspondence(pair)):
             return pair
-        mine, theirs = zip(*found.stages, strict=True)
-        student, teacher = _featured(pair.student, mine), _featured(pair.teacher, theirs)
-        return replace(pair, student=student, teacher=teacher)
+        return replace(
+            pair,
+            student=_featured(pair.student, [mine for mine, _ in found.stages]),
+            teacher=_featured(pair.teacher, [theirs for _, theirs in found.stages]),
+        )
 
     def _correspondence(self, pair: Pair) -> Correspondence | None:
         """Of the two models; views of one (`student@flip`) have the same stages."""
@@ -230,7 +232,7 @@ def _detached(pair: Pair) -> Pair:
     return replace(pair, teacher=cut)
 
 
-def _featured(outputs: Outputs, chosen: tuple[int, ...]) -> Outputs:
+def _featured(outputs: Outputs, chosen: Sequence[int]) -> Outputs:
     """With these of its stages as features."""
     before = outputs.preactivations
     return replace(
