@@ -16,10 +16,21 @@ def refuse_single_cells(student: Outputs, teacher: Outputs) -> None:
         )
 
 
-def refuse_single_images(about: About) -> None:
+def refuse_single_images(
+    about: About, because: str = "compares images of a batch with each other"
+) -> None:
     """Raise UnmetNeeds if images may pass through the models one by one."""
     if about.smallest_batch < 2:
         raise UnmetNeeds(
-            "compares images of a batch with each other, and here they come one by one",
+            f"{because}, and here images come one by one",
             "a larger train.batch_size, or a smaller train.accumulate",
+        )
+
+
+def refuse_unknown_labels(about: About) -> None:
+    """Raise UnmetNeeds if an image of the training set has no label."""
+    if about.labels is not None and bool((about.labels < 0).any()):
+        raise UnmetNeeds(
+            "reads every image's label, and here some are unknown",
+            "kd, which needs the teacher's answers only",
         )

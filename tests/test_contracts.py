@@ -41,7 +41,18 @@ COMMANDS = (
 
 
 def test_how_many_there_are() -> None:
-    assert METHODS == ["at", "kd"]
+    assert METHODS == [
+        "at",
+        "ctkd",
+        "deit",
+        "dist",
+        "dkd",
+        "kd",
+        "kd_hard",
+        "kd_mse",
+        "ofa",
+        "tfkd",
+    ]
     assert SCHEMES == ["alone", "offline"]
     assert RECIPES == ["kd", "supervised"]
     assert len(COMMANDS) == 12

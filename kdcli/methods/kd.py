@@ -31,7 +31,7 @@ class KD(Method):
 
 
 def kd_loss(
-    student: Tensor, teacher: Tensor, temperature: float, standardize: bool = False
+    student: Tensor, teacher: Tensor, temperature: float | Tensor, standardize: bool = False
 ) -> Tensor:
     """T² · KL(teacher ‖ student) of the softened distributions: class-sum, batch-mean.
 
