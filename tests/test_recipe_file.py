@@ -52,7 +52,7 @@ def problems(load, tmp_path):
 BAD = """
 methods:
   kd: {tempature: 3, weight: -1}
-  at: {}
+  zz: {}
 task: {wieght: 1, label_smoothing: 1.0}
 train: {epochs: many, lr: .nan, batch_size: "32", clip: -.inf}
 studnt: {}
@@ -71,7 +71,7 @@ def test_every_mistake_is_told_at_once_with_its_origin(problems):
         [
             "FILE: methods.kd.tempature: unknown key; did you mean 'temperature'?",
             "FILE: methods.kd.weight: expects a number at least 0.0 or a mapping, not -1",
-            "FILE: methods.at: unknown method 'at'",
+            "FILE: methods.zz: unknown method 'zz'",
             "FILE: task.wieght: unknown key; did you mean 'weight'?",
             "FILE: task.label_smoothing: expects a number below 1.0, not 1.0",
             "FILE: train.epochs: expects a whole number or 'auto', not 'many'",
