@@ -41,7 +41,7 @@ COMMANDS = (
 
 
 def test_how_many_there_are() -> None:
-    assert METHODS == ["at", "fitnet", "ft", "kd", "nst", "vid"]
+    assert METHODS == ["at", "fitnet", "ft", "kd", "nst", "ofd", "vid"]
     assert SCHEMES == ["alone", "offline"]
     assert RECIPES == ["kd", "supervised"]
     assert len(COMMANDS) == 12
