@@ -41,7 +41,7 @@ COMMANDS = (
 
 
 def test_how_many_there_are() -> None:
-    assert METHODS == ["at", "fitnet", "ft", "kd", "nst", "ofd", "reviewkd", "vid"]
+    assert METHODS == ["at", "fitnet", "fsp", "ft", "kd", "nst", "ofd", "reviewkd", "vid"]
     assert SCHEMES == ["alone", "offline"]
     assert RECIPES == ["kd", "supervised"]
     assert len(COMMANDS) == 12
