@@ -1,7 +1,9 @@
 """Cases in which a loss says nothing, refused in words before the first step."""
 
+from torch import Tensor
+
 from kdcli.errors import UnmetNeeds
-from kdcli.functional import spatial_pairs
+from kdcli.functional import smaller_grid, spatial_pairs
 from kdcli.records import About, Outputs
 
 
@@ -33,4 +35,16 @@ def refuse_unknown_labels(about: About) -> None:
         raise UnmetNeeds(
             "reads every image's label, and here some are unknown",
             "kd, which needs the teacher's answers only",
+        )
+
+
+def refuse_single_values(
+    student: tuple[Tensor, ...], teacher: tuple[Tensor, ...], about: About
+) -> None:
+    """Raise UnmetNeeds if a batch norm would see one value per channel: one image of one cell."""
+    pairs = zip(student, teacher, strict=True)
+    if about.smallest_batch < 2 and any(smaller_grid(s, t) == (1, 1) for s, t in pairs):
+        raise UnmetNeeds(
+            "learns with batch norms, and here they would see one image of one cell at a time",
+            "a larger train.batch_size, or a smaller train.accumulate",
         )
