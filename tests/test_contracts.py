@@ -41,7 +41,7 @@ COMMANDS = (
 
 
 def test_how_many_there_are() -> None:
-    assert METHODS == ["at", "cc", "crd", "kd", "pkt", "rkd", "sp"]
+    assert METHODS == ["at", "cc", "crd", "kd", "pkt", "rkd", "sp", "srrl"]
     assert SCHEMES == ["alone", "offline"]
     assert RECIPES == ["kd", "supervised"]
     assert len(COMMANDS) == 12
