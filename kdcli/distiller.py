@@ -4,7 +4,7 @@ It holds what learns (students, the scheme's parts, the methods' adapters); froz
 outside its state.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -116,14 +116,8 @@ class Distiller(nn.Module):
         return replace(lesson, pairs=tuple(_detached(self._aligned(p)) for p in lesson.pairs))
 
     def _aligned(self, pair: Pair) -> Pair:
-        """The pair with its features filled in: `student[i]` answers `teacher[i]`."""
-        if pair.teacher is None or not (found := self._correspondence(pair)):
-            return pair
-        return replace(
-            pair,
-            student=_featured(pair.student, [mine for mine, _ in found.stages]),
-            teacher=_featured(pair.teacher, [theirs for _, theirs in found.stages]),
-        )
+        found = self._correspondence(pair)
+        return found.align(pair) if found else pair
 
     def _correspondence(self, pair: Pair) -> Correspondence | None:
         """Of the two models; views of one (`student@flip`) have the same stages."""
@@ -133,27 +127,17 @@ class Distiller(nn.Module):
         return self._correspondences.get(names)
 
     def _adapters(self, lesson: Lesson, about: About) -> dict[str, nn.Module]:
-        """What the methods learn for each pair, after each has agreed to score it."""
+        """What the methods learn for each pair that they score."""
         built: dict[str, nn.Module] = {}
         for term in self._terms:
             for i, pair in enumerate(lesson.pairs):
-                if _missing(term.method, pair):
+                if missing(term.method, pair):
                     continue
-                known, sides = self._about(pair, about), (pair.student, pair.teacher)
-                try:
-                    term.method.check(*sides, known)
-                    adapter = term.method.adapter(*sides, known)
-                except UnmetNeeds as error:
-                    raise UnmetNeeds(f"methods.{term.name}: {error.what}", error.fix) from error
+                found = self._correspondence(pair)
+                adapter = adapter_for(term, pair, found.tell(about) if found else about)
                 if adapter is not None:
                     built[f"{term.name}:{i}"] = adapter
         return built
-
-    def _about(self, pair: Pair, about: About) -> About:
-        """With what is known of this pair's teacher."""
-        if not (found := self._correspondence(pair)):
-            return about
-        return replace(about, classifier=found.classifier, norms=found.norms)
 
     def _models(self) -> dict[str, Teacher]:
         return {**self._learners(), **self._teachers}
@@ -167,7 +151,7 @@ class Distiller(nn.Module):
             pair.weight
             * term.method.loss(pair.student, pair.teacher, batch, self._adapter(term, i))
             for i, pair in enumerate(lesson.pairs)
-            if not _missing(term.method, pair)
+            if not missing(term.method, pair)
         ]
         return torch.stack(losses).sum()
 
@@ -232,17 +216,20 @@ def _detached(pair: Pair) -> Pair:
     return replace(pair, teacher=cut)
 
 
-def _featured(outputs: Outputs, chosen: Sequence[int]) -> Outputs:
-    """With these of its stages as features."""
-    before = outputs.preactivations
-    return replace(
-        outputs,
-        features=tuple(outputs.stages[i] for i in chosen),
-        preactivations=tuple(before[i] for i in chosen) if before else (),
-    )
+def adapter_for(term: Term, pair: Pair, about: About) -> nn.Module | None:
+    """What the method learns for a pair that supplies all it needs.
+
+    Raises:
+        UnmetNeeds: its loss is undefined for this pair; says why.
+    """
+    try:
+        term.method.check(pair.student, pair.teacher, about)
+        return term.method.adapter(pair.student, pair.teacher, about)
+    except UnmetNeeds as error:
+        raise UnmetNeeds(f"methods.{term.name}: {error.what}", error.fix) from error
 
 
-def _missing(method: Method, pair: Pair) -> set[str]:
+def missing(method: Method, pair: Pair) -> set[str]:
     """What the method needs and this pair does not supply."""
     if pair.teacher is None and method.needs_teacher:
         return {"teacher"}
@@ -265,7 +252,7 @@ def _refuse_or_skip(terms: tuple[Term, ...], lesson: Lesson, scheme: str) -> lis
     """
     skipped = []
     for term in terms:
-        missing = [_missing(term.method, pair) for pair in lesson.pairs]
+        missing = [missing(term.method, pair) for pair in lesson.pairs]
         if all(missing) or not missing:
             needs = sorted(set().union(*missing)) if missing else ["a pair"]
             raise UnmetNeeds(

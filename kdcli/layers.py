@@ -47,3 +47,18 @@ def regressors(
 ) -> nn.ModuleList:
     """One `regressor` per pair of features."""
     return nn.ModuleList(regressor(s, t, about) for s, t in zip(student, teacher, strict=True))
+
+
+class Projections(nn.Module):
+    """A student's and a teacher's embedding, (B, D) and (B, E), in one space: a linear layer each.
+
+    The teacher's layer learns as the student's does; the teacher itself does not.
+    """
+
+    def __init__(self, student: int, teacher: int, width: int) -> None:
+        super().__init__()
+        self.student = nn.Linear(student, width)
+        self.teacher = nn.Linear(teacher, width)
+
+    def forward(self, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+        return self.student(student), self.teacher(teacher)

@@ -181,6 +181,9 @@ class Match(BaseModel):
     model_config = OPTIONS
     pairs: list[Annotated[list[int], Field(min_length=2, max_length=2)]] | None = None
     """Stages by number, the student's first: [[1, 1], [2, 3]]; `null` lets kd choose."""
+    adapter: Literal["auto", "none", "conv"] = "auto"
+    """What brings a student's map to its teacher's channels: `auto` a 1x1 convolution where
+    channels or grid differ, `conv` always, `none` never."""
 
 
 class Evaluate(BaseModel):

@@ -31,6 +31,7 @@ COMMANDS = (
     "export",
     "doctor",
     "inspect",
+    "match",
     "list models",
     "list recipes",
     "list runs",
@@ -41,13 +42,18 @@ COMMANDS = (
 
 
 def test_how_many_there_are() -> None:
-    assert METHODS == sorted(
-        ["kd", "kd_mse", "kd_hard", "dkd", "dist", "ofa", "ctkd", "tfkd", "deit"]
-        + ["at", "fitnet", "nst", "vid", "ofd", "reviewkd", "ft", "fsp"]
-    )
+    kinds = {kind: [] for kind in ("response", "feature", "relation")}
+    for name in METHODS:
+        kinds[catalog.load("methods", name).kind].append(name)
+    assert kinds == {
+        "response": ["ctkd", "deit", "dist", "dkd", "kd", "kd_hard", "kd_mse", "ofa", "tfkd"],
+        "feature": ["at", "fitnet", "ft", "nst", "ofd", "reviewkd", "vid"],
+        "relation": ["cc", "crd", "fsp", "pkt", "rkd", "sp", "srrl"],
+    }
+    assert len(METHODS) == 23
     assert SCHEMES == ["alone", "offline"]
     assert RECIPES == ["kd", "supervised"]
-    assert len(COMMANDS) == 12
+    assert len(COMMANDS) == 13
 
 
 # Methods -----------------------------------------------------------------------------------------

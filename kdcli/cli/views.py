@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from kdcli import completion
-from kdcli.cli.flags import Data, Debug, Json
+from kdcli.cli.flags import Data, Debug, Json, Recipe, Set, Student, Teacher
 from kdcli.door import door, gate
 
 
@@ -132,3 +132,24 @@ def inspect(
 
         found = inspect(thing, console)
         inspected(console, found, prepare(found, data, console))
+
+
+def match(
+    teacher: Teacher = None,
+    student: Student = None,
+    recipe: Recipe = "kd",
+    data: Data = None,
+    set_: Set = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Which stage of a student answers which of a teacher, and which methods that allows."""
+    with door(json) as console:
+        from kdcli.commands.match import match
+        from kdcli.screens.match import matched
+
+        settings = tuple(set_ or ())
+        found = match(
+            teacher, student, recipe=recipe, settings=settings, data=data, progress=console
+        )
+        matched(console, found)

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from torch import nn
 
 from kdcli.errors import UsageError
 from kdcli.models.stages import Stage, StageTable
+from kdcli.records import About, Outputs, Pair
 
 Pairs = tuple[tuple[Stage, Stage], ...]
 
@@ -23,6 +24,29 @@ class Correspondence:
     """As About.classifier."""
     norms: tuple[nn.BatchNorm2d | None, ...] = ()
     """As About.norms."""
+
+    def align(self, pair: Pair) -> Pair:
+        """The pair with its features filled in: the student's i-th answers the teacher's i-th."""
+        assert pair.teacher is not None
+        return replace(
+            pair,
+            student=_featured(pair.student, [mine for mine, _ in self.stages]),
+            teacher=_featured(pair.teacher, [theirs for _, theirs in self.stages]),
+        )
+
+    def tell(self, about: About) -> About:
+        """With what is known of this teacher."""
+        return replace(about, classifier=self.classifier, norms=self.norms)
+
+
+def _featured(outputs: Outputs, chosen: Sequence[int]) -> Outputs:
+    """With these of its stages as features."""
+    before = outputs.preactivations
+    return replace(
+        outputs,
+        features=tuple(outputs.stages[i] for i in chosen),
+        preactivations=tuple(before[i] for i in chosen) if before else (),
+    )
 
 
 def match_stages(

@@ -148,11 +148,27 @@ def _both_heads(module: Any, final: Tensor) -> Tensor:
         for part, training in zip(asked, before, strict=True):
             part.training = training
     if not isinstance(heads, tuple) or len(heads) != 2:
-        raise UnmetNeeds(
-            f"{type(module).__name__} has no distillation head",
-            "students that have one: deit_tiny_distilled_patch16_224, levit_128s, repvit_m0_9",
-        )
+        raise _no_second_head(module)
     return torch.stack(heads, 1).float()
+
+
+def turn_on_both_heads(module: nn.Module) -> None:
+    """Let a model with a distillation token answer with both heads while it learns.
+
+    Raises:
+        UnmetNeeds: it has no second head.
+    """
+    switch: Any = getattr(module, "set_distilled_training", None)
+    if switch is None:
+        raise _no_second_head(module)
+    switch(True)
+
+
+def _no_second_head(module: nn.Module) -> UnmetNeeds:
+    return UnmetNeeds(
+        f"{type(module).__name__} has no distillation head",
+        "students that have one: deit_tiny_distilled_patch16_224, levit_128s, repvit_m0_9",
+    )
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kdcli.models.build import ModelArgs
-from kdcli.models.route import Route, View
+from kdcli.models.route import Route, View, turn_on_both_heads
 from kdcli.records import Batch, Outputs
 
 
@@ -56,6 +56,8 @@ class Tap(nn.Module):
         Raises:
             UnmetNeeds: this model cannot.
         """
+        if view.heads:
+            turn_on_both_heads(self.module)
         self.route = Route(self.module, view, self.prepare(images))
 
     def forward(self, batch: Batch) -> Outputs:
