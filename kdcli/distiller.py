@@ -252,16 +252,16 @@ def _refuse_or_skip(terms: tuple[Term, ...], lesson: Lesson, scheme: str) -> lis
     """
     skipped = []
     for term in terms:
-        missing = [missing(term.method, pair) for pair in lesson.pairs]
-        if all(missing) or not missing:
-            needs = sorted(set().union(*missing)) if missing else ["a pair"]
+        lacks = [missing(term.method, pair) for pair in lesson.pairs]
+        if all(lacks) or not lacks:
+            needs = sorted(set().union(*lacks)) if lacks else ["a pair"]
             raise UnmetNeeds(
                 f"{term.name} needs {' and '.join(needs)}; scheme {scheme} does not give that here",
                 "choose another method or scheme in the recipe; kd list recipes shows what works",
             )
         skipped += [
             f"{term.name} skips {pair.student.by}: no {', '.join(sorted(lack))}"
-            for pair, lack in zip(lesson.pairs, missing, strict=True)
+            for pair, lack in zip(lesson.pairs, lacks, strict=True)
             if lack
         ]
     return skipped

@@ -47,8 +47,8 @@ def test_how_many_there_are() -> None:
         kinds[catalog.load("methods", name).kind].append(name)
     assert kinds == {
         "response": ["ctkd", "deit", "dist", "dkd", "kd", "kd_hard", "kd_mse", "ofa", "tfkd"],
-        "feature": ["at", "fitnet", "ft", "nst", "ofd", "reviewkd", "vid"],
-        "relation": ["cc", "crd", "fsp", "pkt", "rkd", "sp", "srrl"],
+        "feature": ["at", "fitnet", "ft", "nst", "ofd", "reviewkd", "srrl", "vid"],
+        "relation": ["cc", "crd", "fsp", "pkt", "rkd", "sp"],
     }
     assert len(METHODS) == 23
     assert SCHEMES == ["alone", "offline"]

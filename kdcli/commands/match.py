@@ -1,4 +1,4 @@
-"""`kd match`: which stage of a student answers which of a teacher, and which methods that allows."""
+"""`kd match`: which stage of a student answers which of a teacher, and what that allows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

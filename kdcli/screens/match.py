@@ -8,7 +8,7 @@ from kdcli.screens.models import short
 
 if TYPE_CHECKING:
     from kdcli.commands.match import Answer, Matched, Use
-    from kdcli.models.stages import Stage, StageTable
+    from kdcli.models.stages import Stage
 
 
 def matched(console: Console, found: "Matched") -> None:

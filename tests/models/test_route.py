@@ -163,9 +163,10 @@ def test_both_heads_of_a_model_with_a_distillation_token(name):
 @pytest.mark.parametrize("name", ["test_resnet", "iformer_t"])
 def test_a_model_without_a_second_head_is_refused(name):
     module, args = module_of(name, 160 if name == "test_resnet" else 224)
+    tap = Tap(module, args, "student")
+    images = torch.rand(2, 3, args.input_size, args.input_size)
     with pytest.raises(UnmetNeeds, match="no distillation head") as raised:
-        turn_on_both_heads(module)
-        Route(module, View(heads=True), noise(args))
+        tap.show(View(heads=True), images)
     assert "deit_tiny_distilled" in raised.value.fix
 
 
