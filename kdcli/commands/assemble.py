@@ -133,9 +133,10 @@ def assemble(
         steps,
         smallest_batch=int(train.batch_size) // train.accumulate,
         labels=torch.from_numpy(training.labels),
+        adapter=recipe.match.adapter,
     )
     with seeded(spec.seed, "distiller"):
-        distiller = _distiller(recipe, learner, taught_by, example, about)
+        distiller = _distiller(spec, learner, taught_by, example, about)
     if train.balance == "loss":
         weights = torch.from_numpy(class_weights(training.labels, classes))
         distiller.class_weights = weights.to(device)
@@ -262,9 +263,9 @@ def _refuse_other_order(
 
 
 def _distiller(
-    recipe: Recipe, student: nn.Module, teachers: dict[str, Frozen], example: Batch, about: About
+    spec: Spec, student: nn.Module, teachers: dict[str, Frozen], example: Batch, about: About
 ) -> Distiller:
-    epochs = int(recipe.train.epochs)
+    recipe, epochs = spec.recipe, int(spec.recipe.train.epochs)
     scheme: Scheme = catalog.load("schemes", recipe.scheme.name)(**recipe.scheme.options)
     terms = tuple(
         Term(
@@ -283,4 +284,6 @@ def _distiller(
         task_weight=partial(weight_at, recipe.task.weight, epochs=epochs),
         example=example,
         about=about,
+        augment=recipe.match.augment,
+        seed=spec.seed,
     )
