@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from kdcli.disturb import disturb_teachers, refuse_unread
 from kdcli.errors import UnmetNeeds
+from kdcli.match_recipe import Disturbance
 from kdcli.models.match import Correspondence
 from kdcli.models.tap import Tap
 from kdcli.records import About, Batch, Learner, Lesson, Method, Outputs, Pair, Scheme, Teacher
@@ -60,6 +62,8 @@ class Distiller(nn.Module):
         about: About,
         class_weights: Tensor | None = None,
         correspondences: Mapping[tuple[str, str], Correspondence] | None = None,
+        augment: tuple[Disturbance, ...] = (),
+        seed: int = 0,
     ) -> None:
         super().__init__()
         self.scheme = scheme
@@ -69,6 +73,8 @@ class Distiller(nn.Module):
         self._terms = terms
         self._task_weight = task_weight
         self._correspondences = dict(correspondences or {})
+        refuse_unread(augment, [term.method for term in terms])
+        self._augment, self._seed = augment, seed
         self.register_buffer("class_weights", class_weights, persistent=False)
         with _probing(self):
             answers = {name: model(example) for name, model in self._models().items()}
@@ -80,7 +86,7 @@ class Distiller(nn.Module):
         self.adapters = nn.ModuleDict(adapters).to(device)
 
     def forward(self, batch: Batch) -> Losses:
-        lesson = self._lesson(batch)
+        lesson = disturb_teachers(self._lesson(batch), batch, self._seed, self._augment)
         terms = {"task": task_loss(lesson.learners, batch, self.class_weights)}
         weights = {"task": self._task_weight(batch.epoch)}
         for term in self._terms:

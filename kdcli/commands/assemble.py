@@ -133,9 +133,10 @@ def assemble(
         steps,
         smallest_batch=int(train.batch_size) // train.accumulate,
         labels=torch.from_numpy(training.labels),
+        adapter=recipe.match.adapter,
     )
     with seeded(spec.seed, "distiller"):
-        distiller = _distiller(recipe, learner, taught_by, example, about)
+        distiller = _distiller(spec, learner, taught_by, example, about)
     if train.balance == "loss":
         weights = torch.from_numpy(class_weights(training.labels, classes))
         distiller.class_weights = weights.to(device)
@@ -199,9 +200,9 @@ def _student(
 
 
 def _distiller(
-    recipe: Recipe, student: nn.Module, teachers: dict[str, Frozen], example: Batch, about: About
+    spec: Spec, student: nn.Module, teachers: dict[str, Frozen], example: Batch, about: About
 ) -> Distiller:
-    epochs = int(recipe.train.epochs)
+    recipe, epochs = spec.recipe, int(spec.recipe.train.epochs)
     scheme: Scheme = catalog.load("schemes", recipe.scheme.name)(**recipe.scheme.options)
     methods = methods_of(recipe)
     terms = tuple(
@@ -225,6 +226,8 @@ def _distiller(
         example=example,
         about=about,
         correspondences=matched,
+        augment=recipe.match.augment,
+        seed=spec.seed,
     )
 
 

@@ -37,8 +37,8 @@ def show(
     values = auto_values(loaded.recipe, *names, source, open_device("auto"))
     before, after = dump(loaded.recipe), dump(fill_auto(loaded.recipe, values))
     return [
-        Setting(key, get(after, key), _origin(key, get(before, key) == "auto", loaded, source.name))
-        for key in _keys(after)
+        Setting(key, value, _origin(key, get(before, key) != value, loaded, source.name))
+        for key, value in ((key, get(after, key)) for key in _keys(after))
     ]
 
 

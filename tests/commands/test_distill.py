@@ -24,6 +24,7 @@ from house import (
 
 from kdcli.checkpoint import load_model
 from kdcli.files import sha256
+from kdcli.match_recipe import Noise
 from kdcli.recipe_file import load_recipe
 from kdcli.runs import Run
 
@@ -53,7 +54,8 @@ def test_the_run_records_everything_resolved(distilled_once: House) -> None:
     assert raw["asked"] is True
     assert raw["versions"].keys() >= {"python", "kdcli", "torch", "timm"}
     assert raw["spec"]["recipe"]["train"]["epochs"] == 2
-    assert "auto" not in _values(raw["spec"])
+    left = [value for value in _values(raw["spec"]) if value == "auto"]
+    assert len(left) == 2, "match.adapter of student and teacher is decided for each pair of stages"
 
 
 def _values(raw: Any) -> list[Any]:
@@ -145,6 +147,17 @@ def test_another_seed_is_another_student_of_the_same_teacher(small: House, pictu
 def test_other_epochs_of_the_student_train_no_other_teacher(small: House, pictures: Path) -> None:
     kd_ok(*DISTILL, "--data", pictures, "--set", "train.epochs=1")
     assert len(small.runs("kd-")) == 2
+    assert len(small.runs("teacher-")) == 1
+
+
+def test_a_disturbed_teacher_teaches_something_else(small: House, pictures: Path) -> None:
+    plain = small.student
+    kd_ok(*on_pictures(pictures), "--set", "match.augment=[{noise: {scale: 3, probability: 1}}]")
+    (noisy,) = [run for run in small.runs("kd-") if run != plain]
+    (entry,) = Run(noisy).spec.recipe.match.augment
+    assert entry.rule == Noise(scale=3.0, probability=1.0)
+    first, second = (Run(run).lines()[0]["terms"]["kd"] for run in (plain, noisy))
+    assert second > 1.2 * first
     assert len(small.runs("teacher-")) == 1
 
 
