@@ -85,6 +85,7 @@ _EXPECTED = {
     "bool_type": "true or false",
     "none_required": "null",
     "tuple_type": "a list",
+    "list_type": "a list",
     "dict_type": "a mapping",
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
@@ -103,6 +104,10 @@ def _expectation(item: Any) -> str:
     if kind in bounds:
         key, word = bounds[kind]
         return f"a number {word} {context[key]}"
+    if kind in ("too_long", "too_short"):
+        most = kind == "too_long"
+        length = context["max_length" if most else "min_length"]
+        return f"a list of at {'most' if most else 'least'} {length}"
     if kind == "literal_error":
         return str(context["expected"])
     if kind == "value_error":
