@@ -38,6 +38,7 @@ ORDER: list[set[str]] = [
     {"cost"},
     {"onnx_file"},
     {"distiller"},
+    {"shares"},
     {"meter"},
     {"checkpoint"},
     {"devices"},
