@@ -88,13 +88,17 @@ class Distiller(nn.Module):
     def forward(self, batch: Batch) -> Losses:
         lesson = disturb_teachers(self._lesson(batch), batch, self._seed, self._augment)
         terms = {"task": task_loss(lesson.learners, batch, self.class_weights)}
-        weights = {"task": self._task_weight(batch.epoch)}
         for term in self._terms:
             terms[term.name] = self._score(term, lesson, batch)
-            weights[term.name] = term.weight(batch.epoch)
+        weights = self.weights(batch.epoch)
         total = torch.stack([weights[name] * loss for name, loss in terms.items()]).sum()
         answers = lesson.learners[0].outputs.logits.argmax(1)
         return Losses(total, terms, weights, (answers == batch.labels).sum())
+
+    def weights(self, epoch: float) -> dict[str, float]:
+        """Each term's weight after so many epochs."""
+        moving = {term.name: term.weight(epoch) for term in self._terms}
+        return {"task": self._task_weight(epoch)} | moving
 
     def ships(self) -> nn.Module:
         """What model.pt holds."""

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from torch import nn
 from kdcli import catalog
 from kdcli.cli import app
 from kdcli.distiller import Distiller, Term
+from kdcli.recipe import dump
 from kdcli.recipe_file import describe_recipe, load_recipe, recipe_folder, recipe_names
 from kdcli.records import About, Batch, Outputs
 
@@ -42,6 +44,7 @@ COMMANDS = (
     "doctor",
     "inspect",
     "match",
+    "list methods",
     "list models",
     "list recipes",
     "list runs",
@@ -64,7 +67,7 @@ def test_how_many_there_are() -> None:
     assert SCHEMES == ["alone", "offline"]
     assert set(RECIPES) == {*METHODS, *FURTHER}
     assert len(RECIPES) == 29
-    assert len(COMMANDS) == 13
+    assert len(COMMANDS) == 14
 
 
 # Methods -----------------------------------------------------------------------------------------
@@ -228,6 +231,12 @@ def test_a_recipe_says_what_it_is_for_and_how_it_is_run(name: str) -> None:
     assert commands
     for command in commands:
         _parse(command)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipes_spans_follow_the_length_of_the_training(name: str) -> None:
+    values = re.findall(r"[\w.]+ ?epochs?\b", json.dumps(dump(load_recipe(name).recipe)))
+    assert not [value for value in values if value[0].isdigit()], "in %, not in epochs"
 
 
 def _header(name: str) -> list[str]:

@@ -40,6 +40,7 @@ ORDER: list[set[str]] = [
     {"cost"},
     {"onnx_file"},
     {"distiller"},
+    {"shares"},
     {"meter"},
     {"checkpoint"},
     {"devices"},

@@ -1,4 +1,4 @@
-"""What there is: recipes, runs, models; a look at one thing, at data, at the machine."""
+"""What there is: recipes, methods, runs, models; a look at one thing, at data, at the machine."""
 
 from typing import Annotated
 
@@ -16,6 +16,15 @@ def list_recipes(json: Json = False, debug: Debug = False) -> None:
         from kdcli.screens import lists
 
         lists.recipes(console, {name: describe_recipe(name) for name in recipe_names()})
+
+
+def list_methods(json: Json = False, debug: Debug = False) -> None:
+    """Ways to score an imitation: paper, kind of knowledge, what each needs, default weight."""
+    with door(json) as console:
+        from kdcli.commands.methods import methods
+        from kdcli.screens import lists
+
+        lists.methods(console, methods())
 
 
 def list_runs(

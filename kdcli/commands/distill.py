@@ -6,9 +6,13 @@ from kdcli import catalog
 from kdcli.commands.given import read_labels
 from kdcli.commands.naming import starting_point, teacher_name
 from kdcli.commands.plan import Job, choose_device, distill_spec, open_data, who_asks
+from kdcli.data.source import Source
 from kdcli.errors import UsageError
 from kdcli.progress import Progress
-from kdcli.recipe_file import load_recipe
+from kdcli.recipe_file import LoadedRecipe, load_recipe
+
+MANY_CLASSES = 500
+"""From here on published comparisons take the numbers of the recipe kd_many_classes."""
 
 
 def distill_job(
@@ -43,6 +47,7 @@ def distill_job(
     learner, weights = starting_point(who.student, progress)
     labels = read_labels(classes) if classes else None
     source, ref = open_data(who.data, progress, balance=loaded.recipe.train.balance)
+    advise(loaded, source, progress)
     place = choose_device(device, progress)
     spec = distill_spec(
         taught_by,
@@ -57,3 +62,14 @@ def distill_job(
         progress=progress,
     )
     return Job(spec, source, place)
+
+
+def advise(loaded: LoadedRecipe, source: Source, progress: Progress) -> None:
+    """Warn where the numbers of the recipe kd meet data that others are meant for."""
+    own, usual, classes = loaded.recipe, load_recipe("kd").recipe, len(source.classes)
+    unchanged = (own.task.weight, own.methods) == (usual.task.weight, usual.methods)
+    if unchanged and classes >= MANY_CLASSES:
+        progress.warn(
+            f"{source.name}: {classes:,} classes; the recipe kd is meant for fewer than about "
+            f"{MANY_CLASSES}: --recipe kd_many_classes"
+        )

@@ -5,6 +5,7 @@ from typing import Any
 
 from kdcli import catalog
 from kdcli.commands.defaults import auto_values
+from kdcli.commands.distill import advise
 from kdcli.commands.plan import model_name, open_data
 from kdcli.devices import open_device
 from kdcli.progress import Progress
@@ -33,6 +34,7 @@ def show(
     """Every value that a run with these data and models would use."""
     loaded = load_recipe(name, settings)
     source, _ = open_data(data, progress, surveyed=False)
+    advise(loaded, source, progress)
     names = (model_name(student, progress), model_name(teacher, progress))
     values = auto_values(loaded.recipe, *names, source, open_device("auto"))
     before, after = dump(loaded.recipe), dump(fill_auto(loaded.recipe, values))

@@ -1,6 +1,7 @@
 """`kd list` and `kd recipe show`: what there is, as tables."""
 
 import json
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ from kdcli.commands.amounts import size_in_words
 from kdcli.console import Console
 
 if TYPE_CHECKING:
+    from kdcli.commands.methods import MethodPart
     from kdcli.commands.prune import Disposable
     from kdcli.commands.recipe import Setting
     from kdcli.inventory import Folder
@@ -107,6 +109,22 @@ def recipes(console: Console, found: dict[str, str]) -> None:
         return
     console.table(["recipe", ""], list(found.items()), figures=False)
     console.next("kd recipe show kd")
+
+
+def methods(console: Console, found: "list[MethodPart]") -> None:
+    """`kd list methods`."""
+    if console.as_json:
+        console.document({"methods": [asdict(part) for part in found]})
+        return
+    rows = [
+        [part.name, part.paper, part.kind, part.needs_in_words(), f"{part.default_weight:g}"]
+        for part in found
+    ]
+    console.table(["method", "paper", "knowledge", "needs", "weight"], rows, figures=False)
+    console.line("weight: beside a weight of 1 for the labels, where a recipe does not say")
+    console.next(
+        "kd distill --teacher resnet101 --student mobilenetv3 --set methods.METHOD.weight=WEIGHT"
+    )
 
 
 def settings(console: Console, found: "list[Setting]") -> None:

@@ -4,7 +4,8 @@ import json
 import pickle
 import shutil
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -23,8 +24,11 @@ from house import (
 )
 
 from kdcli.checkpoint import load_model
+from kdcli.commands.distill import advise
+from kdcli.data.source import Source
 from kdcli.files import sha256
 from kdcli.match_recipe import Noise
+from kdcli.progress import Silent
 from kdcli.recipe_file import load_recipe
 from kdcli.runs import Run
 
@@ -415,3 +419,39 @@ def test_a_student_of_its_teachers_kind_starts_elsewhere_and_so_does_its_baselin
     assert teacher is not None
     assert teacher.start != spec.start == baseline_of(spec).start
     assert teacher.digest != baseline_of(spec).digest
+
+
+# Many classes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("recipe", "settings", "classes", "said"),
+    [
+        ("kd", (), 500, True),
+        ("kd", ("train.epochs=3", "task.label_smoothing=0.1"), 1000, True),
+        ("kd", (), 499, False),
+        ("kd", ("methods.kd.temperature=1",), 1000, False),
+        ("kd", ("task.weight=0.5",), 1000, False),
+        ("kd_many_classes", (), 1000, False),
+    ],
+)
+def test_many_classes_are_told_of_their_recipe(
+    recipe: str,
+    settings: tuple[str, ...],
+    classes: int,
+    said: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said_aloud: list[str] = []
+    progress = Silent()
+    monkeypatch.setattr(progress, "warn", said_aloud.append)
+    source = cast(Source, SimpleNamespace(name="photos", classes=range(classes)))
+    advise(load_recipe(recipe, settings), source, progress)
+    assert any("--recipe kd_many_classes" in line for line in said_aloud) == said
+    assert all(line.startswith(f"photos: {classes:,} classes") for line in said_aloud)
+
+
+def test_the_recipe_for_many_classes_has_the_plain_softmax() -> None:
+    recipe = load_recipe("kd_many_classes").recipe
+    assert (recipe.task.weight, recipe.methods["kd"].weight) == (0.5, 0.5)
+    assert recipe.methods["kd"].options["temperature"] == 1.0
