@@ -128,7 +128,7 @@ def markdown() -> str:
     """A table of the built-in methods, then a section for each."""
     parts = [part for part in methods() if part.built_in]
     rows = [
-        f"| [`{p.name}`](#{p.name}) | {p.kind} | {_link(p.paper)} | {p.default_weight:g} |"
+        f"| [`{p.name}`](#{p.name}) | {p.kind} | {_link(p.paper)} | {round(p.default_weight, 3):g} |"
         for p in parts
     ]
     table = ["| method | knowledge | paper | weight |", "|---|---|---|---:|", *rows]
@@ -140,7 +140,7 @@ def _section(part: MethodPart) -> Iterator[str]:
     if part.notes:
         yield from ("", part.notes)
     yield from ("", f"- Knowledge: {part.kind}. Needs: {part.needs_in_words()}.")
-    yield f"- Weight: {part.default_weight:g} ({part.weight_source})."
+    yield f"- Weight: {round(part.default_weight, 3):g} ({part.weight_source})."
     if part.options:
         yield from ("", "| option | takes | default | |", "|---|---|---|---|")
     for option in part.options:
@@ -154,7 +154,7 @@ def _formulas(name: str) -> Iterator[tuple[str, str]]:
     """Signature and docstring of the method's pure functions."""
     module = importlib.import_module(f"kdcli.methods.{name}")
     for key, value in vars(module).items():
-        if key.endswith("_loss") and getattr(value, "__module__", "") == module.__name__:
+        if key.endswith("_loss") and inspect.isfunction(value):
             given = inspect.signature(value).parameters.values()
             bare = ", ".join(str(one.replace(annotation=inspect.Parameter.empty)) for one in given)
             yield f"{key}({bare})", inspect.getdoc(value) or ""

@@ -117,7 +117,13 @@ def methods(console: Console, found: "list[MethodPart]") -> None:
         console.document({"methods": [asdict(part) for part in found]})
         return
     rows = [
-        [part.name, part.paper, part.kind, part.needs_in_words(), f"{part.default_weight:g}"]
+        [
+            part.name,
+            part.paper,
+            part.kind,
+            part.needs_in_words(),
+            f"{round(part.default_weight, 3):g}",
+        ]
         for part in found
     ]
     console.table(["method", "paper", "knowledge", "needs", "weight"], rows, figures=False)
