@@ -92,7 +92,12 @@ def test_kd_list_methods() -> None:
     answer = kd_ok("list", "methods")
     for part in methods():
         (row,) = [row for row in answer.out.splitlines() if row.startswith(f"│ {part.name} ")]
-        for cell in (part.paper, part.kind, part.needs_in_words(), f"{part.default_weight:g}"):
+        for cell in (
+            part.paper,
+            part.kind,
+            part.needs_in_words(),
+            f"{round(part.default_weight, 3):g}",
+        ):
             assert f" {cell} " in row
     found = kd_ok("list", "methods", "--json").document["methods"]
     assert [method["name"] for method in found] == [part.name for part in methods()]
