@@ -48,7 +48,9 @@ MISTAKES = {
         "distill --teacher test_resnet --student mobilnetv3", 2, ("did you mean 'mobilenetv3'?",)
     ),
     "unknown recipe": Mistake(
-        "train test_resnet --recipe supervized", 2, ("did you mean 'supervised'?", "kd, supervised")
+        "train test_resnet --recipe supervized",
+        2,
+        ("did you mean 'supervised'?", "kd, kd_many_classes, supervised"),
     ),
     "recipe that needs a teacher": Mistake(
         "train test_resnet --recipe kd", 2, ("needs a teacher", "kd distill")
