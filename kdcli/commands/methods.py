@@ -53,6 +53,10 @@ class MethodPart:
     built_in: bool
     """Not a plug-in's."""
 
+    def weight_in_words(self) -> str:
+        """The default, in three decimals."""
+        return f"{round(self.default_weight, 3):g}"
+
     def needs_in_words(self) -> str:
         """`features; stages of the student; learns a module of its own`."""
         words = [", ".join(self.needs)] if self.needs else []
@@ -128,7 +132,7 @@ def markdown() -> str:
     """A table of the built-in methods, then a section for each."""
     parts = [part for part in methods() if part.built_in]
     rows = [
-        f"| [`{p.name}`](#{p.name}) | {p.kind} | {_link(p.paper)} | {round(p.default_weight, 3):g} |"
+        f"| [`{p.name}`](#{p.name}) | {p.kind} | {_link(p.paper)} | {p.weight_in_words()} |"
         for p in parts
     ]
     table = ["| method | knowledge | paper | weight |", "|---|---|---|---:|", *rows]
@@ -140,7 +144,7 @@ def _section(part: MethodPart) -> Iterator[str]:
     if part.notes:
         yield from ("", part.notes)
     yield from ("", f"- Knowledge: {part.kind}. Needs: {part.needs_in_words()}.")
-    yield f"- Weight: {round(part.default_weight, 3):g} ({part.weight_source})."
+    yield f"- Weight: {part.weight_in_words()} ({part.weight_source})."
     if part.options:
         yield from ("", "| option | takes | default | |", "|---|---|---|---|")
     for option in part.options:

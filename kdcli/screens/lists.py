@@ -122,7 +122,7 @@ def methods(console: Console, found: "list[MethodPart]") -> None:
             part.paper,
             part.kind,
             part.needs_in_words(),
-            f"{round(part.default_weight, 3):g}",
+            part.weight_in_words(),
         ]
         for part in found
     ]

@@ -96,7 +96,7 @@ def test_kd_list_methods() -> None:
             part.paper,
             part.kind,
             part.needs_in_words(),
-            f"{round(part.default_weight, 3):g}",
+            part.weight_in_words(),
         ):
             assert f" {cell} " in row
     found = kd_ok("list", "methods", "--json").document["methods"]
