@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from kdcli import catalog
+from kdcli.commands.given import is_given, parse
 from kdcli.commands.loading import load
 from kdcli.commands.naming import is_file, model_name
 from kdcli.cost import parameters
@@ -126,8 +127,10 @@ def _fresh(name: str, by: str, classes: int, size: int) -> Tap:
 
 
 def _teacher(thing: str, classes: int, size: int, progress: Progress) -> Tap:
+    if is_given(thing):  # its weights are not needed here
+        return _fresh(parse(thing, progress).model, "teacher.0", classes, size)
     if not is_file(thing):
-        return _fresh(model_name(thing.partition("=")[0], progress), "teacher.0", classes, size)
+        return _fresh(model_name(thing, progress), "teacher.0", classes, size)
     loaded = load(locate(thing).model)
     return Tap(loaded.module, loaded.args, "teacher.0").eval()
 
