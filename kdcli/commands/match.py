@@ -9,6 +9,7 @@ from torch import Tensor
 from kdcli import catalog
 from kdcli.commands.given import is_given, parse
 from kdcli.commands.loading import load
+from kdcli.commands.methods import KINDS
 from kdcli.commands.naming import is_file, model_name
 from kdcli.cost import parameters
 from kdcli.data.loader import open_store, plain_batches
@@ -106,9 +107,8 @@ def match(
     uses = _uses(others, mine, theirs, images, about, rules, seen)
     answers = _answers(pairs, seen if source else {}, mine, theirs)
     uses += _uses(with_heads, mine, theirs, images, about, rules, {})
-    return Matched(
-        *tables, answers, tuple(sorted(uses, key=lambda use: (use.kind, use.method))), data
-    )
+    uses.sort(key=lambda use: (KINDS.index(use.kind), use.method))
+    return Matched(*tables, answers, tuple(uses), data)
 
 
 def _size(rules: Recipe, source: Source | None, student: str) -> int:

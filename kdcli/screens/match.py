@@ -8,7 +8,7 @@ from kdcli.screens.models import short
 
 if TYPE_CHECKING:
     from kdcli.commands.match import Answer, Matched, Use
-    from kdcli.models.stages import Stage
+    from kdcli.models.stages import Stage, StageTable
 
 
 def matched(console: Console, found: "Matched") -> None:
@@ -17,10 +17,7 @@ def matched(console: Console, found: "Matched") -> None:
         console.document(asdict(found))
         return
     for role, table in (("student", found.student), ("teacher", found.teacher)):
-        shape = "every map has the same grid: matched by depth" if table.columnar else ""
-        console.line(f"{role} {table.model}, {table.input_size} pixels {shape}".rstrip())
-        console.table(["stage", "channels", "grid", "stride"], [_stage(s) for s in table.stages])
-        console.line()
+        _stages(console, role, table)
     console.line("who answers whom")
     console.table(
         ["student", "channels", "stride", "signed", "<- teacher", "channels", "stride", "signed"],
@@ -30,10 +27,26 @@ def matched(console: Console, found: "Matched") -> None:
     console.line()
     rows = [_use(use) for use in found.methods]
     console.table(["method", "knowledge", "learns", "applies"], rows, figures=False)
+    for use in found.methods:
+        if not use.works:
+            console.line(f"- {use.method}: {use.reason}")
     pairs = [[a.student.index, a.teacher.index] for a in found.answers]
     console.line(f"to choose yourself: --set 'match.pairs={pairs}'")
     names = f"--teacher {found.teacher.model} --student {found.student.model}"
     console.next(f"kd distill {names} --recipe joint")
+
+
+def _stages(console: Console, role: str, table: "StageTable") -> None:
+    console.line(f"{role} {table.model}, {table.input_size} pixels")
+    if table.columnar:
+        first, last = table.stages[0], table.stages[-1]
+        console.line(
+            f"stages {first.index} to {last.index}: all of {_grid(first)} cells, stride "
+            f"{first.stride:g}, {first.channels} channels; matched by depth"
+        )
+    else:
+        console.table(["stage", "channels", "grid", "stride"], [_stage(s) for s in table.stages])
+    console.line()
 
 
 def _stage(stage: "Stage") -> list[str]:
@@ -64,5 +77,6 @@ def _about_signs(found: "Matched") -> str:
 
 
 def _use(use: "Use") -> list[str]:
-    learns = f"{short(use.parameters)} weights" if use.parameters else "-"
-    return [use.method, use.kind, learns, "yes" if use.works else f"no: {use.reason}"]
+    plural = "" if use.parameters == 1 else "s"
+    learns = f"{short(use.parameters)} weight{plural}" if use.parameters else "-"
+    return [use.method, use.kind, learns, "yes" if use.works else "no"]
