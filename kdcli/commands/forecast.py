@@ -100,6 +100,7 @@ def foresee(
 
     Raises:
         DataError: images of validation or test that cannot be read, all of them named.
+        DamagedFile: starting weights that cannot be read, or are not finite.
         DiskError: the disk has less room than the models will take.
         OutOfMemory: already these steps do not fit.
         UsageError: the run's folder holds something else.
