@@ -11,7 +11,7 @@ KdError                         says what is wrong (`what`) and the way out (`fi
 ├── NotFinite             4     a loss that is not a number
 ├── OutOfMemory           5
 ├── DiskError             6     full, read-only, no permission
-├── DamagedFile           7     truncated, foreign, or holding code
+├── DamagedFile           7     truncated, foreign, not finite, or holding code
 ├── GateMissed            8     a --min / --max that was not met
 │   └── ParityError             an exported file that disagrees with PyTorch
 ├── InUse                 9     another kd works in this run folder

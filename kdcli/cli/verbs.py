@@ -101,12 +101,11 @@ def distill(
 
 def _carry_out(job: "Job", console: "Console", out: Path | None, again: bool, dry: bool) -> None:
     """The plan alone, or the plan and then the work."""
-    from kdcli.commands.carry_out import carry_out
-    from kdcli.commands.forecast import foresee
+    from kdcli.commands.carry_out import carry_out, dry_run
     from kdcli.screens.training import planned, trained
 
     if dry:
-        planned(console, foresee(job, console, out=out, again=again))
+        planned(console, dry_run(job, console, out=out, again=again))
     else:
         trained(console, carry_out(job, console, out=out, again=again))
 

@@ -71,10 +71,12 @@ def assemble(
 ) -> Assembled:
     """Build and check everything; `teachers` are the model.pt files of `spec.teachers`.
 
-    A rehearsal, which times a few steps, takes random weights and an untrained teacher for None;
+    A rehearsal, which times a few steps, takes random weights in place of timm's pretrained ones,
+    which it would have to fetch, and an untrained teacher for None;
     `on_demand` decodes even few training images when they are asked for.
 
     Raises:
+        DamagedFile: starting weights that cannot be read, or are not finite.
         UnfitTeacher: a given teacher is hardly better than chance.
         UnmetNeeds: a method needs what the scheme does not give.
         UsageError: settings that contradict each other.
@@ -193,7 +195,7 @@ def _student(
             progress.warn(warning)
     with seeded(spec.seed, spec.start):
         module = build(args, pretrained=fetched)
-    if weights is not None and not rehearsal:
+    if weights is not None:  # in a rehearsal too: what does not fit is told before the training
         args = start_args(args, weights)
         begin(module, args, weights, progress)
     return args, Tap(module, args, "student", settings.precision).to(device)

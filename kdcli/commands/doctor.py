@@ -12,9 +12,8 @@ from huggingface_hub import constants
 from kdcli.data.broken import OUT
 from kdcli.data.named import data_folder
 from kdcli.data.open import open_source
-from kdcli.data.source import Defaults, Source, Split
-from kdcli.data.spread import spread
-from kdcli.data.survey import Survey, survey
+from kdcli.data.source import Defaults
+from kdcli.data.survey import Survey, survey, undecodable
 from kdcli.errors import DataError, KdError
 from kdcli.files import cache_folder, existing
 from kdcli.machine import free_memory_bytes, memory_bytes
@@ -116,26 +115,9 @@ def doctor(folder: str | None, *, progress: Progress) -> Checkup:
     if folder is None:
         return Checkup(machine=_machine())
     source = open_source(folder, progress)
-    broken = _undecodable(source, progress)
+    broken = undecodable((source.train, source.validation, source.test), progress)
     found = replace(survey(source, progress), unreadable=())  # they are among the broken ones
     return Checkup(Data(source.name, folder, found, source.notes, source.defaults, broken))
-
-
-def _undecodable(source: Source, progress: Progress) -> tuple[DataError, ...]:
-    splits = (source.train, source.validation, source.test)
-    errors = (_errors_of(split, progress) for split in splits)
-    return tuple(error for found in errors for error in found)
-
-
-def _errors_of(split: Split, progress: Progress) -> list[DataError]:
-    def decode(i: int) -> DataError | None:
-        try:
-            split.read(i)
-        except DataError as error:
-            return error
-        return None
-
-    return [error for error in spread(len(split), decode, progress, "decoding images") if error]
 
 
 def _machine() -> Machine:

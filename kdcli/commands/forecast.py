@@ -11,6 +11,7 @@ from kdcli.commands.plan import Job, baseline_of
 from kdcli.commands.rehearsal import Estimate, estimate
 from kdcli.commands.shortcuts import shortcuts
 from kdcli.commands.train import reach_weights, run_of
+from kdcli.data.survey import refuse_undecodable
 from kdcli.errors import DiskError, KdError
 from kdcli.files import existing, probe
 from kdcli.progress import Progress
@@ -98,6 +99,8 @@ def foresee(
     """Time a few steps of everything that `job` still has to train; nothing of it is kept.
 
     Raises:
+        DataError: images of validation or test that cannot be read, all of them named.
+        DamagedFile: starting weights that cannot be read, or are not finite.
         DiskError: the disk has less room than the models will take.
         OutOfMemory: already these steps do not fit.
         UsageError: the run's folder holds something else.
@@ -110,6 +113,7 @@ def foresee(
     for one in todo:
         reach_weights(one)
     if todo:
+        refuse_undecodable((source.validation, source.test), progress)
         progress.say("a few steps of each model first, to say what it will take")
     found = Forecast(
         now=tuple(

@@ -15,8 +15,9 @@ from kdcli.commands.naming import is_file, started
 from kdcli.commands.naming import model_name as model_name
 from kdcli.commands.naming import teacher_name as teacher_name
 from kdcli.commands.trial import share_right
+from kdcli.data.broken import BACK
 from kdcli.data.open import location, open_source
-from kdcli.data.source import Source
+from kdcli.data.source import Source, Split
 from kdcli.data.survey import Survey, survey
 from kdcli.devices import describe_device, open_device
 from kdcli.errors import DamagedFile, DataError, UsageError
@@ -113,7 +114,17 @@ def reopen_data(data: DataRef, progress: Progress) -> Source:
             f"{data.location}: the images are no longer those that the run was made with",
             "bring them back, or train again on these",
         )
-    return source
+    return replace(
+        source,
+        train=_of_run(source.train),
+        validation=_of_run(source.validation),
+        test=_of_run(source.test),
+    )
+
+
+def _of_run(split: Split) -> Split:
+    """Without one of its images it would no longer be the run's."""
+    return replace(split, way_out=BACK)
 
 
 def is_gone(data: DataRef) -> bool:

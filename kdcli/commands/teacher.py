@@ -7,7 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from kdcli.commands.loading import load
-from kdcli.data.loader import Store, plain_batches
+from kdcli.data.loader import Store, open_store, plain_batches
+from kdcli.data.source import Source
 from kdcli.errors import UnfitTeacher
 from kdcli.metrics import accuracy_if_renamed, balanced_accuracy, too_weak
 from kdcli.models.build import build, plan
@@ -15,7 +16,7 @@ from kdcli.models.tap import Tap, predict
 from kdcli.models.teachers import Frozen
 from kdcli.progress import Progress
 from kdcli.recipe import Recipe
-from kdcli.spec import TeacherRef
+from kdcli.spec import Spec, TeacherRef
 
 
 def open_teacher(
@@ -59,6 +60,18 @@ def open_teacher(
         )
     progress.warn(f"{words}: a student has little to learn from it")
     return Frozen(tap)
+
+
+def measure_given(spec: Spec, source: Source, device: torch.device, progress: Progress) -> None:
+    """Open every teacher that need not be trained, for what is then said or refused."""
+    given = [(f"teacher.{i}", ref) for i, ref in enumerate(spec.teachers) if ref.path]
+    if not given:
+        return
+    recipe, classes = spec.recipe, len(source.classes)
+    store = open_store(source.validation, int(recipe.data.image_size), progress)
+    for by, ref in given:
+        path = Path(ref.path or "")
+        open_teacher(by, path, ref, recipe, classes, store, device, progress)
 
 
 _IF_FOREIGN = (

@@ -2,7 +2,7 @@
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -152,6 +152,20 @@ def survey(source: Source, progress: Progress | None = None) -> Survey:
     )
 
 
+def undecodable(splits: Sequence[Split], progress: Progress) -> tuple[DataError, ...]:
+    """One error for each image that cannot be decoded; every one is tried, but for those in memory.
+
+    A header tells nothing of an image that breaks off halfway.
+    """
+    return tuple(chain.from_iterable(_undecodable(split, progress) for split in splits))
+
+
+def refuse_undecodable(splits: Sequence[Split], progress: Progress) -> None:
+    """Raise DataError, naming them, if there are such images."""
+    if errors := undecodable(splits, progress):
+        raise broken(errors, sum(map(len, splits)))
+
+
 def described(sizes: Sizes) -> str:
     """`all 28 x 28`, or `20 x 30 to 640 x 480, median 320 x 240` (width x height)."""
     small, middle, large = (
@@ -173,6 +187,20 @@ def _looked_at(split: Split, progress: Progress) -> list[_Look]:
             return _Look(None, error)
 
     return spread(len(split), look, progress, "looking at images", per_core=WAITING)
+
+
+def _undecodable(split: Split, progress: Progress) -> Iterable[DataError]:
+    if isinstance(split.read, ArrayImages):
+        return ()
+
+    def decode(i: int) -> DataError | None:
+        try:
+            split.read(i)
+        except DataError as error:
+            return error
+        return None
+
+    return filter(None, spread(len(split), decode, progress, "decoding images"))
 
 
 def _sizes(found: list[tuple[int, int]]) -> Sizes | None:

@@ -10,8 +10,12 @@ import pytest
 from house import STUDENT, TEACHER, House, kd, kd_ok, on_pictures
 
 from kdcli.commands.gates import numeric_keys
+from kdcli.commands.plan import reopen_data
 from kdcli.commands.report import Report
+from kdcli.data.store import open_store
+from kdcli.errors import DataError
 from kdcli.files import sha256
+from kdcli.progress import Silent
 from kdcli.runs import Run
 
 
@@ -227,6 +231,22 @@ def test_changed_pictures_are_noticed(empty_house: House, pictures: Path, tmp_pa
     assert str(data) in answer.err
     assert "no longer those" in answer.err
     assert not (empty_house.student / "report.json").exists()
+
+
+@pytest.mark.parametrize("most_bytes", [2 << 30, 0], ids=["in memory", "on demand"])
+def test_an_image_of_a_run_that_cannot_be_read_is_to_come_back(
+    most_bytes: int, small: House, pictures: Path, tmp_path: Path
+) -> None:
+    data = Path(shutil.copytree(pictures, tmp_path / "data"))
+    source = reopen_data(
+        Run(small.student).spec.data.model_copy(update={"location": str(data)}), Silent()
+    )
+    (data / source.test.ids[0]).write_bytes(b"")
+    with pytest.raises(DataError) as caught:
+        open_store(source.test, 8, Silent(), most_bytes).fetch(np.arange(1))
+    assert source.test.ids[0] in caught.value.what
+    assert "take them out" not in caught.value.fix
+    assert "bring them back" in caught.value.fix
 
 
 # Gates -------------------------------------------------------------------------------------------

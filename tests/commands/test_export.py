@@ -230,6 +230,18 @@ def test_out_names_the_file(distilled: House, tmp_path: Path, quick_export: None
     assert there.is_file()
 
 
+@pytest.mark.parametrize("more", [(), ("--model", "resnet18")])
+@pytest.mark.parametrize("verb", ["export", "evaluate"])
+def test_an_onnx_file_is_called_what_it_is(
+    verb: str, more: tuple[str, ...], finished_once: House
+) -> None:
+    path = finished_once.student / "model.onnx"
+    answer = kd(verb, path, *(more if verb == "export" else ()))
+    assert answer.code == 2
+    assert f"{path}: is an ONNX file already" in answer.err
+    assert f"kd inspect {path}" in answer.err
+
+
 def test_a_damaged_model(distilled: House) -> None:
     model = distilled.student / "model.pt"
     model.write_bytes(model.read_bytes()[:-1000])

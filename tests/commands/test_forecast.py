@@ -1,6 +1,7 @@
 """The plan before the wait: what it counts, where it stops, and that it leaves nothing behind."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from kdcli.commands.forecast import Forecast, foresee
 from kdcli.commands.rehearsal import Estimate, estimate
 from kdcli.commands.shortcuts import shortcuts
 from kdcli.commands.train import train_job
+from kdcli.data.folder import open_folder
 from kdcli.progress import Silent
 
 MINUTE = 60.0
@@ -75,6 +77,23 @@ def test_a_dry_run_says_it_all_and_leaves_nothing(empty_house: House, pictures: 
     assert "baseline later" in answer.out
     assert "next: the same command without --dry-run" in answer.out
     assert not empty_house.path.exists()
+
+
+@pytest.mark.parametrize("dry", [("--dry-run",), ()])
+def test_images_that_break_off_are_all_named_before_any_training(
+    dry: tuple[str, ...], empty_house: House, pictures: Path, tmp_path: Path
+) -> None:
+    data = Path(shutil.copytree(pictures, tmp_path / "data"))
+    source = open_folder(data)
+    halves = [data / split.ids[0] for split in (source.validation, source.test)]
+    for half in halves:
+        half.write_bytes(half.read_bytes()[:60])  # its header is whole
+    answer = kd(*on_pictures(data), *dry)
+    assert answer.code == 3
+    assert "2 of 36 images cannot be read:" in answer.err
+    assert all(str(half) in answer.err for half in halves)
+    assert "plan:" not in answer.err
+    assert not list(empty_house.path.glob("*"))
 
 
 def test_a_dry_run_as_a_document(empty_house: House, pictures: Path) -> None:
