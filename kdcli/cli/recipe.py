@@ -42,9 +42,10 @@ def check(
 ) -> None:
     """Say everything that is wrong with a recipe."""
     with door(json) as console:
-        from kdcli.recipe_file import load_recipe
+        from kdcli.recipe_file import load_recipe, refuse_idle
 
         loaded = load_recipe(name, tuple(set_ or ()))
+        refuse_idle(loaded)
         if console.as_json:
             console.document({"recipe": loaded.name, "ok": True})
         else:
