@@ -50,7 +50,7 @@ MISTAKES = {
     "unknown recipe": Mistake(
         "train test_resnet --recipe supervized",
         2,
-        ("did you mean 'supervised'?", "kd, kd_many_classes, supervised"),
+        ("did you mean 'supervised'?", "kd, kd_hard, kd_many_classes"),
     ),
     "recipe that needs a teacher": Mistake(
         "train test_resnet --recipe kd", 2, ("needs a teacher", "kd distill")
@@ -485,7 +485,8 @@ def test_show_names_an_origin_for_every_key(empty_house: House) -> None:
     assert settings["train.optimizer"] == {"value": "adamw", "from": "default"}
     assert settings["train.epochs"]["from"] == "auto: data digits"
     assert all(setting["from"] for setting in settings.values())
-    assert [key for key, setting in settings.items() if setting["value"] == "auto"] == []
+    undecided = [key for key, setting in settings.items() if setting["value"] == "auto"]
+    assert undecided == ["match.adapter"], "each pair decides"
 
 
 def test_show_prints_a_line_for_every_key(empty_house: House) -> None:
@@ -493,6 +494,23 @@ def test_show_prints_a_line_for_every_key(empty_house: House) -> None:
     printed = kd_ok("recipe", "show", "kd").out
     assert len(settings) > 20
     assert [key for key in settings if f" {key} " not in printed] == []
+
+
+def test_show_leads_to_a_command_with_these_settings(empty_house: House, tmp_path: Path) -> None:
+    mine = tmp_path / "my recipe.yaml"
+    mine.write_text("methods: {kd: }\n")
+    line = ("recipe", "show", mine, "--data", "digits", "--student", "test_vit")
+    (said,) = [
+        row
+        for row in kd_ok(*line, "--set", "train.epochs=1").out.splitlines()
+        if row.startswith("next: ")
+    ]
+    assert said == (
+        f"next: kd distill --teacher resnet101 --student test_vit --recipe '{mine}' "
+        "--set train.epochs=1 --data digits"
+    )
+    labels_only = kd_ok("recipe", "show", "supervised").out
+    assert "next: kd train mobilenetv3 --recipe supervised" in labels_only
 
 
 def test_check_finds_nothing_wrong() -> None:

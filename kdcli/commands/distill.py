@@ -1,5 +1,6 @@
 """`kd distill`: a student that imitates a teacher, which is trained first if there is none."""
 
+import shlex
 from pathlib import Path
 
 from kdcli.commands.given import read_labels
@@ -35,7 +36,7 @@ def distill_job(
     if not loaded.recipe.methods:
         raise UsageError(
             f"recipe {loaded.name} has no teacher (scheme {loaded.recipe.scheme.name})",
-            f"kd train {student or 'MODEL'} --recipe {recipe}",
+            shlex.join(["kd", "train", student or "MODEL", "--recipe", recipe]),
         )
     who = who_asks(loaded.recipe, progress, teacher=teacher, student=student, data=data, seed=seed)
     if who.teacher is None or who.student is None:

@@ -133,8 +133,8 @@ def methods(console: Console, found: "list[MethodPart]") -> None:
     )
 
 
-def settings(console: Console, found: "list[Setting]") -> None:
-    """`kd recipe show`."""
+def settings(console: Console, found: "list[Setting]", command: str) -> None:
+    """`kd recipe show`; `command` would use these settings."""
     if console.as_json:
         console.document({"settings": {s.key: {"value": s.value, "from": s.origin} for s in found}})
         return
@@ -143,4 +143,4 @@ def settings(console: Console, found: "list[Setting]") -> None:
         for s in found
     ]
     console.table(["key", "value", "from"], rows, figures=False)
-    console.next("kd distill --teacher resnet101 --student mobilenetv3 --set KEY=VALUE")
+    console.next(command)
