@@ -41,7 +41,10 @@ def disposable(console: Console, items: "list[Disposable]", busy: "list[Folder]"
         if any("needs" in item.why for item in items):
             console.line("a run made elsewhere with --out is not seen from here, nor what it needs")
     else:
-        console.line("nothing to remove: every run here was asked for, or is needed by such a one")
+        console.line(
+            "nothing to remove: every run here was asked for, is needed by such a one, or was "
+            "interrupted in the last days"
+        )
 
 
 def pruned(
