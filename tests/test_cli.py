@@ -338,6 +338,28 @@ def test_odd_streams_and_places_are_no_defect(line: str, env: str, code: int, sm
     assert "Exception ignored" not in done.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk to write to")
+def test_a_document_that_cannot_be_written_is_told() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "kdcli", "list", "recipes", "--json"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 6
+    assert done.stderr.startswith("error: what is printed, or a scratch file: cannot be written")
+
+
+@pytest.mark.parametrize("width", ["0", "-3", "wide", "³", ""])
+def test_a_terminal_of_no_width_gets_every_word(
+    width: str, empty_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    assert "error: no recipe 'nowhere'" in kd("recipe", "check", "nowhere").err
+    assert "no runs yet" in kd_ok("list", "runs").out
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
 def test_a_document_is_utf8_or_plain(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     raw = io.BytesIO()
