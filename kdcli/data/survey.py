@@ -12,7 +12,7 @@ from kdcli.data.broken import broken
 from kdcli.data.readers import ArrayImages
 from kdcli.data.source import Source, Split
 from kdcli.data.spread import WAITING, spread
-from kdcli.errors import DataError
+from kdcli.errors import DataError, counted
 from kdcli.progress import Progress, Silent
 
 IMBALANCED = 5
@@ -115,7 +115,7 @@ class Survey:
 
     def _of_unreadable(self) -> Iterable[str]:
         if self.unreadable:
-            yield f"{_counted(len(self.unreadable), 'image')} cannot be read"
+            yield f"{counted(len(self.unreadable), 'image')} cannot be read"
 
     def _of_doubles(self) -> Iterable[str]:
         if not self.doubles:
@@ -274,12 +274,8 @@ def _told(groups: Iterable[list[_Place]], source: Source) -> tuple[Double, ...]:
 
 
 def _stand(doubles: tuple[Double, ...]) -> str:
-    return f"{_counted(len(doubles), 'image')} stand{'s' if len(doubles) == 1 else ''}"
+    return f"{counted(len(doubles), 'image')} stand{'s' if len(doubles) == 1 else ''}"
 
 
 def _examples(doubles: tuple[Double, ...]) -> str:
     return ", ".join(map(str, doubles[:3])) + (", ..." if len(doubles) > 3 else "")
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
