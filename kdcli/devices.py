@@ -5,7 +5,7 @@ import os
 import torch
 from accelerate import Accelerator
 
-from kdcli.errors import MissingDevice, UsageError
+from kdcli.errors import MissingDevice, UsageError, counted
 
 
 def open_device(wanted: str) -> torch.device:
@@ -38,7 +38,7 @@ def describe_device(device: torch.device) -> str:
         properties = torch.cuda.get_device_properties(device)
         return f"{device} ({properties.name}, {properties.total_memory / 1e9:.0f} GB)"
     if device.type == "cpu":
-        return f"cpu ({torch.get_num_threads()} threads)"
+        return f"cpu ({counted(torch.get_num_threads(), 'thread')})"
     return str(device)
 
 

@@ -46,6 +46,7 @@ def enter(app: typer.Typer, arguments: list[str] | None = None) -> int:
     """Run the app with these arguments (default: the process's); its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     _open_streams()
+    _mend_width()
     with _signals(for_good=arguments is None):
         code = _run(app, given)
     for stream in (sys.stdout, sys.stderr):
@@ -72,8 +73,10 @@ def _run(app: typer.Typer, given: list[str]) -> int:
         from kdcli.console import Console
 
         known = in_words(error)
-        with contextlib.suppress(OSError):  # nobody reads it; the exit code still tells
+        try:
             Console("--json" in given).error(known)
+        except OSError:  # stdout is full, or nobody reads it
+            Console().error(known)
         return int(known.code)
     finally:
         _command.reset(before)
@@ -111,6 +114,13 @@ def _open_streams() -> None:
             setattr(sys, name, nowhere)
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _mend_width() -> None:
+    """COLUMNS=0 would leave no room for a word."""
+    width = os.environ.get("COLUMNS", "")
+    if not (width.isascii() and width.isdigit() and int(width)):
+        os.environ.pop("COLUMNS", None)
 
 
 def _flush(stream: Any) -> None:

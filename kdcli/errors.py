@@ -134,6 +134,11 @@ FULL_MEMORY = (
 """How torch says that memory is full: on a GPU, on Apple's, on a processor, on Windows."""
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 epoch`, `2,000 epochs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`"; did you mean 'temperature'?"`, or nothing where no known word is near."""
     words = list(known)

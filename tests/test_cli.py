@@ -50,7 +50,7 @@ MISTAKES = {
     "unknown recipe": Mistake(
         "train test_resnet --recipe supervized",
         2,
-        ("did you mean 'supervised'?", "kd, kd_many_classes, supervised"),
+        ("did you mean 'supervised'?", "kd, kd_hard, kd_many_classes"),
     ),
     "recipe that needs a teacher": Mistake(
         "train test_resnet --recipe kd", 2, ("needs a teacher", "kd distill")
@@ -338,6 +338,28 @@ def test_odd_streams_and_places_are_no_defect(line: str, env: str, code: int, sm
     assert "Exception ignored" not in done.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk to write to")
+def test_a_document_that_cannot_be_written_is_told() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "kdcli", "list", "recipes", "--json"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 6
+    assert done.stderr.startswith("error: what is printed, or a scratch file: cannot be written")
+
+
+@pytest.mark.parametrize("width", ["0", "-3", "wide", "³", ""])
+def test_a_terminal_of_no_width_gets_every_word(
+    width: str, empty_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    assert "error: no recipe 'nowhere'" in kd("recipe", "check", "nowhere").err
+    assert "no runs yet" in kd_ok("list", "runs").out
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
 def test_a_document_is_utf8_or_plain(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     raw = io.BytesIO()
@@ -485,7 +507,8 @@ def test_show_names_an_origin_for_every_key(empty_house: House) -> None:
     assert settings["train.optimizer"] == {"value": "adamw", "from": "default"}
     assert settings["train.epochs"]["from"] == "auto: data digits"
     assert all(setting["from"] for setting in settings.values())
-    assert [key for key, setting in settings.items() if setting["value"] == "auto"] == []
+    undecided = [key for key, setting in settings.items() if setting["value"] == "auto"]
+    assert undecided == ["match.adapter"], "each pair decides"
 
 
 def test_show_prints_a_line_for_every_key(empty_house: House) -> None:
@@ -493,6 +516,23 @@ def test_show_prints_a_line_for_every_key(empty_house: House) -> None:
     printed = kd_ok("recipe", "show", "kd").out
     assert len(settings) > 20
     assert [key for key in settings if f" {key} " not in printed] == []
+
+
+def test_show_leads_to_a_command_with_these_settings(empty_house: House, tmp_path: Path) -> None:
+    mine = tmp_path / "my recipe.yaml"
+    mine.write_text("methods: {kd: }\n")
+    line = ("recipe", "show", mine, "--data", "digits", "--student", "test_vit")
+    (said,) = [
+        row
+        for row in kd_ok(*line, "--set", "train.epochs=1").out.splitlines()
+        if row.startswith("next: ")
+    ]
+    assert said == (
+        f"next: kd distill --teacher resnet101 --student test_vit --recipe '{mine}' "
+        "--set train.epochs=1 --data digits"
+    )
+    labels_only = kd_ok("recipe", "show", "supervised").out
+    assert "next: kd train mobilenetv3 --recipe supervised" in labels_only
 
 
 def test_check_finds_nothing_wrong() -> None:

@@ -161,4 +161,4 @@ def match(
         found = match(
             teacher, student, recipe=recipe, settings=settings, data=data, progress=console
         )
-        matched(console, found)
+        matched(console, found, data)

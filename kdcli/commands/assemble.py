@@ -35,6 +35,7 @@ from kdcli.models.teachers import Frozen
 from kdcli.models.weights import ensure_reachable
 from kdcli.progress import Progress
 from kdcli.recipe import Recipe, weight_at
+from kdcli.recipe_file import needs_teacher
 from kdcli.records import About, Batch, Method, Scheme, Teacher
 from kdcli.spec import Spec
 
@@ -205,6 +206,8 @@ def _distiller(
     spec: Spec, student: nn.Module, teachers: dict[str, Frozen], example: Batch, about: About
 ) -> Distiller:
     recipe, epochs = spec.recipe, int(spec.recipe.train.epochs)
+    if not needs_teacher(recipe):
+        teachers = {}  # only compared against
     scheme: Scheme = catalog.load("schemes", recipe.scheme.name)(**recipe.scheme.options)
     methods = methods_of(recipe)
     terms = tuple(

@@ -1,15 +1,15 @@
 """`kd distill`: a student that imitates a teacher, which is trained first if there is none."""
 
+import shlex
 from pathlib import Path
 
-from kdcli import catalog
 from kdcli.commands.given import read_labels
 from kdcli.commands.naming import starting_point, teacher_name
 from kdcli.commands.plan import Job, choose_device, distill_spec, open_data, who_asks
 from kdcli.data.source import Source
 from kdcli.errors import UsageError
 from kdcli.progress import Progress
-from kdcli.recipe_file import LoadedRecipe, load_recipe
+from kdcli.recipe_file import LoadedRecipe, load_recipe, refuse_idle
 
 MANY_CLASSES = 500
 """From here on published comparisons take the numbers of the recipe kd_many_classes."""
@@ -32,10 +32,11 @@ def distill_job(
     `classes` is a file that names the classes of a teacher's given weights.
     """
     loaded = load_recipe(recipe, settings)
-    if not catalog.load("schemes", loaded.recipe.scheme.name).needs_teacher:
+    refuse_idle(loaded)
+    if not loaded.recipe.methods:
         raise UsageError(
             f"recipe {loaded.name} has no teacher (scheme {loaded.recipe.scheme.name})",
-            f"kd train {student or 'MODEL'} --recipe {recipe}",
+            shlex.join(["kd", "train", student or "MODEL", "--recipe", recipe]),
         )
     who = who_asks(loaded.recipe, progress, teacher=teacher, student=student, data=data, seed=seed)
     if who.teacher is None or who.student is None:

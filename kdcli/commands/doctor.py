@@ -13,7 +13,7 @@ from kdcli.data.broken import OUT
 from kdcli.data.named import data_folder
 from kdcli.data.open import open_source
 from kdcli.data.source import Defaults
-from kdcli.data.survey import Survey, survey, undecodable
+from kdcli.data.survey import Double, Survey, survey, undecodable
 from kdcli.errors import DataError, KdError
 from kdcli.files import cache_folder, existing
 from kdcli.machine import free_memory_bytes, memory_bytes
@@ -88,15 +88,18 @@ class Data:
             "imbalance": found.imbalance if found.smallest[1] else None,
             "sizes": asdict(found.sizes) if found.sizes else None,
             "ignored": found.ignored,
-            "doubles": {
-                "count": len(found.doubles),
-                "examples": [asdict(double) for double in found.doubles[:EXAMPLES]],
-            },
+            "doubles": _counted(found.doubles),
+            "in_two_classes": _counted(found.in_two_classes),
             "broken": [error.what for error in self.broken],
             "notes": list(self.notes),
             "warnings": [*found.warnings(), *found.advice()],
             "defaults": asdict(self.defaults),
         }
+
+
+def _counted(doubles: tuple[Double, ...]) -> dict[str, Any]:
+    examples = [asdict(double) for double in doubles[:EXAMPLES]]
+    return {"count": len(doubles), "examples": examples}
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,5 +1,6 @@
 """`kd evaluate`: student against teacher and an equal-size baseline, on the test images."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,10 @@ def _report(run: Run, source: Source, test: Store, measured: dict[str, Measured]
         comparison = compare(measured, test.labels, source.classes, settings)
         remarks = notes(comparison, parts)
         verdict = sentence(
-            comparison, run=str(run.path), test_images=len(test), margin=settings.margin
+            comparison,
+            run=shlex.quote(str(run.path)),
+            test_images=len(test),
+            margin=settings.margin,
         )
     place, digest = run.path / "report.json", sha256(run.model)
     report = read_report(place, digest) or Report(run=run.path.name, model_sha256=digest)

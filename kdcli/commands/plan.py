@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 
-from kdcli import catalog
 from kdcli.commands.adopt import check_classes, teacher_from
 from kdcli.commands.defaults import resolve_recipe
 from kdcli.commands.given import is_given, parse, size_of
@@ -24,7 +23,7 @@ from kdcli.errors import DamagedFile, DataError, UsageError
 from kdcli.files import sha256
 from kdcli.progress import Progress, Silent
 from kdcli.recipe import Match, Recipe, SchemeUse, Task, Who, update
-from kdcli.recipe_file import LoadedRecipe, load_recipe
+from kdcli.recipe_file import LoadedRecipe, load_recipe, needs_teacher
 from kdcli.runs import locate
 from kdcli.spec import DataRef, FileRef, Spec, TeacherRef
 
@@ -50,7 +49,7 @@ def choose_device(wanted: str, progress: Progress) -> torch.device:
 
 def refuse_taught(loaded: LoadedRecipe) -> None:
     """Raise UsageError for a recipe that needs a teacher, where there is none to have."""
-    if catalog.load("schemes", loaded.recipe.scheme.name).needs_teacher:
+    if needs_teacher(loaded.recipe):
         raise UsageError(
             f"recipe {loaded.name} needs a teacher (scheme {loaded.recipe.scheme.name})",
             "kd distill --teacher ... --student ...; kd train and teacher.recipe take recipes of "

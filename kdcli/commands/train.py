@@ -23,7 +23,7 @@ from kdcli.commands.plan import (
 )
 from kdcli.commands.run_log import run_log
 from kdcli.data.source import Source
-from kdcli.errors import DamagedFile, UsageError
+from kdcli.errors import DamagedFile, UsageError, counted
 from kdcli.files import is_leftover, lock, probe, sha256, write_text
 from kdcli.models.build import ModelArgs
 from kdcli.models.weights import ensure_reachable
@@ -146,7 +146,8 @@ def teacher_file(ref: TeacherRef, source: Source, device: torch.device, progress
         if known is None or not known.finished:
             progress.say(
                 f"no finished teacher {ref.model} on {ref.spec.data.name} yet: training one "
-                f"(recipe {ref.spec.recipe_name}, {ref.spec.recipe.train.epochs} epochs)"
+                f"(recipe {ref.spec.recipe_name}, "
+                f"{counted(int(ref.spec.recipe.train.epochs), 'epoch')})"
             )
         return ensure(ref.spec, source, device, progress).run.model
     path = Path(ref.path or "")

@@ -106,3 +106,8 @@ class Source:
     """Ids of each split that was made on the fly."""
     is_default: bool = False
     """Nobody asked for this data by name."""
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """By their names."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}

@@ -2,7 +2,7 @@
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -12,7 +12,7 @@ from kdcli.data.broken import broken
 from kdcli.data.readers import ArrayImages
 from kdcli.data.source import Source, Split
 from kdcli.data.spread import WAITING, spread
-from kdcli.errors import DataError
+from kdcli.errors import DataError, counted
 from kdcli.progress import Progress, Silent
 
 IMBALANCED = 5
@@ -32,11 +32,22 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Double:
-    """The same content in two splits, or more."""
+    """The same content in several splits, or in several classes of one split."""
 
     ids: tuple[str, ...]
-    """One of each split that has it."""
+    """One of each split, or of each class, that has it."""
     splits: tuple[str, ...]
+    classes: tuple[str, ...]
+
+    @property
+    def disagrees(self) -> bool:
+        """Its copies stand in different classes."""
+        return len(set(self.classes)) > 1
+
+    def __str__(self) -> str:
+        """The ids; with their classes where these differ."""
+        named = [f"{i} ({c})" for i, c in zip(self.ids, self.classes, strict=True)]
+        return " = ".join(named if self.disagrees else self.ids)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +63,9 @@ class Survey:
     """None: not one image has a readable header."""
     ignored: int
     doubles: tuple[Double, ...]
+    """In two splits or more; those whose classes differ come first."""
+    in_two_classes: tuple[Double, ...]
+    """Of one split."""
     unreadable: tuple[DataError, ...]
 
     @property
@@ -87,7 +101,7 @@ class Survey:
 
     def warnings(self) -> tuple[str, ...]:
         """What should not be missed."""
-        return (*self._of_unreadable(), *self._of_doubles())
+        return (*self._of_unreadable(), *self._of_doubles(), *self._of_two_classes())
 
     def refuse_unreadable(self) -> None:
         """Raise DataError, naming them, if there are images that cannot be read."""
@@ -101,18 +115,24 @@ class Survey:
 
     def _of_unreadable(self) -> Iterable[str]:
         if self.unreadable:
-            yield f"{_counted(len(self.unreadable), 'image')} cannot be read"
+            yield f"{counted(len(self.unreadable), 'image')} cannot be read"
 
     def _of_doubles(self) -> Iterable[str]:
         if not self.doubles:
             return
-        several = len(self.doubles) > 1
-        examples = ", ".join(" = ".join(double.ids) for double in self.doubles[:3])
+        others = sum(double.disagrees for double in self.doubles)
+        wrong = f", {others:,} of them in another class" if others else ""
         yield (
-            f"{_counted(len(self.doubles), 'image')} {'stand' if several else 'stands'} in two "
-            f"splits, so what is measured there is partly remembered: {examples}"
-            f"{', ...' if len(self.doubles) > 3 else ''}"
+            f"{_stand(self.doubles)} in two splits{wrong}, so what is measured there is partly "
+            f"remembered: {_examples(self.doubles)}"
         )
+
+    def _of_two_classes(self) -> Iterable[str]:
+        if self.in_two_classes:
+            yield (
+                f"{_stand(self.in_two_classes)} in two classes of one split, so one of the labels "
+                f"is wrong: {_examples(self.in_two_classes)}"
+            )
 
     def advice(self) -> tuple[str, ...]:
         """What to set where a class is rare."""
@@ -134,12 +154,21 @@ class _Look:
     error: DataError | None = None
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where an image stands: its split, its row there, its label."""
+
+    split: str
+    row: int
+    label: int
+
+
 def survey(source: Source, progress: Progress | None = None) -> Survey:
     """Look at the header of every image; each file that may be a double is read whole."""
     progress = progress or Silent()
-    splits = {"train": source.train, "validation": source.validation, "test": source.test}
-    looks = {role: _looked_at(split, progress) for role, split in splits.items()}
-    everyone = list(chain.from_iterable(looks.values()))
+    splits = source.splits
+    everyone = list(chain.from_iterable(_looked_at(one, progress) for one in splits.values()))
+    same = _same(splits, progress)
     counts = np.bincount(source.train.labels, minlength=len(source.classes))
     return Survey(
         name=source.name,
@@ -147,7 +176,8 @@ def survey(source: Source, progress: Progress | None = None) -> Survey:
         per_class={name: int(n) for name, n in zip(source.classes, counts, strict=True)},
         sizes=_sizes([look.size for look in everyone if look.size]),
         ignored=source.ignored,
-        doubles=_doubles(splits, progress),
+        doubles=_doubles(same, source),
+        in_two_classes=_in_two_classes(same, source),
         unreadable=tuple(look.error for look in everyone if look.error),
     )
 
@@ -211,34 +241,69 @@ def _sizes(found: list[tuple[int, int]]) -> Sizes | None:
     return Sizes(by_area[0], (width, height), by_area[-1])
 
 
-def _doubles(splits: dict[str, Split], progress: Progress) -> tuple[Double, ...]:
-    """By fingerprint, confirmed by the whole content; in the order of the first split's ids."""
-    places: dict[tuple[int, int], list[tuple[str, int]]] = defaultdict(list)
+def _same(splits: dict[str, Split], progress: Progress) -> list[list[_Place]]:
+    """Places in other splits or classes that hold the same: by fingerprint, then by content."""
+    places: dict[tuple[int, int], list[_Place]] = defaultdict(list)
     for role, split in splits.items():
-        for i in range(len(split)):
-            places[split.read.fingerprint(i)].append((role, i))
+        for i, label in enumerate(split.labels.tolist()):
+            places[split.read.fingerprint(i)].append(_Place(role, i, label))
     suspects = [
         place
         for known, found in places.items()
-        if known != (-1, -1) and len({role for role, _ in found}) > 1
+        if known != (-1, -1) and len({(place.split, place.label) for place in found}) > 1
         for place in found
     ]
 
     def content(number: int) -> str | None:
-        role, i = suspects[number]
+        place = suspects[number]
         try:
-            return splits[role].read.content(i)
+            return splits[place.split].read.content(place.row)
         except DataError:  # gone since; reading it will say so
             return None
 
     sums = spread(len(suspects), content, progress, "comparing images", per_core=WAITING)
-    same: dict[str, dict[str, str]] = defaultdict(dict)
-    for (role, i), known_sum in zip(suspects, sums, strict=True):
+    same: dict[str, list[_Place]] = defaultdict(list)
+    for place, known_sum in zip(suspects, sums, strict=True):
         if known_sum is not None:
-            same[known_sum].setdefault(role, splits[role].ids[i])
-    found = [Double(tuple(ids.values()), tuple(ids)) for ids in same.values() if len(ids) > 1]
-    return tuple(sorted(found, key=lambda double: double.ids))
+            same[known_sum].append(place)
+    return list(same.values())
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def _doubles(same: list[list[_Place]], source: Source) -> tuple[Double, ...]:
+    return _told((_firsts(places, lambda place: place.split) for places in same), source)
+
+
+def _in_two_classes(same: list[list[_Place]], source: Source) -> tuple[Double, ...]:
+    apart = ([p for p in places if p.split == role] for places in same for role in source.splits)
+    return _told((_firsts(places, lambda place: place.label) for places in apart), source)
+
+
+def _firsts(places: list[_Place], key: Callable[[_Place], object]) -> list[_Place]:
+    """One place of each split, or of each class."""
+    found: dict[object, _Place] = {}
+    for place in places:
+        found.setdefault(key(place), place)
+    return list(found.values())
+
+
+def _told(groups: Iterable[list[_Place]], source: Source) -> tuple[Double, ...]:
+    """Those of two places or more, in the order of their first ids."""
+    splits = source.splits
+    found = [
+        Double(
+            tuple(splits[place.split].ids[place.row] for place in group),
+            tuple(place.split for place in group),
+            tuple(source.classes[place.label] for place in group),
+        )
+        for group in groups
+        if len(group) > 1
+    ]
+    return tuple(sorted(found, key=lambda double: (not double.disagrees, double.ids)))
+
+
+def _stand(doubles: tuple[Double, ...]) -> str:
+    return f"{counted(len(doubles), 'image')} stand{'s' if len(doubles) == 1 else ''}"
+
+
+def _examples(doubles: tuple[Double, ...]) -> str:
+    return ", ".join(map(str, doubles[:3])) + (", ..." if len(doubles) > 3 else "")

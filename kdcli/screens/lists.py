@@ -41,7 +41,10 @@ def disposable(console: Console, items: "list[Disposable]", busy: "list[Folder]"
         if any("needs" in item.why for item in items):
             console.line("a run made elsewhere with --out is not seen from here, nor what it needs")
     else:
-        console.line("nothing to remove: every run here was asked for, or is needed by such a one")
+        console.line(
+            "nothing to remove: every run here was asked for, is needed by such a one, or was "
+            "interrupted in the last days"
+        )
 
 
 def pruned(
@@ -133,8 +136,8 @@ def methods(console: Console, found: "list[MethodPart]") -> None:
     )
 
 
-def settings(console: Console, found: "list[Setting]") -> None:
-    """`kd recipe show`."""
+def settings(console: Console, found: "list[Setting]", command: str) -> None:
+    """`kd recipe show`; `command` would use these settings."""
     if console.as_json:
         console.document({"settings": {s.key: {"value": s.value, "from": s.origin} for s in found}})
         return
@@ -143,4 +146,4 @@ def settings(console: Console, found: "list[Setting]") -> None:
         for s in found
     ]
     console.table(["key", "value", "from"], rows, figures=False)
-    console.next("kd distill --teacher resnet101 --student mobilenetv3 --set KEY=VALUE")
+    console.next(command)

@@ -5,14 +5,15 @@ from typing import TYPE_CHECKING
 
 from kdcli.console import Console
 from kdcli.screens.models import short
+from kdcli.screens.training import on_data
 
 if TYPE_CHECKING:
     from kdcli.commands.match import Answer, Matched, Use
     from kdcli.models.stages import Stage, StageTable
 
 
-def matched(console: Console, found: "Matched") -> None:
-    """`kd match`."""
+def matched(console: Console, found: "Matched", data: str | None) -> None:
+    """`kd match`, on these data if any."""
     if console.as_json:
         console.document(asdict(found))
         return
@@ -33,7 +34,7 @@ def matched(console: Console, found: "Matched") -> None:
     pairs = [[a.student.index, a.teacher.index] for a in found.answers]
     console.line(f"to choose yourself: --set 'match.pairs={pairs}'")
     names = f"--teacher {found.teacher.model} --student {found.student.model}"
-    console.next(f"kd distill {names} --recipe joint")
+    console.next(f"kd distill {names} --recipe joint{on_data(data)}")
 
 
 def _stages(console: Console, role: str, table: "StageTable") -> None:

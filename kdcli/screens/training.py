@@ -65,7 +65,13 @@ def trained(console: Console, result: "Trained") -> None:
     if spec.teachers:
         console.next(f"kd evaluate {run}", f"kd export {run}")
     else:
-        console.next(f"kd distill --teacher {run} --student mobilenetv3", f"kd evaluate {run}")
+        on = on_data(spec.data.location)
+        console.next(f"kd distill --teacher {run} --student mobilenetv3{on}", f"kd evaluate {run}")
+
+
+def on_data(name: str | None) -> str:
+    """The end of a command on these data; nothing for the built-in default."""
+    return f" --data {shlex.quote(name)}" if name else ""
 
 
 def _short(folder: Path) -> Path:

@@ -397,6 +397,31 @@ def test_a_teacher_cannot_be_trained_by_a_recipe_that_needs_one(empty_house: Hou
     assert "recipe kd needs a teacher" in answer.err
 
 
+@pytest.mark.parametrize("text", ["", "train: {epochs: 2}\n"])
+def test_a_recipe_that_would_teach_nothing_is_refused(
+    text: str, empty_house: House, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(text)
+    for answer in (kd(*DISTILL, "--recipe", recipe), kd("recipe", "check", recipe)):
+        assert answer.code == 2
+        assert "recipe mine names no method, so the teacher would teach nothing" in answer.err
+        assert "methods: {kd: {weight: 0.9}}, or use scheme: alone" in answer.err
+    assert empty_house.runs() == []
+    assert kd("recipe", "check", recipe, "--set", "scheme=alone").code == 0
+
+
+def test_a_method_without_a_teacher_is_compared_against_one(small: House, pictures: Path) -> None:
+    line = (*DISTILL, "--data", pictures, "--recipe", "tfkd", "--set", "train.epochs=1")
+    run = Path(kd_ok(*line, "--json").document["run"])
+    assert Run(run).needs()["teacher.0"].path.resolve() == small.teacher / "model.pt"
+    assert kd_ok("evaluate", run, "--json").document["models"].keys() == {
+        "teacher",
+        "student",
+        "baseline",
+    }
+
+
 def test_a_guessed_teacher_is_said_aloud(
     small: House, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

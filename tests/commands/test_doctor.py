@@ -59,7 +59,7 @@ def test_a_document(photos: Path) -> None:
     assert data["images"] == {"train": 84, "validation": 12, "test": 24}
     assert sum(data["classes"].values()) == 84
     assert data["sizes"] == {"smallest": [8, 8], "median": [8, 8], "largest": [8, 8]}
-    assert data["doubles"]["count"] == 0
+    assert data["doubles"]["count"] == data["in_two_classes"]["count"] == 0
     assert len(data["broken"]) == 1
     assert data["defaults"]["image_size"] == 32
     assert answer.document["error"]["code"] == 3

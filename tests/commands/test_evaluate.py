@@ -111,6 +111,13 @@ def test_the_numbers_fit_together(finished_once: House) -> None:
     assert report["verdict"].endswith(f"kd evaluate {finished_once.student} --seeds 3")
 
 
+def test_what_to_type_next_is_quoted(finished: House) -> None:
+    run = finished.student.rename(finished.path / "mein lauf")
+    answer = kd_ok("evaluate", run)
+    assert f"kd evaluate '{run}' --seeds 3" in answer.out
+    assert f"kd evaluate '{run}' --seeds 3" in (run / "report.md").read_text("utf-8")
+
+
 def test_predictions_reproduce_the_accuracies(finished_once: House) -> None:
     report = _report(finished_once.student)
     with np.load(finished_once.student / "predictions.npz", allow_pickle=False) as kept:

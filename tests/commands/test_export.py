@@ -1,6 +1,7 @@
 """`kd export`: the file, its parity with PyTorch, its costs, and what it leaves alone."""
 
 import json
+import shlex
 import shutil
 from functools import partial
 from pathlib import Path
@@ -164,6 +165,14 @@ def test_exports_of_another_model_go(small: House) -> None:
     )
     kd_ok("evaluate", small.teacher)
     assert _report(small.teacher)["exports"] is None
+
+
+def test_the_gates_that_it_suggests_are_met(finished: House, quick_export: None) -> None:
+    (said,) = [
+        line for line in kd_ok("export").out.splitlines() if line.startswith("next: kd evaluate")
+    ]
+    assert said.count("--min") == 2
+    kd_ok(*shlex.split(said)[2:])
 
 
 def test_gates_may_hold_the_file(distilled: House, quick_export: None) -> None:

@@ -41,8 +41,9 @@ WHOLE = Forecast(
 def test_the_plan_in_one_line() -> None:
     (line,) = WHOLE.lines()
     assert line.startswith(
-        "plan: teacher big 10 epochs ~ 2 h 50 min, student small 20 epochs ~ 40 min, "
-        "baseline later ~ 35 min; 216 MB disk (7.1 GB free), ~ 1 GB memory; finishes about "
+        "plan: teacher big 10 epochs ~ 2 h 50 min, student small 20 epochs ~ 40 min: about "
+        "3 h 30 min in all (baseline later ~ 35 min); 216 MB disk (7.1 GB free), "
+        "~ 1 GB memory; finishes about "
     )
 
 
@@ -158,10 +159,28 @@ def test_a_long_training_on_a_processor_is_told_what_shortens_it(
 
     monkeypatch.setattr(verb, "estimate", slow)
     line = ("distill", "--teacher", "resnet50", "--student", "resnet18", "--data", str(pictures))
-    answer = kd_ok(*line, "--set", "data.image_size=224", "--dry-run")
-    assert "shorter: a smaller model of its kind: --teacher resnet18 ~ " in answer.out
-    assert "shorter: images of 160 pixels: --set data.image_size=160 ~ " in answer.out
+    answer = kd_ok(*line, "--set=data.image_size=224", "--set=train.epochs=40", "--dry-run")
+    lines = answer.out.splitlines()
+    shorter = [line.split(" ~ ") for line in lines if line.startswith("shorter: ")]
+    assert [what for what, _ in shorter] == [
+        "shorter: a smaller model of its kind: --teacher resnet18",
+        "shorter: images of 32 pixels (of 8 now, enlarged to 224): --set data.image_size=32",
+        "shorter: half the epochs of the student: --set train.epochs=20",
+    ]
+    assert all(seconds.endswith(" in all") for _, seconds in shorter)
     assert "classifier" not in answer.out, "random weights make no trunk to keep"
+
+
+@pytest.mark.parametrize(
+    ("side", "size", "asked"), [(300, 224, 160), (200, 160, None), (100, 224, 128), (28, 64, 32)]
+)
+def test_images_are_offered_no_larger_than_they_are(
+    side: float, size: int, asked: int | None, pictures: Path
+) -> None:
+    settings = (f"data.image_size={size}",)
+    job = train_job("test_resnet", settings=settings, data=str(pictures), progress=Silent())
+    asks = [one.ask for one in shortcuts(job.spec, side) if "images" in one.what]
+    assert asks == ([f"--set data.image_size={asked}"] if asked else [])
 
 
 def test_a_pretrained_teacher_may_be_fitted_at_its_head_only(pictures: Path) -> None:
@@ -172,7 +191,7 @@ def test_a_pretrained_teacher_may_be_fitted_at_its_head_only(pictures: Path) -> 
         data=str(pictures),
         progress=Silent(),
     )
-    found = {shortcut.ask: shortcut.spec for shortcut in shortcuts(job.spec)}
+    found = {shortcut.ask: shortcut.spec for shortcut in shortcuts(job.spec, 8)}
     head = found["--set teacher.tune=head"].teachers[0].spec
     assert head is not None
     assert head.recipe.train.tune == "head"

@@ -37,7 +37,8 @@ def test_it_says_what_it_made_and_what_to_type_next(empty_house: House, pictures
     answer = kd_ok(*_line(pictures))
     run = empty_house.run(f"teacher-{STUDENT}-pictures-s0-")
     assert f"run: {run}" in answer.out
-    assert f"next: kd distill --teacher {run}" in answer.out
+    asked = f"next: kd distill --teacher {run} --student mobilenetv3 --data {pictures}"
+    assert asked in answer.out.splitlines()
     assert "epoch 2/2" in answer.err
     assert "no --data" not in answer.err + answer.out
     assert "\r" not in answer.err, "nothing is animated when not on a terminal"
