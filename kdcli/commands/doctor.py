@@ -10,10 +10,11 @@ import torch
 from huggingface_hub import constants
 
 from kdcli.data.broken import OUT
+from kdcli.data.doubles import Double
 from kdcli.data.named import data_folder
 from kdcli.data.open import open_source
 from kdcli.data.source import Defaults
-from kdcli.data.survey import Double, Survey, survey, undecodable
+from kdcli.data.survey import Survey, survey, undecodable
 from kdcli.errors import DataError, KdError
 from kdcli.files import cache_folder, existing
 from kdcli.machine import free_memory_bytes, memory_bytes

@@ -1,14 +1,14 @@
 """What the data are, before any work: counts, sizes, doubles, and what cannot be read."""
 
 import statistics
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 
 from kdcli.data.broken import broken
+from kdcli.data.doubles import Double, doubles, in_two_classes, same_images
 from kdcli.data.readers import ArrayImages
 from kdcli.data.source import Source, Split
 from kdcli.data.spread import WAITING, spread
@@ -28,26 +28,6 @@ class Sizes:
     median: tuple[int, int]
     """Of widths and of heights."""
     largest: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Double:
-    """The same content in several splits, or in several classes of one split."""
-
-    ids: tuple[str, ...]
-    """One of each split, or of each class, that has it."""
-    splits: tuple[str, ...]
-    classes: tuple[str, ...]
-
-    @property
-    def disagrees(self) -> bool:
-        """Its copies stand in different classes."""
-        return len(set(self.classes)) > 1
-
-    def __str__(self) -> str:
-        """The ids; with their classes where these differ."""
-        named = [f"{i} ({c})" for i, c in zip(self.ids, self.classes, strict=True)]
-        return " = ".join(named if self.disagrees else self.ids)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,21 +134,12 @@ class _Look:
     error: DataError | None = None
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where an image stands: its split, its row there, its label."""
-
-    split: str
-    row: int
-    label: int
-
-
 def survey(source: Source, progress: Progress | None = None) -> Survey:
     """Look at the header of every image; each file that may be a double is read whole."""
     progress = progress or Silent()
     splits = source.splits
     everyone = list(chain.from_iterable(_looked_at(one, progress) for one in splits.values()))
-    same = _same(splits, progress)
+    same = same_images(splits, progress)
     counts = np.bincount(source.train.labels, minlength=len(source.classes))
     return Survey(
         name=source.name,
@@ -176,8 +147,8 @@ def survey(source: Source, progress: Progress | None = None) -> Survey:
         per_class={name: int(n) for name, n in zip(source.classes, counts, strict=True)},
         sizes=_sizes([look.size for look in everyone if look.size]),
         ignored=source.ignored,
-        doubles=_doubles(same, source),
-        in_two_classes=_in_two_classes(same, source),
+        doubles=doubles(same, source),
+        in_two_classes=in_two_classes(same, source),
         unreadable=tuple(look.error for look in everyone if look.error),
     )
 
@@ -239,66 +210,6 @@ def _sizes(found: list[tuple[int, int]]) -> Sizes | None:
     by_area = sorted(found, key=lambda size: (size[0] * size[1], size))
     width, height = (int(statistics.median(side)) for side in zip(*found, strict=True))
     return Sizes(by_area[0], (width, height), by_area[-1])
-
-
-def _same(splits: dict[str, Split], progress: Progress) -> list[list[_Place]]:
-    """Places in other splits or classes that hold the same: by fingerprint, then by content."""
-    places: dict[tuple[int, int], list[_Place]] = defaultdict(list)
-    for role, split in splits.items():
-        for i, label in enumerate(split.labels.tolist()):
-            places[split.read.fingerprint(i)].append(_Place(role, i, label))
-    suspects = [
-        place
-        for known, found in places.items()
-        if known != (-1, -1) and len({(place.split, place.label) for place in found}) > 1
-        for place in found
-    ]
-
-    def content(number: int) -> str | None:
-        place = suspects[number]
-        try:
-            return splits[place.split].read.content(place.row)
-        except DataError:  # gone since; reading it will say so
-            return None
-
-    sums = spread(len(suspects), content, progress, "comparing images", per_core=WAITING)
-    same: dict[str, list[_Place]] = defaultdict(list)
-    for place, known_sum in zip(suspects, sums, strict=True):
-        if known_sum is not None:
-            same[known_sum].append(place)
-    return list(same.values())
-
-
-def _doubles(same: list[list[_Place]], source: Source) -> tuple[Double, ...]:
-    return _told((_firsts(places, lambda place: place.split) for places in same), source)
-
-
-def _in_two_classes(same: list[list[_Place]], source: Source) -> tuple[Double, ...]:
-    apart = ([p for p in places if p.split == role] for places in same for role in source.splits)
-    return _told((_firsts(places, lambda place: place.label) for places in apart), source)
-
-
-def _firsts(places: list[_Place], key: Callable[[_Place], object]) -> list[_Place]:
-    """One place of each split, or of each class."""
-    found: dict[object, _Place] = {}
-    for place in places:
-        found.setdefault(key(place), place)
-    return list(found.values())
-
-
-def _told(groups: Iterable[list[_Place]], source: Source) -> tuple[Double, ...]:
-    """Those of two places or more, in the order of their first ids."""
-    splits = source.splits
-    found = [
-        Double(
-            tuple(splits[place.split].ids[place.row] for place in group),
-            tuple(place.split for place in group),
-            tuple(source.classes[place.label] for place in group),
-        )
-        for group in groups
-        if len(group) > 1
-    ]
-    return tuple(sorted(found, key=lambda double: (not double.disagrees, double.ids)))
 
 
 def _stand(doubles: tuple[Double, ...]) -> str:
