@@ -68,10 +68,12 @@ def same_images(splits: dict[str, Split], progress: Progress) -> list[list[Place
 
 
 def doubles(same: list[list[Place]], source: Source) -> tuple[Double, ...]:
+    """Those that stand in several splits."""
     return _told((_firsts(places, lambda place: place.split) for places in same), source)
 
 
 def in_two_classes(same: list[list[Place]], source: Source) -> tuple[Double, ...]:
+    """Those that stand in several classes of one split."""
     apart = ([p for p in places if p.split == role] for places in same for role in source.splits)
     return _told((_firsts(places, lambda place: place.label) for places in apart), source)
 
