@@ -78,6 +78,12 @@ MISTAKES = {
         f"train test_resnet --device {NO_GPU}", 2, (NO_GPU, "not on this machine", "cpu")
     ),
     "device of no kind": Mistake("train test_resnet --device tpux", 2, ("tpux", "cpu")),
+    "device misspelt, before the data": Mistake(
+        "train test_resnet --device cdua --data nowhere", 2, ("cdua", "did you mean 'cuda'?")
+    ),
+    "device of an evaluation, before its run": Mistake(
+        "evaluate nowhere --device cdua", 2, ("did you mean 'cuda'?",)
+    ),
     "unwritable place": Mistake(
         "train test_resnet", 6, ("cannot be written", "KD_RUNS"), {"KD_RUNS": f"{__file__}/runs"}
     ),
@@ -231,6 +237,20 @@ def test_interrupted(
     assert "interrupted" in (answer.out if flags else answer.err)
     if flags:
         _assert_error(answer.document, 130)
+
+
+@pytest.mark.parametrize(("flags", "goes_on"), [((), True), (("--dry-run",), False)])
+def test_only_what_goes_on_says_so(
+    flags: tuple[str, ...],
+    goes_on: bool,
+    empty_house: House,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kdcli.commands.train.train_job", _raise(KeyboardInterrupt()))
+    assert ("goes on from there" in kd("train", TEACHER, *flags).err) == goes_on
+    monkeypatch.setattr("kdcli.commands.models.list_models", _raise(KeyboardInterrupt()))
+    answer = kd("list", "models")
+    assert (answer.code, answer.err) == (130, "error: interrupted\n")
 
 
 def test_terminated(empty_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
