@@ -73,7 +73,9 @@ MISTAKES = {
         "train test_resnet --set epochs", 2, ("--set epochs", "key=value")
     ),
     "unknown data": Mistake("train test_resnet --data digit", 2, ("did you mean 'digits'?",)),
-    "data that is a file": Mistake(f"train test_resnet --data {__file__}", 3, ("is a file",)),
+    "data that is a file": Mistake(
+        f"train test_resnet --data {__file__}", 3, ("is a .py file", "wanted")
+    ),
     "missing device": Mistake(
         f"train test_resnet --device {NO_GPU}", 2, (NO_GPU, "not on this machine", "cpu")
     ),
