@@ -413,6 +413,22 @@ def test_a_narrow_terminal_gets_whole_names(
     assert row.startswith("  role student *, state finished, validation accuracy 0.")
 
 
+@pytest.mark.parametrize("width", range(40, 100, 4))
+def test_no_table_breaks_a_word(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("kdcli.console.WIDTH_OF_A_LOG", width)
+    heads = ["", "teacher", "student", "validation accuracy"]
+    rows = [
+        ["model", "resnet101", "mobilenetv3_small_100", "0.9"],
+        ["onnxruntime p50/p90", "6.65 / 7.07 ms", "0.62 / 0.71 ms", "0.63 / 0.73 ms"],
+    ]
+    Console().table(heads, rows)
+    said = capsys.readouterr().out
+    for whole in ("mobilenetv3_small_100", "onnxruntime", "accuracy", "6.65 / 7.07 ms"):
+        assert whole in said
+
+
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
 )

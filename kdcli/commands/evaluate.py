@@ -130,7 +130,9 @@ def _report(run: Run, source: Source, test: Store, measured: dict[str, Measured]
             margin=settings.margin,
         )
     place, digest = run.path / "report.json", sha256(run.model)
-    report = read_report(place, digest) or Report(run=run.path.name, model_sha256=digest)
+    report = read_report(place, digest) or Report(
+        run=run.path.name, model_sha256=digest, role=run.spec.role
+    )
     return write_report(
         place,
         put_evaluation(
