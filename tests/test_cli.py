@@ -73,11 +73,19 @@ MISTAKES = {
         "train test_resnet --set epochs", 2, ("--set epochs", "key=value")
     ),
     "unknown data": Mistake("train test_resnet --data digit", 2, ("did you mean 'digits'?",)),
-    "data that is a file": Mistake(f"train test_resnet --data {__file__}", 3, ("is a file",)),
+    "data that is a file": Mistake(
+        f"train test_resnet --data {__file__}", 3, ("is a .py file", "wanted")
+    ),
     "missing device": Mistake(
         f"train test_resnet --device {NO_GPU}", 2, (NO_GPU, "not on this machine", "cpu")
     ),
     "device of no kind": Mistake("train test_resnet --device tpux", 2, ("tpux", "cpu")),
+    "device misspelt, before the data": Mistake(
+        "train test_resnet --device cdua --data nowhere", 2, ("cdua", "did you mean 'cuda'?")
+    ),
+    "device of an evaluation, before its run": Mistake(
+        "evaluate nowhere --device cdua", 2, ("did you mean 'cuda'?",)
+    ),
     "unwritable place": Mistake(
         "train test_resnet", 6, ("cannot be written", "KD_RUNS"), {"KD_RUNS": f"{__file__}/runs"}
     ),
@@ -231,6 +239,20 @@ def test_interrupted(
     assert "interrupted" in (answer.out if flags else answer.err)
     if flags:
         _assert_error(answer.document, 130)
+
+
+@pytest.mark.parametrize(("flags", "goes_on"), [((), True), (("--dry-run",), False)])
+def test_only_what_goes_on_says_so(
+    flags: tuple[str, ...],
+    goes_on: bool,
+    empty_house: House,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kdcli.commands.train.train_job", _raise(KeyboardInterrupt()))
+    assert ("goes on from there" in kd("train", TEACHER, *flags).err) == goes_on
+    monkeypatch.setattr("kdcli.commands.models.list_models", _raise(KeyboardInterrupt()))
+    answer = kd("list", "models")
+    assert (answer.code, answer.err) == (130, "error: interrupted\n")
 
 
 def test_terminated(empty_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -389,6 +411,22 @@ def test_a_narrow_terminal_gets_whole_names(
     lines = kd_ok("list", "runs").out.splitlines()
     row = lines[lines.index(str(small.student)) + 1]
     assert row.startswith("  role student *, state finished, validation accuracy 0.")
+
+
+@pytest.mark.parametrize("width", range(40, 100, 4))
+def test_no_table_breaks_a_word(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("kdcli.console.WIDTH_OF_A_LOG", width)
+    heads = ["", "teacher", "student", "validation accuracy"]
+    rows = [
+        ["model", "resnet101", "mobilenetv3_small_100", "0.9"],
+        ["onnxruntime p50/p90", "6.65 / 7.07 ms", "0.62 / 0.71 ms", "0.63 / 0.73 ms"],
+    ]
+    Console().table(heads, rows)
+    said = capsys.readouterr().out
+    for whole in ("mobilenetv3_small_100", "onnxruntime", "accuracy", "6.65 / 7.07 ms"):
+        assert whole in said
 
 
 @pytest.mark.parametrize(

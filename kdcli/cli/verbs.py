@@ -51,7 +51,7 @@ def train(
     debug: Debug = False,
 ) -> None:
     """Train a teacher (or any model) from labels alone."""
-    with door(json) as console:
+    with door(json, goes_on=not dry_run) as console:
         from kdcli.commands.train import train_job
 
         job = train_job(
@@ -82,7 +82,7 @@ def distill(
     debug: Debug = False,
 ) -> None:
     """Distil a teacher (trained first if there is none) into a student."""
-    with door(json) as console:
+    with door(json, goes_on=not dry_run) as console:
         from kdcli.commands.distill import distill_job
 
         job = distill_job(
@@ -120,7 +120,7 @@ def evaluate(
     debug: Debug = False,
 ) -> int:
     """Compare a student with its teacher and an equal-size baseline (trained if there is none)."""
-    with door(json) as console:
+    with door(json, goes_on=True) as console:
         from kdcli.commands.evaluate import evaluate
         from kdcli.commands.gates import missed
         from kdcli.screens.reports import evaluated

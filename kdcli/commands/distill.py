@@ -47,9 +47,9 @@ def distill_job(
     taught_by = teacher_name(who.teacher, progress)
     learner, weights = starting_point(who.student, progress)
     labels = read_labels(classes) if classes else None
+    place = choose_device(device, progress)
     source, ref = open_data(who.data, progress, balance=loaded.recipe.train.balance)
     advise(loaded, source, progress)
-    place = choose_device(device, progress)
     spec = distill_spec(
         taught_by,
         learner,

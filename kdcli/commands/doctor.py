@@ -23,7 +23,7 @@ from kdcli.progress import Progress
 from kdcli.runs import runs_root, versions
 
 EXAMPLES = 10
-"""Doubles that are named."""
+"""Doubles, and files that are ignored, that are named."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,8 @@ class Data:
             "classes": found.per_class,
             "imbalance": found.imbalance if found.smallest[1] else None,
             "sizes": asdict(found.sizes) if found.sizes else None,
-            "ignored": found.ignored,
+            "ignored": len(found.ignored),
+            "ignored_files": list(found.ignored[:EXAMPLES]),
             "doubles": _counted(found.doubles),
             "in_two_classes": _counted(found.in_two_classes),
             "broken": [error.what for error in self.broken],

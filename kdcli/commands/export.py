@@ -97,7 +97,8 @@ def _exported(
     entry = _entry(path, folder, images, parity, answers, models["student"])
     with lock(folder, wait=WAIT_SECONDS) if located.run else nullcontext():
         known = read_report(place, digest)
-        report = known or Report(run=folder.resolve().name, model_sha256=digest)
+        role = located.run.spec.role if located.run else "student"
+        report = known or Report(run=folder.resolve().name, model_sha256=digest, role=role)
         report = put_export(report, models, entry, f"{machine()}, {THREADS} thread")
         report = write_report(place, report)
     return Exported(path, place, report, check_gates(gates, report))

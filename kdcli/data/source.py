@@ -100,7 +100,7 @@ class Source:
     defaults: Defaults
     notes: tuple[str, ...] = ()
     """Lines to be said aloud."""
-    ignored: int = 0
+    ignored: tuple[str, ...] = ()
     """Files that are no images of a class."""
     carved: dict[str, list[str]] = field(default_factory=dict)
     """Ids of each split that was made on the fly."""

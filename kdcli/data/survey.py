@@ -41,7 +41,8 @@ class Survey:
     """Images in training, by class, in the order of the classes."""
     sizes: Sizes | None
     """None: not one image has a readable header."""
-    ignored: int
+    ignored: tuple[str, ...]
+    """Files that are no images of a class."""
     doubles: tuple[Double, ...]
     """In two splits or more; those whose classes differ come first."""
     in_two_classes: tuple[Double, ...]

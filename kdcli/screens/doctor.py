@@ -29,6 +29,7 @@ def data(console: Console, found: "Data") -> None:
         console.document(content | ({"error": error_document(failure)} if failure else {}))
         return
     from kdcli.commands.doctor import EXAMPLES
+    from kdcli.data.complete import some
 
     for note in found.notes:
         console.line(f"- {note}")
@@ -38,6 +39,8 @@ def data(console: Console, found: "Data") -> None:
     for doubles in (found.survey.doubles, found.survey.in_two_classes):
         for double in doubles[:EXAMPLES] if len(doubles) > 3 else ():
             console.line(f"the same image: {double}")
+    if found.survey.ignored:
+        console.line(f"ignored: {some(found.survey.ignored, EXAMPLES)}")
     for error in found.broken:
         console.line(f"broken: {error.what}")
     for line in found.survey.warnings() + found.survey.advice():
@@ -66,7 +69,7 @@ def _facts(found: "Data") -> list[list[str]]:
         ["in two splits", f"{len(survey.doubles):,}"],
         ["in two classes", f"{len(survey.in_two_classes):,}"],
         ["broken", f"{len(found.broken):,}"],
-        ["other files, ignored", f"{survey.ignored:,}"],
+        ["other files, ignored", f"{len(survey.ignored):,}"],
     ]
 
 

@@ -53,7 +53,7 @@ def _gates(report: "Report") -> str:
 
 
 def _report(console: Console, report: Any, gates: "list[Checked]", more: dict[str, Any]) -> None:
-    from kdcli.commands.drawing import figures, roles, table
+    from kdcli.commands.drawing import figures, heads, table
     from kdcli.commands.gates import missed
 
     failure = missed(gates)
@@ -61,7 +61,7 @@ def _report(console: Console, report: Any, gates: "list[Checked]", more: dict[st
         content = report.as_dict() | more | {"gates": [gate.as_dict() for gate in gates]}
         console.document(content | ({"error": error_document(failure)} if failure else {}))
         return
-    console.table(["", *roles(report)], table(report))
+    console.table(["", *heads(report)], table(report))
     for line in [*figures(report), *report.notes]:
         console.line(f"- {line}")
     if report.verdict:

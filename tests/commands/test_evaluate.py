@@ -1,6 +1,7 @@
 """`kd evaluate`: the report, the baseline, gates, and several seeds."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,15 @@ def test_with_json_it_is_the_report(small: House) -> None:
     run = document.pop("run")
     assert Path(run) == small.student
     assert document == {k: v for k, v in _report(small.student).items() if k != "run"}
+
+
+def test_a_teacher_measured_alone_is_called_one(small: House) -> None:
+    out = kd_ok("evaluate", small.teacher).out
+    assert re.search(r"┃ +┃ +teacher ┃\n", out)
+    assert "student" not in out
+    page = (small.teacher / "report.md").read_text("utf-8")
+    assert "| | teacher |" in page
+    assert "student" not in page
 
 
 def test_a_model_from_labels_alone(small: House) -> None:

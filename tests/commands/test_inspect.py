@@ -96,7 +96,7 @@ def test_a_run_in_words(finished_once: House) -> None:
     out = kd_ok("inspect", finished_once.student).out
     for words in (
         "10: 0, 1, 2, 3",
-        "kd: scheme offline; task 0.1, kd (weight 0.9, temperature 4)",
+        "kd: scheme offline; task 0.1, kd (weight 0.9, temperature 4, ",
         "epochs 2 at most, batch 32, adamw",
         "random weights",
         "test accuracy",

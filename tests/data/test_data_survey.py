@@ -37,7 +37,7 @@ def test_counts_sizes_and_classes(folder: Path) -> None:
     assert found.sizes
     assert (found.sizes.smallest, found.sizes.median) == ((10, 10), (12, 12))
     assert described(found.sizes) == "10 x 10 to 40 x 40 pixels, median 12 x 12"
-    assert found.ignored == 1
+    assert found.ignored == ("train/Hut/notes.txt",)
     assert found.doubles == found.unreadable == ()
 
 
