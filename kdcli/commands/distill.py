@@ -5,8 +5,9 @@ from pathlib import Path
 
 from kdcli.commands.given import read_labels
 from kdcli.commands.naming import starting_point, teacher_name
-from kdcli.commands.plan import Job, choose_device, distill_spec, open_data, who_asks
+from kdcli.commands.plan import Job, distill_spec, open_data, say_device, who_asks
 from kdcli.data.source import Source
+from kdcli.devices import open_device
 from kdcli.errors import UsageError
 from kdcli.progress import Progress
 from kdcli.recipe_file import LoadedRecipe, load_recipe, refuse_idle
@@ -47,8 +48,9 @@ def distill_job(
     taught_by = teacher_name(who.teacher, progress)
     learner, weights = starting_point(who.student, progress)
     labels = read_labels(classes) if classes else None
-    place = choose_device(device, progress)
+    place = open_device(device)  # a device that is not there is told before the data are read
     source, ref = open_data(who.data, progress, balance=loaded.recipe.train.balance)
+    say_device(place, progress)
     advise(loaded, source, progress)
     spec = distill_spec(
         taught_by,

@@ -18,7 +18,7 @@ from kdcli.data.broken import BACK
 from kdcli.data.open import location, open_source
 from kdcli.data.source import Source, Split
 from kdcli.data.survey import Survey, survey
-from kdcli.devices import describe_device, open_device
+from kdcli.devices import describe_device
 from kdcli.errors import DamagedFile, DataError, UsageError
 from kdcli.files import sha256
 from kdcli.progress import Progress, Silent
@@ -40,11 +40,9 @@ class Job:
 NO_DATA = "no --data: built-in digits (1,797 images); give --data DIR for yours"
 
 
-def choose_device(wanted: str, progress: Progress) -> torch.device:
-    """The device, said aloud."""
-    device = open_device(wanted)
+def say_device(device: torch.device, progress: Progress) -> None:
+    """Where the arithmetic will run."""
     progress.say(f"device: {describe_device(device)}")
-    return device
 
 
 def refuse_taught(loaded: LoadedRecipe) -> None:
