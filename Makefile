@@ -2,7 +2,7 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo test test-slow check bench clean
+.PHONY: demo test test-slow check docs bench clean
 
 demo: .venv/installed
 	kd distill --teacher resnet101 --student mobilenetv3
@@ -21,6 +21,9 @@ check: .venv/installed-test
 	ruff check .
 	ruff format --check .
 	mypy
+
+docs: .venv/installed
+	python -m kdcli.commands.methods docs/methods.md
 
 bench: .venv/installed
 	python benchmarks/step.py

@@ -1,11 +1,15 @@
 """Seconds per step of `kd` against a bare hand-written loop doing the same arithmetic.
 
     python benchmarks/step.py [--steps 60]
+    python benchmarks/step.py --methods [--steps 20]
 
 resnet101 -> mobilenetv3_small_100, 32x32, batch 64; the same precision and memory format on both
 sides. The real loop (`training.fit`) runs; between two of its steps the bare loop makes one of
 its own, so that a machine that slows down slows both. The bare loop is handed ready batches, kd
 makes its own. Target: at most 1.05.
+
+--methods: each method beside `kd` against `kd` alone, a step of each in turn; and the bytes that
+a step keeps for its backward pass. Targets: 1.10 in time, 1.5 for nst and crd; 1.25 in bytes.
 """
 
 import argparse
@@ -18,11 +22,14 @@ from pathlib import Path
 import timm
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
+from kdcli import catalog
 from kdcli.checkpoint import ModelFile, save_model
 from kdcli.commands.assemble import Assembled, assemble
 from kdcli.commands.plan import distill_spec, open_data
 from kdcli.devices import open_device
+from kdcli.distiller import Distiller
 from kdcli.epochs import Validation
 from kdcli.models.build import build, plan
 from kdcli.progress import Silent
@@ -39,7 +46,12 @@ TARGET = 1.05
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=60)
-    steps = parser.parse_args().steps
+    parser.add_argument("--methods", action="store_true")
+    asked = parser.parse_args()
+    steps = asked.steps
+    if asked.methods:
+        compare_methods(steps)
+        return
     with tempfile.TemporaryDirectory() as folder:
         kd, bare = measure(steps, Path(folder))
     ratios = [a / b for a, b in zip(kd, bare, strict=True)]
@@ -84,7 +96,66 @@ def measure(steps: int, folder: Path) -> tuple[list[float], list[float]]:
     return kd[5:-1], bare[5:-1]  # the first are warm-up, the last holds the end of the epoch
 
 
-def kd_parts(folder: Path, device: torch.device) -> tuple[Spec, Assembled]:
+def compare_methods(steps: int) -> None:
+    """A row per method: time and memory of `kd` and it, over `kd` alone."""
+    device = open_device("cpu")
+    print("method     time (quartiles)         kept for backward")
+    with tempfile.TemporaryDirectory() as folder:
+        _, alone = kd_parts(Path(folder), device)
+        batch = next(alone.batches(0))
+        for name in catalog.names("methods"):
+            if name == "kd" or "heads" in catalog.load("methods", name).student_needs:
+                continue
+            weight = f"methods.{name}.weight={catalog.load('methods', name).default_weight}"
+            _, both = kd_parts(Path(folder), device, weight)
+            pair = one_step(alone.distiller, batch), one_step(both.distiller, batch)
+            low, middle, high = statistics.quantiles(in_turn(*pair, steps), n=4)
+            kept = kept_bytes(both.distiller, batch) / kept_bytes(alone.distiller, batch)
+            print(f"{name:9}  {middle:.3f} ({low:.3f} to {high:.3f})   {kept:.3f}", flush=True)
+
+
+def one_step(distiller: Distiller, batch: Batch) -> Callable[[], None]:
+    """All that a step computes: both forwards, every term, the backward pass, the update."""
+    optimizer = torch.optim.AdamW(distiller.parameters(), lr=1e-6)
+
+    def step() -> None:
+        loss = distiller(batch).total
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(distiller.parameters(), 1.0)
+        optimizer.step()
+
+    return step
+
+
+def in_turn(one: Callable[[], None], other: Callable[[], None], steps: int) -> list[float]:
+    """Seconds of `other` over those of `one`, step by step, after three of each."""
+    ratios = []
+    for _ in range(steps + 3):
+        seconds = []
+        for step in (one, other):
+            start = time.perf_counter()
+            step()
+            seconds.append(time.perf_counter() - start)
+        ratios.append(seconds[1] / seconds[0])
+    return ratios[3:]
+
+
+def kept_bytes(distiller: Distiller, batch: Batch) -> int:
+    """Of all storages that the graph of one step holds, each once."""
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        distiller(batch)
+    return sum(kept.values())
+
+
+def kd_parts(folder: Path, device: torch.device, *settings: str) -> tuple[Spec, Assembled]:
     """kd's own models, batches and distiller; the teacher's weights do not matter for time."""
     source, data = open_data("digits", Silent())
     args = plan(TEACHER, len(source.classes), SIZE, None)
@@ -96,6 +167,7 @@ def kd_parts(folder: Path, device: torch.device) -> tuple[Spec, Assembled]:
             f"data.image_size={SIZE}",
             f"train.batch_size={BATCH}",
             "teacher.allow_weak=true",
+            *settings,
         ),
     )
     spec = distill_spec(str(file), STUDENT, loaded, source, data, 0, device)

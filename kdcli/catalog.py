@@ -38,13 +38,13 @@ def load(kind: Kind, name: str) -> Any:
     """The class itself.
 
     Raises:
-        UsageError: there is none of that name.
+        UsageError: there is none of that name, or its plug-in is broken.
     """
     if name in _files(kind):
         module = importlib.import_module(f"kdcli.{kind}.{name}")
         return _only_class(kind, module)
-    if name in _plugins(kind):
-        return _plugins(kind)[name].load()
+    if plugin := _plugins(kind).get(name):
+        return _loaded(kind, plugin)
     raise UsageError(
         f"unknown {kind[:-1]} '{name}'{did_you_mean(name, names(kind))}",
         f"known {kind}: {', '.join(names(kind))}",
@@ -58,6 +58,24 @@ def _files(kind: Kind) -> dict[str, Path]:
 
 def _plugins(kind: Kind) -> dict[str, EntryPoint]:
     return {e.name: e for e in entry_points(group=f"kdcli.{kind}")}
+
+
+def _loaded(kind: Kind, plugin: EntryPoint) -> Any:
+    try:
+        found = plugin.load()
+    except Exception as error:  # whatever somebody else's module does when imported
+        raise _broken(kind, plugin, f"cannot be imported: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, _CLASSES[kind])):
+        raise _broken(kind, plugin, f"is no {_CLASSES[kind].__name__}")
+    return found
+
+
+def _broken(kind: Kind, plugin: EntryPoint, why: str) -> UsageError:
+    package = plugin.dist.name if plugin.dist else plugin.module
+    return UsageError(
+        f"{kind[:-1]} '{plugin.name}': {plugin.value} of the plug-in {package} {why}",
+        f"mend the package {package}, or uninstall it",
+    )
 
 
 def _only_class(kind: Kind, module: Any) -> type:

@@ -3,6 +3,7 @@
 import argparse
 import errno
 import pickle
+import warnings
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch.serialization import MAGIC_NUMBER
 
 from kdcli.errors import DamagedFile, KdError, UsageError
 from kdcli.files import atomic
@@ -133,7 +135,9 @@ def _save(raw: dict[str, Any], path: Path) -> None:
 def _load(path: Path, way_out: str = _ANOTHER, allowed: tuple[Any, ...] = ()) -> Any:
     try:
         _check_sums(path)
-        with torch.serialization.safe_globals(list(allowed)):
+        _refuse_plain_pickle(path)
+        with torch.serialization.safe_globals(list(allowed)), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is then refused in our words
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if not _is_pickle(path):
@@ -163,10 +167,10 @@ FOREIGN = (argparse.Namespace,)
 """The one class that a file of weights may hold: timm's training checkpoints keep their flags."""
 
 _COPY = "copy or download it again, or ask its maker"
-_PLAIN = (
-    "it holds code; ask its maker for its state_dict alone, as written by "
-    "torch.save(model.state_dict(), FILE)"
+_STATE_DICT = (
+    "ask its maker for its state_dict alone, as written by torch.save(model.state_dict(), FILE)"
 )
+_PLAIN = f"it holds code; {_STATE_DICT}"
 _ODD = (AttributeError, TypeError, zipfile.BadZipFile)
 """What torch raises for files that are something else altogether."""
 
@@ -185,6 +189,17 @@ def _check_sums(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             if (broken := archive.testzip()) is not None:
                 raise zipfile.BadZipFile(f"{broken} has changed since it was written")
+
+
+def _refuse_plain_pickle(path: Path) -> None:
+    """torch's own begin with a number of its choice, or are a zip."""
+    with path.open("rb") as file:
+        head = file.read(32)
+    if head[:1] == pickle.PROTO and MAGIC_NUMBER.to_bytes(10, "little") not in head:
+        raise DamagedFile(
+            f"{path}: refused, a pickle that torch did not write; nothing in it was run",
+            _STATE_DICT,
+        )
 
 
 def _is_pickle(path: Path) -> bool:

@@ -8,7 +8,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+from rich.cells import cell_len
 from rich.console import Console as RichConsole
+from rich.console import JustifyMethod
 from rich.markup import escape as without_markup
 from rich.progress import (
     BarColumn,
@@ -160,20 +162,24 @@ class Console:
     ) -> None:
         """A table of result; all columns but the first hold figures, or else words.
 
-        Where the terminal is too narrow for that, two lines a row; names stay whole.
+        Where the terminal is too narrow for that, two lines a row; words and names stay whole.
         """
         cells = [list(row) for row in rows]
         longest = max((len(row[0]) for row in cells), default=0)
-        if self._out.width < max(COLUMN_WIDTH * len(heads), 2 * longest):
+        columns = [list(map(escape, column)) for column in zip(heads, *cells, strict=True)]
+        least = [_least_width(column, figures and i > 0) for i, column in enumerate(columns)]
+        framed = sum(least) + 3 * len(least) + 1
+        if self._out.width < max(COLUMN_WIDTH * len(heads), 2 * longest, framed):
             for first, *others in cells:
                 self.line(first)
                 named = zip(heads[1:], others, strict=True)
                 self.line("  " + ", ".join(f"{head} {cell}".strip() for head, cell in named))
             return
         table = Table(header_style="bold")
-        for i, head in enumerate(heads):
-            right = figures and i > 0
-            table.add_column(escape(head), justify="right" if right else "left", overflow="fold")
+        for i, (head, *_) in enumerate(columns):
+            justify: JustifyMethod = "right" if figures and i > 0 else "left"
+            whole = _widest(columns[i]) == least[i]  # rich would wrap it all the same
+            table.add_column(head, justify=justify, overflow="fold", no_wrap=whole)
         for row in cells:
             table.add_row(*map(escape, row))
         self._out.print(table)
@@ -192,6 +198,18 @@ def error_document(error: KdError) -> dict[str, Any]:
 def escape(text: str) -> str:
     """Text as it is: no markup for rich, nothing that a terminal would obey."""
     return without_markup(visible(text))
+
+
+def _least_width(column: list[str], figures: bool) -> int:
+    """A column's width where figures stay whole, or else words."""
+    head, *cells = column
+    parts = cells if figures else [word for cell in cells for word in cell.split()]
+    return _widest([*head.split(), *parts])
+
+
+def _widest(texts: list[str]) -> int:
+    """As a terminal counts."""
+    return max(map(cell_len, texts), default=0)
 
 
 def _takes(text: str, stream: IO[str]) -> bool:

@@ -5,14 +5,17 @@ import os
 import torch
 from accelerate import Accelerator
 
-from kdcli.errors import MissingDevice, UsageError
+from kdcli.errors import MissingDevice, UsageError, counted, did_you_mean
+
+KINDS = ("auto", "cpu", "cuda", "mps")
+"""What --device takes."""
 
 
 def open_device(wanted: str) -> torch.device:
     """`auto` is the first of cuda, mps, cpu that is there.
 
     Raises:
-        MissingDevice: the one asked for is not there.
+        MissingDevice: the one asked for is not there, or nothing of that name is.
         UsageError: kd was launched as several processes.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
@@ -38,7 +41,7 @@ def describe_device(device: torch.device) -> str:
         properties = torch.cuda.get_device_properties(device)
         return f"{device} ({properties.name}, {properties.total_memory / 1e9:.0f} GB)"
     if device.type == "cpu":
-        return f"cpu ({torch.get_num_threads()} threads)"
+        return f"cpu ({counted(torch.get_num_threads(), 'thread')})"
     return str(device)
 
 
@@ -56,10 +59,14 @@ def peak_bytes(device: torch.device) -> int:
 
 
 def _check_device(wanted: str) -> None:
+    if wanted.partition(":")[0] not in KINDS[1:]:
+        raise MissingDevice(
+            f"--device {wanted}: no such device{did_you_mean(wanted, KINDS)}",
+            f"a device is one of {', '.join(KINDS)}, or cuda:1 for the second GPU",
+        )
     try:
-        if torch.zeros(1, device=wanted).device.type not in ("cpu", "cuda", "mps"):
-            raise ValueError(wanted)
-    except (RuntimeError, AssertionError, ValueError) as error:
+        torch.zeros(1, device=wanted)
+    except (RuntimeError, AssertionError) as error:
         there = ["cpu"] + [f"cuda:{i}" for i in range(torch.cuda.device_count())]
         there += ["mps"] if torch.backends.mps.is_available() else []
         raise MissingDevice(

@@ -11,7 +11,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from kdcli.disturb import disturb_teachers, refuse_unread
 from kdcli.errors import UnmetNeeds
+from kdcli.match_recipe import Disturbance
+from kdcli.models.match import Correspondence
 from kdcli.models.tap import Tap
 from kdcli.records import About, Batch, Learner, Lesson, Method, Outputs, Pair, Scheme, Teacher
 
@@ -58,6 +61,9 @@ class Distiller(nn.Module):
         example: Batch,
         about: About,
         class_weights: Tensor | None = None,
+        correspondences: Mapping[tuple[str, str], Correspondence] | None = None,
+        augment: tuple[Disturbance, ...] = (),
+        seed: int = 0,
     ) -> None:
         super().__init__()
         self.scheme = scheme
@@ -66,6 +72,9 @@ class Distiller(nn.Module):
         self._teachers = dict(teachers)
         self._terms = terms
         self._task_weight = task_weight
+        self._correspondences = dict(correspondences or {})
+        refuse_unread(augment, [term.method for term in terms])
+        self._augment, self._seed = augment, seed
         self.register_buffer("class_weights", class_weights, persistent=False)
         with _probing(self):
             answers = {name: model(example) for name, model in self._models().items()}
@@ -73,18 +82,23 @@ class Distiller(nn.Module):
             self.parts = nn.ModuleDict(scheme.parts(answers, about)).to(device)
             lesson = self._lesson(example)
         self.skipped = _refuse_or_skip(terms, lesson, type(scheme).__module__.split(".")[-1])
-        self.adapters = nn.ModuleDict(_adapters(terms, lesson, about)).to(device)
+        adapters = self._adapters(lesson, about)
+        self.adapters = nn.ModuleDict(adapters).to(device)
 
     def forward(self, batch: Batch) -> Losses:
-        lesson = self._lesson(batch)
+        lesson = disturb_teachers(self._lesson(batch), batch, self._seed, self._augment)
         terms = {"task": task_loss(lesson.learners, batch, self.class_weights)}
-        weights = {"task": self._task_weight(batch.epoch)}
         for term in self._terms:
             terms[term.name] = self._score(term, lesson, batch)
-            weights[term.name] = term.weight(batch.epoch)
+        weights = self.weights(batch.epoch)
         total = torch.stack([weights[name] * loss for name, loss in terms.items()]).sum()
         answers = lesson.learners[0].outputs.logits.argmax(1)
         return Losses(total, terms, weights, (answers == batch.labels).sum())
+
+    def weights(self, epoch: float) -> dict[str, float]:
+        """Each term's weight after so many epochs."""
+        moving = {term.name: term.weight(epoch) for term in self._terms}
+        return {"task": self._task_weight(epoch)} | moving
 
     def ships(self) -> nn.Module:
         """What model.pt holds."""
@@ -109,7 +123,31 @@ class Distiller(nn.Module):
     def _lesson(self, batch: Batch) -> Lesson:
         outputs = self.scheme.step(self._models(), dict(self.parts.items()), batch)
         lesson = self.scheme.lesson(outputs)
-        return replace(lesson, pairs=tuple(_detached(pair) for pair in lesson.pairs))
+        return replace(lesson, pairs=tuple(_detached(self._aligned(p)) for p in lesson.pairs))
+
+    def _aligned(self, pair: Pair) -> Pair:
+        found = self._correspondence(pair)
+        return found.align(pair) if found else pair
+
+    def _correspondence(self, pair: Pair) -> Correspondence | None:
+        """Of the two models; views of one (`student@flip`) have the same stages."""
+        if pair.teacher is None:
+            return None
+        names = pair.student.by.split("@")[0], pair.teacher.by.split("@")[0]
+        return self._correspondences.get(names)
+
+    def _adapters(self, lesson: Lesson, about: About) -> dict[str, nn.Module]:
+        """What the methods learn for each pair that they score."""
+        built: dict[str, nn.Module] = {}
+        for term in self._terms:
+            for i, pair in enumerate(lesson.pairs):
+                if missing(term.method, pair):
+                    continue
+                found = self._correspondence(pair)
+                adapter = adapter_for(term, pair, found.tell(about) if found else about)
+                if adapter is not None:
+                    built[f"{term.name}:{i}"] = adapter
+        return built
 
     def _models(self) -> dict[str, Teacher]:
         return {**self._learners(), **self._teachers}
@@ -123,7 +161,7 @@ class Distiller(nn.Module):
             pair.weight
             * term.method.loss(pair.student, pair.teacher, batch, self._adapter(term, i))
             for i, pair in enumerate(lesson.pairs)
-            if not _missing(term.method, pair)
+            if not missing(term.method, pair)
         ]
         return torch.stack(losses).sum()
 
@@ -182,17 +220,33 @@ def _detached(pair: Pair) -> Pair:
         stages=tuple(s.detach() for s in teacher.stages),
         embedding=None if teacher.embedding is None else teacher.embedding.detach(),
         features=tuple(f.detach() for f in teacher.features),
+        preactivations=tuple(f.detach() for f in teacher.preactivations),
         heads=None if teacher.heads is None else teacher.heads.detach(),
     )
     return replace(pair, teacher=cut)
 
 
-def _missing(method: Method, pair: Pair) -> set[str]:
+def adapter_for(term: Term, pair: Pair, about: About) -> nn.Module | None:
+    """What the method learns for a pair that supplies all it needs.
+
+    Raises:
+        UnmetNeeds: its loss is undefined for this pair; says why.
+    """
+    try:
+        term.method.check(pair.student, pair.teacher, about)
+        return term.method.adapter(pair.student, pair.teacher, about)
+    except UnmetNeeds as error:
+        raise UnmetNeeds(f"methods.{term.name}: {error.what}", error.fix) from error
+
+
+def missing(method: Method, pair: Pair) -> set[str]:
     """What the method needs and this pair does not supply."""
     if pair.teacher is None and method.needs_teacher:
         return {"teacher"}
-    sides = [pair.student] if pair.teacher is None else [pair.student, pair.teacher]
-    return {need for need in method.needs for side in sides if not _has(side, need)}
+    sides = [(pair.student, method.needs | method.student_needs)]
+    if pair.teacher is not None:
+        sides.append((pair.teacher, method.needs))
+    return {need for side, needs in sides for need in needs if not _has(side, need)}
 
 
 def _has(outputs: Outputs, need: str) -> bool:
@@ -208,26 +262,16 @@ def _refuse_or_skip(terms: tuple[Term, ...], lesson: Lesson, scheme: str) -> lis
     """
     skipped = []
     for term in terms:
-        missing = [_missing(term.method, pair) for pair in lesson.pairs]
-        if all(missing) or not missing:
-            needs = sorted(set().union(*missing)) if missing else ["a pair"]
+        lacks = [missing(term.method, pair) for pair in lesson.pairs]
+        if all(lacks) or not lacks:
+            needs = sorted(set().union(*lacks)) if lacks else ["a pair"]
             raise UnmetNeeds(
                 f"{term.name} needs {' and '.join(needs)}; scheme {scheme} does not give that here",
                 "choose another method or scheme in the recipe; kd list recipes shows what works",
             )
         skipped += [
             f"{term.name} skips {pair.student.by}: no {', '.join(sorted(lack))}"
-            for pair, lack in zip(lesson.pairs, missing, strict=True)
+            for pair, lack in zip(lesson.pairs, lacks, strict=True)
             if lack
         ]
     return skipped
-
-
-def _adapters(terms: tuple[Term, ...], lesson: Lesson, about: About) -> dict[str, nn.Module]:
-    built = {
-        f"{term.name}:{i}": term.method.adapter(pair.student, pair.teacher, about)
-        for term in terms
-        for i, pair in enumerate(lesson.pairs)
-        if not _missing(term.method, pair)
-    }
-    return {key: adapter for key, adapter in built.items() if adapter is not None}

@@ -26,10 +26,12 @@ from kdcli.errors import (
     OutOfMemory,
     UsageError,
 )
+from kdcli.files import FULL, way_out
 from kdcli.logbook import STORY, header, story_of
 
 CommandLineError = typer.BadParameter.__mro__[2]  # its place changed between typer's versions
-GOES_ON = "interrupted; what was finished is on disk, the same command goes on from there"
+STOPPED = "interrupted"
+GOES_ON = f"{STOPPED}; what was finished is on disk, the same command goes on from there"
 _SMALLER = (
     "try a smaller --set train.batch_size=..., or keep it and compute it in parts with "
     "--set train.accumulate=4"
@@ -46,6 +48,7 @@ def enter(app: typer.Typer, arguments: list[str] | None = None) -> int:
     """Run the app with these arguments (default: the process's); its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     _open_streams()
+    _mend_width()
     with _signals(for_good=arguments is None):
         code = _run(app, given)
     for stream in (sys.stdout, sys.stderr):
@@ -58,7 +61,7 @@ def _run(app: typer.Typer, given: list[str]) -> int:
     try:
         code = int(app(given, standalone_mode=False, prog_name="kd") or 0)
         if code == ExitCode.INTERRUPTED:  # typer's own, from before a command began
-            raise Interrupted(GOES_ON)
+            raise Interrupted(STOPPED)
         return code
     except SystemExit as error:  # how typer ends a completion, and help that nobody reads
         if isinstance(error.__context__, OSError) and _reader_is_gone(error.__context__):
@@ -72,16 +75,21 @@ def _run(app: typer.Typer, given: list[str]) -> int:
         from kdcli.console import Console
 
         known = in_words(error)
-        with contextlib.suppress(OSError):  # nobody reads it; the exit code still tells
+        try:
             Console("--json" in given).error(known)
+        except OSError:  # stdout is full, or nobody reads it
+            Console().error(known)
         return int(known.code)
     finally:
         _command.reset(before)
 
 
 @contextlib.contextmanager
-def door(as_json: bool) -> Iterator[Any]:
-    """The console of one command; what libraries print meanwhile goes to stderr."""
+def door(as_json: bool, goes_on: bool = False) -> Iterator[Any]:
+    """The console of one command; what libraries print meanwhile goes to stderr.
+
+    `goes_on` where the same command again continues what was interrupted.
+    """
     from kdcli.console import Console
 
     console = Console(as_json, command=_command.get())
@@ -89,7 +97,9 @@ def door(as_json: bool) -> Iterator[Any]:
         with contextlib.redirect_stdout(sys.stderr):
             yield console
     except KeyboardInterrupt as error:  # typer would swallow it without a word
-        raise in_words(error) from error
+        known = in_words(error)
+        known.what = GOES_ON if goes_on and known.what == STOPPED else known.what
+        raise known from error
     except OSError as error:
         if not _reader_is_gone(error):
             raise
@@ -111,6 +121,13 @@ def _open_streams() -> None:
             setattr(sys, name, nowhere)
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _mend_width() -> None:
+    """COLUMNS=0 would leave no room for a word."""
+    width = os.environ.get("COLUMNS", "")
+    if not (width.isascii() and width.isdigit() and int(width)):
+        os.environ.pop("COLUMNS", None)
 
 
 def _flush(stream: Any) -> None:
@@ -142,9 +159,9 @@ def in_words(error: BaseException) -> KdError:
 
 def _in_words(error: BaseException) -> KdError:
     if isinstance(error, Terminated):
-        return Interrupted(GOES_ON, ExitCode.TERMINATED)
+        return Interrupted(STOPPED, ExitCode.TERMINATED)
     if isinstance(error, KeyboardInterrupt | typer.Abort):
-        return Interrupted(GOES_ON)
+        return Interrupted(STOPPED)
     if isinstance(error, CommandLineError):
         command = getattr(getattr(error, "ctx", None), "command_path", "kd")
         return UsageError(error.format_message(), f"{command} --help")  # type: ignore[attr-defined]
@@ -152,12 +169,9 @@ def _in_words(error: BaseException) -> KdError:
         return lost
     if isinstance(error, MemoryError) or any(sign in repr(error) for sign in FULL_MEMORY):
         return OutOfMemory("out of memory", _SMALLER)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+    if isinstance(error, OSError) and error.errno in (*FULL, errno.EROFS):
         where = error.filename or "what is printed, or a scratch file"
-        return DiskError(
-            f"{where}: cannot be written ({error.strerror})",
-            "free some space, or set KD_RUNS to another place",
-        )
+        return DiskError(f"{where}: cannot be written ({error.strerror})", way_out(error))
     return KdError(
         f"a defect of kd itself: {type(error).__name__}: {error}",
         f"{story_of(error) or _written_down(error)}; please report it",

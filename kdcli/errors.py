@@ -11,7 +11,7 @@ KdError                         says what is wrong (`what`) and the way out (`fi
 ├── NotFinite             4     a loss that is not a number
 ├── OutOfMemory           5
 ├── DiskError             6     full, read-only, no permission
-├── DamagedFile           7     truncated, foreign, or holding code
+├── DamagedFile           7     truncated, foreign, not finite, or holding code
 ├── GateMissed            8     a --min / --max that was not met
 │   └── ParityError             an exported file that disagrees with PyTorch
 ├── InUse                 9     another kd works in this run folder
@@ -132,6 +132,11 @@ FULL_MEMORY = (
     "not enough memory",
 )
 """How torch says that memory is full: on a GPU, on Apple's, on a processor, on Windows."""
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 epoch`, `2,000 epochs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

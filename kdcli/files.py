@@ -12,6 +12,10 @@ from filelock import FileLock, Timeout
 
 from kdcli.errors import DiskError, InUse
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+"""How a system refuses to write."""
+
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters, and the surrogates that stand for bytes which are no UTF-8."""
 
@@ -73,9 +77,18 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise DiskError(
-            f"{path}: cannot be written ({error.strerror or error})",
-            "free some space or give another place with --out or KD_RUNS",
+            f"{path}: cannot be written ({error.strerror or error})", way_out(error)
         ) from error
+
+
+def way_out(error: OSError) -> str:
+    """What to do where the system refuses to write."""
+    elsewhere = "give another place with --out or KD_RUNS"
+    if error.errno in FULL:
+        return f"free some space, or {elsewhere}"
+    if error.errno in FORBIDDEN:
+        return f"allow kd to write there (its permissions, its mount), or {elsewhere}"
+    return elsewhere
 
 
 def write_text(path: Path, text: str) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from kdcli.match_recipe import Disturbance
 from kdcli.records import OPTIONS
 
 Auto = Literal["auto"]
@@ -176,11 +177,16 @@ class Train(BaseModel):
 
 
 class Match(BaseModel):
-    """Which stage answers which."""
+    """Which stage answers which, and how a teacher's answers reach the methods."""
 
     model_config = OPTIONS
-    pairs: None = None
-    """Reserved for methods that read features; `null` lets kd choose."""
+    pairs: list[Annotated[list[int], Field(min_length=2, max_length=2)]] | None = None
+    """Stages by number, the student's first: [[1, 1], [2, 3]]; `null` lets kd choose."""
+    adapter: Literal["auto", "none", "conv"] = "auto"
+    """Between a student's map and its teacher's: a 1x1 convolution where channels or grids differ,
+    never, or always."""
+    augment: Annotated[tuple[Disturbance, ...], Field(strict=False)] = ()
+    """Disturb what a teacher answers, in this order, before any method sees it."""
 
 
 class Evaluate(BaseModel):

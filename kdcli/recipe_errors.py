@@ -48,9 +48,10 @@ def _follow(raw: Any, loc: tuple[int | str, ...]) -> tuple[str, Any]:
     """The dotted path of an error and the value there; names of union members are left out."""
     keys = []
     for key in loc:
-        if isinstance(raw, dict) and key in raw:
+        inside = dict(enumerate(raw)) if isinstance(raw, list) else raw
+        if isinstance(inside, dict) and key in inside:
             keys.append(str(key))
-            raw = raw[key]
+            raw = inside[key]
     return ".".join(keys), raw
 
 
@@ -58,6 +59,8 @@ def _siblings(path: str) -> tuple[str, ...]:
     """The keys that the schema knows where `path` stands."""
     models: list[type[BaseModel]] = [Recipe]
     for key in path.split(".")[:-1]:
+        if key.isdecimal():
+            continue  # a place in a list
         fields = [field for model in models for field in _fields(model).items()]
         models = [m for name, info in fields if name == key for m in _models_in(info.annotation)]
     return tuple(name for model in models for name in _fields(model))
@@ -81,6 +84,8 @@ _EXPECTED = {
     "string_type": "a text",
     "bool_type": "true or false",
     "none_required": "null",
+    "tuple_type": "a list",
+    "list_type": "a list",
     "dict_type": "a mapping",
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
@@ -99,6 +104,10 @@ def _expectation(item: Any) -> str:
     if kind in bounds:
         key, word = bounds[kind]
         return f"a number {word} {context[key]}"
+    if kind in ("too_long", "too_short"):
+        most = kind == "too_long"
+        length = context["max_length" if most else "min_length"]
+        return f"a list of at {'most' if most else 'least'} {length}"
     if kind == "literal_error":
         return str(context["expected"])
     if kind == "value_error":

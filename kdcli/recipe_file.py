@@ -49,6 +49,21 @@ def load_recipe(name: str, settings: tuple[str, ...] = ()) -> LoadedRecipe:
     return LoadedRecipe(check(raw, origins, shown), path.stem, origins)
 
 
+def refuse_idle(loaded: LoadedRecipe) -> None:
+    """Raise RecipeError where there is a teacher and no method: it would teach nothing."""
+    if loaded.recipe.methods or not needs_teacher(loaded.recipe):
+        return
+    raise RecipeError(
+        [f"recipe {loaded.name} names no method, so the teacher would teach nothing"],
+        "name one under methods:, as in methods: {kd: {weight: 0.9}}, or use scheme: alone",
+    )
+
+
+def needs_teacher(recipe: Recipe) -> bool:
+    """Whether its scheme does."""
+    return bool(catalog.load("schemes", recipe.scheme.name).needs_teacher)
+
+
 def recipe_folder() -> Path:
     """Where shipped recipes lie: inside the wheel, or beside the package in a checkout."""
     inside = Path(__file__).parent / "recipes"

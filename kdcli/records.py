@@ -9,8 +9,8 @@ from __future__ import annotations
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -69,15 +69,18 @@ class Outputs:
     """What one model answered to a batch."""
 
     by: str
-    """Who answered: `student`, `teacher.0`, ..."""
+    """Who answered: `student`, `teacher.0`, `student@flip` (a view of the student), ..."""
     logits: Tensor
     """(B, K) float32."""
     stages: tuple[Tensor, ...] = ()
-    """(B, C, h, w) maps in depth order."""
+    """(B, C, h, w) maps in depth order, float32."""
     embedding: Tensor | None = None
-    """(B, D) pre-logits vector."""
+    """(B, D) pre-logits vector, float32."""
     features: tuple[Tensor, ...] = ()
-    """Filled per pair: `student.features[i]` answers `teacher.features[i]`."""
+    """Filled per pair, from the stages: `student.features[i]` answers `teacher.features[i]`."""
+    preactivations: tuple[Tensor, ...] = ()
+    """The stages (in a pair: its features) in front of the activation that ends each, where one
+    does. Only where a method needs them."""
     heads: Tensor | None = None
     """(B, M, K) logits of a student with M heads."""
 
@@ -107,15 +110,26 @@ class Lesson:
     pairs: tuple[Pair, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class About:
-    """What an adapter may need to know of the run."""
+    """What is known of the run, and of one pair's teacher, before the first step."""
 
     num_classes: int
     num_samples: int
     steps_per_epoch: int
-    classifiers: Mapping[str, nn.Module] = field(default_factory=dict)
-    """Each frozen teacher's own last layer, by its name; to be called, not to be registered."""
+    smallest_batch: int = 2
+    """Images that pass through the models together; fewer than `train.batch_size` with
+    `train.accumulate`."""
+    labels: Tensor | None = None
+    """(num_samples,) int64 of the training images, by `Batch.index`."""
+    adapter: Literal["auto", "none", "conv"] = "auto"
+    """`match.adapter`: see `layers.regressor`."""
+    classifier: nn.Module | None = None
+    """Of a pair's frozen teacher: the last layer, where logits = classifier(embedding); to be
+    called, not to be registered."""
+    norms: tuple[nn.BatchNorm2d | None, ...] = ()
+    """Of a pair's frozen teacher: per feature, the batch norm in front of the ReLU that ends its
+    stage; None where a stage ends otherwise."""
 
 
 class Teacher(Protocol):
@@ -137,14 +151,27 @@ OPTIONS = ConfigDict(
 class Method(BaseModel, ABC):
     """Scores one (student, teacher) pair. Its fields are the recipe's options.
 
-    `needs` names the fields of Outputs it reads; `default_weight` is the published weight
-    beside a task weight of 1; `needs_teacher` is False for teacher-free methods.
+    The first line of its docstring is the paper. A method of one file has a pure function
+    `<name>_loss(student, teacher, ...)` of tensors beside it.
     """
 
     model_config = OPTIONS
+    kind: ClassVar[Literal["response", "feature", "relation"]]
+    """The knowledge it transfers: answers, what layers see, or how samples or layers relate."""
     needs: ClassVar[frozenset[str]]
+    """The fields of Outputs that it reads of student and teacher."""
+    student_needs: ClassVar[frozenset[str]] = frozenset()
+    """Those that it reads of the student alone, on top."""
     default_weight: ClassVar[float]
+    """The published weight beside a task weight of 1."""
+    weight_source: ClassVar[str]
+    """Where that weight comes from, in words."""
     needs_teacher: ClassVar[bool] = True
+    """False for teacher-free methods."""
+
+    def check(self, student: Outputs, teacher: Outputs | None, about: About) -> None:
+        """Raise UnmetNeeds, saying why, where the loss is undefined for such a pair."""
+        return
 
     def adapter(self, student: Outputs, teacher: Outputs | None, about: About) -> nn.Module | None:
         """What this method learns for one pair, built once from one example; nothing by default."""

@@ -14,6 +14,7 @@ import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import yaml
@@ -204,7 +205,7 @@ def locate(thing: str | None) -> Located:
     """A run folder or a model.pt as given; `model.pt` or nothing means the newest finished run.
 
     Raises:
-        UsageError: there is no such thing.
+        UsageError: there is no such thing, or it is another file: an ONNX file, a run's report.
         DataError: the run has not finished.
     """
     if thing is not None and Path(thing).exists():
@@ -223,6 +224,16 @@ def locate(thing: str | None) -> Located:
     )
 
 
+def refuse_onnx(path: Path) -> None:
+    """Raise UsageError for an ONNX file where a model of PyTorch is wanted."""
+    if path.suffix.lower() == ".onnx":
+        raise UsageError(
+            f"{path}: is an ONNX file already, no model of PyTorch",
+            f"onnxruntime runs it, and kd inspect {quote(str(path))} shows what it is; for "
+            "anything else give the run or the model.pt that it was made from",
+        )
+
+
 def _locate_path(path: Path) -> Located:
     if path.is_dir():
         run = Run(path)
@@ -232,7 +243,14 @@ def _locate_path(path: Path) -> Located:
                 f"{path}: this run has not finished", "repeat the command that started it"
             )
         return Located(run, run.model)
-    beside = (path.parent / "run.yaml").is_file() and path.name == "model.pt"
+    refuse_onnx(path)
+    inside = (path.parent / "run.yaml").is_file()
+    if inside and path.name in FILES and path.name != "model.pt":
+        raise UsageError(
+            f"{path}: one of a run's files; kd takes the run's folder",
+            f"give the folder, as in kd inspect {quote(str(path.parent))}",
+        )
+    beside = inside and path.name == "model.pt"
     return Located(Run(path.parent) if beside else None, path)
 
 

@@ -30,6 +30,7 @@ from kdcli.progress import Progress
 from kdcli.recipe import Train
 from kdcli.records import Batch
 from kdcli.runs import Run
+from kdcli.shares import Shares
 
 
 @dataclass(frozen=True)
@@ -83,13 +84,13 @@ def fit(
         progress.say(f"{label}: going on after epoch {epochs.done} of {train.epochs}")
     ended, first = epochs.ended(train), epochs.done * steps_per_epoch
     feed = chain.from_iterable(batches(epoch) for epoch in range(epochs.done, int(train.epochs)))
-    meter, clock = Meter(), time.monotonic()
+    meter, shares, clock = Meter(), Shares(model, steps_per_epoch), time.monotonic()
     waited = progress.track(feed if not ended else (), total - first, label)
     with closing(waited):  # else a bar would outlive an error
         for step, batch in enumerate(waited, first):
             schedule.step_update(step + 1)
             with _memory_errors(label, batch, train):
-                losses = _step(accelerate, model, optimizer, batch, train, seed, step)
+                losses = _step(accelerate, model, optimizer, batch, train, seed, step, shares)
             meter.add(losses, len(batch.labels))
             if ema:
                 ema.update(model.ships(), step=step)
@@ -100,8 +101,11 @@ def fit(
             line |= {f"val_{name}": value for name, value in asdict(found).items()}
             epochs.seconds += time.monotonic() - clock
             epochs.remember(line["train_accuracy"], found, train.select, ships)
+            line |= shares.close()
             log(run, line)
             progress.note(_in_words(line, train))
+            for words in shares.warnings(epochs.done):
+                progress.warn(f"{label}: {words}")
             if ended := epochs.ended(train):
                 break  # the caller writes model.pt now: no need for a resume state
             meter, clock = Meter(), time.monotonic()
@@ -167,6 +171,7 @@ def _step(
     train: Train,
     seed: int,
     step: int,
+    shares: Shares | None = None,
 ) -> Losses:
     """One step of the optimiser, over the parts of the batch one after another."""
     torch.manual_seed(int(hashes(seed, step)) & (2**63 - 1))
@@ -177,6 +182,8 @@ def _step(
             raise _not_finite(losses)
         if not parts:  # as late as can be: the new gradients find the room of the old ones
             optimizer.zero_grad(set_to_none=True)
+            if shares:
+                shares.measure(step, losses)
         accelerate.backward(losses.total * share if share != 1 else losses.total)
         parts.append((share, losses))
     if train.clip is not None:
@@ -208,6 +215,8 @@ def _in_words(line: dict[str, Any], train: Train) -> str:
     )
     if train.select == "balanced_accuracy":
         words += f"  balanced {line['val_balanced_accuracy']:.3f}"
+    if gradient := line.get("share_of_gradient"):
+        words += "  gradient: " + ", ".join(f"{n} {share:.0%}" for n, share in gradient.items())
     return words
 
 

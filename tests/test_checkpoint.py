@@ -5,6 +5,7 @@ import io
 import os
 import pickle
 import resource
+import warnings
 from dataclasses import replace
 
 import pytest
@@ -86,7 +87,6 @@ def test_parameters_are_saved_without_their_graph(place):
     assert torch.equal(found["v"], torch.full((3,), 2.0))
 
 
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("how", ["torch", "pickle", "inside", "state"])
 def test_a_file_that_would_run_code_is_refused_and_has_not_run(place, tmp_path, how):
     canary = tmp_path / "canary"
@@ -96,7 +96,8 @@ def test_a_file_that_would_run_code_is_refused_and_has_not_run(place, tmp_path, 
     else:
         torch.save(raw, place)
     words = refusal(place, load_state if how == "state" else load_model)
-    assert "refused, it holds more than weights" in words
+    kind = "a pickle that torch did not write" if how == "pickle" else "it holds more than weights"
+    assert f"refused, {kind}" in words
     assert "nothing in it was run" in words
     assert not canary.exists()
     (pickle.loads if how == "pickle" else torch_unpickles)(place.read_bytes())
@@ -237,7 +238,6 @@ def test_the_flags_in_timms_checkpoints_are_the_one_foreign_class(place):
         load_state(place)
 
 
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("where", ["alone", "beside weights", "in the flags"])
 def test_a_bomb_in_foreign_weights_does_not_go_off(place, tmp_path, where):
     canary = tmp_path / "canary"
@@ -263,10 +263,31 @@ def test_a_whole_module_is_refused_and_its_state_dict_asked_for(place):
     assert "torch.save(model.state_dict(), FILE)" in words
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_a_torchscript_program_is_refused(place):
+def test_a_torchscript_program_is_refused_without_torchs_own_words(place):
     torch.jit.script(torch.nn.Linear(2, 2)).save(place)
-    assert "a TorchScript file holds a program" in refusal(place, read_weights)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        words = refusal(place, read_weights)
+    assert "a TorchScript file holds a program" in words
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_a_plain_pickle_is_called_what_it_is(place, protocol):
+    place.write_bytes(pickle.dumps({"w": [1.0]}, protocol))
+    words = refusal(place, read_weights)
+    assert "a pickle that torch did not write; nothing in it was run" in words
+    assert "holds code" not in words
+    assert "torch.save(model.state_dict(), FILE)" in words
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_torchs_older_format_is_read(place, protocol):
+    state = {"w": torch.ones(2)}
+    old = {"_use_new_zipfile_serialization": False, "pickle_protocol": protocol}
+    torch.save(state, place, **old)
+    assert torch.equal(read_weights(place)["w"], state["w"])
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from house import TEACHER, House, kd, kd_ok
 from kdcli import __version__
 from kdcli.console import Console
 from kdcli.files import lock
+from kdcli.recipe_file import recipe_names
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,9 @@ MISTAKES = {
         "distill --teacher test_resnet --student mobilnetv3", 2, ("did you mean 'mobilenetv3'?",)
     ),
     "unknown recipe": Mistake(
-        "train test_resnet --recipe supervized", 2, ("did you mean 'supervised'?", "kd, supervised")
+        "train test_resnet --recipe supervized",
+        2,
+        ("did you mean 'supervised'?", "kd, kd_hard, kd_many_classes"),
     ),
     "recipe that needs a teacher": Mistake(
         "train test_resnet --recipe kd", 2, ("needs a teacher", "kd distill")
@@ -70,11 +73,19 @@ MISTAKES = {
         "train test_resnet --set epochs", 2, ("--set epochs", "key=value")
     ),
     "unknown data": Mistake("train test_resnet --data digit", 2, ("did you mean 'digits'?",)),
-    "data that is a file": Mistake(f"train test_resnet --data {__file__}", 3, ("is a file",)),
+    "data that is a file": Mistake(
+        f"train test_resnet --data {__file__}", 3, ("is a .py file", "wanted")
+    ),
     "missing device": Mistake(
         f"train test_resnet --device {NO_GPU}", 2, (NO_GPU, "not on this machine", "cpu")
     ),
     "device of no kind": Mistake("train test_resnet --device tpux", 2, ("tpux", "cpu")),
+    "device misspelt, before the data": Mistake(
+        "train test_resnet --device cdua --data nowhere", 2, ("cdua", "did you mean 'cuda'?")
+    ),
+    "device of an evaluation, before its run": Mistake(
+        "evaluate nowhere --device cdua", 2, ("did you mean 'cuda'?",)
+    ),
     "unwritable place": Mistake(
         "train test_resnet", 6, ("cannot be written", "KD_RUNS"), {"KD_RUNS": f"{__file__}/runs"}
     ),
@@ -230,6 +241,20 @@ def test_interrupted(
         _assert_error(answer.document, 130)
 
 
+@pytest.mark.parametrize(("flags", "goes_on"), [((), True), (("--dry-run",), False)])
+def test_only_what_goes_on_says_so(
+    flags: tuple[str, ...],
+    goes_on: bool,
+    empty_house: House,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kdcli.commands.train.train_job", _raise(KeyboardInterrupt()))
+    assert ("goes on from there" in kd("train", TEACHER, *flags).err) == goes_on
+    monkeypatch.setattr("kdcli.commands.models.list_models", _raise(KeyboardInterrupt()))
+    answer = kd("list", "models")
+    assert (answer.code, answer.err) == (130, "error: interrupted\n")
+
+
 def test_terminated(empty_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     def terminate(*_: Any, **__: Any) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
@@ -259,7 +284,7 @@ def test_a_library_that_prints_does_not_spoil_json(monkeypatch: pytest.MonkeyPat
     answer = kd_ok("list", "recipes", "--json")
     assert answer.document == {
         "schema": 1,
-        "recipes": {"kd": "a recipe", "supervised": "a recipe"},
+        "recipes": dict.fromkeys(recipe_names(), "a recipe"),
     }
     assert "[lib] loading kd" in answer.err
 
@@ -335,6 +360,28 @@ def test_odd_streams_and_places_are_no_defect(line: str, env: str, code: int, sm
     assert "Exception ignored" not in done.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk to write to")
+def test_a_document_that_cannot_be_written_is_told() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "kdcli", "list", "recipes", "--json"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 6
+    assert done.stderr.startswith("error: what is printed, or a scratch file: cannot be written")
+
+
+@pytest.mark.parametrize("width", ["0", "-3", "wide", "³", ""])
+def test_a_terminal_of_no_width_gets_every_word(
+    width: str, empty_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    assert "error: no recipe 'nowhere'" in kd("recipe", "check", "nowhere").err
+    assert "no runs yet" in kd_ok("list", "runs").out
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
 def test_a_document_is_utf8_or_plain(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     raw = io.BytesIO()
@@ -364,6 +411,22 @@ def test_a_narrow_terminal_gets_whole_names(
     lines = kd_ok("list", "runs").out.splitlines()
     row = lines[lines.index(str(small.student)) + 1]
     assert row.startswith("  role student *, state finished, validation accuracy 0.")
+
+
+@pytest.mark.parametrize("width", range(40, 100, 4))
+def test_no_table_breaks_a_word(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("kdcli.console.WIDTH_OF_A_LOG", width)
+    heads = ["", "teacher", "student", "validation accuracy"]
+    rows = [
+        ["model", "resnet101", "mobilenetv3_small_100", "0.9"],
+        ["onnxruntime p50/p90", "6.65 / 7.07 ms", "0.62 / 0.71 ms", "0.63 / 0.73 ms"],
+    ]
+    Console().table(heads, rows)
+    said = capsys.readouterr().out
+    for whole in ("mobilenetv3_small_100", "onnxruntime", "accuracy", "6.65 / 7.07 ms"):
+        assert whole in said
 
 
 @pytest.mark.parametrize(
@@ -482,7 +545,8 @@ def test_show_names_an_origin_for_every_key(empty_house: House) -> None:
     assert settings["train.optimizer"] == {"value": "adamw", "from": "default"}
     assert settings["train.epochs"]["from"] == "auto: data digits"
     assert all(setting["from"] for setting in settings.values())
-    assert [key for key, setting in settings.items() if setting["value"] == "auto"] == []
+    undecided = [key for key, setting in settings.items() if setting["value"] == "auto"]
+    assert undecided == ["match.adapter"], "each pair decides"
 
 
 def test_show_prints_a_line_for_every_key(empty_house: House) -> None:
@@ -490,6 +554,23 @@ def test_show_prints_a_line_for_every_key(empty_house: House) -> None:
     printed = kd_ok("recipe", "show", "kd").out
     assert len(settings) > 20
     assert [key for key in settings if f" {key} " not in printed] == []
+
+
+def test_show_leads_to_a_command_with_these_settings(empty_house: House, tmp_path: Path) -> None:
+    mine = tmp_path / "my recipe.yaml"
+    mine.write_text("methods: {kd: }\n")
+    line = ("recipe", "show", mine, "--data", "digits", "--student", "test_vit")
+    (said,) = [
+        row
+        for row in kd_ok(*line, "--set", "train.epochs=1").out.splitlines()
+        if row.startswith("next: ")
+    ]
+    assert said == (
+        f"next: kd distill --teacher resnet101 --student test_vit --recipe '{mine}' "
+        "--set train.epochs=1 --data digits"
+    )
+    labels_only = kd_ok("recipe", "show", "supervised").out
+    assert "next: kd train mobilenetv3 --recipe supervised" in labels_only
 
 
 def test_check_finds_nothing_wrong() -> None:

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -17,12 +18,23 @@ from torch import nn
 from kdcli import catalog
 from kdcli.cli import app
 from kdcli.distiller import Distiller, Term
+from kdcli.recipe import dump
 from kdcli.recipe_file import describe_recipe, load_recipe, recipe_folder, recipe_names
 from kdcli.records import About, Batch, Outputs
 
 METHODS = catalog.names("methods")
 SCHEMES = catalog.names("schemes")
 RECIPES = recipe_names()
+
+FURTHER = {
+    "supervised",
+    "joint",
+    "kd_many_classes",
+    "kd_standardized",
+    "fitnet_staged",
+    "noisy_teacher",
+}
+"""Recipes that are not called after their one method."""
 
 COMMANDS = (
     "train",
@@ -31,6 +43,8 @@ COMMANDS = (
     "export",
     "doctor",
     "inspect",
+    "match",
+    "list methods",
     "list models",
     "list recipes",
     "list runs",
@@ -41,10 +55,19 @@ COMMANDS = (
 
 
 def test_how_many_there_are() -> None:
-    assert METHODS == ["kd"]
+    kinds = {kind: [] for kind in ("response", "feature", "relation")}
+    for name in METHODS:
+        kinds[catalog.load("methods", name).kind].append(name)
+    assert kinds == {
+        "response": ["ctkd", "deit", "dist", "dkd", "kd", "kd_hard", "kd_mse", "ofa", "tfkd"],
+        "feature": ["at", "fitnet", "ft", "nst", "ofd", "reviewkd", "srrl", "vid"],
+        "relation": ["cc", "crd", "fsp", "pkt", "rkd", "sp"],
+    }
+    assert len(METHODS) == 23
     assert SCHEMES == ["alone", "offline"]
-    assert RECIPES == ["kd", "supervised"]
-    assert len(COMMANDS) == 12
+    assert set(RECIPES) == {*METHODS, *FURTHER}
+    assert len(RECIPES) == 29
+    assert len(COMMANDS) == 14
 
 
 # Methods -----------------------------------------------------------------------------------------
@@ -56,8 +79,10 @@ def test_a_method_says_what_it_is_and_needs(name: str) -> None:
     assert re.search(r"arXiv:\d{4}\.\d{4,5}\b", method.__doc__)
     assert catalog.describe("methods", name) == method.__doc__.strip().splitlines()[0]
     assert method.default_weight > 0
-    assert method.needs
-    assert method.needs <= {field.name for field in fields(Outputs)}
+    assert method.weight_source
+    assert method.kind in ("response", "feature", "relation")
+    assert method.needs or method.student_needs
+    assert method.needs | method.student_needs <= {field.name for field in fields(Outputs)}
     for option, field in method.model_fields.items():
         assert field.description, option
         assert not field.is_required(), f"{option}: `{name}:` alone takes every default"
@@ -65,11 +90,13 @@ def test_a_method_says_what_it_is_and_needs(name: str) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_is_a_pure_function_of_tensors(name: str) -> None:
-    loss = getattr(importlib.import_module(f"kdcli.methods.{name}"), f"{name}_loss")
-    assert inspect.isfunction(loss)
-    assert loss.__doc__
-    first, second = list(inspect.signature(loss).parameters)[:2]
-    assert (first, second) == ("student", "teacher")
+    module = importlib.import_module(f"kdcli.methods.{name}")
+    losses = [value for key, value in vars(module).items() if key.endswith("_loss")]
+    assert losses
+    for loss in losses:
+        assert inspect.isfunction(loss)
+        assert loss.__doc__
+        assert next(iter(inspect.signature(loss).parameters)).startswith("student")
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -82,9 +109,7 @@ def test_a_method_teaches_the_student_only(name: str) -> None:
         terms=(Term(name, catalog.load("methods", name)(), lambda epoch: 1.0),),
         task_weight=lambda epoch: 0.0,
         example=batch,
-        about=About(
-            num_classes=4, num_samples=8, steps_per_epoch=1, classifiers={"teacher.0": teacher.head}
-        ),
+        about=_about(teacher, batch),
     )
     losses = distiller(batch)
     assert losses.terms[name].shape == ()
@@ -104,7 +129,7 @@ def test_a_method_changes_no_tensor_that_it_is_given(name: str) -> None:
     with torch.no_grad():
         mine, theirs = student(batch), teacher(batch)
         before = mine.logits.clone(), theirs.logits.clone()
-        adapter = method.adapter(mine, theirs, About(4, 8, 1, teacher.head))
+        adapter = method.adapter(mine, theirs, _about(teacher, batch))
         first = method.loss(mine, theirs, batch, adapter)
         second = method.loss(mine, theirs, batch, adapter)
     assert torch.equal(first, second)
@@ -113,22 +138,45 @@ def test_a_method_changes_no_tensor_that_it_is_given(name: str) -> None:
 
 
 class _Answers(nn.Module):
-    """Two stages and a classifier; supplies all that a method may ask for."""
+    """Two stages, a classifier and a second head; supplies all that a method may ask for."""
 
     def __init__(self, by: str) -> None:
         super().__init__()
         torch.manual_seed(len(by))
         self.by = by
         self.first = nn.Conv2d(3, 5, 3, stride=2, padding=1)
+        self.first_norm = nn.BatchNorm2d(5)
         self.second = nn.Conv2d(5, 6, 3, stride=2, padding=1)
+        self.second_norm = nn.BatchNorm2d(6)
         self.head = nn.Linear(6, 4)
+        self.second_head = nn.Linear(6, 4)
 
     def forward(self, batch: Batch) -> Outputs:
-        first = self.first(batch.images).relu()
-        second = self.second(first).relu()
-        embedding = second.mean((2, 3))
-        stages = (first, second)
-        return Outputs(self.by, self.head(embedding), stages, embedding, features=stages)
+        first = self.first_norm(self.first(batch.images))
+        second = self.second_norm(self.second(first.relu()))
+        embedding = second.relu().mean((2, 3))
+        logits = self.head(embedding)
+        return Outputs(
+            by=self.by,
+            logits=logits,
+            stages=(first.relu(), second.relu()),
+            embedding=embedding,
+            features=(first.relu(), second.relu()),
+            preactivations=(first, second),
+            heads=torch.stack([logits, self.second_head(embedding)], 1),
+        )
+
+
+def _about(teacher: _Answers, batch: Batch) -> About:
+    return About(
+        num_classes=4,
+        num_samples=8,
+        steps_per_epoch=1,
+        smallest_batch=8,
+        labels=batch.labels,
+        classifier=teacher.head,
+        norms=(teacher.first_norm, teacher.second_norm),
+    )
 
 
 def _batch() -> Batch:
@@ -183,6 +231,12 @@ def test_a_recipe_says_what_it_is_for_and_how_it_is_run(name: str) -> None:
     assert commands
     for command in commands:
         _parse(command)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipes_spans_follow_the_length_of_the_training(name: str) -> None:
+    values = re.findall(r"[\w.]+ ?epochs?\b", json.dumps(dump(load_recipe(name).recipe)))
+    assert not [value for value in values if value[0].isdigit()], "in %, not in epochs"
 
 
 def _header(name: str) -> list[str]:

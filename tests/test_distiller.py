@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 from kdcli.distiller import Distiller, Term, task_loss
+from kdcli.disturb import disturb
 from kdcli.errors import UnmetNeeds
+from kdcli.match_recipe import Disturbance, Mask, Noise
 from kdcli.methods.kd import KD, kd_loss
 from kdcli.models.build import ModelArgs
 from kdcli.models.tap import Tap
@@ -44,7 +46,7 @@ def batch(n=6, seed=0, epoch=0.0):
     return Batch(images, rows % 5, targets, rows, torch.zeros_like(rows), epoch)
 
 
-def distiller(scheme=None, terms=(), teachers=None, task_weight=1.0, learners=None):
+def distiller(scheme=None, terms=(), teachers=None, task_weight=1.0, learners=None, **further):
     weight = task_weight if callable(task_weight) else lambda epoch: task_weight
     return Distiller(
         scheme=scheme or Offline(),
@@ -54,6 +56,7 @@ def distiller(scheme=None, terms=(), teachers=None, task_weight=1.0, learners=No
         task_weight=weight,
         example=batch(),
         about=ABOUT,
+        **further,
     )
 
 
@@ -221,7 +224,9 @@ def test_whoever_teaches_is_not_taught_by_the_pair():
     assert all(g is None or float(g.abs().max()) == 0 for g in peer)
 
 
-@pytest.mark.parametrize("field", ["logits", "embedding", "stages", "features", "heads"])
+@pytest.mark.parametrize(
+    "field", ["logits", "embedding", "stages", "features", "preactivations", "heads"]
+)
 def test_everything_a_teacher_answers_is_cut_off(field):
     seen = {}
 
@@ -241,7 +246,7 @@ def test_everything_a_teacher_answers_is_cut_off(field):
         def forward(self, batch):
             answer = batch.targets * self.weight
             many = (answer, answer)
-            return Outputs("x", answer, many, answer, many, torch.stack(many, 1))
+            return Outputs("x", answer, many, answer, many, many, torch.stack(many, 1))
 
     class Peers(Scheme):
         def lesson(self, outputs):
@@ -268,6 +273,38 @@ def test_an_adapter_learns():
 def test_what_ships_is_the_student():
     made = distiller()
     assert made.ships() is made.learners["student"]
+
+
+# Disturbed teachers ------------------------------------------------------------------------------
+
+NOISY = (Disturbance(noise=Noise(probability=1.0)),)
+
+
+def test_methods_see_what_match_augment_makes_of_a_teacher():
+    made, one = distiller(terms=[term()], augment=NOISY, seed=3).eval(), batch(epoch=0.5)
+    student, teacher = tap().eval()(one), tap("teacher.0", 1).eval()(one)
+    disturbed = disturb(teacher, one, 3, NOISY)
+    found = made(one)
+    torch.testing.assert_close(found.terms["kd"], kd_loss(student.logits, disturbed.logits, 4.0))
+    torch.testing.assert_close(found.terms["task"], task_loss((Learner(student),), one))
+    assert not torch.equal(made(batch(epoch=0.75)).terms["kd"], found.terms["kd"])
+
+
+def test_adapters_are_built_for_the_teacher_as_it_is():
+    seen = []
+
+    class Spy(Adapted):
+        def adapter(self, student, teacher, about):
+            seen.append(teacher.logits)
+            return super().adapter(student, teacher, about)
+
+    distiller(terms=[term("fit", Spy())], augment=NOISY)
+    assert torch.equal(seen[0], tap("teacher.0", 1).eval()(batch()).logits)
+
+
+def test_disturbing_what_no_method_reads_is_refused_before_the_first_step():
+    with pytest.raises(UnmetNeeds, match=r"match\.augment disturbs the teacher's features"):
+        distiller(terms=[term()], augment=(*NOISY, Disturbance(mask=Mask())))
 
 
 # Before the first step ---------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from kdcli import errors
-from kdcli.errors import ExitCode, Interrupted, KdError, RecipeError, did_you_mean
+from kdcli.errors import ExitCode, Interrupted, KdError, RecipeError, counted, did_you_mean
 
 CODES = {
     "UsageError": 2,
@@ -67,3 +67,10 @@ def test_did_you_mean():
     assert did_you_mean("tempature", ["weight", "temperature"]) == "; did you mean 'temperature'?"
     assert did_you_mean("zzz", ["weight", "temperature"]) == ""
     assert did_you_mean("x", iter(())) == ""
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(0, "0 epochs"), (1, "1 epoch"), (2000, "2,000 epochs")]
+)
+def test_one_is_not_many(count: int, words: str) -> None:
+    assert counted(count, "epoch") == words

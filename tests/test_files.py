@@ -12,7 +12,24 @@ from pathlib import Path
 import pytest
 
 from kdcli.errors import DiskError, InUse
-from kdcli.files import atomic, in_use, is_leftover, lock, probe, sha256, write_text
+from kdcli.files import atomic, disk_errors, in_use, is_leftover, lock, probe, sha256, write_text
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "free some space, or give another place"),
+        (errno.EACCES, "allow kd to write there (its permissions, its mount), or give"),
+        (errno.EROFS, "its permissions"),
+        (errno.ENOTDIR, "give another place with --out or KD_RUNS"),
+    ],
+)
+def test_the_way_out_fits_the_refusal(tmp_path, number, words):
+    with pytest.raises(DiskError) as caught, disk_errors(tmp_path):
+        raise OSError(number, os.strerror(number))
+    assert words in caught.value.fix
+    assert ("free some space" in caught.value.fix) == (number == errno.ENOSPC)
+
 
 # Files: whole or not at all ----------------------------------------------------------------------
 

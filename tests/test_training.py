@@ -28,6 +28,7 @@ from kdcli.training import Ended, finish, fit
 
 STEPS, SIZE, CLASSES = 4, 8, 3
 CPU = torch.device("cpu")
+TERMS = (Term("kd", KD(), lambda epoch: 0.9 - 0.1 * epoch),)
 
 
 class Tiny(nn.Module):
@@ -62,11 +63,21 @@ class Job:
     """One training of a tiny student by a tiny teacher, that can be interrupted and watched."""
 
     def __init__(
-        self, folder, settings=None, seed=0, scores=None, stop=None, module=None, size=SIZE
+        self,
+        folder,
+        settings=None,
+        seed=0,
+        scores=None,
+        stop=None,
+        module=None,
+        size=SIZE,
+        terms=TERMS,
+        task=lambda epoch: 0.1 + 0.1 * epoch,
+        progress=None,
     ):
         folder.mkdir(parents=True, exist_ok=True)
         self.run, self.settings, self.seed = Run(folder), settings or train(), seed
-        self.scores, self.stop = scores, stop
+        self.scores, self.stop, self.progress = scores, stop, progress or Silent()
         self.images = store(size=size)
         self.seen = []  # the weights after each epoch
         self.batches = partial(
@@ -84,15 +95,16 @@ class Job:
             self.student = Tap(module() if module else Tiny(), args, "student")
         with seeded(99, "teacher"):
             self.teacher = Frozen(Tap(Tiny(), args, "teacher.0"))
-        self.distiller = Distiller(
-            scheme=Offline(),
-            learners={"student": self.student},
-            teachers={"teacher.0": self.teacher},
-            terms=(Term("kd", KD(), lambda epoch: 0.9 - 0.1 * epoch),),
-            task_weight=lambda epoch: 0.1 + 0.1 * epoch,
-            example=next(self.batches(epoch=0)),
-            about=About(CLASSES, len(self.images), STEPS),
-        )
+        with seeded(seed, "distiller"):
+            self.distiller = Distiller(
+                scheme=Offline(),
+                learners={"student": self.student},
+                teachers={"teacher.0": self.teacher},
+                terms=terms,
+                task_weight=task,
+                example=next(self.batches(epoch=0)),
+                about=About(CLASSES, len(self.images), STEPS),
+            )
 
     def feed(self, epoch):
         for number, batch in enumerate(self.batches(epoch=epoch)):
@@ -126,7 +138,7 @@ class Job:
             seed=self.seed,
             run=self.run,
             label="student tiny",
-            progress=Silent(),
+            progress=self.progress,
         )
         return self
 

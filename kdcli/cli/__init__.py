@@ -15,7 +15,7 @@ app = typer.Typer(
     help="Distil a big image classifier into a small one, and measure whether the teacher helped.",
     epilog="First steps:  kd distill --teacher resnet101 --student mobilenetv3",
 )
-listing = typer.Typer(no_args_is_help=True, help="What there is: models, recipes, runs.")
+listing = typer.Typer(no_args_is_help=True, help="What there is: methods, models, recipes, runs.")
 recipes = typer.Typer(no_args_is_help=True, help="Look at a recipe, check one, print the schema.")
 
 
@@ -43,8 +43,10 @@ app.command()(verbs.evaluate)
 app.command()(verbs.export)
 app.command()(views.doctor)
 app.command()(views.inspect)
+app.command()(views.match)
 app.add_typer(listing, name="list")
 app.add_typer(recipes, name="recipe")
+listing.command("methods")(views.list_methods)
 listing.command("models")(views.list_models)
 listing.command("recipes")(views.list_recipes)
 listing.command("runs")(views.list_runs)

@@ -1,5 +1,6 @@
 """`kd recipe`: look at a recipe, check one, print the schema."""
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -23,15 +24,16 @@ def show(
         from kdcli.commands.recipe import show
         from kdcli.screens import lists
 
+        teacher, student, changes = teacher or TEACHER, student or STUDENT, tuple(set_ or ())
         found = show(
-            name,
-            settings=tuple(set_ or ()),
-            data=data,
-            student=student or STUDENT,
-            teacher=teacher or TEACHER,
-            progress=console,
+            name, settings=changes, data=data, student=student, teacher=teacher, progress=console
         )
-        lists.settings(console, found)
+        taught = any(setting.key.startswith("methods.") for setting in found)
+        who = ("distill", "--teacher", teacher, "--student", student)
+        how = ["--recipe", name, *(word for change in changes for word in ("--set", change))]
+        on = ["--data", data] if data else []
+        command = shlex.join(["kd", *(who if taught else ("train", student)), *how, *on])
+        lists.settings(console, found, command)
 
 
 def check(
@@ -42,14 +44,15 @@ def check(
 ) -> None:
     """Say everything that is wrong with a recipe."""
     with door(json) as console:
-        from kdcli.recipe_file import load_recipe
+        from kdcli.recipe_file import load_recipe, refuse_idle
 
         loaded = load_recipe(name, tuple(set_ or ()))
+        refuse_idle(loaded)
         if console.as_json:
             console.document({"recipe": loaded.name, "ok": True})
         else:
             console.line(f"{name}: nothing wrong")
-            console.next(f"kd recipe show {name}")
+            console.next(f"kd recipe show {shlex.quote(name)}")
 
 
 def schema(debug: Debug = False) -> None:

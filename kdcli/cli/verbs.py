@@ -51,7 +51,7 @@ def train(
     debug: Debug = False,
 ) -> None:
     """Train a teacher (or any model) from labels alone."""
-    with door(json) as console:
+    with door(json, goes_on=not dry_run) as console:
         from kdcli.commands.train import train_job
 
         job = train_job(
@@ -82,7 +82,7 @@ def distill(
     debug: Debug = False,
 ) -> None:
     """Distil a teacher (trained first if there is none) into a student."""
-    with door(json) as console:
+    with door(json, goes_on=not dry_run) as console:
         from kdcli.commands.distill import distill_job
 
         job = distill_job(
@@ -101,12 +101,11 @@ def distill(
 
 def _carry_out(job: "Job", console: "Console", out: Path | None, again: bool, dry: bool) -> None:
     """The plan alone, or the plan and then the work."""
-    from kdcli.commands.carry_out import carry_out
-    from kdcli.commands.forecast import foresee
+    from kdcli.commands.carry_out import carry_out, dry_run
     from kdcli.screens.training import planned, trained
 
     if dry:
-        planned(console, foresee(job, console, out=out, again=again))
+        planned(console, dry_run(job, console, out=out, again=again))
     else:
         trained(console, carry_out(job, console, out=out, again=again))
 
@@ -121,7 +120,7 @@ def evaluate(
     debug: Debug = False,
 ) -> int:
     """Compare a student with its teacher and an equal-size baseline (trained if there is none)."""
-    with door(json) as console:
+    with door(json, goes_on=True) as console:
         from kdcli.commands.evaluate import evaluate
         from kdcli.commands.gates import missed
         from kdcli.screens.reports import evaluated

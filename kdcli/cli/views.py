@@ -1,11 +1,11 @@
-"""What there is: recipes, runs, models; a look at one thing, at data, at the machine."""
+"""What there is: recipes, methods, runs, models; a look at one thing, at data, at the machine."""
 
 from typing import Annotated
 
 import typer
 
 from kdcli import completion
-from kdcli.cli.flags import Data, Debug, Json
+from kdcli.cli.flags import Data, Debug, Json, Recipe, Set, Student, Teacher
 from kdcli.door import door, gate
 
 
@@ -16,6 +16,15 @@ def list_recipes(json: Json = False, debug: Debug = False) -> None:
         from kdcli.screens import lists
 
         lists.recipes(console, {name: describe_recipe(name) for name in recipe_names()})
+
+
+def list_methods(json: Json = False, debug: Debug = False) -> None:
+    """Ways to score an imitation: paper, kind of knowledge, what each needs, default weight."""
+    with door(json) as console:
+        from kdcli.commands.methods import methods
+        from kdcli.screens import lists
+
+        lists.methods(console, methods())
 
 
 def list_runs(
@@ -132,3 +141,24 @@ def inspect(
 
         found = inspect(thing, console)
         inspected(console, found, prepare(found, data, console))
+
+
+def match(
+    teacher: Teacher = None,
+    student: Student = None,
+    recipe: Recipe = "kd",
+    data: Data = None,
+    set_: Set = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Which stage of a student answers which of a teacher, and which methods that allows."""
+    with door(json) as console:
+        from kdcli.commands.match import match
+        from kdcli.screens.match import matched
+
+        settings = tuple(set_ or ())
+        found = match(
+            teacher, student, recipe=recipe, settings=settings, data=data, progress=console
+        )
+        matched(console, found, data)

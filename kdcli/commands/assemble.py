@@ -5,17 +5,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kdcli import catalog
 from kdcli.commands.contradictions import refuse_contradictions
 from kdcli.commands.given import begin, start_args
-from kdcli.commands.loading import load
+from kdcli.commands.teacher import open_teacher
 from kdcli.data.balance import class_weights
 from kdcli.data.loader import (
     Store,
@@ -28,9 +25,9 @@ from kdcli.data.source import Source
 from kdcli.data.store import MOST_BYTES, InMemory
 from kdcli.distiller import Distiller, Term
 from kdcli.epochs import Validation
-from kdcli.errors import UnfitTeacher
-from kdcli.metrics import accuracy, accuracy_if_renamed, balanced_accuracy, nll, too_weak
+from kdcli.metrics import accuracy, balanced_accuracy, nll
 from kdcli.models.build import ModelArgs, build, plan, seeded
+from kdcli.models.correspondences import correspondences
 from kdcli.models.head import embed, head_of
 from kdcli.models.licences import licence_warning
 from kdcli.models.tap import Tap, predict
@@ -38,8 +35,9 @@ from kdcli.models.teachers import Frozen
 from kdcli.models.weights import ensure_reachable
 from kdcli.progress import Progress
 from kdcli.recipe import Recipe, weight_at
-from kdcli.records import About, Batch, Scheme, Teacher
-from kdcli.spec import Spec, TeacherRef
+from kdcli.recipe_file import needs_teacher
+from kdcli.records import About, Batch, Method, Scheme, Teacher
+from kdcli.spec import Spec
 
 Weights = dict[str, Tensor]
 
@@ -74,10 +72,12 @@ def assemble(
 ) -> Assembled:
     """Build and check everything; `teachers` are the model.pt files of `spec.teachers`.
 
-    A rehearsal, which times a few steps, takes random weights and an untrained teacher for None;
+    A rehearsal, which times a few steps, takes random weights in place of timm's pretrained ones,
+    which it would have to fetch, and an untrained teacher for None;
     `on_demand` decodes even few training images when they are asked for.
 
     Raises:
+        DamagedFile: starting weights that cannot be read, or are not finite.
         UnfitTeacher: a given teacher is hardly better than chance.
         UnmetNeeds: a method needs what the scheme does not give.
         UsageError: settings that contradict each other.
@@ -93,7 +93,9 @@ def assemble(
     validation = open_store(source.validation, size, progress)
     preparing = time.monotonic() - clock
     taught_by = {
-        f"teacher.{i}": _teacher(path, ref, recipe, classes, validation, device, progress)
+        f"teacher.{i}": open_teacher(
+            f"teacher.{i}", path, ref, recipe, classes, validation, device, progress
+        )
         for i, (path, ref) in enumerate(zip(teachers, spec.teachers, strict=True))
     }
     learner: nn.Module = student
@@ -128,9 +130,16 @@ def assemble(
 
     steps = steps_per_epoch(len(training), int(train.batch_size))
     example = next(batches(0, workers=0)).to(device)
-    about = About(classes, len(training), steps, _classifiers(taught_by))
+    about = About(
+        classes,
+        len(training),
+        steps,
+        smallest_batch=int(train.batch_size) // train.accumulate,
+        labels=torch.from_numpy(training.labels),
+        adapter=recipe.match.adapter,
+    )
     with seeded(spec.seed, "distiller"):
-        distiller = _distiller(recipe, learner, taught_by, example, about)
+        distiller = _distiller(spec, learner, taught_by, example, about)
     if train.balance == "loss":
         weights = torch.from_numpy(class_weights(training.labels, classes))
         distiller.class_weights = weights.to(device)
@@ -187,95 +196,32 @@ def _student(
             progress.warn(warning)
     with seeded(spec.seed, spec.start):
         module = build(args, pretrained=fetched)
-    if weights is not None and not rehearsal:
+    if weights is not None:  # in a rehearsal too: what does not fit is told before the training
         args = start_args(args, weights)
         begin(module, args, weights, progress)
     return args, Tap(module, args, "student", settings.precision).to(device)
 
 
-def _teacher(
-    path: Path | None,
-    ref: TeacherRef,
-    recipe: Recipe,
-    classes: int,
-    validation: Store,
-    device: torch.device,
-    progress: Progress,
-) -> Frozen:
-    """A finished teacher, measured on validation before it teaches."""
-    if path is None:  # of a rehearsal
-        size = int(recipe.data.image_size)
-        args = plan(ref.model, classes, size, recipe.teacher.stem_stride)
-        stand_in = Tap(build(args), args, "teacher", recipe.teacher.precision)
-        return Frozen(stand_in.to(device))
-    loaded = load(path)
-    classes = loaded.args.num_classes
-    tap = Tap(loaded.module, loaded.args, "teacher", recipe.teacher.precision).to(device)
-    logits = predict(tap, plain_batches(validation, num_classes=classes), device)
-    answers = logits.argmax(1)
-    share, interval = balanced_accuracy(answers, validation.labels, classes)
-    words = (
-        f"teacher {path}: balanced validation accuracy {share:.3f} "
-        f"(95% CI {interval.low:.3f} to {interval.high:.3f})"
-    )
-    if ref.spec is None and not recipe.teacher.allow_weak:
-        _refuse_other_order(answers, validation, classes, path)
-    if not too_weak(interval, classes):
-        progress.say(words)
-        return Frozen(tap)
-    words += f", hardly better than chance ({1 / classes:.3f})"
-    if ref.spec is None and not recipe.teacher.allow_weak:
-        foreign = loaded.file.provenance.get("role") == "given"
-        raise UnfitTeacher(
-            words,
-            f"give a better teacher, {_IF_FOREIGN if foreign else ''}or go on with "
-            "--set teacher.allow_weak=true",
-        )
-    progress.warn(f"{words}: a student has little to learn from it")
-    return Frozen(tap)
-
-
-_IF_FOREIGN = (
-    "say the order of its classes (--classes FILE) or the image size it was trained for "
-    "(--set data.image_size=N), "
-)
-
-
-def _refuse_other_order(
-    answers: NDArray[np.int64], validation: Store, classes: int, path: Path
-) -> None:
-    """A good teacher whose classes stand in another order than the data's teaches nonsense."""
-    right = float((answers == validation.labels).mean())
-    renamed = accuracy_if_renamed(answers, validation.labels, classes)
-    if renamed > 2 * right and renamed - right > 0.2:
-        raise UnfitTeacher(
-            f"teacher {path}: right on {right:.0%} of the validation images, but on {renamed:.0%} "
-            "if its classes had other names: they seem to stand in another order than the data's",
-            "name them in their own order with --classes labels.txt, or go on with "
-            "--set teacher.allow_weak=true",
-        )
-
-
-def _classifiers(teachers: dict[str, Frozen]) -> dict[str, Any]:
-    """Each teacher's last layer, for adapters that reuse it."""
-    modules: dict[str, Any] = {name: teacher.tap.module for name, teacher in teachers.items()}
-    return {name: module.get_classifier() for name, module in modules.items()}
-
-
 def _distiller(
-    recipe: Recipe, student: nn.Module, teachers: dict[str, Frozen], example: Batch, about: About
+    spec: Spec, student: nn.Module, teachers: dict[str, Frozen], example: Batch, about: About
 ) -> Distiller:
-    epochs = int(recipe.train.epochs)
+    recipe, epochs = spec.recipe, int(spec.recipe.train.epochs)
+    if not needs_teacher(recipe):
+        teachers = {}  # only compared against
     scheme: Scheme = catalog.load("schemes", recipe.scheme.name)(**recipe.scheme.options)
+    methods = methods_of(recipe)
     terms = tuple(
-        Term(
-            name,
-            catalog.load("methods", use.use or name)(**use.options),
-            partial(weight_at, use.weight, epochs=epochs),
-        )
-        for name, use in recipe.methods.items()
+        Term(name, method, partial(weight_at, recipe.methods[name].weight, epochs=epochs))
+        for name, method in methods.items()
     )
     taught_by: dict[str, Teacher] = dict(teachers)
+    matched = correspondences(
+        methods.values(),
+        {"student": student} if isinstance(student, Tap) else {},
+        {name: teacher.tap for name, teacher in teachers.items()},
+        example.images[:2],
+        recipe.match.pairs,
+    )
     return Distiller(
         scheme=scheme,
         learners={"student": student},
@@ -284,4 +230,15 @@ def _distiller(
         task_weight=partial(weight_at, recipe.task.weight, epochs=epochs),
         example=example,
         about=about,
+        correspondences=matched,
+        augment=recipe.match.augment,
+        seed=spec.seed,
     )
+
+
+def methods_of(recipe: Recipe) -> dict[str, Method]:
+    """The recipe's methods with their options, by the names of their terms."""
+    return {
+        name: catalog.load("methods", use.use or name)(**use.options)
+        for name, use in recipe.methods.items()
+    }

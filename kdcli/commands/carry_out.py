@@ -2,10 +2,25 @@
 
 from pathlib import Path
 
-from kdcli.commands.forecast import foresee
+from kdcli.commands.forecast import Forecast, foresee
 from kdcli.commands.plan import Job
+from kdcli.commands.teacher import measure_given
 from kdcli.commands.train import Trained, ensure, run_of
 from kdcli.progress import Progress
+
+
+def dry_run(
+    job: Job, progress: Progress, *, out: Path | None = None, again: bool = False
+) -> Forecast:
+    """What it will take; a given teacher is measured here as its training would do first.
+
+    Raises:
+        UnfitTeacher: it is hardly better than chance.
+    """
+    found = foresee(job, progress, out=out, again=again)
+    if found.now:
+        measure_given(job.spec, job.source, job.device, progress)
+    return found
 
 
 def carry_out(

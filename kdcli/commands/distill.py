@@ -1,14 +1,19 @@
 """`kd distill`: a student that imitates a teacher, which is trained first if there is none."""
 
+import shlex
 from pathlib import Path
 
-from kdcli import catalog
 from kdcli.commands.given import read_labels
 from kdcli.commands.naming import starting_point, teacher_name
-from kdcli.commands.plan import Job, choose_device, distill_spec, open_data, who_asks
+from kdcli.commands.plan import Job, distill_spec, open_data, say_device, who_asks
+from kdcli.data.source import Source
+from kdcli.devices import open_device
 from kdcli.errors import UsageError
 from kdcli.progress import Progress
-from kdcli.recipe_file import load_recipe
+from kdcli.recipe_file import LoadedRecipe, load_recipe, refuse_idle
+
+MANY_CLASSES = 500
+"""From here on published comparisons take the numbers of the recipe kd_many_classes."""
 
 
 def distill_job(
@@ -28,10 +33,11 @@ def distill_job(
     `classes` is a file that names the classes of a teacher's given weights.
     """
     loaded = load_recipe(recipe, settings)
-    if not catalog.load("schemes", loaded.recipe.scheme.name).needs_teacher:
+    refuse_idle(loaded)
+    if not loaded.recipe.methods:
         raise UsageError(
             f"recipe {loaded.name} has no teacher (scheme {loaded.recipe.scheme.name})",
-            f"kd train {student or 'MODEL'} --recipe {recipe}",
+            shlex.join(["kd", "train", student or "MODEL", "--recipe", recipe]),
         )
     who = who_asks(loaded.recipe, progress, teacher=teacher, student=student, data=data, seed=seed)
     if who.teacher is None or who.student is None:
@@ -42,8 +48,10 @@ def distill_job(
     taught_by = teacher_name(who.teacher, progress)
     learner, weights = starting_point(who.student, progress)
     labels = read_labels(classes) if classes else None
+    place = open_device(device)  # a device that is not there is told before the data are read
     source, ref = open_data(who.data, progress, balance=loaded.recipe.train.balance)
-    place = choose_device(device, progress)
+    say_device(place, progress)
+    advise(loaded, source, progress)
     spec = distill_spec(
         taught_by,
         learner,
@@ -57,3 +65,14 @@ def distill_job(
         progress=progress,
     )
     return Job(spec, source, place)
+
+
+def advise(loaded: LoadedRecipe, source: Source, progress: Progress) -> None:
+    """Warn where the numbers of the recipe kd meet data that others are meant for."""
+    own, usual, classes = loaded.recipe, load_recipe("kd").recipe, len(source.classes)
+    unchanged = (own.task.weight, own.methods) == (usual.task.weight, usual.methods)
+    if unchanged and classes >= MANY_CLASSES:
+        progress.warn(
+            f"{source.name}: {classes:,} classes; the recipe kd is meant for fewer than about "
+            f"{MANY_CLASSES}: --recipe kd_many_classes"
+        )

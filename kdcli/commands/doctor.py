@@ -10,11 +10,11 @@ import torch
 from huggingface_hub import constants
 
 from kdcli.data.broken import OUT
+from kdcli.data.doubles import Double
 from kdcli.data.named import data_folder
 from kdcli.data.open import open_source
-from kdcli.data.source import Defaults, Source, Split
-from kdcli.data.spread import spread
-from kdcli.data.survey import Survey, survey
+from kdcli.data.source import Defaults
+from kdcli.data.survey import Survey, survey, undecodable
 from kdcli.errors import DataError, KdError
 from kdcli.files import cache_folder, existing
 from kdcli.machine import free_memory_bytes, memory_bytes
@@ -23,7 +23,7 @@ from kdcli.progress import Progress
 from kdcli.runs import runs_root, versions
 
 EXAMPLES = 10
-"""Doubles that are named."""
+"""Doubles, and files that are ignored, that are named."""
 
 
 @dataclass(frozen=True)
@@ -88,16 +88,20 @@ class Data:
             "classes": found.per_class,
             "imbalance": found.imbalance if found.smallest[1] else None,
             "sizes": asdict(found.sizes) if found.sizes else None,
-            "ignored": found.ignored,
-            "doubles": {
-                "count": len(found.doubles),
-                "examples": [asdict(double) for double in found.doubles[:EXAMPLES]],
-            },
+            "ignored": len(found.ignored),
+            "ignored_files": list(found.ignored[:EXAMPLES]),
+            "doubles": _counted(found.doubles),
+            "in_two_classes": _counted(found.in_two_classes),
             "broken": [error.what for error in self.broken],
             "notes": list(self.notes),
             "warnings": [*found.warnings(), *found.advice()],
             "defaults": asdict(self.defaults),
         }
+
+
+def _counted(doubles: tuple[Double, ...]) -> dict[str, Any]:
+    examples = [asdict(double) for double in doubles[:EXAMPLES]]
+    return {"count": len(doubles), "examples": examples}
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,26 +120,9 @@ def doctor(folder: str | None, *, progress: Progress) -> Checkup:
     if folder is None:
         return Checkup(machine=_machine())
     source = open_source(folder, progress)
-    broken = _undecodable(source, progress)
+    broken = undecodable((source.train, source.validation, source.test), progress)
     found = replace(survey(source, progress), unreadable=())  # they are among the broken ones
     return Checkup(Data(source.name, folder, found, source.notes, source.defaults, broken))
-
-
-def _undecodable(source: Source, progress: Progress) -> tuple[DataError, ...]:
-    splits = (source.train, source.validation, source.test)
-    errors = (_errors_of(split, progress) for split in splits)
-    return tuple(error for found in errors for error in found)
-
-
-def _errors_of(split: Split, progress: Progress) -> list[DataError]:
-    def decode(i: int) -> DataError | None:
-        try:
-            split.read(i)
-        except DataError as error:
-            return error
-        return None
-
-    return [error for error in spread(len(split), decode, progress, "decoding images") if error]
 
 
 def _machine() -> Machine:

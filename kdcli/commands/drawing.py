@@ -17,6 +17,12 @@ def roles(report: Report) -> list[str]:
     return first + [role for role in report.models if role not in first]
 
 
+def heads(report: Report) -> list[str]:
+    """What the columns are called: a model that was measured alone has the role of its run."""
+    found = roles(report)
+    return [report.role] if found == ["student"] else found
+
+
 def table(report: Report) -> list[list[str]]:
     """Rows of `[what, one cell per role]`, without what nobody has."""
     parts = [report.models[role] for role in roles(report)]
@@ -104,10 +110,11 @@ def markdown(report: Report) -> str:
     lines = [f"# {report.run}", ""]
     if report.verdict:
         lines += [f"**{report.verdict}**", ""]
-    lines += _markdown_table(["", *roles(report)], table(report))
+    lines += _markdown_table(["", *heads(report)], table(report))
     lines += ["", *(f"- {line}" for line in [*figures(report), *report.notes])]
     if rows := class_table(report, roles(report)):
-        lines += ["", *_markdown_table(rows[0], rows[1:])]
+        names = dict(zip(roles(report), heads(report), strict=True))
+        lines += ["", *_markdown_table([names.get(head, head) for head in rows[0]], rows[1:])]
     if data := report.data:
         words = f"{data.test_images} test images, {data.classes} classes"
         if data.imbalance is not None:

@@ -1,5 +1,6 @@
 """`kd evaluate`: student against teacher and an equal-size baseline, on the test images."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,19 +50,21 @@ def evaluate(
 ) -> Evaluated:
     """Measure a finished run on test; further seeds and baselines are trained where missing."""
     gates = parse_gates(minima, maxima)
+    place = open_device(device)
     run = _find_run(thing, progress)
     with progress.log(run.log) as write:
         source = reopen_data(run.spec.data, progress)
         gates = for_classes(gates, source.classes)
-        report = _measured(run, source, seeds, device, progress)
+        report = _measured(run, source, seeds, place, progress)
         write(report.verdict or "")
     return Evaluated(run, report, check_gates(gates, report))
 
 
-def _measured(run: Run, source: Source, seeds: int, device: str, progress: Progress) -> Report:
+def _measured(
+    run: Run, source: Source, seeds: int, place: torch.device, progress: Progress
+) -> Report:
     """Everyone measured, and written down."""
     spec = run.spec
-    place = open_device(device)
     test = open_store(source.test, int(spec.recipe.data.image_size), progress)
     students = _students(run, seeds, source, place, progress)
     measured = {"student": measure([s.model for s in students], test, place)}
@@ -121,10 +124,15 @@ def _report(run: Run, source: Source, test: Store, measured: dict[str, Measured]
         comparison = compare(measured, test.labels, source.classes, settings)
         remarks = notes(comparison, parts)
         verdict = sentence(
-            comparison, run=str(run.path), test_images=len(test), margin=settings.margin
+            comparison,
+            run=shlex.quote(str(run.path)),
+            test_images=len(test),
+            margin=settings.margin,
         )
     place, digest = run.path / "report.json", sha256(run.model)
-    report = read_report(place, digest) or Report(run=run.path.name, model_sha256=digest)
+    report = read_report(place, digest) or Report(
+        run=run.path.name, model_sha256=digest, role=run.spec.role
+    )
     return write_report(
         place,
         put_evaluation(

@@ -4,6 +4,7 @@ import json
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 import torch
@@ -96,7 +97,8 @@ def _exported(
     entry = _entry(path, folder, images, parity, answers, models["student"])
     with lock(folder, wait=WAIT_SECONDS) if located.run else nullcontext():
         known = read_report(place, digest)
-        report = known or Report(run=folder.resolve().name, model_sha256=digest)
+        role = located.run.spec.role if located.run else "student"
+        report = known or Report(run=folder.resolve().name, model_sha256=digest, role=role)
         report = put_export(report, models, entry, f"{machine()}, {THREADS} thread")
         report = write_report(place, report)
     return Exported(path, place, report, check_gates(gates, report))
@@ -114,15 +116,26 @@ def _located(
     foreign = f"{model}={thing}" if model and thing else thing
     if foreign is None or not (model or is_given(foreign)):
         if model or classes or size:
-            raise UsageError(
-                "--model, --classes and --size are for somebody else's weights",
-                "kd export weights.pth --model resnet101",
-            )
+            raise _unclear(thing)
         return locate(thing)
     given = parse(foreign, progress)
     beside = out if out and out.is_dir() else _path(out, given.file).parent
     labels = read_labels(classes) if classes else None
     return Located(None, alone(given, beside, size, labels, progress))
+
+
+def _unclear(thing: str | None) -> UsageError:
+    """Flags for somebody else's weights, without the weights or without whose they are."""
+    if thing is None:
+        return UsageError(
+            "--model, --classes and --size are for somebody else's weights; no file is given",
+            "kd export weights.pth --model resnet101",
+        )
+    return UsageError(
+        f"{thing}: --model is missing; --classes and --size are for somebody else's weights",
+        f"say whose they are: kd export {quote(thing)} --model NAME; a run or model.pt of kd takes "
+        "neither flag",
+    )
 
 
 def _stem(model: Path) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 
 from kdcli.commands.report import Export, Report
-from kdcli.errors import GateMissed, UsageError, did_you_mean
+from kdcli.errors import GateMissed, UsageError, counted, did_you_mean
 
 _ROLES = ("teacher", "student", "baseline")
 CLASS = "CLASS"
@@ -152,7 +152,7 @@ def missed(checked: list[Checked]) -> GateMissed | None:
     ]
     if not lines:
         return None
-    return GateMissed(f"{len(lines)} of {len(checked)} gates missed: {'; '.join(lines)}")
+    return GateMissed(f"{len(lines)} of {counted(len(checked), 'gate')} missed: {'; '.join(lines)}")
 
 
 def numeric_keys() -> set[str]:

@@ -16,6 +16,7 @@ from kdcli.models.licences import warning_of
 from kdcli.models.local_dir import describe
 from kdcli.models.weights import fetch
 from kdcli.progress import Progress
+from kdcli.runs import refuse_onnx
 from kdcli.spec import FileRef, slug
 
 _SOURCES = ("hf-hub", "hf_hub", "local-dir")
@@ -115,6 +116,7 @@ def _named(thing: str, progress: Progress) -> Given:
     if not file.is_file():
         kind = "a folder; give local-dir:FOLDER" if file.is_dir() else "no such file"
         raise UsageError(f"{thing}: {file} is {kind}", "give the path of the file behind NAME=")
+    refuse_onnx(file)
     return Given(thing, resolved.name, file)
 
 

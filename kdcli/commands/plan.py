@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 
-from kdcli import catalog
 from kdcli.commands.adopt import check_classes, teacher_from
 from kdcli.commands.defaults import resolve_recipe
 from kdcli.commands.given import is_given, parse, size_of
@@ -15,15 +14,16 @@ from kdcli.commands.naming import is_file, started
 from kdcli.commands.naming import model_name as model_name
 from kdcli.commands.naming import teacher_name as teacher_name
 from kdcli.commands.trial import share_right
+from kdcli.data.broken import BACK
 from kdcli.data.open import location, open_source
-from kdcli.data.source import Source
+from kdcli.data.source import Source, Split
 from kdcli.data.survey import Survey, survey
-from kdcli.devices import describe_device, open_device
+from kdcli.devices import describe_device
 from kdcli.errors import DamagedFile, DataError, UsageError
 from kdcli.files import sha256
 from kdcli.progress import Progress, Silent
 from kdcli.recipe import Match, Recipe, SchemeUse, Task, Who, update
-from kdcli.recipe_file import LoadedRecipe, load_recipe
+from kdcli.recipe_file import LoadedRecipe, load_recipe, needs_teacher
 from kdcli.runs import locate
 from kdcli.spec import DataRef, FileRef, Spec, TeacherRef
 
@@ -40,16 +40,14 @@ class Job:
 NO_DATA = "no --data: built-in digits (1,797 images); give --data DIR for yours"
 
 
-def choose_device(wanted: str, progress: Progress) -> torch.device:
-    """The device, said aloud."""
-    device = open_device(wanted)
+def say_device(device: torch.device, progress: Progress) -> None:
+    """Where the arithmetic will run."""
     progress.say(f"device: {describe_device(device)}")
-    return device
 
 
 def refuse_taught(loaded: LoadedRecipe) -> None:
     """Raise UsageError for a recipe that needs a teacher, where there is none to have."""
-    if catalog.load("schemes", loaded.recipe.scheme.name).needs_teacher:
+    if needs_teacher(loaded.recipe):
         raise UsageError(
             f"recipe {loaded.name} needs a teacher (scheme {loaded.recipe.scheme.name})",
             "kd distill --teacher ... --student ...; kd train and teacher.recipe take recipes of "
@@ -113,7 +111,17 @@ def reopen_data(data: DataRef, progress: Progress) -> Source:
             f"{data.location}: the images are no longer those that the run was made with",
             "bring them back, or train again on these",
         )
-    return source
+    return replace(
+        source,
+        train=_of_run(source.train),
+        validation=_of_run(source.validation),
+        test=_of_run(source.test),
+    )
+
+
+def _of_run(split: Split) -> Split:
+    """Without one of its images it would no longer be the run's."""
+    return replace(split, way_out=BACK)
 
 
 def is_gone(data: DataRef) -> bool:

@@ -1,5 +1,6 @@
 """`kd list runs --prune`: what no finished run needs is found, shown, and removed."""
 
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,9 @@ from kdcli.files import disk_errors, is_leftover, lock
 from kdcli.inventory import Folder, inventory
 from kdcli.runs import FILES
 from kdcli.spec import Spec
+
+STALE_DAYS = 7
+"""For so long a training that was interrupted is expected to go on."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,8 @@ class Disposable:
 
 
 def disposable(folders: list[Folder]) -> list[Disposable]:
-    """What may go: nothing that a person asked for, or that what they asked for needs.
+    """What may go: nothing that a person asked for, or that what they asked for needs, and nothing
+    that was interrupted lately: the command that began it is about to go on.
 
     Folders in which another kd works are left alone; while there is one, no folder goes at all:
     its chain may be about to need it.
@@ -68,7 +73,8 @@ def _kept(folders: list[Folder]) -> list[Folder]:
     kept: list[Folder] = []
     others: list[Folder] = []
     for folder in folders:
-        rooted = folder.asked or folder.in_use or folder.state == "unreadable"
+        working = folder.in_use or (_resumable(folder) and not _stale(folder))
+        rooted = folder.asked or working or folder.state == "unreadable"
         (kept if rooted else others).append(folder)
     while True:
         wanted = {want for folder in kept for want in _wants(folder)}
@@ -77,6 +83,14 @@ def _kept(folders: list[Folder]) -> list[Folder]:
             return kept
         kept += more
         others = [folder for folder in others if wanted.isdisjoint(_offers(folder))]
+
+
+def _resumable(folder: Folder) -> bool:
+    return folder.state == "unfinished" and "state.pt" in folder.sizes
+
+
+def _stale(folder: Folder) -> bool:
+    return time.time() - folder.changed > STALE_DAYS * 86400
 
 
 def _offers(folder: Folder) -> Iterator[object]:
@@ -119,4 +133,5 @@ def _why(folder: Folder) -> str:
     if folder.state == "given":
         return "an adopted teacher that no run here needs"
     unfinished = "an unfinished" if folder.state == "unfinished" else "a"
-    return f"{unfinished} {folder.role} that nobody asked for and no run here needs"
+    age = f", untouched for {STALE_DAYS} days" if _resumable(folder) else ""
+    return f"{unfinished} {folder.role} that nobody asked for and no run here needs{age}"

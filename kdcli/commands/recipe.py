@@ -5,6 +5,7 @@ from typing import Any
 
 from kdcli import catalog
 from kdcli.commands.defaults import auto_values
+from kdcli.commands.distill import advise
 from kdcli.commands.plan import model_name, open_data
 from kdcli.devices import open_device
 from kdcli.progress import Progress
@@ -33,12 +34,13 @@ def show(
     """Every value that a run with these data and models would use."""
     loaded = load_recipe(name, settings)
     source, _ = open_data(data, progress, surveyed=False)
+    advise(loaded, source, progress)
     names = (model_name(student, progress), model_name(teacher, progress))
     values = auto_values(loaded.recipe, *names, source, open_device("auto"))
     before, after = dump(loaded.recipe), dump(fill_auto(loaded.recipe, values))
     return [
-        Setting(key, get(after, key), _origin(key, get(before, key) == "auto", loaded, source.name))
-        for key in _keys(after)
+        Setting(key, value, _origin(key, get(before, key) != value, loaded, source.name))
+        for key, value in ((key, get(after, key)) for key in _keys(after))
     ]
 
 

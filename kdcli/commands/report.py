@@ -180,6 +180,8 @@ class Report(BaseModel):
     kd: str = __version__
     run: str
     model_sha256: str
+    role: Literal["teacher", "baseline", "student"] = "student"
+    """Of the run whose record this is; `models.student` is its model whatever it says."""
     data: DataPart | None = None
     models: dict[str, ModelPart] = {}
     comparison: Comparison | None = None

@@ -1,5 +1,6 @@
 """What would make a long training shorter: the same job, with one thing changed."""
 
+import math
 from dataclasses import dataclass
 
 from kdcli.commands.defaults import head_only
@@ -9,6 +10,9 @@ from kdcli.spec import Spec
 
 SMALLER = 160
 """Pixels of a side: half the arithmetic of 224."""
+
+GRAIN = 32
+"""Most models shrink an image by this, so sizes are its multiples."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +25,12 @@ class Shortcut:
     spec: Spec
 
 
-def shortcuts(spec: Spec) -> list[Shortcut]:
-    """Head only, a smaller teacher (or model), smaller images: those that apply."""
-    found = [_head_only(spec), _smaller_model(spec), _smaller_images(spec)]
+def shortcuts(spec: Spec, side: float) -> list[Shortcut]:
+    """Head only, a smaller teacher (or model), smaller images: those that apply.
+
+    `side` is the typical shorter side of the images as they are, in pixels.
+    """
+    found = [_head_only(spec), _smaller_model(spec), _smaller_images(spec, side)]
     return [one for one in found if one is not None]
 
 
@@ -45,15 +52,20 @@ def _smaller_model(spec: Spec) -> Shortcut | None:
     return Shortcut("a smaller model of its kind", ask, _with(spec, smaller))
 
 
-def _smaller_images(spec: Spec) -> Shortcut | None:
-    if int(spec.recipe.data.image_size) <= SMALLER:
+def _smaller_images(spec: Spec, side: float) -> Shortcut | None:
+    now, size = int(spec.recipe.data.image_size), GRAIN * math.ceil(side / GRAIN)
+    if enlarged := 3 * size <= 2 * now:
+        what = f"images of {size} pixels (of {side:g} now, enlarged to {now})"
+    else:
+        what, size = f"images of {SMALLER} pixels", SMALLER
+    if now <= SMALLER and not enlarged:
         return None
-    change = {"data.image_size": SMALLER}
+    change = {"data.image_size": size}
     smaller = spec.model_copy(update={"recipe": update(spec.recipe, change)})
     if (big := _big(spec)) is not None:
         big = big.model_copy(update={"recipe": update(big.recipe, change)})
         smaller = _with(smaller, big) if spec.teachers else big
-    return Shortcut(f"images of {SMALLER} pixels", f"--set data.image_size={SMALLER}", smaller)
+    return Shortcut(what, f"--set data.image_size={size}", smaller)
 
 
 def _big(spec: Spec) -> Spec | None:

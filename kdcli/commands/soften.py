@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kdcli import temperature
 from kdcli.commands.adopt import check_classes
-from kdcli.commands.inspect import Inspected, Trained
+from kdcli.commands.inspect import Inspected, Onnx, Trained
 from kdcli.commands.loading import Loaded
 from kdcli.commands.plan import is_gone, open_data, reopen_data
 from kdcli.data.loader import Store, open_store, plain_batches
@@ -91,8 +91,9 @@ def prepare(
     """
     if not isinstance(found, Trained):
         if data is not None:
+            what = "kd does not ask an ONNX file" if isinstance(found, Onnx) else "this is none"
             raise UsageError(
-                "--data shows what a trained model answers; this is none",
+                f"--data shows what a trained model answers; {what}",
                 "give a run folder or a model.pt",
             )
         return None

@@ -15,15 +15,16 @@ from kdcli.commands.given import check_unchanged
 from kdcli.commands.naming import started, starting_point
 from kdcli.commands.plan import (
     Job,
-    choose_device,
     open_data,
     refuse_taught,
+    say_device,
     train_spec,
     who_asks,
 )
 from kdcli.commands.run_log import run_log
 from kdcli.data.source import Source
-from kdcli.errors import DamagedFile, UsageError
+from kdcli.devices import open_device
+from kdcli.errors import DamagedFile, UsageError, counted
 from kdcli.files import is_leftover, lock, probe, sha256, write_text
 from kdcli.models.build import ModelArgs
 from kdcli.models.weights import ensure_reachable
@@ -63,8 +64,9 @@ def train_job(
     refuse_taught(loaded)
     who = who_asks(loaded.recipe, progress, data=data, seed=seed)
     name, weights = starting_point(model, progress)
+    place = open_device(device)  # a device that is not there is told before the data are read
     source, ref = open_data(who.data, progress, balance=loaded.recipe.train.balance)
-    place = choose_device(device, progress)
+    say_device(place, progress)
     spec = train_spec(name, started(loaded, weights), source, ref, who.seed or 0, place)
     spec = spec.model_copy(update={"weights": weights})
     return Job(spec, source, place)
@@ -146,7 +148,8 @@ def teacher_file(ref: TeacherRef, source: Source, device: torch.device, progress
         if known is None or not known.finished:
             progress.say(
                 f"no finished teacher {ref.model} on {ref.spec.data.name} yet: training one "
-                f"(recipe {ref.spec.recipe_name}, {ref.spec.recipe.train.epochs} epochs)"
+                f"(recipe {ref.spec.recipe_name}, "
+                f"{counted(int(ref.spec.recipe.train.epochs), 'epoch')})"
             )
         return ensure(ref.spec, source, device, progress).run.model
     path = Path(ref.path or "")

@@ -13,7 +13,10 @@ FEW = 10
 
 
 def sentence(c: Comparison, *, run: str, test_images: int, margin: float) -> str:
-    """The verdict. One or two seeds speak of the files at hand, three or more of distillation."""
+    """The verdict. One or two seeds speak of the files at hand, three or more of distillation.
+
+    `run` is the run's folder as a shell takes it.
+    """
     gain, interval = points(c.gain), f"95% CI {span(c.gain_ci95)}"
     interval += f", p = {c.p_value:.2g}" if c.seeds == 1 else ""
     few = "one seed" if c.seeds == 1 else f"{c.seeds} seeds"

@@ -6,6 +6,8 @@ from kdcli.errors import DataError
 
 NAMED = 10
 OUT = "repair these files, or take them out; kd puts no other image in their place"
+BACK = "repair these files, or bring them back; without them these are not the run's data"
+"""Where a run was made with them."""
 
 
 def broken(errors: Sequence[DataError], total: int, fix: str = OUT) -> DataError:

@@ -19,7 +19,7 @@ def complete(
     identity: dict[str, Any],
     defaults: Defaults,
     notes: tuple[str, ...] = (),
-    ignored: int = 0,
+    ignored: tuple[str, ...] = (),
 ) -> Source:
     """`given` has train, and may have validation and test; the others come out of train.
 

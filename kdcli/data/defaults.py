@@ -27,11 +27,16 @@ PHOTOGRAPHS = Defaults(
 
 
 def defaults_of(train: Split) -> Defaults:
-    """By the median shorter side of a sample of the training images.
+    """By the median shorter side; raises DataError as `typical_side` does."""
+    return defaults_for(typical_side(train))
+
+
+def typical_side(train: Split) -> float:
+    """The median shorter side of a sample of the training images, in pixels.
 
     Images without a readable header are left out; raises DataError if none has one.
     """
-    return defaults_for(statistics.median(min(size) for size in _sizes(train)))
+    return statistics.median(min(size) for size in _sizes(train))
 
 
 def defaults_for(side: float) -> Defaults:

@@ -10,7 +10,7 @@ from kdcli.data.defaults import defaults_of
 from kdcli.data.image_files import digest_of, open_files, unique_ids
 from kdcli.data.other_tasks import explained, refuse_other_tasks
 from kdcli.data.source import Source, Split
-from kdcli.data.tree import Layout, Listing, find_layout, list_images
+from kdcli.data.tree import Layout, Listing, find_layout, list_images, loose_files
 from kdcli.errors import DataError
 from kdcli.files import shown
 from kdcli.progress import Progress, Silent
@@ -25,6 +25,7 @@ def open_folder(path: Path, progress: Progress | None = None) -> Source:
     """
     refuse_other_tasks(path)
     layout, listings, classes = _looked_at(path)
+    ignored = _ignored(path, listings)
     given = {
         role: _split(path, listing, classes, progress or Silent())
         for role, listing in listings.items()
@@ -36,8 +37,8 @@ def open_folder(path: Path, progress: Progress | None = None) -> Source:
         classes=classes,
         identity={"kind": "folder", "files": digest_of(given)},
         defaults=defaults_of(given["train"]),
-        notes=layout.notes + _notes(listings, classes),
-        ignored=sum(listing.ignored for listing in listings.values()),
+        notes=layout.notes + _notes(listings, classes, len(ignored)),
+        ignored=ignored,
     )
 
 
@@ -61,8 +62,14 @@ def _split(root: Path, listing: Listing, classes: tuple[str, ...], progress: Pro
     return Split(np.array(labels, dtype=np.int64), unique_ids(names), files)
 
 
-def _notes(listings: dict[str, Listing], classes: tuple[str, ...]) -> tuple[str, ...]:
-    ignored = sum(listing.ignored for listing in listings.values())
+def _ignored(root: Path, listings: dict[str, Listing]) -> tuple[str, ...]:
+    """All but hidden files that are no images of a class, in words that can be printed."""
+    beside = () if root in (one.folder for one in listings.values()) else loose_files(root, root)
+    found = [*beside, *(name for listing in listings.values() for name in listing.ignored)]
+    return tuple(sorted(map(shown, found)))
+
+
+def _notes(listings: dict[str, Listing], classes: tuple[str, ...], ignored: int) -> tuple[str, ...]:
     files = (
         "1 file that is not an image" if ignored == 1 else f"{ignored:,} files that are not images"
     )

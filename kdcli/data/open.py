@@ -7,9 +7,10 @@ from kdcli.data.digits import open_digits
 from kdcli.data.folder import open_folder
 from kdcli.data.idx import holds_idx, open_idx
 from kdcli.data.named import is_named, open_named
+from kdcli.data.other_tasks import no_data
 from kdcli.data.source import Source
 from kdcli.data.table import open_table
-from kdcli.errors import DataError, UsageError, did_you_mean
+from kdcli.errors import UsageError, did_you_mean
 from kdcli.progress import Progress, Silent
 
 BUILT_IN = {"digits": open_digits}
@@ -58,7 +59,4 @@ def location(name: str | None) -> str | None:
 def _from_file(name: str, path: Path, progress: Progress) -> Source:
     if path.suffix.lower() in TABLES:
         return open_table(path, progress)
-    raise DataError(
-        f"--data {name}: is a file, and no table (.csv)",
-        "give the folder that holds the class folders; unpack an archive first",
-    )
+    raise no_data(path, name)

@@ -25,6 +25,8 @@ TOLD = 20
 _IMAGES = {"images", "image", "imgs", "img", "jpegimages"}
 _MASKS = {"masks", "mask", "segmentation", "segmentations", "segmentationclass"}
 _TEXT = {".txt", ".json", ".jsonl", ".md"}
+_ARCHIVES = {".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"}
+_JSON = "a .json of boxes or outlines (COCO, LabelMe): object detection or segmentation"
 _YEARS = re.compile(r"(train|val|valid|test|unlabeled)[-_]?\d{4}", re.IGNORECASE)
 _KEYS = ((b'"annotations"', b'"bbox"'), (b'"shapes"', b'"points"'))
 """In one JSON file: COCO's boxes, or LabelMe's outlines."""
@@ -54,6 +56,20 @@ def explained(root: Path, error: DataError) -> DataError:
     tables = [file for file in sorted(root.glob("*.csv")) if _is_table(file)]
     fix = f"there is a table of images: --data {tables[0]}" if tables else error.fix
     return DataError(error.what, fix)
+
+
+def no_data(path: Path, given: str) -> DataError:
+    """Of a file that is no table: what it looks like, and what is wanted."""
+    suffix = path.suffix.lower()
+    if suffix == ".json" and _has_keys(path):
+        return _refusal(path, _JSON)
+    if suffix in _ARCHIVES:
+        kind, fix = "an archive", "unpack it, and give the folder that holds the class folders"
+    elif is_image_name(path):
+        kind, fix = "a single image", "give the folder that holds the class folders"
+    else:
+        kind, fix = f"a {suffix} file" if suffix else "a file without a suffix", ONE_LABEL
+    return DataError(f"--data {given}: is {kind}; wanted is a folder, or a table (.csv)", fix)
 
 
 def _refuse(place: Path, reason: str | None) -> None:
@@ -122,7 +138,7 @@ def _boxes_in_json(place: Path) -> str | None:
     """COCO's one file for all images, or LabelMe's one for each."""
     files = (file for file in _near(place, "annotations") if file.suffix.lower() == ".json")
     if any(_has_keys(file) for file in islice(files, TOLD)):
-        return "a .json of boxes or outlines (COCO, LabelMe): object detection or segmentation"
+        return _JSON
     return None
 
 

@@ -1,10 +1,12 @@
 """What a data source is, whatever it was read from."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from kdcli.data.broken import OUT
 
 LARGE = 10_000_000
 """Parameters above which a model takes the source's schedule for large models."""
@@ -38,6 +40,8 @@ class Split:
     ids: tuple[str, ...]
     """What names each image in files that a run writes; unique within the source."""
     read: Reader
+    way_out: str = OUT
+    """Said where images cannot be read."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -45,7 +49,7 @@ class Split:
     def take(self, rows: NDArray[np.int64]) -> "Split":
         """Some of the images."""
         ids = tuple(self.ids[row] for row in rows)
-        return Split(self.labels[rows], ids, self.read.take(rows))
+        return replace(self, labels=self.labels[rows], ids=ids, read=self.read.take(rows))
 
     def sample(self, n: int) -> "Split":
         """At most `n` of the images, spread evenly over the split."""
@@ -96,9 +100,14 @@ class Source:
     defaults: Defaults
     notes: tuple[str, ...] = ()
     """Lines to be said aloud."""
-    ignored: int = 0
+    ignored: tuple[str, ...] = ()
     """Files that are no images of a class."""
     carved: dict[str, list[str]] = field(default_factory=dict)
     """Ids of each split that was made on the fly."""
     is_default: bool = False
     """Nobody asked for this data by name."""
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """By their names."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}

@@ -71,7 +71,10 @@ class OnDemand:
         return len(self.split)
 
     def fetch(self, index: NDArray[np.int64]) -> Tensor:
-        images = np.stack([fit(self.split.read(int(i)), self.image_size) for i in index])
+        try:
+            images = np.stack([fit(self.split.read(int(i)), self.image_size) for i in index])
+        except DataError as error:
+            raise DataError(error.what, self.split.way_out) from error
         return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
 
 
@@ -103,5 +106,5 @@ def open_store(
 
     errors = [e for e in spread(len(split), decode, progress, "reading images") if e]
     if errors:
-        raise broken(errors, len(split))
+        raise broken(errors, len(split), split.way_out)
     return InMemory(images, split.labels)

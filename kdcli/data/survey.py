@@ -1,18 +1,18 @@
 """What the data are, before any work: counts, sizes, doubles, and what cannot be read."""
 
 import statistics
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 
 from kdcli.data.broken import broken
+from kdcli.data.doubles import Double, doubles, in_two_classes, same_images
 from kdcli.data.readers import ArrayImages
 from kdcli.data.source import Source, Split
 from kdcli.data.spread import WAITING, spread
-from kdcli.errors import DataError
+from kdcli.errors import DataError, counted
 from kdcli.progress import Progress, Silent
 
 IMBALANCED = 5
@@ -30,15 +30,6 @@ class Sizes:
     largest: tuple[int, int]
 
 
-@dataclass(frozen=True)
-class Double:
-    """The same content in two splits, or more."""
-
-    ids: tuple[str, ...]
-    """One of each split that has it."""
-    splits: tuple[str, ...]
-
-
 @dataclass(frozen=True, eq=False)
 class Survey:
     """What a look at every image, without decoding any, has found."""
@@ -50,8 +41,12 @@ class Survey:
     """Images in training, by class, in the order of the classes."""
     sizes: Sizes | None
     """None: not one image has a readable header."""
-    ignored: int
+    ignored: tuple[str, ...]
+    """Files that are no images of a class."""
     doubles: tuple[Double, ...]
+    """In two splits or more; those whose classes differ come first."""
+    in_two_classes: tuple[Double, ...]
+    """Of one split."""
     unreadable: tuple[DataError, ...]
 
     @property
@@ -87,7 +82,7 @@ class Survey:
 
     def warnings(self) -> tuple[str, ...]:
         """What should not be missed."""
-        return (*self._of_unreadable(), *self._of_doubles())
+        return (*self._of_unreadable(), *self._of_doubles(), *self._of_two_classes())
 
     def refuse_unreadable(self) -> None:
         """Raise DataError, naming them, if there are images that cannot be read."""
@@ -101,18 +96,24 @@ class Survey:
 
     def _of_unreadable(self) -> Iterable[str]:
         if self.unreadable:
-            yield f"{_counted(len(self.unreadable), 'image')} cannot be read"
+            yield f"{counted(len(self.unreadable), 'image')} cannot be read"
 
     def _of_doubles(self) -> Iterable[str]:
         if not self.doubles:
             return
-        several = len(self.doubles) > 1
-        examples = ", ".join(" = ".join(double.ids) for double in self.doubles[:3])
+        others = sum(double.disagrees for double in self.doubles)
+        wrong = f", {others:,} of them in another class" if others else ""
         yield (
-            f"{_counted(len(self.doubles), 'image')} {'stand' if several else 'stands'} in two "
-            f"splits, so what is measured there is partly remembered: {examples}"
-            f"{', ...' if len(self.doubles) > 3 else ''}"
+            f"{_stand(self.doubles)} in two splits{wrong}, so what is measured there is partly "
+            f"remembered: {_examples(self.doubles)}"
         )
+
+    def _of_two_classes(self) -> Iterable[str]:
+        if self.in_two_classes:
+            yield (
+                f"{_stand(self.in_two_classes)} in two classes of one split, so one of the labels "
+                f"is wrong: {_examples(self.in_two_classes)}"
+            )
 
     def advice(self) -> tuple[str, ...]:
         """What to set where a class is rare."""
@@ -137,9 +138,9 @@ class _Look:
 def survey(source: Source, progress: Progress | None = None) -> Survey:
     """Look at the header of every image; each file that may be a double is read whole."""
     progress = progress or Silent()
-    splits = {"train": source.train, "validation": source.validation, "test": source.test}
-    looks = {role: _looked_at(split, progress) for role, split in splits.items()}
-    everyone = list(chain.from_iterable(looks.values()))
+    splits = source.splits
+    everyone = list(chain.from_iterable(_looked_at(one, progress) for one in splits.values()))
+    same = same_images(splits, progress)
     counts = np.bincount(source.train.labels, minlength=len(source.classes))
     return Survey(
         name=source.name,
@@ -147,9 +148,24 @@ def survey(source: Source, progress: Progress | None = None) -> Survey:
         per_class={name: int(n) for name, n in zip(source.classes, counts, strict=True)},
         sizes=_sizes([look.size for look in everyone if look.size]),
         ignored=source.ignored,
-        doubles=_doubles(splits, progress),
+        doubles=doubles(same, source),
+        in_two_classes=in_two_classes(same, source),
         unreadable=tuple(look.error for look in everyone if look.error),
     )
+
+
+def undecodable(splits: Sequence[Split], progress: Progress) -> tuple[DataError, ...]:
+    """One error for each image that cannot be decoded; every one is tried, but for those in memory.
+
+    A header tells nothing of an image that breaks off halfway.
+    """
+    return tuple(chain.from_iterable(_undecodable(split, progress) for split in splits))
+
+
+def refuse_undecodable(splits: Sequence[Split], progress: Progress) -> None:
+    """Raise DataError, naming them, if there are such images."""
+    if errors := undecodable(splits, progress):
+        raise broken(errors, sum(map(len, splits)))
 
 
 def described(sizes: Sizes) -> str:
@@ -175,6 +191,20 @@ def _looked_at(split: Split, progress: Progress) -> list[_Look]:
     return spread(len(split), look, progress, "looking at images", per_core=WAITING)
 
 
+def _undecodable(split: Split, progress: Progress) -> Iterable[DataError]:
+    if isinstance(split.read, ArrayImages):
+        return ()
+
+    def decode(i: int) -> DataError | None:
+        try:
+            split.read(i)
+        except DataError as error:
+            return error
+        return None
+
+    return filter(None, spread(len(split), decode, progress, "decoding images"))
+
+
 def _sizes(found: list[tuple[int, int]]) -> Sizes | None:
     if not found:
         return None
@@ -183,34 +213,9 @@ def _sizes(found: list[tuple[int, int]]) -> Sizes | None:
     return Sizes(by_area[0], (width, height), by_area[-1])
 
 
-def _doubles(splits: dict[str, Split], progress: Progress) -> tuple[Double, ...]:
-    """By fingerprint, confirmed by the whole content; in the order of the first split's ids."""
-    places: dict[tuple[int, int], list[tuple[str, int]]] = defaultdict(list)
-    for role, split in splits.items():
-        for i in range(len(split)):
-            places[split.read.fingerprint(i)].append((role, i))
-    suspects = [
-        place
-        for known, found in places.items()
-        if known != (-1, -1) and len({role for role, _ in found}) > 1
-        for place in found
-    ]
-
-    def content(number: int) -> str | None:
-        role, i = suspects[number]
-        try:
-            return splits[role].read.content(i)
-        except DataError:  # gone since; reading it will say so
-            return None
-
-    sums = spread(len(suspects), content, progress, "comparing images", per_core=WAITING)
-    same: dict[str, dict[str, str]] = defaultdict(dict)
-    for (role, i), known_sum in zip(suspects, sums, strict=True):
-        if known_sum is not None:
-            same[known_sum].setdefault(role, splits[role].ids[i])
-    found = [Double(tuple(ids.values()), tuple(ids)) for ids in same.values() if len(ids) > 1]
-    return tuple(sorted(found, key=lambda double: double.ids))
+def _stand(doubles: tuple[Double, ...]) -> str:
+    return f"{counted(len(doubles), 'image')} stand{'s' if len(doubles) == 1 else ''}"
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def _examples(doubles: tuple[Double, ...]) -> str:
+    return ", ".join(map(str, doubles[:3])) + (", ..." if len(doubles) > 3 else "")

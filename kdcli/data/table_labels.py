@@ -11,6 +11,9 @@ from kdcli.files import shown
 MOSTLY = 0.5
 """Share of the labels that are all different, from which numbers are measurements."""
 
+_LIST = re.compile(r"\[.+,.+\]|[({]\s*['\"].+,.+[)}]")
+"""A cell such as ['Hemd', 'Hose']."""
+
 
 def refuse_other_labels(path: Path, rows: Rows) -> None:
     """Raise DataError for several labels in a cell, and for numbers to be predicted."""
@@ -19,20 +22,27 @@ def refuse_other_labels(path: Path, rows: Rows) -> None:
 
 
 def _refuse_several(path: Path, rows: Rows) -> None:
-    """A class may be called "AC|DC"; parts that stand in other cells too are labels."""
-    parts = {label: _parts(label) for label in {cells["label"] for _, cells in rows}}
-    seen = Counter(part for found in parts.values() for part in set(found))
+    several = _several({cells["label"] for _, cells in rows})
     for line, cells in rows:
-        found = parts[cells["label"]]
-        if len(found) > 1 and any(seen[part] > 1 for part in found):
+        if cells["label"] in several:
             raise DataError(
                 f"{path}:{line}: not for kd: several labels per image ('{shown(cells['label'])}')",
                 "kd takes one label per image: keep one of them",
             )
 
 
-def _parts(label: str) -> list[str]:
-    found = [part.strip() for part in re.split(r"[;|]", label)]
+def _several(labels: set[str]) -> set[str]:
+    """Lists; joined by signs, where a part stands in another cell too, for a class may be called
+    "AC|DC"; joined by commas, as names often are, only where every part is a label itself."""
+    joined = {label: _parts(label, "[;|]") for label in labels}
+    seen = Counter(part for parts in joined.values() for part in set(parts))
+    signs = {a for a, ps in joined.items() if len(ps) > 1 and any(seen[part] > 1 for part in ps)}
+    commas = {a for a in labels if len(ps := _parts(a, ",")) > 1 and labels.issuperset(ps)}
+    return signs | commas | {label for label in labels if _LIST.fullmatch(label)}
+
+
+def _parts(label: str, signs: str) -> list[str]:
+    found = [part.strip() for part in re.split(signs, label)]
     return found if all(found) else [label]
 
 

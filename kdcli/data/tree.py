@@ -26,8 +26,8 @@ class Listing:
     folder: Path
     images: dict[str, tuple[str, ...]]
     """Class to the sorted posix paths of its images, relative to the data's root."""
-    ignored: int
-    """Files that are not images, or lie outside the class folders."""
+    ignored: tuple[str, ...]
+    """Files that are not images, or lie outside the class folders; relative to the data's root."""
 
 
 def find_layout(root: Path) -> Layout:
@@ -49,16 +49,21 @@ def find_layout(root: Path) -> Layout:
 def list_images(root: Path, folder: Path) -> Listing:
     """Every image below each class folder, at any depth; hidden files do not exist."""
     classes = subfolders(folder)
-    loose = sum(1 for child in folder.iterdir() if child.is_file() and not _is_hidden(child))
     images: dict[str, tuple[str, ...]] = {}
-    ignored = loose
+    ignored = loose_files(root, folder)
     for place in classes:
-        files = list(walk(place))
-        names = [path.relative_to(root).as_posix() for path in files if _is_image(path)]
+        files = {path.relative_to(root).as_posix(): _is_image(path) for path in walk(place)}
+        names = [path for path, is_image in files.items() if is_image]
         name = class_name(place.name)
         images[name] = tuple(sorted((*images.get(name, ()), *names)))
-        ignored += len(files) - len(names)
-    return Listing(folder, images, ignored)
+        ignored += [path for path, is_image in files.items() if not is_image]
+    return Listing(folder, images, tuple(ignored))
+
+
+def loose_files(root: Path, folder: Path) -> list[str]:
+    """The files of a folder itself, relative to `root`; hidden ones do not exist."""
+    files = (child for child in folder.iterdir() if child.is_file() and not _is_hidden(child))
+    return [child.relative_to(root).as_posix() for child in files]
 
 
 def class_name(text: str) -> str:

@@ -52,13 +52,14 @@ def find_state(raw: Any, where: str) -> Found:
     """The state dict in what a file holds; averaged (EMA) weights before plain ones.
 
     Raises:
-        DamagedFile: there is none.
+        DamagedFile: there is none, or it holds NaN or infinity.
     """
     for path, value in _candidates(raw):
         tensors = {key: t for key, t in value.items() if isinstance(t, Tensor)}
         if len(tensors) * 2 > len(value):
             state, notes = _unwrapped(tensors)
             state, converted = _float32(state)
+            _refuse_not_finite(state, where)
             averaged = any(key in _AVERAGED for key in path)
             first = [f"its averaged (EMA) weights, '{'.'.join(path)}'"] if averaged else []
             return Found(state, (*first, *notes, *converted))
@@ -101,6 +102,15 @@ def _float32(state: State) -> tuple[State, list[str]]:
     names = ", ".join(sorted(str(dtype).removeprefix("torch.") for dtype in odd))
     whole = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
     return whole, [f"{names} converted to float32"]
+
+
+def _refuse_not_finite(state: State, where: str) -> None:
+    odd = [k for k, v in state.items() if v.is_floating_point() and not v.isfinite().all()]
+    if odd:
+        raise DamagedFile(
+            f"{where}: NaN or infinity in {len(odd)} of {len(state)} tensors, first in {odd[0]}",
+            "take an earlier checkpoint: this training has failed, or the file is damaged",
+        )
 
 
 # The model ---------------------------------------------------------------------------------------

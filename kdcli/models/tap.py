@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kdcli.models.build import ModelArgs
+from kdcli.models.route import Route, View, turn_on_both_heads
 from kdcli.records import Batch, Outputs
 
 
@@ -24,8 +25,9 @@ class Tap(nn.Module):
         super().__init__()
         self.module = module
         self.by = by
-        self.size = args.input_size
+        self.args = args
         self.precision = precision
+        self.route = Route(module, View(), torch.empty(0))
         self.register_buffer("mean", _channels(args.mean), persistent=False)
         self.register_buffer("std", _channels(args.std), persistent=False)
 
@@ -40,23 +42,38 @@ class Tap(nn.Module):
         last = {id(parameter) for head in heads for parameter in head.parameters()}
         return {name for name, p in self.module.named_parameters() if id(p) not in last}
 
-    def forward(self, batch: Batch) -> Outputs:
-        return Outputs(by=self.by, logits=self.logits(batch.images))
+    @property
+    def classifier(self) -> nn.Module:
+        """The last layer, as timm names it."""
+        own: Any = self.module
+        found: nn.Module = own.get_classifier()
+        return found
 
-    def logits(self, images: Tensor) -> Tensor:
-        """(B, K) float32 logits of (B, 3, H, W) RGB in [0, 1]."""
-        ready = self.prepare(images)
+    def show(self, view: View, images: Tensor) -> None:
+        """Give all that `view` names from now on, in one pass through the trunk; tried on `images`,
+        (B, 3, H, W) RGB in [0, 1].
+
+        Raises:
+            UnmetNeeds: this model cannot.
+        """
+        if view.heads:
+            turn_on_both_heads(self.module)
+        self.route = Route(self.module, view, self.prepare(images))
+
+    def forward(self, batch: Batch) -> Outputs:
+        images = self.prepare(batch.images)
         bf16 = self.precision == "bf16"
         with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bf16):
-            logits: Tensor = self.module(ready)
-        return logits.float()
+            seen = self.route(self.module, images)
+        return Outputs(by=self.by, **seen)
 
     def prepare(self, images: Tensor) -> Tensor:
         """What the module is fed: resized to its size, then normalised."""
-        if images.shape[-1] != self.size:
-            images = F.interpolate(
-                images, size=(self.size, self.size), mode="bicubic", antialias=True
-            ).clamp(0, 1)
+        size = self.args.input_size
+        if images.shape[-1] != size:
+            images = F.interpolate(images, size=(size, size), mode="bicubic", antialias=True).clamp(
+                0, 1
+            )
         ready = (images - self.mean) / self.std
         return ready.contiguous(memory_format=torch.channels_last)
 

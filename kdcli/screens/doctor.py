@@ -29,14 +29,18 @@ def data(console: Console, found: "Data") -> None:
         console.document(content | ({"error": error_document(failure)} if failure else {}))
         return
     from kdcli.commands.doctor import EXAMPLES
+    from kdcli.data.complete import some
 
     for note in found.notes:
         console.line(f"- {note}")
     console.table([found.name, ""], _facts(found), figures=False)
     console.table(["class", "images in training"], _classes(found.survey.per_class))
     console.table(["kd would choose", ""], _choices(found.defaults), figures=False)
-    for double in found.survey.doubles[:EXAMPLES] if len(found.survey.doubles) > 3 else ():
-        console.line(f"the same image: {' = '.join(double.ids)}")
+    for doubles in (found.survey.doubles, found.survey.in_two_classes):
+        for double in doubles[:EXAMPLES] if len(doubles) > 3 else ():
+            console.line(f"the same image: {double}")
+    if found.survey.ignored:
+        console.line(f"ignored: {some(found.survey.ignored, EXAMPLES)}")
     for error in found.broken:
         console.line(f"broken: {error.what}")
     for line in found.survey.warnings() + found.survey.advice():
@@ -63,8 +67,9 @@ def _facts(found: "Data") -> list[list[str]]:
         ["largest : smallest class", balance],
         ["sizes", described(survey.sizes) if survey.sizes else "-"],
         ["in two splits", f"{len(survey.doubles):,}"],
+        ["in two classes", f"{len(survey.in_two_classes):,}"],
         ["broken", f"{len(found.broken):,}"],
-        ["other files, ignored", f"{survey.ignored:,}"],
+        ["other files, ignored", f"{len(survey.ignored):,}"],
     ]
 
 

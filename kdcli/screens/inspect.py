@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kdcli.console import Console
 from kdcli.screens.models import short
+from kdcli.screens.training import on_data
 
 if TYPE_CHECKING:
     from kdcli.commands.inspect import Inspected, Model, Module, Onnx, Trained
@@ -75,7 +76,8 @@ def _next(found: "Inspected") -> list[str]:
         return []
     thing = shlex.quote(str(found.run.path if found.run else found.path))
     if found.run and found.run.spec.role == "teacher":
-        return [f"kd distill --teacher {thing} --student {STUDENT}"]
+        on = on_data(found.run.spec.data.location)
+        return [f"kd distill --teacher {thing} --student {STUDENT}{on}"]
     return [f"kd export {thing}"]
 
 

@@ -1,6 +1,7 @@
 """`kd list` and `kd recipe show`: what there is, as tables."""
 
 import json
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ from kdcli.commands.amounts import size_in_words
 from kdcli.console import Console
 
 if TYPE_CHECKING:
+    from kdcli.commands.methods import MethodPart
     from kdcli.commands.prune import Disposable
     from kdcli.commands.recipe import Setting
     from kdcli.inventory import Folder
@@ -39,7 +41,10 @@ def disposable(console: Console, items: "list[Disposable]", busy: "list[Folder]"
         if any("needs" in item.why for item in items):
             console.line("a run made elsewhere with --out is not seen from here, nor what it needs")
     else:
-        console.line("nothing to remove: every run here was asked for, or is needed by such a one")
+        console.line(
+            "nothing to remove: every run here was asked for, is needed by such a one, or was "
+            "interrupted in the last days"
+        )
 
 
 def pruned(
@@ -109,8 +114,30 @@ def recipes(console: Console, found: dict[str, str]) -> None:
     console.next("kd recipe show kd")
 
 
-def settings(console: Console, found: "list[Setting]") -> None:
-    """`kd recipe show`."""
+def methods(console: Console, found: "list[MethodPart]") -> None:
+    """`kd list methods`."""
+    if console.as_json:
+        console.document({"methods": [asdict(part) for part in found]})
+        return
+    rows = [
+        [
+            part.name,
+            part.paper,
+            part.kind,
+            part.needs_in_words(),
+            part.weight_in_words(),
+        ]
+        for part in found
+    ]
+    console.table(["method", "paper", "knowledge", "needs", "weight"], rows, figures=False)
+    console.line("weight: beside a weight of 1 for the labels, where a recipe does not say")
+    console.next(
+        "kd distill --teacher resnet101 --student mobilenetv3 --set methods.METHOD.weight=WEIGHT"
+    )
+
+
+def settings(console: Console, found: "list[Setting]", command: str) -> None:
+    """`kd recipe show`; `command` would use these settings."""
     if console.as_json:
         console.document({"settings": {s.key: {"value": s.value, "from": s.origin} for s in found}})
         return
@@ -119,4 +146,4 @@ def settings(console: Console, found: "list[Setting]") -> None:
         for s in found
     ]
     console.table(["key", "value", "from"], rows, figures=False)
-    console.next("kd distill --teacher resnet101 --student mobilenetv3 --set KEY=VALUE")
+    console.next(command)

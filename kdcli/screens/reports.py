@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from kdcli.commands.evaluate import Evaluated
     from kdcli.commands.export import Exported
     from kdcli.commands.gates import Checked
+    from kdcli.commands.report import Report
 
 
 def evaluated(console: Console, result: "Evaluated") -> None:
@@ -39,12 +40,20 @@ def exported(console: Console, result: "Exported") -> None:
     if parity.synthetic:
         return
     run = shlex.quote(str(result.place.parent))
-    gates = " --min student.accuracy=0.95 --min comparison.gain_ci95.low=-0.01"
-    console.next(f"kd evaluate {run}{gates if result.report.comparison else ''}")
+    console.next(f"kd evaluate {run}{_gates(result.report)}")
+
+
+def _gates(report: "Report") -> str:
+    """Two that these numbers pass, by a point or so."""
+    found, student = report.comparison, report.models["student"].accuracy_ci95
+    if not found or not student:
+        return ""
+    low, gain = (f"{round(ci.low, 2) - 0.01:.2f}" for ci in (student, found.gain_ci95))
+    return f" --min student.accuracy={low} --min comparison.gain_ci95.low={gain}"
 
 
 def _report(console: Console, report: Any, gates: "list[Checked]", more: dict[str, Any]) -> None:
-    from kdcli.commands.drawing import figures, roles, table
+    from kdcli.commands.drawing import figures, heads, table
     from kdcli.commands.gates import missed
 
     failure = missed(gates)
@@ -52,7 +61,7 @@ def _report(console: Console, report: Any, gates: "list[Checked]", more: dict[st
         content = report.as_dict() | more | {"gates": [gate.as_dict() for gate in gates]}
         console.document(content | ({"error": error_document(failure)} if failure else {}))
         return
-    console.table(["", *roles(report)], table(report))
+    console.table(["", *heads(report)], table(report))
     for line in [*figures(report), *report.notes]:
         console.line(f"- {line}")
     if report.verdict:

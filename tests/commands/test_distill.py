@@ -4,7 +4,8 @@ import json
 import pickle
 import shutil
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -23,7 +24,11 @@ from house import (
 )
 
 from kdcli.checkpoint import load_model
+from kdcli.commands.distill import advise
+from kdcli.data.source import Source
 from kdcli.files import sha256
+from kdcli.match_recipe import Noise
+from kdcli.progress import Silent
 from kdcli.recipe_file import load_recipe
 from kdcli.runs import Run
 
@@ -53,7 +58,8 @@ def test_the_run_records_everything_resolved(distilled_once: House) -> None:
     assert raw["asked"] is True
     assert raw["versions"].keys() >= {"python", "kdcli", "torch", "timm"}
     assert raw["spec"]["recipe"]["train"]["epochs"] == 2
-    assert "auto" not in _values(raw["spec"])
+    left = [value for value in _values(raw["spec"]) if value == "auto"]
+    assert len(left) == 2, "match.adapter of student and teacher is decided for each pair of stages"
 
 
 def _values(raw: Any) -> list[Any]:
@@ -148,6 +154,17 @@ def test_other_epochs_of_the_student_train_no_other_teacher(small: House, pictur
     assert len(small.runs("teacher-")) == 1
 
 
+def test_a_disturbed_teacher_teaches_something_else(small: House, pictures: Path) -> None:
+    plain = small.student
+    kd_ok(*on_pictures(pictures), "--set", "match.augment=[{noise: {scale: 3, probability: 1}}]")
+    (noisy,) = [run for run in small.runs("kd-") if run != plain]
+    (entry,) = Run(noisy).spec.recipe.match.augment
+    assert entry.rule == Noise(scale=3.0, probability=1.0)
+    first, second = (Run(run).lines()[0]["terms"]["kd"] for run in (plain, noisy))
+    assert second > 1.2 * first
+    assert len(small.runs("teacher-")) == 1
+
+
 # A teacher that is given -------------------------------------------------------------------------
 
 
@@ -189,13 +206,14 @@ def test_a_weak_teacher_is_refused_unless_allowed(
     given = save_untrained(tmp_path / "teacher.pt", CLASSES)
     line = ("distill", "--teacher", given, "--student", STUDENT, "--data", pictures)
     line = (*line, "--set", "train.epochs=1")
-    answer = kd(*line)
-    assert answer.code == 3
-    assert "hardly better than chance (0.333)" in answer.err
-    assert "--set teacher.allow_weak=true" in answer.err
+    for answer in (kd(*line, "--dry-run"), kd(*line)):
+        assert answer.code == 3
+        assert "hardly better than chance (0.333)" in answer.err
+        assert "--set teacher.allow_weak=true" in answer.err
     assert not list(empty_house.path.glob("*/metrics.jsonl")), "refused before the first step"
-    answer = kd_ok(*line, "--set", "teacher.allow_weak=true")
-    assert "warning: teacher" in answer.err
+    line = (*line, "--set", "teacher.allow_weak=true")
+    for answer in (kd_ok(*line, "--dry-run"), kd_ok(*line)):
+        assert "warning: teacher" in answer.err
 
 
 def test_a_teacher_file_that_changed_is_not_trusted(
@@ -379,6 +397,31 @@ def test_a_teacher_cannot_be_trained_by_a_recipe_that_needs_one(empty_house: Hou
     assert "recipe kd needs a teacher" in answer.err
 
 
+@pytest.mark.parametrize("text", ["", "train: {epochs: 2}\n"])
+def test_a_recipe_that_would_teach_nothing_is_refused(
+    text: str, empty_house: House, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(text)
+    for answer in (kd(*DISTILL, "--recipe", recipe), kd("recipe", "check", recipe)):
+        assert answer.code == 2
+        assert "recipe mine names no method, so the teacher would teach nothing" in answer.err
+        assert "methods: {kd: {weight: 0.9}}, or use scheme: alone" in answer.err
+    assert empty_house.runs() == []
+    assert kd("recipe", "check", recipe, "--set", "scheme=alone").code == 0
+
+
+def test_a_method_without_a_teacher_is_compared_against_one(small: House, pictures: Path) -> None:
+    line = (*DISTILL, "--data", pictures, "--recipe", "tfkd", "--set", "train.epochs=1")
+    run = Path(kd_ok(*line, "--json").document["run"])
+    assert Run(run).needs()["teacher.0"].path.resolve() == small.teacher / "model.pt"
+    assert kd_ok("evaluate", run, "--json").document["models"].keys() == {
+        "teacher",
+        "student",
+        "baseline",
+    }
+
+
 def test_a_guessed_teacher_is_said_aloud(
     small: House, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -402,3 +445,39 @@ def test_a_student_of_its_teachers_kind_starts_elsewhere_and_so_does_its_baselin
     assert teacher is not None
     assert teacher.start != spec.start == baseline_of(spec).start
     assert teacher.digest != baseline_of(spec).digest
+
+
+# Many classes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("recipe", "settings", "classes", "said"),
+    [
+        ("kd", (), 500, True),
+        ("kd", ("train.epochs=3", "task.label_smoothing=0.1"), 1000, True),
+        ("kd", (), 499, False),
+        ("kd", ("methods.kd.temperature=1",), 1000, False),
+        ("kd", ("task.weight=0.5",), 1000, False),
+        ("kd_many_classes", (), 1000, False),
+    ],
+)
+def test_many_classes_are_told_of_their_recipe(
+    recipe: str,
+    settings: tuple[str, ...],
+    classes: int,
+    said: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said_aloud: list[str] = []
+    progress = Silent()
+    monkeypatch.setattr(progress, "warn", said_aloud.append)
+    source = cast(Source, SimpleNamespace(name="photos", classes=range(classes)))
+    advise(load_recipe(recipe, settings), source, progress)
+    assert any("--recipe kd_many_classes" in line for line in said_aloud) == said
+    assert all(line.startswith(f"photos: {classes:,} classes") for line in said_aloud)
+
+
+def test_the_recipe_for_many_classes_has_the_plain_softmax() -> None:
+    recipe = load_recipe("kd_many_classes").recipe
+    assert (recipe.task.weight, recipe.methods["kd"].weight) == (0.5, 0.5)
+    assert recipe.methods["kd"].options["temperature"] == 1.0

@@ -24,6 +24,19 @@ def test_a_sound_folder(photos: Path, empty_house: House) -> None:
     assert "warning" not in answer.err
 
 
+def test_files_that_are_ignored_are_counted_and_named(photos: Path) -> None:
+    for role in ("train", "test"):
+        shutil.copytree(photos / "one", photos / role / "one")
+        shutil.copytree(photos / "two", photos / role / "two")
+    for name in ("zero", "one", "two"):
+        shutil.rmtree(photos / name)
+    for name in ("README.md", "train/a.csv", "train/one/b.txt", "test/two/c.xml", ".hidden"):
+        (photos / name).touch()
+    answer = kd_ok("doctor", photos)
+    assert "4 files that are not images of a class ignored" in answer.out
+    assert "ignored: README.md, test/two/c.xml, train/a.csv, train/one/b.txt" in answer.out
+
+
 def test_every_broken_image_is_named(photos: Path) -> None:
     half = photos / "one" / "03.png"
     half.write_bytes(half.read_bytes()[:60])  # its header is whole
@@ -59,7 +72,7 @@ def test_a_document(photos: Path) -> None:
     assert data["images"] == {"train": 84, "validation": 12, "test": 24}
     assert sum(data["classes"].values()) == 84
     assert data["sizes"] == {"smallest": [8, 8], "median": [8, 8], "largest": [8, 8]}
-    assert data["doubles"]["count"] == 0
+    assert data["doubles"]["count"] == data["in_two_classes"]["count"] == 0
     assert len(data["broken"]) == 1
     assert data["defaults"]["image_size"] == 32
     assert answer.document["error"]["code"] == 3

@@ -1,6 +1,7 @@
 """`kd evaluate`: the report, the baseline, gates, and several seeds."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,12 @@ import pytest
 from house import STUDENT, TEACHER, House, kd, kd_ok, on_pictures
 
 from kdcli.commands.gates import numeric_keys
+from kdcli.commands.plan import reopen_data
 from kdcli.commands.report import Report
+from kdcli.data.store import open_store
+from kdcli.errors import DataError
 from kdcli.files import sha256
+from kdcli.progress import Silent
 from kdcli.runs import Run
 
 
@@ -107,6 +112,13 @@ def test_the_numbers_fit_together(finished_once: House) -> None:
     assert report["verdict"].endswith(f"kd evaluate {finished_once.student} --seeds 3")
 
 
+def test_what_to_type_next_is_quoted(finished: House) -> None:
+    run = finished.student.rename(finished.path / "mein lauf")
+    answer = kd_ok("evaluate", run)
+    assert f"kd evaluate '{run}' --seeds 3" in answer.out
+    assert f"kd evaluate '{run}' --seeds 3" in (run / "report.md").read_text("utf-8")
+
+
 def test_predictions_reproduce_the_accuracies(finished_once: House) -> None:
     report = _report(finished_once.student)
     with np.load(finished_once.student / "predictions.npz", allow_pickle=False) as kept:
@@ -194,6 +206,15 @@ def test_with_json_it_is_the_report(small: House) -> None:
     assert document == {k: v for k, v in _report(small.student).items() if k != "run"}
 
 
+def test_a_teacher_measured_alone_is_called_one(small: House) -> None:
+    out = kd_ok("evaluate", small.teacher).out
+    assert re.search(r"┃ +┃ +teacher ┃\n", out)
+    assert "student" not in out
+    page = (small.teacher / "report.md").read_text("utf-8")
+    assert "| | teacher |" in page
+    assert "student" not in page
+
+
 def test_a_model_from_labels_alone(small: House) -> None:
     answer = kd_ok("evaluate", small.teacher, "--json")
     assert answer.document["models"].keys() == {"student"}
@@ -227,6 +248,22 @@ def test_changed_pictures_are_noticed(empty_house: House, pictures: Path, tmp_pa
     assert str(data) in answer.err
     assert "no longer those" in answer.err
     assert not (empty_house.student / "report.json").exists()
+
+
+@pytest.mark.parametrize("most_bytes", [2 << 30, 0], ids=["in memory", "on demand"])
+def test_an_image_of_a_run_that_cannot_be_read_is_to_come_back(
+    most_bytes: int, small: House, pictures: Path, tmp_path: Path
+) -> None:
+    data = Path(shutil.copytree(pictures, tmp_path / "data"))
+    source = reopen_data(
+        Run(small.student).spec.data.model_copy(update={"location": str(data)}), Silent()
+    )
+    (data / source.test.ids[0]).write_bytes(b"")
+    with pytest.raises(DataError) as caught:
+        open_store(source.test, 8, Silent(), most_bytes).fetch(np.arange(1))
+    assert source.test.ids[0] in caught.value.what
+    assert "take them out" not in caught.value.fix
+    assert "bring them back" in caught.value.fix
 
 
 # Gates -------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """`kd export`: the file, its parity with PyTorch, its costs, and what it leaves alone."""
 
 import json
+import shlex
 import shutil
 from functools import partial
 from pathlib import Path
@@ -166,6 +167,14 @@ def test_exports_of_another_model_go(small: House) -> None:
     assert _report(small.teacher)["exports"] is None
 
 
+def test_the_gates_that_it_suggests_are_met(finished: House, quick_export: None) -> None:
+    (said,) = [
+        line for line in kd_ok("export").out.splitlines() if line.startswith("next: kd evaluate")
+    ]
+    assert said.count("--min") == 2
+    kd_ok(*shlex.split(said)[2:])
+
+
 def test_gates_may_hold_the_file(distilled: House, quick_export: None) -> None:
     line = ("export", distilled.student, "--json", "--max", "exports.0.bytes=1000")
     answer = kd(*line, "--min", "exports.0.accuracy=0")
@@ -228,6 +237,18 @@ def test_out_names_the_file(distilled: House, tmp_path: Path, quick_export: None
     exports = _report(distilled.student)["exports"]
     assert [entry["path"] for entry in exports] == ["model.onnx", str(there)]
     assert there.is_file()
+
+
+@pytest.mark.parametrize("more", [(), ("--model", "resnet18")])
+@pytest.mark.parametrize("verb", ["export", "evaluate"])
+def test_an_onnx_file_is_called_what_it_is(
+    verb: str, more: tuple[str, ...], finished_once: House
+) -> None:
+    path = finished_once.student / "model.onnx"
+    answer = kd(verb, path, *(more if verb == "export" else ()))
+    assert answer.code == 2
+    assert f"{path}: is an ONNX file already" in answer.err
+    assert f"kd inspect {path}" in answer.err
 
 
 def test_a_damaged_model(distilled: House) -> None:

@@ -1,6 +1,7 @@
 """The plan before the wait: what it counts, where it stops, and that it leaves nothing behind."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from kdcli.commands.forecast import Forecast, foresee
 from kdcli.commands.rehearsal import Estimate, estimate
 from kdcli.commands.shortcuts import shortcuts
 from kdcli.commands.train import train_job
+from kdcli.data.folder import open_folder
 from kdcli.progress import Silent
 
 MINUTE = 60.0
@@ -39,8 +41,9 @@ WHOLE = Forecast(
 def test_the_plan_in_one_line() -> None:
     (line,) = WHOLE.lines()
     assert line.startswith(
-        "plan: teacher big 10 epochs ~ 2 h 50 min, student small 20 epochs ~ 40 min, "
-        "baseline later ~ 35 min; 216 MB disk (7.1 GB free), ~ 1 GB memory; finishes about "
+        "plan: teacher big 10 epochs ~ 2 h 50 min, student small 20 epochs ~ 40 min: about "
+        "3 h 30 min in all (baseline later ~ 35 min); 216 MB disk (7.1 GB free), "
+        "~ 1 GB memory; finishes about "
     )
 
 
@@ -75,6 +78,23 @@ def test_a_dry_run_says_it_all_and_leaves_nothing(empty_house: House, pictures: 
     assert "baseline later" in answer.out
     assert "next: the same command without --dry-run" in answer.out
     assert not empty_house.path.exists()
+
+
+@pytest.mark.parametrize("dry", [("--dry-run",), ()])
+def test_images_that_break_off_are_all_named_before_any_training(
+    dry: tuple[str, ...], empty_house: House, pictures: Path, tmp_path: Path
+) -> None:
+    data = Path(shutil.copytree(pictures, tmp_path / "data"))
+    source = open_folder(data)
+    halves = [data / split.ids[0] for split in (source.validation, source.test)]
+    for half in halves:
+        half.write_bytes(half.read_bytes()[:60])  # its header is whole
+    answer = kd(*on_pictures(data), *dry)
+    assert answer.code == 3
+    assert "2 of 36 images cannot be read:" in answer.err
+    assert all(str(half) in answer.err for half in halves)
+    assert "plan:" not in answer.err
+    assert not list(empty_house.path.glob("*"))
 
 
 def test_a_dry_run_as_a_document(empty_house: House, pictures: Path) -> None:
@@ -139,10 +159,28 @@ def test_a_long_training_on_a_processor_is_told_what_shortens_it(
 
     monkeypatch.setattr(verb, "estimate", slow)
     line = ("distill", "--teacher", "resnet50", "--student", "resnet18", "--data", str(pictures))
-    answer = kd_ok(*line, "--set", "data.image_size=224", "--dry-run")
-    assert "shorter: a smaller model of its kind: --teacher resnet18 ~ " in answer.out
-    assert "shorter: images of 160 pixels: --set data.image_size=160 ~ " in answer.out
+    answer = kd_ok(*line, "--set=data.image_size=224", "--set=train.epochs=40", "--dry-run")
+    lines = answer.out.splitlines()
+    shorter = [line.split(" ~ ") for line in lines if line.startswith("shorter: ")]
+    assert [what for what, _ in shorter] == [
+        "shorter: a smaller model of its kind: --teacher resnet18",
+        "shorter: images of 32 pixels (of 8 now, enlarged to 224): --set data.image_size=32",
+        "shorter: half the epochs of the student: --set train.epochs=20",
+    ]
+    assert all(seconds.endswith(" in all") for _, seconds in shorter)
     assert "classifier" not in answer.out, "random weights make no trunk to keep"
+
+
+@pytest.mark.parametrize(
+    ("side", "size", "asked"), [(300, 224, 160), (200, 160, None), (100, 224, 128), (28, 64, 32)]
+)
+def test_images_are_offered_no_larger_than_they_are(
+    side: float, size: int, asked: int | None, pictures: Path
+) -> None:
+    settings = (f"data.image_size={size}",)
+    job = train_job("test_resnet", settings=settings, data=str(pictures), progress=Silent())
+    asks = [one.ask for one in shortcuts(job.spec, side) if "images" in one.what]
+    assert asks == ([f"--set data.image_size={asked}"] if asked else [])
 
 
 def test_a_pretrained_teacher_may_be_fitted_at_its_head_only(pictures: Path) -> None:
@@ -153,7 +191,7 @@ def test_a_pretrained_teacher_may_be_fitted_at_its_head_only(pictures: Path) -> 
         data=str(pictures),
         progress=Silent(),
     )
-    found = {shortcut.ask: shortcut.spec for shortcut in shortcuts(job.spec)}
+    found = {shortcut.ask: shortcut.spec for shortcut in shortcuts(job.spec, 8)}
     head = found["--set teacher.tune=head"].teachers[0].spec
     assert head is not None
     assert head.recipe.train.tune == "head"

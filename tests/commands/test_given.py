@@ -199,13 +199,14 @@ def test_code_is_refused_and_does_not_run(
     assert not (tmp_path / "canary").exists()
 
 
+@pytest.mark.parametrize("dry", [("--dry-run",), ()])
 def test_a_weak_teacher_is_refused_before_any_training(
-    empty_house: House, pictures: Path, tmp_path: Path
+    dry: tuple[str, ...], empty_house: House, pictures: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "w.pth"
     torch.manual_seed(0)
     torch.save(timm.create_model(TEACHER, num_classes=3).state_dict(), path)
-    answer = kd(*line(f"{TEACHER}={path}", pictures))
+    answer = kd(*line(f"{TEACHER}={path}", pictures, *dry))
     assert answer.code == 3
     assert "hardly better than chance" in answer.err
     assert "--classes FILE" in answer.err
@@ -341,6 +342,48 @@ def test_another_start_is_another_run_and_none_is_another(
     assert kd_ok("train", STUDENT, *command).document["run"] != first
 
 
+def unusable(kind: str, path: Path) -> Path:
+    """A file that is no start for STUDENT."""
+    state = timm.create_model(TEACHER if kind == "another model's" else STUDENT).state_dict()
+    if kind == "not finite":
+        state["classifier.bias"][3] = torch.nan
+    torch.save(state, path)
+    if kind == "empty":
+        path.write_bytes(b"")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "words"),
+    [
+        ("empty", 7, "an empty file"),
+        ("another model's", 2, f"does not fit {STUDENT}"),
+        ("not finite", 7, "first in classifier.bias"),
+    ],
+)
+@pytest.mark.parametrize("dry", [("--dry-run",), ()])
+@pytest.mark.parametrize("verb", ["--teacher", "--student", "train"])
+def test_weights_that_cannot_be_used_are_refused_while_planning(
+    *,
+    verb: str,
+    dry: tuple[str, ...],
+    kind: str,
+    code: int,
+    words: str,
+    empty_house: House,
+    pictures: Path,
+    tmp_path: Path,
+) -> None:
+    thing = f"{STUDENT}={unusable(kind, tmp_path / 'w.pth')}"
+    other = "--student" if verb == "--teacher" else "--teacher"
+    who = ("train", thing) if verb == "train" else ("distill", verb, thing, other, TEACHER)
+    answer = kd(*who, "--data", pictures, "--set", "train.epochs=1", *dry)
+    assert answer.code == code
+    assert words in answer.err
+    assert "plan:" not in answer.err
+    assert not list(empty_house.path.glob("*"))
+
+
 @pytest.mark.parametrize("how", ["gone", "changed"])
 def test_a_start_that_is_not_what_it_was_is_refused(
     how: str, elsewhere: Path, small: House, pictures: Path
@@ -406,11 +449,21 @@ def test_their_classes_and_their_place_may_be_given(tmp_path: Path, empty_house:
     assert "--classes names 3 classes" in answer.err
 
 
+def test_weights_that_are_not_finite_are_not_exported(tmp_path: Path, empty_house: House) -> None:
+    path = unusable("not finite", tmp_path / "w.pth")
+    answer = kd("export", path, "--model", STUDENT)
+    assert answer.code == 7
+    assert "NaN or infinity in 1 of " in answer.err
+    assert list(tmp_path.iterdir()) == [path]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words", "code"),
     [
         (("{w}",), "--model NAME", 7),
         (("--model", TEACHER), "kd export weights.pth --model resnet101", 2),
+        (("{w}", "--classes", "c.txt"), "--model is missing", 2),
+        (("{w}", "--size", "32"), "kd export {w} --model NAME", 2),
         (("{w}", "--model", "test_resnett"), "did you mean 'test_resnet'", 2),
         (("{w}", "--model", TEACHER), "has no classifier", 2),
     ],
@@ -422,7 +475,7 @@ def test_what_cannot_be_exported(
     torch.save(timm.create_model(TEACHER, num_classes=0).state_dict(), path)
     answer = kd("export", *(a.format(w=path) for a in arguments))
     assert answer.code == code
-    assert words in answer.err
+    assert words.format(w=path) in answer.err
     assert not list(tmp_path.glob("*.onnx"))
 
 

@@ -96,7 +96,7 @@ def test_a_run_in_words(finished_once: House) -> None:
     out = kd_ok("inspect", finished_once.student).out
     for words in (
         "10: 0, 1, 2, 3",
-        "kd: scheme offline; task 0.1, kd (weight 0.9, temperature 4)",
+        "kd: scheme offline; task 0.1, kd (weight 0.9, temperature 4, ",
         "epochs 2 at most, batch 32, adamw",
         "random weights",
         "test accuracy",
@@ -202,6 +202,20 @@ def test_foreign_files_are_told_in_words(tmp_path: Path) -> None:
     answer = kd("inspect", tmp_path / "cut.onnx")
     assert answer.code == 7
     assert "cut.onnx" in answer.err
+
+
+@pytest.mark.parametrize("name", ["run.yaml", "report.json", "metrics.jsonl", "predictions.npz"])
+def test_a_file_of_a_run_leads_to_its_folder(name: str, finished_once: House) -> None:
+    answer = kd("inspect", finished_once.student / name)
+    assert answer.code == 2
+    assert f"kd inspect {finished_once.student}" in answer.err
+    assert "remove" not in answer.err
+
+
+def test_an_onnx_file_is_asked_nothing(finished_once: House) -> None:
+    answer = kd("inspect", finished_once.student / "model.onnx", "--data", "digits")
+    assert answer.code == 2
+    assert "kd does not ask an ONNX file" in answer.err
 
 
 def test_data_for_what_answers_nothing(empty_house: House) -> None:

@@ -2,7 +2,9 @@
 
 import shutil
 import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +101,21 @@ def test_what_nobody_needs_goes_with_the_reason() -> None:
         folder("baseline", BASELINE.model_copy(update={"recipe": other}), sizes=BEGUN),
     ) == {
         "teacher": "a teacher that nobody asked for and no run here needs",
-        "baseline": "an unfinished baseline that nobody asked for and no run here needs",
+        "baseline": "an unfinished baseline that nobody asked for and no run here needs, "
+        "untouched for 7 days",
     }
+
+
+def test_what_was_interrupted_lately_stays_with_what_it_needs() -> None:
+    """`kd distill` was told that the same command goes on from there; its student is not begun."""
+    teacher = folder("teacher", TEACHER, sizes=BEGUN)
+    now = time.time()
+    assert gone(replace(teacher, changed=now)) == {}
+    assert list(gone(replace(teacher, changed=now - 8 * 86400))) == ["teacher"]
+    second = replace(folder("seed1", with_seed(STUDENT, 1), sizes=BEGUN), changed=now)
+    assert gone(second, folder("teacher", TEACHER)) == {}
+    without_state = folder("baseline", BASELINE, sizes={"run.yaml": 10})
+    assert list(gone(replace(without_state, changed=now))) == ["baseline"]
 
 
 def test_when_the_student_is_gone_all_that_came_with_it_goes() -> None:

@@ -37,7 +37,8 @@ def test_it_says_what_it_made_and_what_to_type_next(empty_house: House, pictures
     answer = kd_ok(*_line(pictures))
     run = empty_house.run(f"teacher-{STUDENT}-pictures-s0-")
     assert f"run: {run}" in answer.out
-    assert f"next: kd distill --teacher {run}" in answer.out
+    asked = f"next: kd distill --teacher {run} --student mobilenetv3 --data {pictures}"
+    assert asked in answer.out.splitlines()
     assert "epoch 2/2" in answer.err
     assert "no --data" not in answer.err + answer.out
     assert "\r" not in answer.err, "nothing is animated when not on a terminal"
@@ -230,9 +231,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(
     small: House, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.rmtree(small.student)
-    monkeypatch.setattr(
-        "kdcli.methods.kd.kd_loss", lambda s, t, temperature: s.sum() * float("nan")
-    )
+    monkeypatch.setattr("kdcli.methods.kd.kd_loss", lambda s, *others: s.sum() * float("nan"))
     answer = kd(*on_pictures(pictures))
     assert answer.code == 4
     assert "kd = nan" in answer.err
@@ -294,6 +293,6 @@ def test_refused_again_loses_nothing(small: House, pictures: Path) -> None:
     before = (small.student / "model.pt").read_bytes()
     (small.teacher / "model.pt").unlink()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kdcli.commands.assemble.too_weak", lambda *interval: 1 / 0)
+        patch.setattr("kdcli.commands.teacher.too_weak", lambda *interval: 1 / 0)
         assert kd(*on_pictures(pictures), "--again").code == 1
     assert (small.student / "model.pt").read_bytes() == before

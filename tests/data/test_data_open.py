@@ -21,11 +21,23 @@ def test_near_miss() -> None:
     assert caught.value.fix.startswith("--data takes 'digits', a folder of images, a table")
 
 
-def test_a_file(tmp_path: Path) -> None:
-    path = tmp_path / "images.zip"
-    path.touch()
-    with pytest.raises(DataError, match="is a file, and no table"):
-        open_source(str(path))
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("images.tar.gz", "", "is an archive; wanted is a folder, or a table"),
+        ("cat.PNG", "", "is a single image"),
+        ("notes", "", "is a file without a suffix"),
+        ("coco.json", '{"annotations": [{"bbox": []}]}', "not for kd: a .json of boxes .* (COCO"),
+        ("other.json", "{}", "is a .json file"),
+        ("empty.json", "", "is a .json file"),
+    ],
+)
+def test_a_file_is_told_for_what_it_is(tmp_path: Path, name: str, text: str, words: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError) as caught:
+        open_source(str(tmp_path / name))
+    assert all(part in caught.value.what for part in words.split(" .* "))
+    assert "folder" in caught.value.fix
 
 
 def test_the_kind_of_folder_is_found(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_notes_beside_class_folders_hinder_nobody(tmp_path: Path) -> None:
     written(tmp_path / "boxes.json", json.dumps(COCO))
     source = open_folder(tmp_path)
     assert source.classes == ("cat", "dog")
-    assert source.ignored == 3
+    assert source.ignored == ("boxes.json", "cat/00.txt", "cat/00.xml")
 
 
 def test_a_table_that_lies_there_is_named(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_counts_sizes_and_classes(folder: Path) -> None:
     assert found.sizes
     assert (found.sizes.smallest, found.sizes.median) == ((10, 10), (12, 12))
     assert described(found.sizes) == "10 x 10 to 40 x 40 pixels, median 12 x 12"
-    assert found.ignored == 1
+    assert found.ignored == ("train/Hut/notes.txt",)
     assert found.doubles == found.unreadable == ()
 
 
@@ -71,6 +71,20 @@ def test_doubles_across_splits_are_found_by_content(folder: Path) -> None:
     assert double.splits == ("train", "test")
     assert "1 image stands in two splits" in found.warnings()[0]
     assert "train/Hut/01.png = test/Hut/andere ü.png" in found.warnings()[0]
+
+
+def test_a_copy_in_another_class_is_said(folder: Path) -> None:
+    here = folder / "train" / "Hut"
+    shutil.copy(here / "01.png", folder / "train" / "Hose groß" / "kopie.png")
+    shutil.copy(here / "02.png", folder / "test" / "Hose groß" / "kopie.png")
+    pictures(folder / "test" / "Hut", 1, first=200)  # as in val/Hose groß
+    across, within = survey(open_folder(folder)).warnings()
+    assert "2 images stand in two splits, 2 of them in another class, so what" in across
+    assert "train/Hut/02.png (Hut) = test/Hose groß/kopie.png (Hose groß)" in across
+    assert within == (
+        "1 image stands in two classes of one split, so one of the labels is wrong: "
+        "train/Hose groß/kopie.png (Hose groß) = train/Hut/01.png (Hut)"
+    )
 
 
 def test_files_that_differ_in_the_middle_alone_are_no_doubles(folder: Path) -> None:

@@ -186,6 +186,22 @@ def test_several_labels_in_a_cell(folder: Path, sign: str) -> None:
     assert f":3: not for kd: several labels per image ('cat{sign}dog')" in what
 
 
+@pytest.mark.parametrize(
+    "cell",
+    ["cat,dog", "cat, dog", "['cat', 'dog']", "[1, 0, 1]", "('cat', 'x')", "{'a': 1, 'b': 1}"],
+)
+def test_several_labels_joined_by_commas_or_as_a_list(folder: Path, cell: str) -> None:
+    labels = ("cat", f'"{cell}"', "dog")
+    what = refused(table(folder, *(f"{n},{labels[i % 3]}" for i, n in enumerate(NAMES)))).what
+    assert f":3: not for kd: several labels per image ('{cell}')" in what
+
+
+def test_a_class_may_have_a_comma_in_its_name(folder: Path) -> None:
+    names = ("jay, blue", "jay", "[sic] bird (a, b)")
+    rows = (f'{n},"{names[i % 3]}"' for i, n in enumerate(NAMES))
+    assert open_table(table(folder, *rows)).classes == tuple(sorted(names))
+
+
 def test_a_class_may_have_a_bar_in_its_name(folder: Path) -> None:
     rows = (f"{n},{('AC|DC', 'Abba')[i % 2]}" for i, n in enumerate(NAMES))
     assert open_table(table(folder, *rows)).classes == ("AC|DC", "Abba")

@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from check_values import LABELS, STUDENT_LOGITS, TEACHER_LOGITS, TOLERANCE
 from pydantic import ValidationError
 
 from kdcli.data.loader import smooth
@@ -10,23 +11,15 @@ from kdcli.distiller import task_loss
 from kdcli.methods.kd import KD, kd_loss
 from kdcli.records import Batch, Learner, Outputs
 
-TOLERANCE = 1e-8
-LABELS = torch.tensor([0, 3, 5, 2])
-
-
-def wave(amplitude, function, step, shift):
-    n = torch.arange(24, dtype=torch.float64)
-    return (amplitude * function(step * n + shift)).reshape(4, 6)
-
 
 @pytest.fixture
 def zs():
-    return wave(3, torch.sin, 0.9, 0.3)
+    return STUDENT_LOGITS.clone()
 
 
 @pytest.fixture
 def zt():
-    return wave(4, torch.cos, 0.7, 0.1)
+    return TEACHER_LOGITS.clone()
 
 
 def batch(targets):
@@ -36,6 +29,12 @@ def batch(targets):
 
 def cross_entropy(logits, targets):
     return task_loss((Learner(Outputs("student", logits)),), batch(targets))
+
+
+def test_golden_value_of_standardized_logits(zs, zt):
+    assert abs(float(kd_loss(zs, zt, 2.0, standardize=True)) - 0.6200593453) < TOLERANCE
+    scaled = kd_loss(2.5 * zs + 1, zt, 2.0, standardize=True)
+    torch.testing.assert_close(scaled, kd_loss(zs, zt, 2.0, standardize=True), rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize(("temperature", "golden"), [(4.0, 4.8791108431), (1.0, 2.3659065651)])

@@ -44,6 +44,15 @@ def test_plain_or_under_a_key(key):
     assert found.notes == ()
 
 
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_what_is_not_finite_is_named_and_counted(odd, dtype):
+    state = {"a": torch.ones(2), "n": torch.ones(2, dtype=torch.int64)}
+    state |= {key: torch.tensor([1.0, odd], dtype=dtype) for key in "bc"}
+    with pytest.raises(DamagedFile, match=r"in 2 of 4 tensors, first in b"):
+        find_state({"model": state}, "w.pth")
+
+
 def test_two_levels_deep():
     assert same(find_state({"model": {"state_dict": weights()}}, "w.pth").state, weights())
 

@@ -1,0 +1,50 @@
+"""Tensor functions that two methods or more share."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def standardized(logits: Tensor) -> Tensor:
+    """(B, K) logits with mean 0 and (unbiased) deviation 1 in each row.
+
+    Logit Standardization in Knowledge Distillation (Sun et al.), arXiv:2403.01427.
+    """
+    centred = logits - logits.mean(1, keepdim=True)
+    return centred / (logits.std(1, keepdim=True) + 1e-7)
+
+
+def same_grid(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+    """Both (B, C, h, w) maps on the smaller of the two grids, per side; the larger is averaged."""
+    grid = smaller_grid(student, teacher)
+    return on_grid(student, grid), on_grid(teacher, grid)
+
+
+def smaller_grid(student: Tensor, teacher: Tensor) -> tuple[int, int]:
+    """(h, w) of the smaller grid, per side."""
+    return min(student.shape[2], teacher.shape[2]), min(student.shape[3], teacher.shape[3])
+
+
+def on_grid(features: Tensor, grid: tuple[int, int]) -> Tensor:
+    """A (B, C, h, w) map averaged down to `grid`; itself where it already is that small."""
+    if features.shape[2:] == grid:
+        return features
+    return F.adaptive_avg_pool2d(features, grid)
+
+
+def spatial_pairs(
+    student: tuple[Tensor, ...], teacher: tuple[Tensor, ...]
+) -> list[tuple[Tensor, Tensor]]:
+    """The pairs of features with more than one cell on the smaller grid, each on that grid.
+
+    A map of one cell says nothing of *where*: losses on normalised maps are identically 0 there.
+    """
+    pairs = [same_grid(s, t) for s, t in zip(student, teacher, strict=True)]
+    return [(s, t) for s, t in pairs if s.shape[2] * s.shape[3] > 1]
+
+
+def attention_map(features: Tensor, power: float = 2.0) -> Tensor:
+    """(B, h·w): the L2-normalised mean over channels of |F|^power of a (B, C, h, w) map.
+
+    Paying More Attention to Attention (Zagoruyko, Komodakis), arXiv:1612.03928.
+    """
+    return F.normalize(features.abs().pow(power).mean(1).flatten(1), dim=1)

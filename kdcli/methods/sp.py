@@ -1,0 +1,39 @@
+"""Similarity-preserving distillation: who resembles whom in a batch."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from kdcli.records import About, Batch, Method, Outputs
+from kdcli.undefined import refuse_single_images
+
+
+class SP(Method):
+    """Similarity-Preserving Knowledge Distillation (Tung, Mori), arXiv:1907.09682."""
+
+    kind = "relation"
+    needs = frozenset({"features"})
+    default_weight = 3000.0
+    weight_source = "RepDistiller's scripts"
+
+    def check(self, student: Outputs, teacher: Outputs | None, about: About) -> None:
+        refuse_single_images(about)
+
+    def loss(
+        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+    ) -> Tensor:
+        assert teacher is not None
+        return sp_loss(student.features[-1], teacher.features[-1])
+
+
+def sp_loss(student_map: Tensor, teacher_map: Tensor) -> Tensor:
+    """Mean squared difference of the two (B, B) matrices of similarities, over B².
+
+    `student_map` (B, C, h, w), `teacher_map` (B, D, H, W), B > 1: channels and grids may differ.
+    """
+    return (_similarities(student_map) - _similarities(teacher_map)).square().mean()
+
+
+def _similarities(features: Tensor) -> Tensor:
+    """(B, B): the inner products of the images' whole maps, each row of length 1."""
+    rows = features.flatten(1)
+    return F.normalize(rows @ rows.T, dim=1)
