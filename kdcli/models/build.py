@@ -13,6 +13,7 @@ from torch import nn
 
 from kdcli.errors import DataError, UsageError, WeightsUnavailable, did_you_mean
 from kdcli.models.families import FAMILIES
+from kdcli.models.memory_format import channels_last
 from kdcli.models.weights import from_cache, ways_out
 
 logging.getLogger("timm").setLevel(logging.ERROR)  # it narrates every weight it loads
@@ -199,7 +200,7 @@ def build(args: ModelArgs, pretrained: bool = False) -> nn.Module:
         ) from error
     if args.stem_stride:
         set_stem_stride(model, args.stem_stride)
-    return model.to(memory_format=torch.channels_last)
+    return channels_last(model)
 
 
 @contextmanager
