@@ -12,6 +12,9 @@ from kdcli.layers import regressors
 from kdcli.records import About, Batch, Method, Outputs
 from kdcli.undefined import refuse_single_values
 
+Stages = tuple[Tensor, Tensor]
+"""Two consecutive ones of one model, flattened."""
+
 
 class FSP(Method):
     """A Gift from Knowledge Distillation (Yim, Joo, Bae, Kim), CVPR 2017.
@@ -54,12 +57,8 @@ def fsp_loss(student_maps: tuple[Tensor, ...], teacher_maps: tuple[Tensor, ...])
 
     Maps (B, C_i, h_i, w_i) in depth order, two or more; the channels of a stage agree.
     """
-    flows = zip(_flows(student_maps), _flows(teacher_maps), strict=True)
-    return torch.stack([F.mse_loss(s, t) for s, t in flows]).sum()
-
-
-def _flows(maps: tuple[Tensor, ...]) -> list[Tensor]:
-    return [flow(first, second) for first, second in pairwise(maps)]
+    flows = zip(pairwise(student_maps), pairwise(teacher_maps), strict=True)
+    return torch.stack([_apart(_flat(*s), _flat(*t)) for s, t in flows]).sum()
 
 
 def flow(first: Tensor, second: Tensor) -> Tensor:
@@ -67,5 +66,33 @@ def flow(first: Tensor, second: Tensor) -> Tensor:
 
     The larger grid is averaged down.
     """
+    return _product(_flat(first, second))
+
+
+def _flat(first: Tensor, second: Tensor) -> Stages:
+    """(B, C, cells) and (B, D, cells) of two consecutive stages, on the smaller grid."""
     left, right = (f.flatten(2) for f in same_grid(first, second))
-    return left @ right.mT / left.shape[2]
+    return left, right
+
+
+def _product(stages: Stages) -> Tensor:
+    return stages[0] @ stages[1].mT / stages[0].shape[2]
+
+
+def _apart(student: Stages, teacher: Stages) -> Tensor:
+    """Mean squared difference of the two flows.
+
+    A flow has C x D numbers per image. Where cells x cells are fewer, its squared norm and inner
+    products are taken from these: the same value, some hundred times less memory.
+    """
+    (images, channels, cells), wide = student[0].shape, student[1].shape[1]
+    if cells**2 >= channels * wide:
+        return F.mse_loss(_product(student), _product(teacher))
+    squared = _inner(student, student) + _inner(teacher, teacher) - 2 * _inner(student, teacher)
+    return squared / (images * channels * wide)
+
+
+def _inner(one: Stages, other: Stages) -> Tensor:
+    """Sum over images of the inner product of two flows, never made."""
+    cells = one[0].shape[2] * other[0].shape[2]
+    return ((one[0].mT @ other[0]) * (one[1].mT @ other[1])).sum() / cells

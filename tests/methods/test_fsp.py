@@ -43,6 +43,16 @@ def test_consecutive_stages_are_summed():
     torch.testing.assert_close(fsp_loss(STUDENT_MAPS, TEACHER_MAPS), between(0) + between(1))
 
 
+@pytest.mark.parametrize("grid", [2, 6])
+def test_few_cells_or_many_the_value_is_that_of_the_flows(grid):
+    """Of few cells the flows themselves are never made."""
+    generator = torch.Generator().manual_seed(0)
+    maps = [torch.randn(3, 5, grid, grid, generator=generator).double() for _ in range(4)]
+    student, teacher = (maps[0], maps[1].repeat(1, 2, 1, 1)), (maps[2], maps[3].repeat(1, 2, 1, 1))
+    expected = F.mse_loss(flow(*student), flow(*teacher))
+    torch.testing.assert_close(fsp_loss(student, teacher), expected)
+
+
 def test_gradient_agrees_with_finite_differences():
     def loss(student):
         return fsp_loss((student, WIDE_TEACHER_MAP), (TEACHER_MAP, WIDE_TEACHER_MAP))
