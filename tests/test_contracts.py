@@ -18,6 +18,7 @@ from torch import nn
 from kdcli import catalog
 from kdcli.cli import app
 from kdcli.distiller import Distiller, Term
+from kdcli.models.build import resolve
 from kdcli.recipe import dump
 from kdcli.recipe_file import describe_recipe, load_recipe, recipe_folder, recipe_names
 from kdcli.records import About, Batch, Outputs
@@ -231,6 +232,8 @@ def test_a_recipe_says_what_it_is_for_and_how_it_is_run(name: str) -> None:
     assert commands
     for command in commands:
         _parse(command)
+        for model in re.findall(r"--(?:teacher|student) (\S+)", command):
+            resolve(model)  # raises for a name that timm does not know
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -102,39 +102,19 @@ def assemble(
     whole: Callable[[Weights], Weights] = _timm_keys
     if train.tune == "head":
         clock = time.monotonic()
-        seen = _embedded(student, training, classes, device, progress)
-        held_out = _embedded(student, validation, classes, device, progress)
-        mean, std = seen.mean(0), seen.std(0).clamp(min=1e-6)
-        learner, whole = head_of(student, mean, std)
-        training = InMemory((seen - mean) / std, training.labels)
-        validation = InMemory((held_out - mean) / std, validation.labels)
-        preparing += time.monotonic() - clock
-
-    def batches(epoch: int, workers: int | None = None) -> Iterator[Batch]:
-        return training_batches(
-            training,
-            num_classes=classes,
-            batch_size=int(train.batch_size),
-            seed=spec.seed,
-            augment=recipe.data.augment,
-            randaugment=recipe.data.randaugment,
-            label_smoothing=recipe.task.label_smoothing,
-            balance=train.balance,
-            mixup=train.mixup,
-            cutmix=train.cutmix,
-            image_size=None if train.tune == "head" else size,
-            epoch=epoch,
-            epochs=int(train.epochs),
-            workers=workers,
+        stores = training, validation
+        learner, whole, training, validation = _head_only(
+            student, *stores, classes, device, progress
         )
-
+        preparing += time.monotonic() - clock
+    batches = partial(_batches, spec, training, classes)
     steps = steps_per_epoch(len(training), int(train.batch_size))
     example = next(batches(0, workers=0)).to(device)
     about = About(
         classes,
         len(training),
         steps,
-        smallest_batch=int(train.batch_size) // train.accumulate,
+        smallest_batch=len(example.labels) // train.accumulate,
         labels=torch.from_numpy(training.labels),
         adapter=recipe.match.adapter,
     )
@@ -146,13 +126,57 @@ def assemble(
     for line in distiller.skipped:
         progress.warn(line)
 
-    def validate(model: nn.Module) -> Validation:
-        logits = predict(model, plain_batches(validation, num_classes=classes), device)
-        balanced, _ = balanced_accuracy(logits.argmax(1), validation.labels, classes)
-        labels = validation.labels
-        return Validation(accuracy(logits, labels), balanced, nll(logits, labels))
-
+    validate = partial(_validate, validation, classes, device)
     return Assembled(distiller, args, batches, steps, validate, whole, preparing)
+
+
+def _head_only(
+    student: Tap,
+    training: Store,
+    validation: Store,
+    classes: int,
+    device: torch.device,
+    progress: Progress,
+) -> tuple[nn.Module, Callable[[Weights], Weights], Store, Store]:
+    """The classifier alone, how it becomes whole again, and what its trunk says of every image."""
+    seen = _embedded(student, training, classes, device, progress)
+    held_out = _embedded(student, validation, classes, device, progress)
+    mean, std = seen.mean(0), seen.std(0).clamp(min=1e-6)
+    learner, whole = head_of(student, mean, std)
+    return (
+        learner,
+        whole,
+        InMemory((seen - mean) / std, training.labels),
+        InMemory((held_out - mean) / std, validation.labels),
+    )
+
+
+def _batches(
+    spec: Spec, store: Store, classes: int, epoch: int, workers: int | None = None
+) -> Iterator[Batch]:
+    recipe, train = spec.recipe, spec.recipe.train
+    return training_batches(
+        store,
+        num_classes=classes,
+        batch_size=int(train.batch_size),
+        seed=spec.seed,
+        augment=recipe.data.augment,
+        randaugment=recipe.data.randaugment,
+        label_smoothing=recipe.task.label_smoothing,
+        balance=train.balance,
+        mixup=train.mixup,
+        cutmix=train.cutmix,
+        image_size=None if train.tune == "head" else int(recipe.data.image_size),
+        epoch=epoch,
+        epochs=int(train.epochs),
+        workers=workers,
+    )
+
+
+def _validate(store: Store, classes: int, device: torch.device, model: nn.Module) -> Validation:
+    logits = predict(model, plain_batches(store, num_classes=classes), device)
+    balanced, _ = balanced_accuracy(logits.argmax(1), store.labels, classes)
+    return Validation(accuracy(logits, store.labels), balanced, nll(logits, store.labels))
 
 
 def stored_size(recipe: Recipe) -> int:

@@ -20,7 +20,7 @@ from kdcli.errors import UnmetNeeds, UsageError
 from kdcli.models.build import build, own_size, plan, seeded
 from kdcli.models.correspondences import correspondences
 from kdcli.models.match import Pairs, match_stages
-from kdcli.models.stages import Stage, StageTable, stages_of
+from kdcli.models.stages import Stage, StageTable
 from kdcli.models.tap import Tap
 from kdcli.progress import Progress, Silent
 from kdcli.recipe import Recipe, Who
@@ -96,7 +96,7 @@ def match(
     size = _size(rules, source, name)
     mine = _fresh(name, "student", classes, size)
     theirs = _teacher(teacher, classes, size, progress)
-    tables = stages_of(mine.args), stages_of(theirs.args)
+    tables = mine.stages, theirs.stages
     pairs = match_stages(*tables, rules.match.pairs)
     images = _images(source, size)
     seen: dict[str, Outputs] = {}

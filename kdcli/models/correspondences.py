@@ -6,7 +6,7 @@ from torch import Tensor
 
 from kdcli.models.match import Correspondence, Pairs, match_stages, milestones
 from kdcli.models.route import View
-from kdcli.models.stages import StageTable, stages_of
+from kdcli.models.stages import StageTable
 from kdcli.models.tap import Tap
 from kdcli.records import Method
 
@@ -35,7 +35,7 @@ def correspondences(
     tables: dict[str, StageTable] = {}
     pairs: dict[tuple[str, str], Pairs] = {}
     if of_students & _OF_STAGES:
-        tables = {name: stages_of(tap.args) for name, tap in taps.items()}
+        tables = {name: tap.stages for name, tap in taps.items()}
     if of_both & _OF_STAGES:
         pairs = {
             (one, other): match_stages(tables[one], tables[other], wanted)

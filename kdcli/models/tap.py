@@ -1,6 +1,7 @@
 """A module becomes Outputs: normalised and resized for this model, in its own precision."""
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from kdcli.models.build import ModelArgs
 from kdcli.models.route import Route, View, turn_on_both_heads
+from kdcli.models.stages import StageTable, stages_of
 from kdcli.records import Batch, Outputs
 
 
@@ -41,6 +43,15 @@ class Tap(nn.Module):
         heads = _classifiers(self.module)
         last = {id(parameter) for head in heads for parameter in head.parameters()}
         return {name for name, p in self.module.named_parameters() if id(p) not in last}
+
+    @cached_property
+    def stages(self) -> StageTable:
+        """Of its model at its size; probed once.
+
+        Raises:
+            UnmetNeeds: the model gives no maps.
+        """
+        return stages_of(self.args)
 
     @property
     def classifier(self) -> nn.Module:
