@@ -1,7 +1,11 @@
 """Tensor functions that two methods or more share."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from kdcli.errors import UnmetNeeds
+from kdcli.records import Aggregate, Panel
 
 
 def standardized(logits: Tensor) -> Tensor:
@@ -48,3 +52,32 @@ def attention_map(features: Tensor, power: float = 2.0) -> Tensor:
     Paying More Attention to Attention (Zagoruyko, Komodakis), arXiv:1612.03928.
     """
     return F.normalize(features.abs().pow(power).mean(1).flatten(1), dim=1)
+
+
+def as_one(logits: Tensor, panel: Panel) -> Tensor:
+    """(B, K) logits with which H classifiers of (B, H, K) logits answer as one.
+
+    Of probabilities: log p, the log of their weighted mean, so that softmax(log p) is that mean.
+    Everything that takes logits takes them.
+    """
+    weights = logits.new_tensor(panel.weights).view(1, -1, 1)
+    if panel.aggregate == "logits":
+        return (weights * logits).sum(1)
+    return torch.logsumexp(F.log_softmax(logits, 2) + weights.log(), 1)
+
+
+def panel_of(weights: tuple[float, ...] | None, members: int, aggregate: Aggregate) -> Panel:
+    """The panel of so many members, with weights as a recipe gives them: any positive numbers.
+
+    Raises:
+        UnmetNeeds: there are more or fewer weights than members.
+    """
+    if weights is None:
+        return Panel((1 / members,) * members, aggregate)
+    if len(weights) != members:
+        raise UnmetNeeds(
+            f"scheme.weights has {len(weights)} for {members} teachers",
+            "give one weight per teacher, in their order, or leave scheme.weights out",
+        )
+    total = sum(weights)
+    return Panel(tuple(weight / total for weight in weights), aggregate)

@@ -9,11 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from kdcli.data_recipe import Auto, Data, Share, Subset
 from kdcli.match_recipe import Disturbance
 from kdcli.records import OPTIONS
 
-Auto = Literal["auto"]
-Share = Annotated[float, Field(ge=0, le=1)]
 Precision = Literal["fp32", "bf16", "auto"]
 
 _SPAN = re.compile(r"(\d+(?:\.\d+)?) ?(%|epochs?)")
@@ -113,20 +112,13 @@ class TeacherSettings(BaseModel):
     """Its own, so that all students of a comparison have the same teacher."""
     tune: Literal["all", "head"] = "all"
     """As train.tune, for a teacher that has to be trained."""
+    seeds: Annotated[int, Field(ge=1)] = 1
+    """So many members of each teacher that has to be trained: they differ in their seeds, from
+    `seed` on."""
+    subset: Subset = 1.0
+    """As data.subset, for teachers that have to be trained: each member draws its own."""
     allow_weak: bool = False
     """Go on with a given teacher that is hardly better than chance."""
-
-
-class Data(BaseModel):
-    """How images are shown."""
-
-    model_config = OPTIONS
-    image_size: Annotated[int, Field(ge=8, le=1024)] | Auto = "auto"
-    """Pixels of a side."""
-    augment: Literal["shift", "shift_flip", "crop_flip", "auto"] | None = "auto"
-    """How training images are varied."""
-    randaugment: str | None = None
-    """On top of it, in timm's words: "rand-m9-n2-mstd0.5"."""
 
 
 class Until(BaseModel):
@@ -199,11 +191,26 @@ class Evaluate(BaseModel):
     """Differences within it count as equal."""
 
 
+class TeacherEntry(BaseModel):
+    """One entry of who.teachers that says more than a name."""
+
+    model_config = OPTIONS
+    model: str
+    seeds: Annotated[int, Field(ge=1)] | None = None
+    """In place of teacher.seeds."""
+    subset: Subset | None = None
+    """In place of teacher.subset."""
+
+
 class Who(BaseModel):
     """Who and what, in a user's own file; flags override it."""
 
     model_config = OPTIONS
     teacher: str | None = None
+    teachers: Annotated[tuple[str | TeacherEntry, ...], Field(strict=False)] = ()
+    """Several, in place of `teacher`."""
+    assistants: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Between teacher and student, the largest first."""
     student: str | None = None
     data: str | None = None
     seed: Annotated[int, Field(ge=0)] | None = None

@@ -14,6 +14,8 @@ from kdcli.recipe import Recipe, put
 from kdcli.recipe_errors import tell
 
 MAX_BYTES = 1_000_000
+ALSO_CALLED = {"output_avg": "average", "loss_avg": "average"}
+"""Other names that papers have for a scheme."""
 
 
 @dataclass(frozen=True)
@@ -218,6 +220,7 @@ def _check_method(key: str, value: Any, problems: dict[str, str]) -> Any:
 def _check_scheme(raw: Any, problems: dict[str, str]) -> None:
     if not isinstance(raw, dict):
         return
+    raw["name"] = ALSO_CALLED.get(str(raw.get("name")), raw.get("name"))
     try:
         scheme = catalog.load("schemes", str(raw.get("name")))
     except UsageError as error:

@@ -10,13 +10,18 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
+
+
+Aggregate = Literal["probabilities", "logits"]
+"""Of which the mean is taken: the arithmetic one of probabilities, or that of logits, which is the
+geometric one of probabilities."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +87,7 @@ class Outputs:
     """The stages (in a pair: its features) in front of the activation that ends each, where one
     does. Only where a method needs them."""
     heads: Tensor | None = None
-    """(B, M, K) logits of a student with M heads."""
+    """(B, M, K) logits of a student with M heads; `logits` are then theirs as one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +113,15 @@ class Lesson:
 
     learners: tuple[Learner, ...]
     pairs: tuple[Pair, ...] = ()
+
+
+@dataclass(frozen=True)
+class Panel:
+    """How several classifiers answer as one: an ensemble, or the heads of one model."""
+
+    weights: tuple[float, ...]
+    """One for each, their sum is 1."""
+    aggregate: Aggregate = "probabilities"
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,6 +206,21 @@ class Scheme(BaseModel, ABC):
 
     model_config = OPTIONS
     needs_teacher: ClassVar[bool] = True
+    labelled_by_teachers: ClassVar[bool] = False
+    """The teachers answer every image once, before the first step, and are then let go; the scheme
+    sees their answers as those of `teachers`."""
+
+    def panel(self, teachers: int) -> Panel:
+        """How so many teachers answer as one: what the student imitates, what is compared with it.
+
+        Raises:
+            UnmetNeeds: the scheme's weights are for another number of teachers.
+        """
+        return Panel((1 / teachers,) * teachers)
+
+    def student_args(self, teachers: int) -> dict[str, Any]:
+        """Fields of `models.build.ModelArgs` that the student has on top, taught by so many."""
+        return {}
 
     @abstractmethod
     def lesson(self, outputs: Mapping[str, Outputs]) -> Lesson:

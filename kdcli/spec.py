@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict
 from kdcli.recipe import Recipe, dump
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
+NAMED = 3
+"""Teachers that a folder's name spells out."""
 
 
 class DataRef(BaseModel):
@@ -40,20 +42,38 @@ class TeacherRef(BaseModel):
     model_config = _FROZEN
     model: str
     spec: "Spec | None" = None
+    seeds: int = 1
+    """So many members that are trained alike but for their seeds, from the spec's on."""
     path: str | None = None
     sha256: str | None = None
 
     @property
+    def members(self) -> "tuple[TeacherRef, ...]":
+        """Each of them as a teacher of its own."""
+        if self.spec is None or self.seeds == 1:
+            return (self,)
+        first = self.spec.seed
+        specs = [self.spec.model_copy(update={"seed": first + i}) for i in range(self.seeds)]
+        return tuple(self.model_copy(update={"spec": spec, "seeds": 1}) for spec in specs)
+
+    @property
     def identity(self) -> str:
         """What a student's weights depend on."""
-        return self.spec.digest if self.spec else f"sha256:{self.sha256}"
+        if self.spec is None:
+            return f"sha256:{self.sha256}"
+        return self.spec.digest + (f" x {self.seeds}" if self.seeds > 1 else "")
+
+    @property
+    def words(self) -> str:
+        """`resnet18`, or `resnet18 x 3`."""
+        return self.model + (f" x {self.seeds}" if self.seeds > 1 else "")
 
 
 class Spec(BaseModel):
     """Everything that decides a training's weights, and whose it is."""
 
     model_config = _FROZEN
-    role: Literal["teacher", "baseline", "student"]
+    role: Literal["teacher", "assistant", "baseline", "student"]
     model: str
     """timm's name."""
     data: DataRef
@@ -64,11 +84,25 @@ class Spec(BaseModel):
     teachers: tuple[TeacherRef, ...] = ()
     weights: FileRef | None = None
     """Where it starts from, in place of random or timm's weights."""
+    unlabelled: DataRef | None = None
+    """Images without labels that it learns from, too (data.unlabelled)."""
+
+    @property
+    def members(self) -> tuple[TeacherRef, ...]:
+        """Every single teacher."""
+        return tuple(member for teacher in self.teachers for member in teacher.members)
 
     @property
     def start(self) -> str:
         """Whose starting weights: no student begins where its teacher began."""
+        if self.role == "assistant":
+            return f"assistant.{self._assistants_above}"
         return "teacher" if self.role == "teacher" else "student"
+
+    @property
+    def _assistants_above(self) -> int:
+        above = (t.spec for t in self.teachers if t.spec and t.spec.role == "assistant")
+        return max((1 + spec._assistants_above for spec in above), default=0)
 
     @property
     def digest(self) -> str:
@@ -82,6 +116,8 @@ class Spec(BaseModel):
             use.setdefault("use", name)
         kept = ("scheme", "task", "methods", "student", "data", "train", "match")
         given = {"weights": self.weights.model_dump(exclude={"path"})} if self.weights else {}
+        if self.unlabelled:
+            recipe["data"] |= {"unlabelled": self.unlabelled.identity}
         return given | {
             "model": self.model,
             "start": self.start,
@@ -97,8 +133,10 @@ class Spec(BaseModel):
     @property
     def folder_name(self) -> str:
         """`kd-resnet101-mobilenetv3_small_100-digits-s0-1a2b3c4d`; part of the interface."""
-        who = [self.recipe_name, *(t.model for t in self.teachers)]
-        first = who if self.role == "student" else [self.role]
+        who = [self.recipe_name, *(t.words.replace(" x ", "x") for t in self.teachers[:NAMED])]
+        if more := len(self.teachers) - NAMED:
+            who += [f"and_{more}_more"] * (more > 0)
+        first = who if self.role in ("student", "assistant") else [self.role]
         parts = [*first, self.model, self.data.name]
         return "-".join([*map(slug, parts), f"s{self.seed}", self.digest])
 

@@ -34,6 +34,7 @@ FURTHER = {
     "kd_standardized",
     "fitnet_staged",
     "noisy_teacher",
+    "average",
 }
 """Recipes that are not called after their one method."""
 
@@ -65,9 +66,9 @@ def test_how_many_there_are() -> None:
         "relation": ["cc", "crd", "fsp", "pkt", "rkd", "sp"],
     }
     assert len(METHODS) == 23
-    assert SCHEMES == ["alone", "offline"]
+    assert SCHEMES == ["alone", "average", "offline"]
     assert set(RECIPES) == {*METHODS, *FURTHER}
-    assert len(RECIPES) == 29
+    assert len(RECIPES) == 30
     assert len(COMMANDS) == 14
 
 

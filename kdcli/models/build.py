@@ -15,6 +15,7 @@ from kdcli.errors import DataError, UsageError, WeightsUnavailable, did_you_mean
 from kdcli.models.families import FAMILIES
 from kdcli.models.memory_format import channels_last
 from kdcli.models.weights import from_cache, ways_out
+from kdcli.records import Aggregate, Panel
 
 logging.getLogger("timm").setLevel(logging.ERROR)  # it narrates every weight it loads
 
@@ -37,6 +38,20 @@ class ModelArgs:
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     options: dict[str, Any] = field(default_factory=dict)
     """Further constructor arguments, as a Hub config names them: text, numbers, booleans."""
+    heads: int = 1
+    """Classifiers on the one trunk: the last layer has heads x num_classes outputs."""
+    copies: int = 1
+    """Whole models side by side, which answer as one."""
+    weights: tuple[float, ...] = ()
+    """Of the heads or copies; their sum is 1."""
+    aggregate: Aggregate = "probabilities"
+    """How the heads or copies answer as one."""
+
+    @property
+    def panel(self) -> Panel:
+        """How its heads or copies answer as one."""
+        members = max(self.heads, self.copies)
+        return Panel(self.weights or (1 / members,) * members, self.aggregate)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
