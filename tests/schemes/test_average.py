@@ -52,7 +52,7 @@ def test_weights_count_by_their_ratio():
 
 
 def test_a_weight_too_many_is_refused_in_words():
-    with pytest.raises(UnmetNeeds, match="scheme.weights has 3 for 2 teachers"):
+    with pytest.raises(UnmetNeeds, match=r"scheme\.weights has 3 for 2 teachers"):
         lesson(Average(weights=(1, 1, 1)))
 
 
