@@ -24,6 +24,7 @@ check: .venv/installed-test
 
 docs: .venv/installed
 	python -m kdcli.commands.methods docs/methods.md
+	python -m kdcli.commands.schemes docs/schemes.md
 
 bench: .venv/installed
 	python benchmarks/step.py

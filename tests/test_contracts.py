@@ -50,6 +50,7 @@ COMMANDS = (
     "list models",
     "list recipes",
     "list runs",
+    "list schemes",
     "recipe show",
     "recipe check",
     "recipe schema",
@@ -69,7 +70,7 @@ def test_how_many_there_are() -> None:
     assert SCHEMES == ["alone", "average", "offline"]
     assert set(RECIPES) == {*METHODS, *FURTHER}
     assert len(RECIPES) == 30
-    assert len(COMMANDS) == 14
+    assert len(COMMANDS) == 15
 
 
 # Methods -----------------------------------------------------------------------------------------

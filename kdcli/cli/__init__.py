@@ -15,7 +15,9 @@ app = typer.Typer(
     help="Distil a big image classifier into a small one, and measure whether the teacher helped.",
     epilog="First steps:  kd distill --teacher resnet101 --student mobilenetv3",
 )
-listing = typer.Typer(no_args_is_help=True, help="What there is: methods, models, recipes, runs.")
+listing = typer.Typer(
+    no_args_is_help=True, help="What there is: methods, models, recipes, runs, schemes."
+)
 recipes = typer.Typer(no_args_is_help=True, help="Look at a recipe, check one, print the schema.")
 
 
@@ -50,6 +52,7 @@ listing.command("methods")(views.list_methods)
 listing.command("models")(views.list_models)
 listing.command("recipes")(views.list_recipes)
 listing.command("runs")(views.list_runs)
+listing.command("schemes")(views.list_schemes)
 recipes.command("show")(recipe.show)
 recipes.command("check")(recipe.check)
 recipes.command("schema")(recipe.schema)

@@ -27,6 +27,15 @@ def list_methods(json: Json = False, debug: Debug = False) -> None:
         lists.methods(console, methods())
 
 
+def list_schemes(json: Json = False, debug: Debug = False) -> None:
+    """Who imitates whom: the schemes a recipe can name, and their options."""
+    with door(json) as console:
+        from kdcli.commands.schemes import schemes
+        from kdcli.screens import lists
+
+        lists.schemes(console, schemes())
+
+
 def list_runs(
     prune: Annotated[
         bool, typer.Option("--prune", help="Show what no finished run needs, and remove it.")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from kdcli.commands.methods import MethodPart
     from kdcli.commands.prune import Disposable
     from kdcli.commands.recipe import Setting
+    from kdcli.commands.schemes import SchemePart
     from kdcli.inventory import Folder
 
 
@@ -134,6 +135,24 @@ def methods(console: Console, found: "list[MethodPart]") -> None:
     console.next(
         "kd distill --teacher resnet101 --student mobilenetv3 --set methods.METHOD.weight=WEIGHT"
     )
+
+
+def schemes(console: Console, found: "list[SchemePart]") -> None:
+    """`kd list schemes`."""
+    if console.as_json:
+        console.document({"schemes": [asdict(part) for part in found]})
+        return
+    rows = [
+        [
+            ", ".join((part.name, *part.also_called)),
+            part.what,
+            "yes" if part.needs_teacher else "no",
+            ", ".join(option.name for option in part.options) or "-",
+        ]
+        for part in found
+    ]
+    console.table(["scheme", "who imitates whom", "teacher", "options"], rows, figures=False)
+    console.next("kd list recipes", "kd recipe show average")
 
 
 def settings(console: Console, found: "list[Setting]", command: str) -> None:

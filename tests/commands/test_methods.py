@@ -6,23 +6,24 @@ import pytest
 from house import kd_ok
 
 from kdcli import catalog
-from kdcli.commands.methods import BEGIN, END, KINDS, MethodPart, markdown, methods, renewed, values
+from kdcli.commands.methods import KINDS, MethodPart, markdown, methods
+from kdcli.commands.page import BEGIN, END, renewed, values
 
 PAGE = Path(__file__).parents[2] / "docs" / "methods.md"
 
 
 def test_the_page_is_in_step_with_the_docstrings() -> None:
     page = PAGE.read_text("utf-8")
-    assert renewed(page) == page, "run: make docs"
+    assert renewed(page, markdown()) == page, "run: make docs"
 
 
 def test_what_is_written_by_hand_survives() -> None:
     page = f"# By hand\n\n{BEGIN}\nstale\n{END}\nBy hand, too.\n"
-    new = renewed(page)
+    new = renewed(page, markdown())
     assert new.startswith(f"# By hand\n\n{BEGIN}\n| method |")
     assert new.endswith(f"```\n\n{END}\nBy hand, too.\n")
     assert "stale" not in new
-    assert renewed(new) == new
+    assert renewed(new, markdown()) == new
 
 
 def test_the_page_has_every_method_option_and_formula() -> None:
