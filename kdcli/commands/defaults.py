@@ -46,6 +46,8 @@ def auto_values(
     if pretrained == "auto":
         pretrained = _begins_pretrained(model, defaults)
     size = own_size(model) if defaults.own_size else defaults.image_size
+    if isinstance(recipe.data.image_size, int):  # a model may take no other
+        size = recipe.data.image_size
     meta = build_meta(plan(model, classes, size, None))
     schedule = defaults.schedule(parameters(meta))
     values: dict[str, Any] = {

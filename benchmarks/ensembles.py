@@ -1,0 +1,168 @@
+"""Ensembles and their students: how many members, which scheme, and what the student keeps.
+
+    python benchmarks/ensembles.py digits [--pool DIR] [--only average,compress] [--write]
+    python benchmarks/ensembles.py fashion_mnist
+
+The student has the architecture of the members, which differ in their seeds and in which 60 to 100%
+of the images they see; an ensemble of N has the first N of eight. `fashion_mnist` takes 5,000 of
+the training images of the Debian package dataset-fashion-mnist, and all 10,000 test images.
+Resumable: runs in DIR are reused, and several of these may share the work by --only, once one has
+trained members and baselines (--only average --members 8). --write puts the table into
+docs/evidence.md.
+"""
+
+import argparse
+import gzip
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcli.commands.distill import distill_job
+from kdcli.commands.evaluate import evaluate
+from kdcli.commands.report import ModelPart, Report
+from kdcli.commands.train import ensure, train_job
+from kdcli.data.idx import read_idx
+from kdcli.data.order import permutation
+from kdcli.progress import Silent
+
+MODEL, SEEDS, MEMBERS = "test_resnet", 3, (1, 2, 3, 5, 8)
+SCHEMES = ("average", "mimic_all", "compress")
+CONTROL = "joint_ensemble"
+IMAGES = 5_000
+HERE = Path(__file__).parent
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")
+TRAINING = {
+    "digits": (),
+    "fashion_mnist": ("train.epochs=15", "train.batch_size=64"),
+}
+"""Of members and students alike, where it is not kd's default for the data."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """An ensemble of so many members, and one scheme's student of it."""
+
+    scheme: str
+    members: int
+    report: Report
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", choices=TRAINING)
+    parser.add_argument("--pool", type=Path, default=Path("runs/ensembles-pool"))
+    parser.add_argument("--only", default=",".join((*SCHEMES, CONTROL)))
+    parser.add_argument("--members", default=",".join(map(str, MEMBERS)))
+    parser.add_argument("--write", action="store_true")
+    asked = parser.parse_args()
+    os.environ["KD_RUNS"] = str(asked.pool)
+    rows = []
+    for scheme in asked.only.split(","):
+        counts = [3] if scheme == CONTROL else map(int, asked.members.split(","))
+        for members in counts:
+            rows.append(Row(scheme, members, measured(asked.data, scheme, members, asked.pool)))
+            print(in_a_line(rows[-1]), flush=True)
+    print("\n".join(table(rows)))
+    if asked.write:
+        write(asked.data, rows)
+
+
+def measured(data: str, scheme: str, members: int, pool: Path) -> Report:
+    """Train what is missing, then measure on test."""
+    place = None if data == "digits" else str(some_fashion(pool / "fashion_mnist_5000"))
+    if scheme == CONTROL:
+        settings = (*TRAINING[data], f"scheme.members={members}")
+        job = train_job(
+            MODEL,
+            recipe=CONTROL,
+            settings=settings,
+            data=place,
+            device="cpu",
+            progress=Silent(),
+        )
+    else:
+        job = distill_job(
+            (MODEL,),
+            MODEL,
+            recipe=scheme,
+            settings=(*TRAINING[data], *members_of(data, members, pool)),
+            data=place,
+            device="cpu",
+            progress=Silent(),
+        )
+    trained = ensure(job.spec, job.source, job.device, Silent(), asked=True)
+    return evaluate(str(trained.run.path), seeds=SEEDS, device="cpu", progress=Silent()).report
+
+
+def members_of(data: str, members: int, pool: Path) -> tuple[str, ...]:
+    """How the teachers are made: as the student is trained, from labels, on a share of the data."""
+    recipe = pool / f"members_on_{data}.yaml"
+    pool.mkdir(parents=True, exist_ok=True)
+    train = ", ".join(line.removeprefix("train.").replace("=", ": ") for line in TRAINING[data])
+    recipe.write_text(f"scheme: alone\ntrain: {{{train}}}\n", "utf-8")
+    return f"teacher.recipe={recipe}", f"teacher.seeds={members}", "teacher.subset=[0.6, 1.0]"
+
+
+def some_fashion(folder: Path) -> Path:
+    """IDX files with 5,000 of the training images, drawn once and for all, and the whole test."""
+    rows = np.sort(permutation(0, 0, 60_000)[:IMAGES])
+    for part, kept in (("train", rows), ("t10k", slice(None))):
+        for what, dimensions in (("images", 3), ("labels", 1)):
+            name = f"{part}-{what}-idx{dimensions}-ubyte.gz"
+            if not (folder / name).is_file():
+                folder.mkdir(parents=True, exist_ok=True)
+                write_idx(folder / name, read_idx(DEBIAN / name, dimensions)[kept])
+    return folder
+
+
+def write_idx(path: Path, array: NDArray[np.uint8]) -> None:
+    """As `read_idx` reads it; the same bytes every time."""
+    head = bytes((0, 0, 8, array.ndim)) + np.array(array.shape, ">u4").tobytes()
+    path.write_bytes(gzip.compress(head + array.tobytes(), mtime=0))
+
+
+# What is shown -----------------------------------------------------------------------------------
+
+
+def in_a_line(row: Row) -> str:
+    """One of them, as soon as it is there."""
+    student = row.report.models["student"]
+    return f"{row.scheme} of {row.members}: {accuracy(student)}"
+
+
+def accuracy(part: ModelPart) -> str:
+    """In percent, with its spread over seeds."""
+    spread = f" ± {100 * part.accuracy_sd:.1f}" if part.accuracy_sd is not None else ""
+    return f"{100 * (part.accuracy or 0):.1f}{spread}"
+
+
+def table(rows: list[Row]) -> Iterator[str]:
+    """Markdown: a line for each number of members."""
+    yield "| members | best single | ensemble | student of " + " | student of ".join(SCHEMES) + " |"
+    yield "|---:|---:|---:|" + "---:|" * len(SCHEMES)
+    for members in MEMBERS:
+        found = {r.scheme: r.report for r in rows if r.members == members and r.scheme != CONTROL}
+        if not found:
+            continue
+        any_one = next(iter(found.values())).models
+        together = any_one.get("ensemble", any_one["teacher"])
+        students = [accuracy(found[s].models["student"]) if s in found else "-" for s in SCHEMES]
+        cells = [accuracy(any_one["teacher"]), accuracy(together), *students]
+        yield f"| {members} | {' | '.join(cells)} |"
+
+
+def write(data: str, rows: list[Row]) -> None:
+    """Into the page, between the marks of these data."""
+    page = HERE.parent / "docs/evidence.md"
+    begin, end = f"<!-- measured: {data} -->\n", "<!-- end of measured -->"
+    before, _, rest = page.read_text("utf-8").partition(begin)
+    _, _, after = rest.partition(end)
+    page.write_text(before + begin + "\n".join(table(rows)) + f"\n{end}{after}", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""A thousand tiny members, compressed into one student: time, memory, and whether it pays.
+
+    python benchmarks/thousand_members.py [--members 1000] [--pool DIR]
+
+The members are networks of one hidden layer of eight units on the built-in digits at 8 x 8 pixels,
+registered with timm as anybody's own models can be. Each is an ordinary run, of another seed and
+another 60 to 100% of the images; the student learns from the labels that they give together.
+Resumable: members in DIR are reused, so that 10, 100 and 1,000 share theirs.
+"""
+
+import argparse
+import json
+import os
+import resource
+import sys
+import time
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from timm.models import register_model
+from torch import Tensor, nn
+
+from kdcli.cli import main as kd
+
+PIXELS = 8
+SETTINGS = ("data.image_size=8", "data.augment=null")
+MEMBERS = "train: {epochs: 10, batch_size: 64, lr: 1e-2}\nscheme: alone\n"
+
+
+class OneHidden(nn.Module):
+    """Pixels, one hidden layer, classes; with the methods that timm's own models have."""
+
+    def __init__(self, num_classes: int = 10, hidden: int = 8) -> None:
+        super().__init__()
+        self.num_classes, self.num_features, self.head_hidden_size = num_classes, hidden, hidden
+        self.hidden = nn.Linear(3 * PIXELS**2, hidden)
+        self.fc = nn.Linear(hidden, num_classes)
+
+    def get_classifier(self) -> nn.Module:
+        return self.fc
+
+    def reset_classifier(self, num_classes: int) -> None:
+        self.num_classes, self.fc = num_classes, nn.Linear(self.num_features, num_classes)
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        return self.hidden(images.flatten(1)).relu()
+
+    def forward_head(self, features: Tensor, pre_logits: bool = False) -> Tensor:
+        return features if pre_logits else self.fc(features)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.forward_head(self.forward_features(images))
+
+
+@register_model  # type: ignore[untyped-decorator]
+def one_hidden(pretrained: bool = False, num_classes: int = 10, **options: Any) -> nn.Module:
+    """timm finds it by this name."""
+    return OneHidden(num_classes)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--members", type=int, default=1000)
+    parser.add_argument("--pool", type=Path, default=Path("runs/thousand-pool"))
+    asked = parser.parse_args()
+    os.environ["KD_RUNS"] = str(asked.pool)
+    asked.pool.mkdir(parents=True, exist_ok=True)
+    recipe = asked.pool / "member.yaml"
+    recipe.write_text(MEMBERS, "utf-8")
+    clock = time.monotonic()
+    on = [word for setting in SETTINGS for word in ("--set", setting)]
+    who = ("--teacher", "one_hidden", "--student", "one_hidden", "--recipe", "compress")
+    how = ("--set", f"teacher.recipe={recipe}", "--set", f"teacher.seeds={asked.members}")
+    run = document("distill", *who, *how, *on)["run"]
+    trained = time.monotonic() - clock
+    report = document("evaluate", run, "--seeds", "3")
+    print(in_a_line(asked.members, trained, time.monotonic() - clock - trained, report))
+
+
+def document(*arguments: str) -> dict[str, Any]:
+    """What `kd ... --json` prints; it must succeed."""
+    out = StringIO()
+    with redirect_stdout(out):
+        code = kd([*arguments, "--json"])
+    if code:
+        sys.exit(out.getvalue())
+    found: dict[str, Any] = json.loads(out.getvalue())
+    return found
+
+
+def in_a_line(members: int, trained: float, evaluated: float, report: dict[str, Any]) -> str:
+    """Accuracies, seconds, and the most memory that the process ever held."""
+    accuracies = {role: part["accuracy"] for role, part in report["models"].items()}
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    shown = ", ".join(f"{role} {100 * value:.1f}%" for role, value in accuracies.items())
+    return (
+        f"{members} members: {shown}; distill {trained:.0f} s, evaluate {evaluated:.0f} s, "
+        f"at most {memory:.2f} GB"
+    )
+
+
+if __name__ == "__main__":
+    main()
