@@ -23,6 +23,7 @@ from kdcli.data.loader import (
 )
 from kdcli.data.source import Source
 from kdcli.data.store import MOST_BYTES, InMemory
+from kdcli.data.subset import training_split
 from kdcli.distiller import Distiller, Term
 from kdcli.epochs import Validation
 from kdcli.metrics import accuracy, balanced_accuracy, nll
@@ -89,7 +90,8 @@ def assemble(
     args, student = _student(spec, classes, device, progress, rehearsal)
     clock = time.monotonic()
     limit = 0 if on_demand else MOST_BYTES
-    training = open_store(source.train, stored_size(recipe), progress, limit)
+    seen = training_split(spec, source)
+    training = open_store(seen, stored_size(recipe), progress, limit)
     validation = open_store(source.validation, size, progress)
     preparing = time.monotonic() - clock
     taught_by = {

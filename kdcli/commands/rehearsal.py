@@ -16,10 +16,12 @@ from kdcli.commands.assemble import Assembled, assemble, stored_size
 from kdcli.data.loader import steps_per_epoch
 from kdcli.data.source import Source
 from kdcli.data.store import bytes_in_memory
+from kdcli.data.subset import training_split
 from kdcli.devices import peak_bytes, wait_for
 from kdcli.files import existing
 from kdcli.machine import watched_memory
 from kdcli.progress import Silent
+from kdcli.recipe import update
 from kdcli.records import Batch
 from kdcli.runs import runs_root
 from kdcli.spec import Spec
@@ -57,6 +59,7 @@ def estimate(spec: Spec, source: Source, device: torch.device, done: int = 0) ->
         OutOfMemory: already these steps do not fit.
         UsageError: what `assemble` refuses.
     """
+    source = replace(source, train=training_split(spec, source))
     with watched_memory() as most:
         found = _rehearsed(spec, source, device)
     gc.collect()
@@ -131,9 +134,9 @@ def _few(source: Source, batch_size: int) -> Source:
 
 
 def _bold(spec: Spec) -> Spec:
-    """A given teacher is measured before it teaches, not on so few images."""
-    teacher = spec.recipe.teacher.model_copy(update={"allow_weak": True})
-    return spec.model_copy(update={"recipe": spec.recipe.model_copy(update={"teacher": teacher})})
+    """A given teacher is measured before it teaches, not on so few images, of which all count."""
+    changes = {"teacher.allow_weak": True, "data.subset": 1.0, "data.hidden": 0.0}
+    return spec.model_copy(update={"recipe": update(spec.recipe, changes)})
 
 
 def _endless(parts: Assembled) -> Iterator[Batch]:
