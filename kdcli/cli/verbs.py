@@ -8,6 +8,7 @@ import typer
 from kdcli import completion
 from kdcli.cli.flags import (
     Again,
+    Assistants,
     Classes,
     Data,
     Debug,
@@ -21,7 +22,7 @@ from kdcli.cli.flags import (
     Seed,
     Set,
     Student,
-    Teacher,
+    Teachers,
     Thing,
 )
 from kdcli.door import door, gate
@@ -67,7 +68,8 @@ def train(
 
 
 def distill(
-    teacher: Teacher = None,
+    teacher: Teachers = None,
+    assistant: Assistants = None,
     student: Student = None,
     recipe: Recipe = "kd",
     data: Data = None,
@@ -81,13 +83,14 @@ def distill(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Distil a teacher (trained first if there is none) into a student."""
+    """Distil a teacher, or several (trained first if there are none), into a student."""
     with door(json, goes_on=not dry_run) as console:
         from kdcli.commands.distill import distill_job
 
         job = distill_job(
             teacher,
             student,
+            assistants=assistant or (),
             recipe=recipe,
             settings=tuple(set_ or ()),
             data=data,

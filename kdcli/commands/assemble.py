@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from kdcli import catalog
 from kdcli.commands.contradictions import refuse_contradictions
 from kdcli.commands.given import begin, start_args
-from kdcli.commands.teacher import open_teacher
+from kdcli.commands.teacher import open_teachers
 from kdcli.data.balance import class_weights
 from kdcli.data.loader import (
     Store,
@@ -71,7 +71,7 @@ def assemble(
     rehearsal: bool = False,
     on_demand: bool = False,
 ) -> Assembled:
-    """Build and check everything; `teachers` are the model.pt files of `spec.teachers`.
+    """Build and check everything; `teachers` are the model.pt files of `spec.members`.
 
     A rehearsal, which times a few steps, takes random weights in place of timm's pretrained ones,
     which it would have to fetch, and an untrained teacher for None;
@@ -94,12 +94,7 @@ def assemble(
     training = open_store(seen, stored_size(recipe), progress, limit)
     validation = open_store(source.validation, size, progress)
     preparing = time.monotonic() - clock
-    taught_by = {
-        f"teacher.{i}": open_teacher(
-            f"teacher.{i}", path, ref, recipe, classes, validation, device, progress
-        )
-        for i, (path, ref) in enumerate(zip(teachers, spec.teachers, strict=True))
-    }
+    taught_by = dict(open_teachers(spec, teachers, classes, validation, device, progress))
     learner: nn.Module = student
     whole: Callable[[Weights], Weights] = _timm_keys
     if train.tune == "head":

@@ -93,7 +93,7 @@ def _rehearsed(spec: Spec, source: Source, device: torch.device) -> _Rehearsed:
     few = _few(source, batch)
     held = _held(spec, source) > 0
     start = time.monotonic()
-    teachers = [None if ref.spec else Path(ref.path or "") for ref in spec.teachers]
+    teachers = [None if ref.spec else Path(ref.path or "") for ref in spec.members]
     parts = assemble(
         _bold(spec), few, teachers, device, Silent(), rehearsal=True, on_demand=not held
     )

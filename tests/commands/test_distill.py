@@ -433,7 +433,8 @@ def test_a_guessed_teacher_is_said_aloud(
 
 
 def test_a_student_of_its_teachers_kind_starts_elsewhere_and_so_does_its_baseline() -> None:
-    from kdcli.commands.plan import baseline_of, distill_spec, open_data
+    from kdcli.commands.lineage import distill_spec
+    from kdcli.commands.plan import baseline_of, open_data
     from kdcli.devices import open_device
     from kdcli.progress import Silent
     from kdcli.recipe_file import load_recipe
