@@ -44,6 +44,9 @@ def train(
     data: Data = None,
     out: Out = None,
     seed: Seed = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="How many, from --seed on: the members of an ensemble.")
+    ] = 1,
     set_: Set = None,
     device: Device = "auto",
     again: Again = False,
@@ -61,6 +64,7 @@ def train(
             settings=tuple(set_ or ()),
             data=data,
             seed=seed,
+            seeds=seeds,
             device=device,
             progress=console,
         )
@@ -104,13 +108,13 @@ def distill(
 
 def _carry_out(job: "Job", console: "Console", out: Path | None, again: bool, dry: bool) -> None:
     """The plan alone, or the plan and then the work."""
-    from kdcli.commands.carry_out import carry_out, dry_run
+    from kdcli.commands.carry_out import carry_out_all, dry_run
     from kdcli.screens.training import planned, trained
 
     if dry:
         planned(console, dry_run(job, console, out=out, again=again))
     else:
-        trained(console, carry_out(job, console, out=out, again=again))
+        trained(console, carry_out_all(job, console, out=out, again=again))
 
 
 def evaluate(

@@ -12,12 +12,14 @@ from pathlib import Path
 import torch
 
 from kdcli.checkpoint import save_state
+from kdcli.commands.amounts import duration
 from kdcli.commands.assemble import Assembled, assemble, stored_size
 from kdcli.data.loader import steps_per_epoch
 from kdcli.data.source import Source
 from kdcli.data.store import bytes_in_memory
 from kdcli.data.subset import training_split
 from kdcli.devices import peak_bytes, wait_for
+from kdcli.errors import counted
 from kdcli.files import existing
 from kdcli.machine import watched_memory
 from kdcli.progress import Silent
@@ -48,6 +50,17 @@ class Estimate:
     """Of the resume state, there while it trains."""
     memory_bytes: int
     """Of the process, and of the GPU where there is one."""
+    times: int = 1
+    """So many trainings like this one, which differ in their seeds; each takes all that."""
+
+    @property
+    def words(self) -> str:
+        """`3 x teacher resnet18 7 epochs ~ 40 s each`."""
+        many = self.times > 1
+        return (
+            f"{f'{self.times} x ' if many else ''}{self.role} {self.model} "
+            f"{counted(self.epochs, 'epoch')} ~ {duration(self.seconds)}{' each' if many else ''}"
+        )
 
 
 def estimate(spec: Spec, source: Source, device: torch.device, done: int = 0) -> Estimate:

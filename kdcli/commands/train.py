@@ -57,10 +57,14 @@ def train_job(
     settings: tuple[str, ...] = (),
     data: str | None = None,
     seed: int | None = None,
+    seeds: int = 1,
     device: str = "auto",
     progress: Progress,
 ) -> Job:
-    """`kd train`: one model from labels alone. Data and seed may come from a `who:` block."""
+    """`kd train`: one model from labels alone, `seeds` times from `seed` on.
+
+    Data and seed may come from a `who:` block.
+    """
     loaded = load_recipe(recipe, settings)
     refuse_taught(loaded)
     who = who_asks(loaded.recipe, progress, data=data, seed=seed)
@@ -70,7 +74,7 @@ def train_job(
     say_device(place, progress)
     spec = train_spec(name, started(loaded, weights), source, ref, who.seed or 0, place)
     spec = spec.model_copy(update={"weights": weights})
-    return Job(spec, source, place)
+    return Job(spec, source, place, seeds)
 
 
 def ensure(
