@@ -168,10 +168,11 @@ def teacher_file(ref: TeacherRef, source: Source, device: torch.device, progress
     if ref.spec is not None:
         known = find(ref.spec)
         if known is None or not known.finished:
+            seed = f", seed {ref.spec.seed}" if ref.spec.seed else ""
             progress.say(
                 f"no finished {ref.spec.role} {ref.model} on {ref.spec.data.name} yet: training "
                 f"one (recipe {ref.spec.recipe_name}, "
-                f"{counted(int(ref.spec.recipe.train.epochs), 'epoch')})"
+                f"{counted(int(ref.spec.recipe.train.epochs), 'epoch')}{seed})"
             )
         return ensure(ref.spec, source, device, progress).run.model
     path = Path(ref.path or "")
