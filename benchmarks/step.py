@@ -27,7 +27,8 @@ from torch import Tensor
 from kdcli import catalog
 from kdcli.checkpoint import ModelFile, save_model
 from kdcli.commands.assemble import Assembled, assemble
-from kdcli.commands.plan import distill_spec, open_data
+from kdcli.commands.lineage import distill_spec
+from kdcli.commands.plan import open_data
 from kdcli.devices import open_device
 from kdcli.distiller import Distiller
 from kdcli.epochs import Validation

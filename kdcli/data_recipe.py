@@ -2,14 +2,22 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from kdcli.records import OPTIONS
 
 Auto = Literal["auto"]
 Share = Annotated[float, Field(ge=0, le=1)]
 _Part = Annotated[float, Field(gt=0, le=1)]
-Subset = _Part | Annotated[tuple[_Part, _Part], Field(strict=False)]
+
+
+def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
+    if ends[0] > ends[1]:
+        raise ValueError("expects two shares, the smaller first")
+    return ends
+
+
+Subset = _Part | Annotated[tuple[_Part, _Part], Field(strict=False), AfterValidator(_ascending)]
 """A share of the images, or the ends between which it is drawn."""
 
 

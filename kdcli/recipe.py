@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from kdcli.data_recipe import Auto, Data, Share, Subset
 from kdcli.match_recipe import Disturbance
 from kdcli.records import OPTIONS
+from kdcli.who_recipe import Who
 
 Precision = Literal["fp32", "bf16", "auto"]
 
@@ -189,31 +190,6 @@ class Evaluate(BaseModel):
     """a of the distillation score: 1 looks at size alone, 0 at accuracy alone."""
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
     """Differences within it count as equal."""
-
-
-class TeacherEntry(BaseModel):
-    """One entry of who.teachers that says more than a name."""
-
-    model_config = OPTIONS
-    model: str
-    seeds: Annotated[int, Field(ge=1)] | None = None
-    """In place of teacher.seeds."""
-    subset: Subset | None = None
-    """In place of teacher.subset."""
-
-
-class Who(BaseModel):
-    """Who and what, in a user's own file; flags override it."""
-
-    model_config = OPTIONS
-    teacher: str | None = None
-    teachers: Annotated[tuple[str | TeacherEntry, ...], Field(strict=False)] = ()
-    """Several, in place of `teacher`."""
-    assistants: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    """Between teacher and student, the largest first."""
-    student: str | None = None
-    data: str | None = None
-    seed: Annotated[int, Field(ge=0)] | None = None
 
 
 class SchemeUse(BaseModel):

@@ -633,6 +633,7 @@ def _completed(line: str, monkeypatch: pytest.MonkeyPatch) -> tuple[int, list[st
     [
         ("kd dis", "distill"),
         ("kd distill --teacher resn", "resnet18"),
+        ("kd distill --teacher vgg11 --assistant resn", "resnet34"),
         ("kd distill --student mobilenetv", "mobilenetv3"),
         ("kd train mobilenetv", "mobilenetv3_small_100"),
         ("kd distill --recipe k", "kd"),

@@ -33,6 +33,24 @@ Teacher = Annotated[
         autocompletion=completion.models,
     ),
 ]
+Teachers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--teacher",
+        help="timm's name, a family, a run, a model.pt, NAME=FILE of weights, hf-hub:NAME or "
+        "local-dir:FOLDER; repeatable: an ensemble.",
+        autocompletion=completion.models,
+    ),
+]
+Assistants = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--assistant",
+        help="A model between teacher and student, taught by the one and teaching the other; "
+        "repeatable, the largest first.",
+        autocompletion=completion.models,
+    ),
+]
 Student = Annotated[
     str | None,
     typer.Option(

@@ -8,6 +8,7 @@ import typer
 from kdcli import completion
 from kdcli.cli.flags import (
     Again,
+    Assistants,
     Classes,
     Data,
     Debug,
@@ -21,7 +22,7 @@ from kdcli.cli.flags import (
     Seed,
     Set,
     Student,
-    Teacher,
+    Teachers,
     Thing,
 )
 from kdcli.door import door, gate
@@ -43,6 +44,9 @@ def train(
     data: Data = None,
     out: Out = None,
     seed: Seed = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="How many, from --seed on: the members of an ensemble.")
+    ] = 1,
     set_: Set = None,
     device: Device = "auto",
     again: Again = False,
@@ -60,6 +64,7 @@ def train(
             settings=tuple(set_ or ()),
             data=data,
             seed=seed,
+            seeds=seeds,
             device=device,
             progress=console,
         )
@@ -67,7 +72,8 @@ def train(
 
 
 def distill(
-    teacher: Teacher = None,
+    teacher: Teachers = None,
+    assistant: Assistants = None,
     student: Student = None,
     recipe: Recipe = "kd",
     data: Data = None,
@@ -81,13 +87,14 @@ def distill(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Distil a teacher (trained first if there is none) into a student."""
+    """Distil a teacher, or several (trained first if there are none), into a student."""
     with door(json, goes_on=not dry_run) as console:
         from kdcli.commands.distill import distill_job
 
         job = distill_job(
             teacher,
             student,
+            assistants=assistant or (),
             recipe=recipe,
             settings=tuple(set_ or ()),
             data=data,
@@ -101,13 +108,13 @@ def distill(
 
 def _carry_out(job: "Job", console: "Console", out: Path | None, again: bool, dry: bool) -> None:
     """The plan alone, or the plan and then the work."""
-    from kdcli.commands.carry_out import carry_out, dry_run
+    from kdcli.commands.carry_out import carry_out_all, dry_run
     from kdcli.screens.training import planned, trained
 
     if dry:
         planned(console, dry_run(job, console, out=out, again=again))
     else:
-        trained(console, carry_out(job, console, out=out, again=again))
+        trained(console, carry_out_all(job, console, out=out, again=again))
 
 
 def evaluate(

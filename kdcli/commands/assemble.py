@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from kdcli import catalog
 from kdcli.commands.contradictions import refuse_contradictions
 from kdcli.commands.given import begin, start_args
-from kdcli.commands.teacher import open_teacher
+from kdcli.commands.teacher import open_teachers
 from kdcli.data.balance import class_weights
 from kdcli.data.loader import (
     Store,
@@ -23,6 +23,7 @@ from kdcli.data.loader import (
 )
 from kdcli.data.source import Source
 from kdcli.data.store import MOST_BYTES, InMemory
+from kdcli.data.subset import training_split
 from kdcli.distiller import Distiller, Term
 from kdcli.epochs import Validation
 from kdcli.metrics import accuracy, balanced_accuracy, nll
@@ -70,7 +71,7 @@ def assemble(
     rehearsal: bool = False,
     on_demand: bool = False,
 ) -> Assembled:
-    """Build and check everything; `teachers` are the model.pt files of `spec.teachers`.
+    """Build and check everything; `teachers` are the model.pt files of `spec.members`.
 
     A rehearsal, which times a few steps, takes random weights in place of timm's pretrained ones,
     which it would have to fetch, and an untrained teacher for None;
@@ -89,15 +90,11 @@ def assemble(
     args, student = _student(spec, classes, device, progress, rehearsal)
     clock = time.monotonic()
     limit = 0 if on_demand else MOST_BYTES
-    training = open_store(source.train, stored_size(recipe), progress, limit)
+    seen = training_split(spec, source)
+    training = open_store(seen, stored_size(recipe), progress, limit)
     validation = open_store(source.validation, size, progress)
     preparing = time.monotonic() - clock
-    taught_by = {
-        f"teacher.{i}": open_teacher(
-            f"teacher.{i}", path, ref, recipe, classes, validation, device, progress
-        )
-        for i, (path, ref) in enumerate(zip(teachers, spec.teachers, strict=True))
-    }
+    taught_by = dict(open_teachers(spec, teachers, classes, validation, device, progress))
     learner: nn.Module = student
     whole: Callable[[Weights], Weights] = _timm_keys
     if train.tune == "head":

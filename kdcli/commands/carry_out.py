@@ -1,12 +1,13 @@
-"""A job from its plan to its finished run."""
+"""A job from its plan to its finished runs."""
 
 from pathlib import Path
 
 from kdcli.commands.forecast import Forecast, foresee
 from kdcli.commands.plan import Job
-from kdcli.commands.teacher import measure_given
+from kdcli.commands.teacher import TOLD, measure_given
 from kdcli.commands.train import Trained, ensure, run_of
-from kdcli.progress import Progress
+from kdcli.errors import UsageError
+from kdcli.progress import Progress, Silent
 
 
 def dry_run(
@@ -17,6 +18,7 @@ def dry_run(
     Raises:
         UnfitTeacher: it is hardly better than chance.
     """
+    _refuse_one_place(job, out)
     found = foresee(job, progress, out=out, again=again)
     if found.now:
         measure_given(job.spec, job.source, job.device, progress)
@@ -26,8 +28,31 @@ def dry_run(
 def carry_out(
     job: Job, progress: Progress, *, out: Path | None = None, again: bool = False
 ) -> Trained:
-    """Say what it will take, then train it, its teachers first; or find it finished."""
-    if again or not run_of(job.spec, out, again).finished:
+    """The only, or first, run of `carry_out_all`."""
+    return carry_out_all(job, progress, out=out, again=again)[0]
+
+
+def carry_out_all(
+    job: Job, progress: Progress, *, out: Path | None = None, again: bool = False
+) -> list[Trained]:
+    """Say what it will take, then train each seed, teachers first; or find them finished."""
+    _refuse_one_place(job, out)
+    finished = [not again and run_of(spec, out, again).finished for spec in job.specs]
+    if not all(finished):
         for line in foresee(job, progress, out=out, again=again).lines():
             progress.say(line)
-    return ensure(job.spec, job.source, job.device, progress, out=out, again=again, asked=True)
+    if sum(finished) > TOLD:
+        progress.say(f"{sum(finished)} of {job.seeds} runs are finished")
+    trained = []
+    for spec, known in zip(job.specs, finished, strict=True):
+        told = Silent() if known and sum(finished) > TOLD else progress
+        trained.append(ensure(spec, job.source, job.device, told, out=out, again=again, asked=True))
+    return trained
+
+
+def _refuse_one_place(job: Job, out: Path | None) -> None:
+    if out and job.seeds > 1:
+        raise UsageError(
+            f"--out {out} is the folder of one run, --seeds {job.seeds} makes {job.seeds}",
+            "leave --out out, and set KD_RUNS to have them all elsewhere",
+        )

@@ -18,10 +18,10 @@ HEAD_ONLY = Schedule(epochs=100, batch_size=64, lr=1e-2, patience=20)
 
 
 def resolve_recipe(
-    recipe: Recipe, model: str, teacher: str | None, source: Source, device: torch.device
+    recipe: Recipe, model: str, teachers: tuple[str, ...], source: Source, device: torch.device
 ) -> Recipe:
     """The recipe without any `auto`."""
-    return fill_auto(recipe, auto_values(recipe, model, teacher, source, device))
+    return fill_auto(recipe, auto_values(recipe, model, teachers, source, device))
 
 
 def head_only() -> dict[str, Any]:
@@ -38,9 +38,12 @@ def head_only() -> dict[str, Any]:
 
 
 def auto_values(
-    recipe: Recipe, model: str, teacher: str | None, source: Source, device: torch.device
+    recipe: Recipe, model: str, teachers: tuple[str, ...], source: Source, device: torch.device
 ) -> dict[str, Any]:
-    """What `auto` means for this model on these data, by the recipe's keys."""
+    """What `auto` means for this model on these data, by the recipe's keys.
+
+    Several teachers have one precision: the one that suits them all.
+    """
     defaults, classes = source.defaults, len(source.classes)
     pretrained = recipe.student.pretrained
     if pretrained == "auto":
@@ -65,10 +68,11 @@ def auto_values(
     }
     if recipe.train.tune == "head":
         values |= head_only()
-    if teacher is not None:
-        meta = build_meta(plan(teacher, classes, size, None))
-        values["teacher.pretrained"] = _begins_pretrained(teacher, defaults)
-        values["teacher.precision"] = resolve_precision("auto", meta, device)
+    if teachers:
+        metas = [build_meta(plan(name, classes, size, None)) for name in dict.fromkeys(teachers)]
+        suit = {resolve_precision("auto", meta, device) for meta in metas}
+        values["teacher.pretrained"] = all(_begins_pretrained(one, defaults) for one in teachers)
+        values["teacher.precision"] = suit.pop() if len(suit) == 1 else "fp32"
     return values
 
 

@@ -1,11 +1,13 @@
-"""`kd distill`: a student that imitates a teacher, which is trained first if there is none."""
+"""`kd distill`: a student that imitates teachers, which are trained first if there are none."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from kdcli.commands.given import read_labels
-from kdcli.commands.naming import starting_point, teacher_name
-from kdcli.commands.plan import Job, distill_spec, open_data, say_device, who_asks
+from kdcli.commands.lineage import distill_spec, named
+from kdcli.commands.naming import starting_point
+from kdcli.commands.plan import Job, open_data, say_device, who_asks
 from kdcli.data.source import Source
 from kdcli.devices import open_device
 from kdcli.errors import UsageError
@@ -17,9 +19,10 @@ MANY_CLASSES = 500
 
 
 def distill_job(
-    teacher: str | None,
+    teachers: str | Sequence[str] | None,
     student: str | None,
     *,
+    assistants: Sequence[str] = (),
     recipe: str = "kd",
     settings: tuple[str, ...] = (),
     data: str | None = None,
@@ -28,9 +31,10 @@ def distill_job(
     device: str = "auto",
     progress: Progress,
 ) -> Job:
-    """`kd distill`: what is None comes from the recipe's `who:` block.
+    """`kd distill`: what is None or empty comes from the recipe's `who:` block.
 
-    `classes` is a file that names the classes of a teacher's given weights.
+    `assistants` stand between teachers and student, the largest first; `classes` is a file that
+    names the classes of a teacher's given weights.
     """
     loaded = load_recipe(recipe, settings)
     refuse_idle(loaded)
@@ -39,13 +43,22 @@ def distill_job(
             f"recipe {loaded.name} has no teacher (scheme {loaded.recipe.scheme.name})",
             shlex.join(["kd", "train", student or "MODEL", "--recipe", recipe]),
         )
-    who = who_asks(loaded.recipe, progress, teacher=teacher, student=student, data=data, seed=seed)
-    if who.teacher is None or who.student is None:
-        lacking = "--teacher" if who.teacher is None else "--student"
+    who = who_asks(
+        loaded.recipe,
+        progress,
+        teachers=(teachers,) if isinstance(teachers, str) else tuple(teachers or ()),
+        assistants=tuple(assistants),
+        student=student,
+        data=data,
+        seed=seed,
+    )
+    if not who.taught_by or who.student is None:
+        lacking = "--student" if who.taught_by else "--teacher"
         raise UsageError(
             f"{lacking} is missing", "kd distill --teacher resnet101 --student mobilenetv3"
         )
-    taught_by = teacher_name(who.teacher, progress)
+    taught_by = [named(entry, progress) for entry in who.taught_by]
+    between = [starting_point(thing, progress) for thing in who.assistants]
     learner, weights = starting_point(who.student, progress)
     labels = read_labels(classes) if classes else None
     place = open_device(device)  # a device that is not there is told before the data are read
@@ -60,6 +73,7 @@ def distill_job(
         ref,
         who.seed or 0,
         place,
+        assistants=between,
         weights=weights,
         labels=labels,
         progress=progress,

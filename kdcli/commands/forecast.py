@@ -1,22 +1,27 @@
 """The plan before the wait: time, disk and memory, from a few real steps of each model."""
 
 import shutil
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from kdcli.commands.amounts import duration, size_in_words
-from kdcli.commands.plan import Job, baseline_of
+from kdcli.commands.plan import Job, baseline_of, with_seed
 from kdcli.commands.rehearsal import Estimate, estimate
 from kdcli.commands.shortcuts import shortcuts
 from kdcli.commands.train import reach_weights, run_of
 from kdcli.data.defaults import typical_side
+from kdcli.data.source import Source
 from kdcli.data.survey import refuse_undecodable
-from kdcli.errors import DiskError, KdError, counted
+from kdcli.errors import DiskError, KdError
 from kdcli.files import existing, probe
 from kdcli.progress import Progress
+from kdcli.recipe import update
 from kdcli.runs import Run, find
 from kdcli.spec import Spec
 
@@ -48,14 +53,14 @@ class Forecast:
     @property
     def seconds(self) -> float:
         """Until the command ends."""
-        return sum(one.seconds for one in self.now)
+        return sum(one.times * one.seconds for one in self.now)
 
     @property
     def disk_bytes(self) -> int:
         """At most, while they train."""
         everyone = (*self.now, *self.later)
         most = max((one.state_bytes for one in everyone), default=0)
-        return sum(one.model_bytes for one in everyone) + most
+        return sum(one.times * one.model_bytes for one in everyone) + most
 
     @property
     def memory_bytes(self) -> int:
@@ -66,10 +71,7 @@ class Forecast:
         """In words; the first line is the plan, the others what would shorten it."""
         if not self.now:
             return ["plan: nothing to train, it is finished"]
-        trainings = [
-            f"{one.role} {one.model} {counted(one.epochs, 'epoch')} ~ {duration(one.seconds)}"
-            for one in self.now
-        ]
+        trainings = [one.words for one in self.now]
         later = "".join(f" ({one.role} later ~ {duration(one.seconds)})" for one in self.later)
         ends = datetime.now() + timedelta(seconds=self.seconds)
         disk, free = size_in_words(self.disk_bytes), size_in_words(self.free_bytes)
@@ -108,28 +110,30 @@ def foresee(
         UsageError: the run's folder holds something else.
         WeightsUnavailable: pretrained weights cannot be fetched.
     """
-    spec, source, device = job.spec, job.source, job.device
-    run = run_of(spec, out, again)
-    todo = [] if run.finished and not again else [*_teachers(spec), spec]
-    probe(run.path)
+    source, device = job.source, job.device
+    runs = [run_of(spec, out, again) for spec in job.specs]
+    asked = [
+        (spec, _done(run, again))
+        for spec, run in zip(job.specs, runs, strict=True)
+        if again or not run.finished
+    ]
+    first = [(one, _done(find(one), False)) for one in _before(spec for spec, _ in asked)]
+    todo = _alike([*first, *asked])
+    probe(runs[0].path)
     for one in todo:
-        reach_weights(one)
+        reach_weights(one.spec)
     if todo:
         refuse_undecodable((source.validation, source.test), progress)
         progress.say("a few steps of each model first, to say what it will take")
+    later = [(one, _done(find(one), False)) for one in _later(job.spec)] if todo else []
     found = Forecast(
-        now=tuple(
-            estimate(one, source, device, _done(one, run if one is spec else None, again))
-            for one in todo
-        ),
-        later=tuple(estimate(one, source, device, _done(one, None, False)) for one in _later(spec))
-        if todo
-        else (),
-        free_bytes=shutil.disk_usage(existing(run.path)).free,
+        now=tuple(one.estimate(source, device) for one in todo),
+        later=tuple(one.estimate(source, device) for one in _alike(later)),
+        free_bytes=shutil.disk_usage(existing(runs[0].path)).free,
     )
     if found.disk_bytes > found.free_bytes:
         raise DiskError(
-            f"{run.path}: {size_in_words(found.disk_bytes)} will be needed, "
+            f"{runs[0].path}: {size_in_words(found.disk_bytes)} will be needed, "
             f"{size_in_words(found.free_bytes)} are free",
             "free some space (kd list runs --prune), or set KD_RUNS to another place",
         )
@@ -142,37 +146,70 @@ def foresee(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Alike:
+    """Trainings that differ in their seeds alone, and have as many epochs behind them."""
+
+    spec: Spec
+    """Of the first."""
+    times: int
+    done: int
+
+    def estimate(self, source: Source, device: torch.device) -> Estimate:
+        """Of each; where each draws its own share of the images, with the mean share."""
+        spec, subset = self.spec, self.spec.recipe.data.subset
+        if self.times > 1 and isinstance(subset, tuple):
+            recipe = update(spec.recipe, {"data.subset": sum(subset) / 2})
+            spec = spec.model_copy(update={"recipe": recipe})
+        return replace(estimate(spec, source, device, self.done), times=self.times)
+
+
+def _alike(todo: Iterable[tuple[Spec, int]]) -> list[_Alike]:
+    """Each training and the epochs that it has behind it, those that are alike as one."""
+    first: dict[tuple[str, str, int], Spec] = {}
+    times: Counter[tuple[str, str, int]] = Counter()
+    for spec, done in todo:
+        key = spec.role, with_seed(spec, 0).digest, done
+        first.setdefault(key, spec)
+        times[key] += 1
+    return [_Alike(spec, times[key], key[-1]) for key, spec in first.items()]
+
+
 def _fewer_epochs(spec: Spec, found: Forecast) -> Iterator[Shorter]:
     """Half of the student's; nothing has to be measured for that."""
     *before, last = found.now
     if (half := int(spec.recipe.train.epochs) // 2) and last.epochs:
-        seconds = sum(one.seconds for one in before) + half * last.seconds / last.epochs
+        seconds = sum(one.times * one.seconds for one in before)
+        seconds += half * last.times * last.seconds / last.epochs
         yield Shorter(f"half the epochs of the {spec.role}", f"--set train.epochs={half}", seconds)
 
 
 def _shorter(job: Job) -> Iterator[Shorter]:
     for shortcut in shortcuts(job.spec, typical_side(job.source.train)):
-        chain = [*_teachers(shortcut.spec), shortcut.spec]
+        specs = replace(job, spec=shortcut.spec).specs
+        chain = _alike((one, 0) for one in [*_before(specs), *specs])
         try:
-            then = sum(estimate(one, job.source, job.device).seconds for one in chain)
+            each = [one.estimate(job.source, job.device) for one in chain]
         except KdError:  # it does not suit this model or recipe: no shortcut, then
             continue
+        then = sum(one.times * one.seconds for one in each)
         yield Shorter(shortcut.what, shortcut.ask, then)
 
 
-def _teachers(spec: Spec) -> list[Spec]:
-    """Those that `ensure` would train before, in its order."""
-    taught_by = [teacher.spec for teacher in spec.teachers if teacher.spec]
-    todo = [one for one in taught_by if not _finished(one)]
-    return [each for one in todo for each in (*_teachers(one), one)]
+def _before(specs: Iterable[Spec]) -> list[Spec]:
+    """The teachers that `ensure` would train for them, in its order, each once."""
+    found: dict[str, Spec] = {}
+    for spec in specs:
+        taught_by = (member.spec for member in spec.members if member.spec)
+        todo = [one for one in taught_by if one.digest not in found and not _finished(one)]
+        for one in (*_before(todo), *todo):
+            found.setdefault(one.digest, one)
+    return list(found.values())
 
 
-def _done(spec: Spec, run: Run | None, again: bool) -> int:
+def _done(run: Run | None, again: bool) -> int:
     """Epochs of an earlier attempt that will be resumed."""
-    place = run or find(spec)
-    if place is None or (run and again):
-        return 0
-    return sum("epoch" in line for line in place.lines())
+    return 0 if run is None or again else sum("epoch" in line for line in run.lines())
 
 
 def _later(spec: Spec) -> list[Spec]:

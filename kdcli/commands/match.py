@@ -23,10 +23,11 @@ from kdcli.models.match import Pairs, match_stages
 from kdcli.models.stages import Stage, StageTable
 from kdcli.models.tap import Tap
 from kdcli.progress import Progress, Silent
-from kdcli.recipe import Recipe, Who
+from kdcli.recipe import Recipe
 from kdcli.recipe_file import load_recipe
 from kdcli.records import About, Batch, Method, Outputs, Pair
 from kdcli.runs import locate
+from kdcli.who_recipe import Who
 
 IMAGES = 8
 """Shown to both models."""
@@ -85,7 +86,8 @@ def match(
     """
     rules = load_recipe(recipe, settings).recipe
     asked = rules.who or Who()
-    teacher, student = teacher or asked.teacher, student or asked.student
+    named = [one if isinstance(one, str) else one.model for one in asked.taught_by]
+    teacher, student = teacher or (named[0] if len(named) == 1 else None), student or asked.student
     if not teacher or not student:
         raise UsageError(
             "kd match compares two models", "kd match --teacher resnet101 --student mobilenetv3"

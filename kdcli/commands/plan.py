@@ -6,26 +6,19 @@ from typing import Any
 
 import torch
 
-from kdcli.commands.adopt import check_classes, teacher_from
 from kdcli.commands.defaults import resolve_recipe
-from kdcli.commands.given import is_given, parse, size_of
-from kdcli.commands.loading import read_args
-from kdcli.commands.naming import is_file, started
 from kdcli.commands.naming import model_name as model_name
-from kdcli.commands.naming import teacher_name as teacher_name
-from kdcli.commands.trial import share_right
 from kdcli.data.broken import BACK
 from kdcli.data.open import location, open_source
 from kdcli.data.source import Source, Split
 from kdcli.data.survey import Survey, survey
 from kdcli.devices import describe_device
 from kdcli.errors import DamagedFile, DataError, UsageError
-from kdcli.files import sha256
-from kdcli.progress import Progress, Silent
-from kdcli.recipe import Match, Recipe, SchemeUse, Task, Who, update
-from kdcli.recipe_file import LoadedRecipe, load_recipe, needs_teacher
-from kdcli.runs import locate
-from kdcli.spec import DataRef, FileRef, Spec, TeacherRef
+from kdcli.progress import Progress
+from kdcli.recipe import Match, Recipe, SchemeUse, Task
+from kdcli.recipe_file import LoadedRecipe, needs_teacher
+from kdcli.spec import DataRef, Spec, TeacherRef
+from kdcli.who_recipe import Who
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +28,13 @@ class Job:
     spec: Spec
     source: Source
     device: torch.device
+    seeds: int = 1
+    """So many of them, from the spec's own seed on."""
+
+    @property
+    def specs(self) -> list[Spec]:
+        """One for each seed."""
+        return [with_seed(self.spec, self.spec.seed + i) for i in range(self.seeds)]
 
 
 NO_DATA = "no --data: built-in digits (1,797 images); give --data DIR for yours"
@@ -56,13 +56,33 @@ def refuse_taught(loaded: LoadedRecipe) -> None:
 
 
 def who_asks(recipe: Recipe, progress: Progress, **flags: Any) -> Who:
-    """The recipe's `who:` block with the flags over it, said where they differ."""
+    """The recipe's `who:` block with the flags over it, said where they differ.
+
+    A flag may be given several times: `teachers=("a", "b")` is --teacher a --teacher b.
+    """
     file = recipe.who or Who()
-    given = {key: value for key, value in flags.items() if value is not None}
+    given = {key: value for key, value in flags.items() if value not in (None, ())}
     for key, value in given.items():
-        if (was := getattr(file, key)) not in (None, value):
-            progress.say(f"--{key} {value} overrides who.{key}: {was} of the recipe")
-    return file.model_copy(update=given)
+        was = file.taught_by if key == "teachers" else getattr(file, key)
+        if was not in (None, (), value):
+            of_file = "teacher" if key == "teachers" and file.teacher else key
+            progress.say(
+                f"{_spelled(key, value)} overrides who.{of_file}: {_shown(was)} of the recipe"
+            )
+    alone = {"teacher": None} if "teachers" in given else {}
+    return file.model_copy(update=given | alone)
+
+
+def _spelled(key: str, value: Any) -> str:
+    each = value if isinstance(value, tuple) else (value,)
+    flag = key.removesuffix("s") if isinstance(value, tuple) else key
+    return " ".join(f"--{flag} {one}" for one in each)
+
+
+def _shown(value: Any) -> str:
+    if not isinstance(value, tuple):
+        return str(value)
+    return ", ".join(one if isinstance(one, str) else one.model for one in value)
 
 
 def open_data(
@@ -140,7 +160,7 @@ def train_spec(
     teachers: tuple[TeacherRef, ...] = (),
 ) -> Spec:
     """Training `model` from labels, or from labels and teachers."""
-    taught_by = teachers[0].model if teachers else None
+    taught_by = tuple(teacher.model for teacher in teachers)
     return Spec(
         role="student" if teachers else "teacher",
         model=model,
@@ -152,32 +172,11 @@ def train_spec(
     )
 
 
-def distill_spec(
-    teacher: str,
-    student: str,
-    loaded: LoadedRecipe,
-    source: Source,
-    data: DataRef,
-    seed: int,
-    device: torch.device,
-    *,
-    weights: FileRef | None = None,
-    labels: tuple[str, ...] | None = None,
-    progress: Progress | None = None,
-) -> Spec:
-    """Distilling `teacher` (a timm name, a run, a model.pt, or given weights) into `student`.
-
-    `weights` are the student's start, `labels` the class names of a teacher's given weights.
-    """
-    ref = _teacher(teacher, loaded.recipe, source, data, device, labels, progress or Silent())
-    spec = train_spec(student, started(loaded, weights), source, data, seed, device, (ref,))
-    return spec.model_copy(update={"weights": weights})
-
-
 def baseline_of(spec: Spec) -> Spec:
     """The same student, data, training settings and seed, without a teacher.
 
-    Its task weight is 1: the recipe's own would quietly handicap it.
+    Its task weight is 1: the recipe's own would quietly handicap it. That of an assistant is that
+    of a student of its model.
     """
     smoothing = spec.recipe.task.label_smoothing
     recipe = spec.recipe.model_copy(
@@ -194,83 +193,3 @@ def baseline_of(spec: Spec) -> Spec:
 def with_seed(spec: Spec, seed: int) -> Spec:
     """The same training from another seed; its teachers stay."""
     return spec.model_copy(update={"seed": seed})
-
-
-def _teacher(
-    thing: str,
-    recipe: Recipe,
-    source: Source,
-    data: DataRef,
-    device: torch.device,
-    labels: tuple[str, ...] | None,
-    progress: Progress,
-) -> TeacherRef:
-    if labels and not is_given(thing):
-        raise UsageError(
-            f"--classes names the classes of foreign weights; {thing} is none",
-            "leave --classes out, or give --teacher NAME=FILE",
-        )
-    if is_given(thing):
-        return _foreign_teacher(thing, recipe, source, data, device, labels, progress)
-    if is_file(thing):
-        return _given_teacher(thing, source)
-    return _taught_first(thing, recipe, source, data, device, None)
-
-
-def _foreign_teacher(
-    thing: str,
-    recipe: Recipe,
-    source: Source,
-    data: DataRef,
-    device: torch.device,
-    labels: tuple[str, ...] | None,
-    progress: Progress,
-) -> TeacherRef:
-    """Finished, where it answers the data's classes; else trained on the data from its weights."""
-    given, size = parse(thing, Silent()), recipe.data.image_size  # said before
-    wanted = size if isinstance(size, int) else None
-    sizes = [size_of(given, wanted)]
-    if not (wanted or given.size):  # nobody says what they were trained for
-        sizes += {source.defaults.image_size} - set(sizes)
-    found = teacher_from(
-        given,
-        source.classes,
-        source.name,
-        sizes=tuple(sizes),
-        score=lambda read: share_right(read, source, device),
-        labels=labels,
-        progress=progress,
-    )
-    if isinstance(found, Path):
-        return _given_teacher(str(found), source)
-    return _taught_first(given.model, recipe, source, data, device, found)
-
-
-def _taught_first(
-    model: str,
-    recipe: Recipe,
-    source: Source,
-    data: DataRef,
-    device: torch.device,
-    weights: FileRef | None,
-) -> TeacherRef:
-    """A teacher that has to be trained, by the recipe that `teacher.recipe` names."""
-    settings = recipe.teacher
-    loaded = load_recipe(settings.recipe)
-    refuse_taught(loaded)
-    handed = {
-        "student.pretrained": settings.pretrained,
-        "student.stem_stride": settings.stem_stride,
-        "data.image_size": recipe.data.image_size,  # images have one size in a run
-        "train.tune": settings.tune,
-    }
-    own = started(replace(loaded, recipe=update(loaded.recipe, handed)), weights)
-    spec = train_spec(model, own, source, data, settings.seed, device)
-    return TeacherRef(model=model, spec=spec.model_copy(update={"weights": weights}))
-
-
-def _given_teacher(thing: str, source: Source) -> TeacherRef:
-    path = locate(thing).model
-    args, classes = read_args(path)
-    check_classes(classes, source.classes, str(path))
-    return TeacherRef(model=args.name, path=str(path.resolve()), sha256=sha256(path))

@@ -70,19 +70,21 @@ def _remove(path: Path) -> None:
 
 def _kept(folders: list[Folder]) -> list[Folder]:
     """What a person asked for or works on, and all that it needs."""
-    kept: list[Folder] = []
-    others: list[Folder] = []
+    offered: dict[object, list[Folder]] = {}
+    todo: list[Folder] = []
     for folder in folders:
+        for name in _offers(folder):
+            offered.setdefault(name, []).append(folder)
         working = folder.in_use or (_resumable(folder) and not _stale(folder))
-        rooted = folder.asked or working or folder.state == "unreadable"
-        (kept if rooted else others).append(folder)
-    while True:
-        wanted = {want for folder in kept for want in _wants(folder)}
-        more = [folder for folder in others if not wanted.isdisjoint(_offers(folder))]
-        if not more:
-            return kept
-        kept += more
-        others = [folder for folder in others if wanted.isdisjoint(_offers(folder))]
+        if folder.asked or working or folder.state == "unreadable":
+            todo.append(folder)
+    kept: dict[Path, Folder] = {}
+    while todo:
+        folder = todo.pop()
+        if folder.path not in kept:
+            kept[folder.path] = folder
+            todo += [one for want in _wants(folder) for one in offered.pop(want, [])]
+    return list(kept.values())
 
 
 def _resumable(folder: Folder) -> bool:
@@ -107,7 +109,7 @@ def _wants(folder: Folder) -> Iterator[object]:
     if folder.file is None:
         return
     spec = folder.file.spec
-    yield from (teacher.spec.digest for teacher in spec.teachers if teacher.spec)
+    yield from (member.spec.digest for member in spec.members if member.spec)
     if spec.teachers:
         yield baseline_of(spec).digest
     if folder.asked:
@@ -132,6 +134,7 @@ def _why(folder: Folder) -> str:
         return "a start that came to nothing"
     if folder.state == "given":
         return "an adopted teacher that no run here needs"
-    unfinished = "an unfinished" if folder.state == "unfinished" else "a"
+    what = f"unfinished {folder.role}" if folder.state == "unfinished" else folder.role
     age = f", untouched for {STALE_DAYS} days" if _resumable(folder) else ""
-    return f"{unfinished} {folder.role} that nobody asked for and no run here needs{age}"
+    article = "an" if what[0] in "aeiou" else "a"
+    return f"{article} {what} that nobody asked for and no run here needs{age}"

@@ -35,8 +35,8 @@ def show(
     loaded = load_recipe(name, settings)
     source, _ = open_data(data, progress, surveyed=False)
     advise(loaded, source, progress)
-    names = (model_name(student, progress), model_name(teacher, progress))
-    values = auto_values(loaded.recipe, *names, source, open_device("auto"))
+    learner, taught_by = model_name(student, progress), (model_name(teacher, progress),)
+    values = auto_values(loaded.recipe, learner, taught_by, source, open_device("auto"))
     before, after = dump(loaded.recipe), dump(fill_auto(loaded.recipe, values))
     return [
         Setting(key, value, _origin(key, get(before, key) != value, loaded, source.name))

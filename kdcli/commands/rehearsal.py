@@ -12,14 +12,18 @@ from pathlib import Path
 import torch
 
 from kdcli.checkpoint import save_state
+from kdcli.commands.amounts import duration
 from kdcli.commands.assemble import Assembled, assemble, stored_size
 from kdcli.data.loader import steps_per_epoch
 from kdcli.data.source import Source
 from kdcli.data.store import bytes_in_memory
+from kdcli.data.subset import training_split
 from kdcli.devices import peak_bytes, wait_for
+from kdcli.errors import counted
 from kdcli.files import existing
 from kdcli.machine import watched_memory
 from kdcli.progress import Silent
+from kdcli.recipe import update
 from kdcli.records import Batch
 from kdcli.runs import runs_root
 from kdcli.spec import Spec
@@ -46,6 +50,17 @@ class Estimate:
     """Of the resume state, there while it trains."""
     memory_bytes: int
     """Of the process, and of the GPU where there is one."""
+    times: int = 1
+    """So many trainings like this one, which differ in their seeds; each takes all that."""
+
+    @property
+    def words(self) -> str:
+        """`3 x teacher resnet18 7 epochs ~ 40 s each`."""
+        many = self.times > 1
+        return (
+            f"{f'{self.times} x ' if many else ''}{self.role} {self.model} "
+            f"{counted(self.epochs, 'epoch')} ~ {duration(self.seconds)}{' each' if many else ''}"
+        )
 
 
 def estimate(spec: Spec, source: Source, device: torch.device, done: int = 0) -> Estimate:
@@ -57,6 +72,7 @@ def estimate(spec: Spec, source: Source, device: torch.device, done: int = 0) ->
         OutOfMemory: already these steps do not fit.
         UsageError: what `assemble` refuses.
     """
+    source = replace(source, train=training_split(spec, source))
     with watched_memory() as most:
         found = _rehearsed(spec, source, device)
     gc.collect()
@@ -90,7 +106,7 @@ def _rehearsed(spec: Spec, source: Source, device: torch.device) -> _Rehearsed:
     few = _few(source, batch)
     held = _held(spec, source) > 0
     start = time.monotonic()
-    teachers = [None if ref.spec else Path(ref.path or "") for ref in spec.teachers]
+    teachers = [None if ref.spec else Path(ref.path or "") for ref in spec.members]
     parts = assemble(
         _bold(spec), few, teachers, device, Silent(), rehearsal=True, on_demand=not held
     )
@@ -131,9 +147,9 @@ def _few(source: Source, batch_size: int) -> Source:
 
 
 def _bold(spec: Spec) -> Spec:
-    """A given teacher is measured before it teaches, not on so few images."""
-    teacher = spec.recipe.teacher.model_copy(update={"allow_weak": True})
-    return spec.model_copy(update={"recipe": spec.recipe.model_copy(update={"teacher": teacher})})
+    """A given teacher is measured before it teaches, not on so few images, of which all count."""
+    changes = {"teacher.allow_weak": True, "data.subset": 1.0, "data.hidden": 0.0}
+    return spec.model_copy(update={"recipe": update(spec.recipe, changes)})
 
 
 def _endless(parts: Assembled) -> Iterator[Batch]:

@@ -180,7 +180,7 @@ class Report(BaseModel):
     kd: str = __version__
     run: str
     model_sha256: str
-    role: Literal["teacher", "baseline", "student"] = "student"
+    role: Literal["teacher", "assistant", "baseline", "student"] = "student"
     """Of the run whose record this is; `models.student` is its model whatever it says."""
     data: DataPart | None = None
     models: dict[str, ModelPart] = {}

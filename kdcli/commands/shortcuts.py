@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from kdcli.commands.defaults import head_only
 from kdcli.models.siblings import smaller_sibling
@@ -60,21 +61,32 @@ def _smaller_images(spec: Spec, side: float) -> Shortcut | None:
         what, size = f"images of {SMALLER} pixels", SMALLER
     if now <= SMALLER and not enlarged:
         return None
-    change = {"data.image_size": size}
-    smaller = spec.model_copy(update={"recipe": update(spec.recipe, change)})
-    if (big := _big(spec)) is not None:
-        big = big.model_copy(update={"recipe": update(big.recipe, change)})
-        smaller = _with(smaller, big) if spec.teachers else big
+    smaller = _resized(spec, {"data.image_size": size})
     return Shortcut(what, f"--set data.image_size={size}", smaller)
 
 
+def _resized(spec: Spec, change: dict[str, Any]) -> Spec:
+    """The same for everyone that is to be trained."""
+    teachers = tuple(
+        ref.model_copy(update={"spec": _resized(ref.spec, change)}) if ref.spec else ref
+        for ref in spec.teachers
+    )
+    return spec.model_copy(update={"recipe": update(spec.recipe, change), "teachers": teachers})
+
+
 def _big(spec: Spec) -> Spec | None:
-    """The teacher, where it is to be trained; without teachers, the model itself."""
-    return spec.teachers[0].spec if spec.teachers else spec
+    """The teacher at the top, where it is the only one and to be trained; without, the model."""
+    if not spec.teachers:
+        return spec
+    (ref, *others) = spec.teachers
+    return None if others or ref.spec is None else _big(ref.spec)
 
 
 def _with(spec: Spec, big: Spec) -> Spec:
+    """The same with another one at the top."""
     if not spec.teachers:
         return big
-    teacher = spec.teachers[0].model_copy(update={"model": big.model, "spec": big})
-    return spec.model_copy(update={"teachers": (teacher, *spec.teachers[1:])})
+    (ref,) = spec.teachers
+    above = _with(ref.spec, big) if ref.spec else big
+    teacher = ref.model_copy(update={"model": above.model, "spec": above})
+    return spec.model_copy(update={"teachers": (teacher,)})

@@ -1,5 +1,7 @@
-"""A finished teacher, opened and measured before it teaches."""
+"""Finished teachers, opened and measured before they teach."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from kdcli.commands.loading import load
 from kdcli.data.loader import Store, open_store, plain_batches
 from kdcli.data.source import Source
 from kdcli.errors import UnfitTeacher
-from kdcli.metrics import accuracy_if_renamed, balanced_accuracy, too_weak
+from kdcli.metrics import Interval, accuracy_if_renamed, balanced_accuracy, too_weak
 from kdcli.models.build import build, plan
 from kdcli.models.tap import Tap, predict
 from kdcli.models.teachers import Frozen
@@ -18,60 +20,144 @@ from kdcli.progress import Progress
 from kdcli.recipe import Recipe
 from kdcli.spec import Spec, TeacherRef
 
+TOLD = 4
+"""So many teachers are told of one by one; of more, from the worst to the best."""
 
-def open_teacher(
-    by: str,
-    path: Path | None,
-    ref: TeacherRef,
-    recipe: Recipe,
+WEAK_TOLD = 3
+"""Of many, so many weak ones are named."""
+
+
+def open_teachers(
+    spec: Spec,
+    paths: Sequence[Path | None],
     classes: int,
     validation: Store,
     device: torch.device,
     progress: Progress,
+) -> Iterator[tuple[str, Frozen]]:
+    """`spec.members` by their names, each opened when it is asked for and measured on validation.
+
+    `paths` are their model.pt files; None, in a rehearsal, is an untrained stand-in.
+
+    Raises:
+        UnfitTeacher: a given one is hardly better than chance, or has its classes in another order.
+    """
+    members = spec.members
+    roll = _Roll(len(members), progress)
+    for i, (path, ref) in enumerate(zip(paths, members, strict=True)):
+        by = f"teacher.{i}"
+        if path is None:
+            yield by, _stand_in(by, ref, spec.recipe, classes, device)
+            continue
+        found = _measured(by, path, spec.recipe, validation, device)
+        _refuse_unfit(found, ref, spec.recipe, validation)
+        roll.call(found)
+        yield by, Frozen(found.tap)
+
+
+def _stand_in(
+    by: str, ref: TeacherRef, recipe: Recipe, classes: int, device: torch.device
 ) -> Frozen:
-    """A finished teacher, measured on validation before it teaches."""
-    if path is None:  # of a rehearsal
-        size = int(recipe.data.image_size)
-        args = plan(ref.model, classes, size, recipe.teacher.stem_stride)
-        stand_in = Tap(build(args), args, by, recipe.teacher.precision)
-        return Frozen(stand_in.to(device))
+    own = ref.spec.recipe if ref.spec else recipe
+    args = plan(ref.model, classes, int(recipe.data.image_size), own.student.stem_stride)
+    return Frozen(Tap(build(args), args, by, recipe.teacher.precision).to(device))
+
+
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """A teacher and how it did on validation."""
+
+    path: Path
+    tap: Tap
+    answers: NDArray[np.int64]
+    share: float
+    interval: Interval
+    classes: int
+    foreign: bool
+
+    @property
+    def weak(self) -> bool:
+        return too_weak(self.interval, self.classes)
+
+    @property
+    def words(self) -> str:
+        words = (
+            f"teacher {self.path}: balanced validation accuracy {self.share:.3f} "
+            f"(95% CI {self.interval.low:.3f} to {self.interval.high:.3f})"
+        )
+        chance = f", hardly better than chance ({1 / self.classes:.3f})"
+        return words + (chance if self.weak else "")
+
+
+def _measured(
+    by: str, path: Path, recipe: Recipe, validation: Store, device: torch.device
+) -> _Measured:
     loaded = load(path)
     classes = loaded.args.num_classes
     tap = Tap(loaded.module, loaded.args, by, recipe.teacher.precision).to(device)
-    logits = predict(tap, plain_batches(validation, num_classes=classes), device)
-    answers = logits.argmax(1)
+    answers = predict(tap, plain_batches(validation, num_classes=classes), device).argmax(1)
     share, interval = balanced_accuracy(answers, validation.labels, classes)
-    words = (
-        f"teacher {path}: balanced validation accuracy {share:.3f} "
-        f"(95% CI {interval.low:.3f} to {interval.high:.3f})"
-    )
-    if ref.spec is None and not recipe.teacher.allow_weak:
-        _refuse_other_order(answers, validation, classes, path)
-    if not too_weak(interval, classes):
-        progress.say(words)
-        return Frozen(tap)
-    words += f", hardly better than chance ({1 / classes:.3f})"
-    if ref.spec is None and not recipe.teacher.allow_weak:
-        foreign = loaded.file.provenance.get("role") == "given"
+    foreign = loaded.file.provenance.get("role") == "given"
+    return _Measured(path, tap, answers, share, interval, classes, foreign)
+
+
+def _refuse_unfit(found: _Measured, ref: TeacherRef, recipe: Recipe, validation: Store) -> None:
+    """Of given ones; whoever was trained here is only warned about."""
+    if ref.spec is not None or recipe.teacher.allow_weak:
+        return
+    _refuse_other_order(found.answers, validation, found.classes, found.path)
+    if found.weak:
         raise UnfitTeacher(
-            words,
-            f"give a better teacher, {_IF_FOREIGN if foreign else ''}or go on with "
+            found.words,
+            f"give a better teacher, {_IF_FOREIGN if found.foreign else ''}or go on with "
             "--set teacher.allow_weak=true",
         )
-    progress.warn(f"{words}: a student has little to learn from it")
-    return Frozen(tap)
+
+
+class _Roll:
+    """Says how the teachers did: of few each, of many the first weak ones and, in the end, all."""
+
+    def __init__(self, expected: int, progress: Progress) -> None:
+        self._expected, self._progress = expected, progress
+        self._shares: list[float] = []
+        self._weak = 0
+
+    def call(self, found: _Measured) -> None:
+        few = self._expected <= TOLD
+        self._shares.append(found.share)
+        self._weak += found.weak
+        if found.weak and (few or self._weak <= WEAK_TOLD):
+            self._progress.warn(f"{found.words}: a student has little to learn from it")
+        elif few:
+            self._progress.say(found.words)
+        if not few and len(self._shares) == self._expected:
+            self._progress.say(self._sum())
+
+    def _sum(self) -> str:
+        shares = self._shares
+        weak = f"; {self._weak} of them hardly better than chance" if self._weak else ""
+        return (
+            f"{len(shares)} teachers: balanced validation accuracy {min(shares):.3f} to "
+            f"{max(shares):.3f}, {sum(shares) / len(shares):.3f} on average{weak}"
+        )
 
 
 def measure_given(spec: Spec, source: Source, device: torch.device, progress: Progress) -> None:
-    """Open every teacher that need not be trained, for what is then said or refused."""
-    given = [(f"teacher.{i}", ref) for i, ref in enumerate(spec.teachers) if ref.path]
+    """Open every teacher that need not be trained, for what is then said or refused.
+
+    Those of its assistants, too.
+    """
+    for ref in spec.teachers:
+        if ref.spec:
+            measure_given(ref.spec, source, device, progress)
+    given = tuple(ref for ref in spec.teachers if ref.path)
     if not given:
         return
-    recipe, classes = spec.recipe, len(source.classes)
-    store = open_store(source.validation, int(recipe.data.image_size), progress)
-    for by, ref in given:
-        path = Path(ref.path or "")
-        open_teacher(by, path, ref, recipe, classes, store, device, progress)
+    store = open_store(source.validation, int(spec.recipe.data.image_size), progress)
+    only = spec.model_copy(update={"teachers": given})
+    paths = [Path(ref.path or "") for ref in given]
+    for _ in open_teachers(only, paths, len(source.classes), store, device, progress):
+        pass
 
 
 _IF_FOREIGN = (

@@ -22,6 +22,7 @@ from kdcli.commands.plan import (
     who_asks,
 )
 from kdcli.commands.run_log import run_log
+from kdcli.commands.teacher import TOLD
 from kdcli.data.source import Source
 from kdcli.devices import open_device
 from kdcli.errors import DamagedFile, UsageError, counted
@@ -56,10 +57,14 @@ def train_job(
     settings: tuple[str, ...] = (),
     data: str | None = None,
     seed: int | None = None,
+    seeds: int = 1,
     device: str = "auto",
     progress: Progress,
 ) -> Job:
-    """`kd train`: one model from labels alone. Data and seed may come from a `who:` block."""
+    """`kd train`: one model from labels alone, `seeds` times from `seed` on.
+
+    Data and seed may come from a `who:` block.
+    """
     loaded = load_recipe(recipe, settings)
     refuse_taught(loaded)
     who = who_asks(loaded.recipe, progress, data=data, seed=seed)
@@ -69,7 +74,7 @@ def train_job(
     say_device(place, progress)
     spec = train_spec(name, started(loaded, weights), source, ref, who.seed or 0, place)
     spec = spec.model_copy(update={"weights": weights})
-    return Job(spec, source, place)
+    return Job(spec, source, place, seeds)
 
 
 def ensure(
@@ -91,7 +96,7 @@ def ensure(
         return _reuse(run, asked, progress)
     reach_weights(spec)  # before a teacher is trained for nothing
     probe(run.path)
-    teachers = [teacher_file(ref, source, device, progress) for ref in spec.teachers]
+    teachers = teacher_files(spec, source, device, progress)
     with lock(run.path):
         _train(run, spec, source, teachers, device, progress, asked, again)
     return Trained(run, reused=False)
@@ -141,15 +146,33 @@ def warn_of_versions(run: Run, progress: Progress) -> None:
         progress.warn(f"{run.path}: made with {' and '.join(changed)}; --again makes it anew")
 
 
+def teacher_files(
+    spec: Spec, source: Source, device: torch.device, progress: Progress
+) -> list[Path]:
+    """The model.pt of each of `spec.members`; those that are missing are trained first."""
+    members = spec.members
+    if len(members) <= TOLD:
+        return [teacher_file(ref, source, device, progress) for ref in members]
+    known = [find(ref.spec) if ref.spec else None for ref in members]
+    done = [run.model if run and run.finished else None for run in known]
+    finished = sum(path is not None for path in done) + sum(ref.spec is None for ref in members)
+    progress.say(f"{finished} of {len(members)} teachers are finished")
+    return [
+        path or teacher_file(ref, source, device, progress)
+        for path, ref in zip(done, members, strict=True)
+    ]
+
+
 def teacher_file(ref: TeacherRef, source: Source, device: torch.device, progress: Progress) -> Path:
-    """The teacher's model.pt; trained first where there is none."""
+    """One teacher's model.pt; trained first where there is none."""
     if ref.spec is not None:
         known = find(ref.spec)
         if known is None or not known.finished:
+            seed = f", seed {ref.spec.seed}" if ref.spec.seed else ""
             progress.say(
-                f"no finished teacher {ref.model} on {ref.spec.data.name} yet: training one "
-                f"(recipe {ref.spec.recipe_name}, "
-                f"{counted(int(ref.spec.recipe.train.epochs), 'epoch')})"
+                f"no finished {ref.spec.role} {ref.model} on {ref.spec.data.name} yet: training "
+                f"one (recipe {ref.spec.recipe_name}, "
+                f"{counted(int(ref.spec.recipe.train.epochs), 'epoch')}{seed})"
             )
         return ensure(ref.spec, source, device, progress).run.model
     path = Path(ref.path or "")
@@ -261,7 +284,7 @@ def _model_file(
 ) -> ModelFile:
     provenance = {
         "role": spec.role,
-        "teachers": [teacher.model for teacher in spec.teachers],
+        "teachers": [teacher.words for teacher in spec.teachers],
         "data": spec.data.name,
         "seed": spec.seed,
         "digest": spec.digest,

@@ -2,12 +2,23 @@
 
 from collections.abc import Mapping
 
-from kdcli.records import Learner, Lesson, Outputs, Pair, Scheme
+from kdcli.errors import UnmetNeeds
+from kdcli.records import Learner, Lesson, Outputs, Pair, Panel, Scheme
 
 
 class Offline(Scheme):
     """One student learns from labels and from a finished, frozen teacher."""
 
+    def panel(self, teachers: int) -> Panel:
+        if teachers != 1:
+            raise UnmetNeeds(
+                f"scheme offline takes one teacher, not {teachers}",
+                "scheme: average imitates the mean of several",
+            )
+        return Panel((1.0,))
+
     def lesson(self, outputs: Mapping[str, Outputs]) -> Lesson:
         student = outputs["student"]
-        return Lesson(learners=(Learner(student),), pairs=(Pair(student, outputs["teacher.0"]),))
+        teachers = [answer for name, answer in outputs.items() if name.startswith("teacher.")]
+        self.panel(len(teachers))
+        return Lesson(learners=(Learner(student),), pairs=(Pair(student, teachers[0]),))

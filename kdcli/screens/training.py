@@ -4,7 +4,7 @@ import os
 import shlex
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kdcli.console import Console
 
@@ -27,46 +27,80 @@ def planned(console: Console, forecast: "Forecast") -> None:
     console.next("the same command without --dry-run")
 
 
-def trained(console: Console, result: "Trained") -> None:
-    """After `kd train` and `kd distill`."""
+def trained(console: Console, results: "list[Trained]") -> None:
+    """After `kd train` and `kd distill`: the run, or those of several seeds."""
     from kdcli.commands.plan import NO_DATA
-    from kdcli.commands.terms import terms_of
-    from kdcli.runs import Run
 
-    spec, outcome = result.run.spec, result.outcome
-    rows = [("student" if spec.teachers else "model", result.run)]
-    rows += [("teacher", Run(_short(need.path.parent))) for need in result.run.needs().values()]
-    terms = terms_of(result.run)
     if console.as_json:
-        shares = {"terms": [asdict(part) for part in terms]} if terms else {}
-        console.document(
-            {
-                "run": str(result.run.path),
-                "model": str(result.run.model),
-                "reused": result.reused,
-                "name": spec.model,
-                "data": {"name": spec.data.name, "is_default": int(spec.data.location is None)},
-                "training": outcome,
-            }
-            | shares
-        )
+        documents = [_document(result) for result in results]
+        console.document(documents[0] if len(results) == 1 else {"runs": documents})
         return
-    console.table(
-        ["", "model", "validation accuracy", "best epoch", "trained", "ended"],
-        [_trained_row(role, run) for role, run in rows],
-    )
-    if terms:
+    heads = ["", "model", "validation accuracy", "best epoch", "trained", "ended"]
+    if len(results) == 1:
+        _one(console, results[0].run, heads)
+    else:
+        rows = [_trained_row(f"seed {one.run.spec.seed}", one.run) for one in results]
+        console.table(heads, rows)
+        console.line(f"runs: {', '.join(str(one.run.path) for one in results)}")
+    if results[0].run.spec.data.location is None:
+        console.line(NO_DATA)
+    console.next(*_next(results))
+
+
+def _one(console: Console, run: "Run", heads: list[str]) -> None:
+    from kdcli.commands.terms import terms_of
+
+    taught = "student" if run.spec.teachers else "model"
+    console.table(heads, [_trained_row(taught, run), *_teacher_rows(run)])
+    if terms := terms_of(run):
         heads = ["term, last epoch", "weight", "loss", "share of loss", "share of gradient"]
         console.table(heads, [_term_row(part) for part in terms])
-    console.line(f"run: {result.run.path}")
-    if spec.data.location is None:
-        console.line(NO_DATA)
-    run = shlex.quote(str(result.run.path))
+    console.line(f"run: {run.path}")
+
+
+def _teacher_rows(run: "Run") -> list[list[str]]:
+    """One for each teacher; of many one for all of them, from the worst to the best."""
+    from kdcli.commands.teacher import TOLD
+    from kdcli.runs import Run
+
+    found = [Run(_short(need.path.parent)) for need in run.needs().values()]
+    if len(found) <= TOLD:
+        return [_trained_row(_role(teacher), teacher) for teacher in found]
+    ends = [end for teacher in found if (end := teacher.outcome())]
+    shares = [end["val_accuracy"] for end in ends]
+    reached = f"{min(shares):.4f} to {max(shares):.4f}" if ends else "-"
+    seconds = f"{sum(end['seconds'] for end in ends):.0f} s" if ends else "-"
+    models = dict.fromkeys(teacher.model for teacher in run.spec.teachers)
+    return [[f"{len(found)} teachers", ", ".join(models), reached, "-", seconds, "-"]]
+
+
+def _role(run: "Run") -> str:
+    return run.spec.role if (run.path / "run.yaml").is_file() else "teacher"
+
+
+def _document(result: "Trained") -> dict[str, Any]:
+    from kdcli.commands.terms import terms_of
+
+    spec, terms = result.run.spec, terms_of(result.run)
+    return {
+        "run": str(result.run.path),
+        "model": str(result.run.model),
+        "reused": result.reused,
+        "name": spec.model,
+        "data": {"name": spec.data.name, "is_default": int(spec.data.location is None)},
+        "training": result.outcome,
+    } | ({"terms": [asdict(part) for part in terms]} if terms else {})
+
+
+def _next(results: "list[Trained]") -> list[str]:
+    spec, run = results[0].run.spec, shlex.quote(str(results[0].run.path))
     if spec.teachers:
-        console.next(f"kd evaluate {run}", f"kd export {run}")
-    else:
-        on = on_data(spec.data.location)
-        console.next(f"kd distill --teacher {run} --student mobilenetv3{on}", f"kd evaluate {run}")
+        return [f"kd evaluate {run}", f"kd export {run}"]
+    on = on_data(spec.data.location)
+    if len(results) == 1:
+        return [f"kd distill --teacher {run} --student mobilenetv3{on}", f"kd evaluate {run}"]
+    taught_by = " ".join(f"--teacher {shlex.quote(str(one.run.path))}" for one in results)
+    return [f"kd distill {taught_by} --student mobilenetv3{on}"]
 
 
 def on_data(name: str | None) -> str:

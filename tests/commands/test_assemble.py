@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from kdcli.commands.assemble import assemble
-from kdcli.commands.plan import distill_spec, open_data, train_spec
+from kdcli.commands.lineage import distill_spec
+from kdcli.commands.plan import open_data, train_spec
 from kdcli.epochs import Validation
 from kdcli.errors import UnmetNeeds
 from kdcli.progress import Silent
@@ -32,7 +33,7 @@ def ready(digits, recipe, *settings, student="test_efficientnet", teacher="test_
         spec = train_spec(student, loaded, source, data, 0, CPU)
     else:
         spec = distill_spec(teacher, student, loaded, source, data, 0, CPU)
-    nobody = [None] * len(spec.teachers)  # an untrained teacher will do
+    nobody = [None] * len(spec.members)  # an untrained teacher will do
     return spec, assemble(spec, source, nobody, CPU, Silent(), rehearsal=True)
 
 

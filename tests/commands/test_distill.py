@@ -25,6 +25,7 @@ from house import (
 
 from kdcli.checkpoint import load_model
 from kdcli.commands.distill import advise
+from kdcli.commands.forecast import Forecast
 from kdcli.data.source import Source
 from kdcli.files import sha256
 from kdcli.match_recipe import Noise
@@ -433,7 +434,8 @@ def test_a_guessed_teacher_is_said_aloud(
 
 
 def test_a_student_of_its_teachers_kind_starts_elsewhere_and_so_does_its_baseline() -> None:
-    from kdcli.commands.plan import baseline_of, distill_spec, open_data
+    from kdcli.commands.lineage import distill_spec
+    from kdcli.commands.plan import baseline_of, open_data
     from kdcli.devices import open_device
     from kdcli.progress import Silent
     from kdcli.recipe_file import load_recipe
@@ -445,6 +447,74 @@ def test_a_student_of_its_teachers_kind_starts_elsewhere_and_so_does_its_baselin
     assert teacher is not None
     assert teacher.start != spec.start == baseline_of(spec).start
     assert teacher.digest != baseline_of(spec).digest
+
+
+# Several teachers, and assistants ----------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def ensemble_line(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """Five members of one model, one epoch each."""
+    recipe = tmp_path_factory.mktemp("recipes") / "one_epoch.yaml"
+    recipe.write_text("scheme: alone\ntrain: {epochs: 1}\n", "utf-8")
+    line = (*DISTILL, "--data", str(pictures), "--set", "train.epochs=1")
+    return (*line, "--set", f"teacher.recipe={recipe}", "--set", "teacher.subset=[0.6, 1.0]")
+
+
+def test_an_ensemble_is_trained_taught_by_and_told_of_in_a_line(
+    empty_house: House, ensemble_line: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between its members, it goes on with the next one."""
+    from kdcli.commands import train as verb
+
+    real, begun = verb.begin, []
+
+    def killed_at_the_third(*run: Any) -> Any:
+        begun.append(run)
+        if len(begun) == 3:
+            raise KeyboardInterrupt
+        return real(*run)
+
+    line = (*ensemble_line, "--set", "teacher.seeds=5")
+    nothing = Forecast(now=(), later=(), free_bytes=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(verb, "begin", killed_at_the_third)
+        patch.setattr("kdcli.commands.carry_out.foresee", lambda *job, **options: nothing)
+        assert kd(*line).code == 130
+    before = {run: (run / "model.pt").stat().st_mtime_ns for run in empty_house.runs("teacher-")}
+    assert len(before) == 2
+
+    answer = kd_ok(*line)
+    assert {run: (run / "model.pt").stat().st_mtime_ns for run in before} == before
+    assert "5 teachers: scheme offline -> average, their mean" in answer.err
+    assert f"plan: 3 x teacher {TEACHER} 1 epoch ~" in answer.err
+    assert "2 of 5 teachers are finished" in answer.err
+    assert "5 teachers: balanced validation accuracy 0." in answer.err
+    assert len([row for row in answer.out.splitlines() if "5 teachers" in row]) == 1
+
+    student = Run(empty_house.run(f"kd-{TEACHER}x5-{STUDENT}-pictures-s0-"))
+    assert list(student.needs()) == [f"teacher.{i}" for i in range(5)]
+    members = [f"../{member.name}/model.pt" for member in empty_house.runs("teacher-")]
+    needs = json.loads((student.path / "needs.json").read_text("utf-8"))
+    assert [need["path"] for need in needs.values()] == members
+    assert load_model(student.model).provenance["teachers"] == [f"{TEACHER} x 5"]
+    assert f"teacher {TEACHER} x 5" in student.log.read_text("utf-8")
+    assert kd_ok(*line, "--json").document["reused"] is True
+
+
+def test_an_assistant_stands_between(empty_house: House, ensemble_line: tuple[str, ...]) -> None:
+    answer = kd_ok(*ensemble_line, "--assistant", "test_vit")
+    said = [words.split(" 1 epoch")[0] for words in answer.err.partition("plan: ")[2].split(", ")]
+    assert said[:3] == [f"teacher {TEACHER}", "assistant test_vit", f"student {STUDENT}"]
+    assistant = empty_house.run(f"kd-{TEACHER}-test_vit-pictures-s0-")
+    student = empty_house.run(f"kd-test_vit-{STUDENT}-pictures-s0-")
+    assert Run(student).needs()["teacher.0"].path.resolve().parent == assistant.resolve()
+    assert (Run(assistant).spec.role, Run(assistant).asked) == ("assistant", False)
+    assert Run(student).asked
+    assert "assistant test_vit" in Run(student).log.read_text("utf-8")
+    document = kd_ok("evaluate", assistant, "--json").document
+    assert document["models"].keys() == {"teacher", "student", "baseline"}
+    assert document["role"] == "assistant"
 
 
 # Many classes ------------------------------------------------------------------------------------

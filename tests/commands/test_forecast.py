@@ -47,6 +47,46 @@ def test_the_plan_in_one_line() -> None:
     )
 
 
+def test_trainings_that_are_alike_are_one_entry() -> None:
+    members = replace(WHOLE.now[0], times=5)
+    several = replace(WHOLE, now=(members, WHOLE.now[1]))
+    (line,) = several.lines()
+    assert line.startswith("plan: 5 x teacher big 10 epochs ~ 2 h 50 min each, student small")
+    assert several.seconds == (5 * 170 + 40) * MINUTE
+    assert several.disk_bytes == WHOLE.disk_bytes + 4 * 180_000_000
+
+
+def test_members_are_rehearsed_once(
+    empty_house: House, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through an assistant; what only differs in its seed is one rehearsal."""
+    rehearsed = []
+
+    def noted(spec: Any, *others: Any) -> Estimate:
+        rehearsed.append(spec)
+        return one(role=spec.role, model=spec.model, epochs=1, seconds=1.0)
+
+    monkeypatch.setattr(verb, "estimate", noted)
+    job = distill_job(
+        ["test_resnet", "test_vit"],
+        "test_efficientnet",
+        assistants=["test_resnet"],
+        settings=("teacher.seeds=20", "teacher.subset=[0.6, 1.0]"),
+        data=str(pictures),
+        progress=Silent(),
+    )
+    found = foresee(job, Silent())
+    assert [(each.times, each.role, each.model) for each in found.now] == [
+        (20, "teacher", "test_resnet"),
+        (20, "teacher", "test_vit"),
+        (1, "assistant", "test_resnet"),
+        (1, "student", "test_efficientnet"),
+    ]
+    assert [each.role for each in found.later] == ["baseline"]
+    assert len(rehearsed) == 5
+    assert rehearsed[0].recipe.data.subset == 0.8, "of all that they draw, the mean"
+
+
 def test_what_the_command_takes_is_without_the_baseline() -> None:
     assert WHOLE.seconds == 210 * MINUTE
     assert WHOLE.disk_bytes == 180_000_000 + 2 * 6_000_000 + 24_000_000

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -22,11 +23,12 @@ from house import (
 
 from kdcli.commands import carry_out as carrying_out
 from kdcli.commands.carry_out import carry_out
+from kdcli.commands.distill import distill_job
 from kdcli.commands.forecast import Forecast
 from kdcli.commands.train import Trained, train_job
 from kdcli.files import sha256
 from kdcli.progress import Silent
-from kdcli.runs import Run
+from kdcli.runs import Run, find
 
 
 def _line(pictures: Path, *more: str | Path) -> tuple[str | Path, ...]:
@@ -140,6 +142,49 @@ def test_out_leaves_another_run_alone(small: House, pictures: Path) -> None:
         assert answer.code == 2
         assert f"holds another run ({small.student.name})" in answer.err
     assert sha256(small.student / "model.pt") == before
+
+
+# Several seeds -----------------------------------------------------------------------------------
+
+
+def test_members_are_trained_ahead_and_found_again(
+    empty_house: House, pictures: Path, tmp_path: Path
+) -> None:
+    line = ("train", TEACHER, "--data", pictures, "--recipe", _one_epoch(tmp_path))
+    line = (*line, "--set", "data.subset=[0.6, 1.0]", "--seed", "1", "--seeds")
+    first = kd_ok(*line, "2")
+    assert "plan: 2 x teacher test_resnet 1 epoch ~" in first.err
+    assert re.findall(r"seed \d", first.out) == ["seed 1", "seed 2"]
+    document = kd_ok(*line, "3", "--json").document
+    assert [run["reused"] for run in document["runs"]] == [True, True, False]
+    members = empty_house.runs("teacher-")
+    assert all(Run(member).file().asked for member in members)
+    (ref,) = distill_job(
+        TEACHER,
+        STUDENT,
+        settings=(
+            f"teacher.recipe={_one_epoch(tmp_path)}",
+            "teacher.subset=[0.6, 1.0]",
+            *("teacher.seeds=3", "teacher.seed=1"),
+        ),
+        data=str(pictures),
+        progress=Silent(),
+    ).spec.teachers
+    found = [find(member.spec) for member in ref.members if member.spec]
+    assert [run and run.path for run in found] == members
+
+
+def _one_epoch(folder: Path) -> Path:
+    recipe = folder / "one_epoch.yaml"
+    recipe.write_text("scheme: alone\ntrain: {epochs: 1}\n", "utf-8")
+    return recipe
+
+
+def test_several_runs_have_no_single_place(empty_house: House, pictures: Path) -> None:
+    for dry in ((), ("--dry-run",)):
+        answer = kd(*_line(pictures, "--seeds", "2", "--out", "here", *dry))
+        assert answer.code == 2
+        assert "--out here is the folder of one run, --seeds 2 makes 2" in answer.err
 
 
 # Interrupted -------------------------------------------------------------------------------------

@@ -1,0 +1,206 @@
+"""Who teaches: from what a person named to teachers, through assistants, to a student's spec."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from kdcli import catalog
+from kdcli.commands.adopt import check_classes, teacher_from
+from kdcli.commands.given import is_given, parse, size_of
+from kdcli.commands.loading import read_args
+from kdcli.commands.naming import is_file, started, teacher_name
+from kdcli.commands.plan import refuse_taught, train_spec
+from kdcli.commands.trial import share_right
+from kdcli.data.source import Source
+from kdcli.errors import UsageError
+from kdcli.files import sha256
+from kdcli.progress import Progress, Silent
+from kdcli.recipe import SchemeUse, update
+from kdcli.recipe_file import LoadedRecipe, load_recipe
+from kdcli.records import Scheme
+from kdcli.runs import locate
+from kdcli.spec import DataRef, FileRef, Spec, TeacherRef
+from kdcli.who_recipe import TeacherEntry
+
+Entry = str | TeacherEntry
+"""A teacher as --teacher takes it, or as who.teachers does."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Shared:
+    """What all trainings of a distillation have in common."""
+
+    loaded: LoadedRecipe
+    source: Source
+    data: DataRef
+    device: torch.device
+    labels: tuple[str, ...] | None
+    """The class names of foreign weights."""
+    progress: Progress
+
+
+def named(entry: Entry, progress: Progress) -> Entry:
+    """The entry with its model as `naming.teacher_name` has it; families are resolved aloud."""
+    if isinstance(entry, str):
+        return teacher_name(entry, progress)
+    return entry.model_copy(update={"model": teacher_name(entry.model, progress)})
+
+
+def distill_spec(
+    teachers: Entry | Sequence[Entry],
+    student: str,
+    loaded: LoadedRecipe,
+    source: Source,
+    data: DataRef,
+    seed: int,
+    device: torch.device,
+    *,
+    assistants: Sequence[tuple[str, FileRef | None]] = (),
+    weights: FileRef | None = None,
+    labels: tuple[str, ...] | None = None,
+    progress: Progress | None = None,
+) -> Spec:
+    """Distilling teachers (timm names, runs, model.pt files, or given weights) into `student`.
+
+    `assistants` stand between (timm's names and what they start from, the largest first): the
+    first learns from the teachers, each further one, and then the student, from the one before
+    (Mirzadeh et al. 2020, arXiv:1902.03393). `weights` are the student's start, `labels` the class
+    names of a teacher's given weights.
+
+    Raises:
+        UnfitTeacher: a finished teacher's classes are not those of the data.
+        UnmetNeeds: the scheme's weights are for another number of teachers.
+        UsageError: a teacher that is named twice, or is finished and has seeds or a subset.
+    """
+    shared = _Shared(loaded, source, data, device, labels, progress or Silent())
+    entries = [teachers] if isinstance(teachers, str | TeacherEntry) else teachers
+    refs = _teachers(entries, shared)
+    for model, start in assistants:
+        above = _learner("assistant", model, start, loaded.recipe.teacher.seed, refs, shared)
+        refs = (TeacherRef(model=model, spec=above),)
+    return _learner("student", student, weights, seed, refs, shared)
+
+
+def _learner(
+    role: str,
+    model: str,
+    weights: FileRef | None,
+    seed: int,
+    teachers: tuple[TeacherRef, ...],
+    shared: _Shared,
+) -> Spec:
+    loaded = _for_so_many(teachers, started(shared.loaded, weights), shared.progress)
+    spec = train_spec(model, loaded, shared.source, shared.data, seed, shared.device, teachers)
+    return spec.model_copy(update={"role": role, "weights": weights})
+
+
+def _for_so_many(
+    teachers: tuple[TeacherRef, ...], loaded: LoadedRecipe, progress: Progress
+) -> LoadedRecipe:
+    """The recipe; of scheme offline, which takes one teacher, several make scheme average."""
+    count, use = sum(teacher.seeds for teacher in teachers), loaded.recipe.scheme
+    if count > 1 and use.name == "offline":
+        progress.say(f"{count} teachers: scheme offline -> average, their mean")
+        options = catalog.load("schemes", "average")().model_dump(by_alias=True)
+        use = SchemeUse(name="average", **options)
+        loaded = replace(loaded, recipe=loaded.recipe.model_copy(update={"scheme": use}))
+    scheme: Scheme = catalog.load("schemes", use.name)(**use.options)
+    scheme.panel(count)  # what it has to object to is told before anything is trained
+    return loaded
+
+
+def _teachers(entries: Sequence[Entry], shared: _Shared) -> tuple[TeacherRef, ...]:
+    models = [entry if isinstance(entry, str) else entry.model for entry in entries]
+    if shared.labels and not any(map(is_given, models)):
+        raise UsageError(
+            f"--classes names the classes of foreign weights; {models[0]} is none",
+            "leave --classes out, or give --teacher NAME=FILE",
+        )
+    found = tuple(_teacher(entry, shared) for entry in entries)
+    _refuse_twice(found)
+    return found
+
+
+def _refuse_twice(teachers: tuple[TeacherRef, ...]) -> None:
+    """One that is named twice would count twice; weights are what scheme.weights is for."""
+    seen: set[str] = set()
+    members = [member for teacher in teachers for member in teacher.members]
+    for member in members if len(teachers) > 1 else ():
+        if member.identity in seen:
+            who = f"{member.model} of seed {member.spec.seed}" if member.spec else member.path
+            raise UsageError(
+                f"teacher {who} is named twice",
+                "name each teacher once; {model: NAME, seeds: 3} in who.teachers, or --set "
+                "teacher.seeds=3, trains three members of one model, from teacher.seed on",
+            )
+        seen.add(member.identity)
+
+
+def _teacher(entry: Entry, shared: _Shared) -> TeacherRef:
+    said = TeacherEntry(model=entry) if isinstance(entry, str) else entry
+    if is_given(said.model):
+        found = _foreign_teacher(said, shared)
+    elif is_file(said.model):
+        found = _given_teacher(said.model, shared.source)
+    else:
+        found = _taught_first(said, shared, None)
+    own = [key for key in ("seeds", "subset") if getattr(said, key) is not None]
+    if own and found.spec is None:
+        raise UsageError(
+            f"teacher {said.model} is finished; {' and '.join(own)} of its entry would mean "
+            "nothing: it is not trained",
+            f"leave {' and '.join(own)} out, or name a model that is to be trained",
+        )
+    return found
+
+
+def _foreign_teacher(entry: TeacherEntry, shared: _Shared) -> TeacherRef:
+    """Finished, where it answers the data's classes; else trained on the data from its weights."""
+    source, size = shared.source, shared.loaded.recipe.data.image_size
+    given = parse(entry.model, Silent())  # said before
+    wanted = size if isinstance(size, int) else None
+    sizes = [size_of(given, wanted)]
+    if not (wanted or given.size):  # nobody says what they were trained for
+        sizes += {source.defaults.image_size} - set(sizes)
+    found = teacher_from(
+        given,
+        source.classes,
+        source.name,
+        sizes=tuple(sizes),
+        score=lambda read: share_right(read, source, shared.device),
+        labels=shared.labels,
+        progress=shared.progress,
+    )
+    if isinstance(found, Path):
+        return _given_teacher(str(found), source)
+    return _taught_first(entry.model_copy(update={"model": given.model}), shared, found)
+
+
+def _taught_first(entry: TeacherEntry, shared: _Shared, weights: FileRef | None) -> TeacherRef:
+    """A teacher that has to be trained, by the recipe that `teacher.recipe` names."""
+    recipe, settings = shared.loaded.recipe, shared.loaded.recipe.teacher
+    loaded = load_recipe(settings.recipe)
+    refuse_taught(loaded)
+    handed = {
+        "student.pretrained": settings.pretrained,
+        "student.stem_stride": settings.stem_stride,
+        "data.image_size": recipe.data.image_size,  # images have one size in a run
+        "data.subset": settings.subset if entry.subset is None else entry.subset,
+        "data.hidden": recipe.data.hidden,  # from everyone who learns from labels
+        "train.tune": settings.tune,
+    }
+    own = started(replace(loaded, recipe=update(loaded.recipe, handed)), weights)
+    spec = train_spec(
+        entry.model, own, shared.source, shared.data, settings.seed, shared.device
+    ).model_copy(update={"weights": weights})
+    seeds = settings.seeds if entry.seeds is None else entry.seeds
+    return TeacherRef(model=entry.model, spec=spec, seeds=seeds)
+
+
+def _given_teacher(thing: str, source: Source) -> TeacherRef:
+    path = locate(thing).model
+    args, classes = read_args(path)
+    check_classes(classes, source.classes, str(path))
+    return TeacherRef(model=args.name, path=str(path.resolve()), sha256=sha256(path))

@@ -1,0 +1,53 @@
+"""Which of the training images a training sees: a pure function of (seed, image)."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcli.data.order import hashes, uniform
+from kdcli.data.source import Source, Split
+from kdcli.data_recipe import Subset
+from kdcli.spec import Spec
+
+FEWEST = 2
+"""Images that a class keeps, where it has them: one to learn from says little."""
+
+_HIDDEN, _SUBSET, _SHARE = 0x68696465, 0x73756273, 0x73686172
+"""Keep who is hidden, who is drawn, and how many apart from other numbers of the same seed."""
+
+
+def training_split(spec: Spec, source: Source) -> Split:
+    """The images that a training learns from."""
+    data = spec.recipe.data
+    return drawn(labelled(source.train, data.hidden), data.subset, spec.seed)
+
+
+def labelled(split: Split, hidden: float) -> Split:
+    """Without the share of the images whose labels nobody is to know: the same in every run."""
+    return split.take(_stay(split.labels, 1 - hidden, _HIDDEN)) if hidden else split
+
+
+def drawn(split: Split, subset: Subset, seed: int) -> Split:
+    """A share of the images, class by class; of (low, high) the share itself is drawn, too."""
+    share = share_drawn(subset, seed)
+    return split.take(_stay(split.labels, share, _SUBSET, seed)) if share < 1 else split
+
+
+def share_drawn(subset: Subset, seed: int) -> float:
+    """Which share of the images this seed draws."""
+    if isinstance(subset, float):
+        return subset
+    low, high = subset
+    return low + (high - low) * float(uniform(_SHARE, seed))
+
+
+def _stay(labels: NDArray[np.integer[Any]], share: float, *keys: int) -> NDArray[np.int64]:
+    """The places, ascending, of `share` of each class: those with the smallest numbers."""
+    numbers = hashes(*keys, np.arange(len(labels)))
+    kept = []
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        count = max(round(share * len(members)), FEWEST)
+        kept.append(members[np.argsort(numbers[members], kind="stable")[:count]])
+    return np.sort(np.concatenate(kept)) if kept else np.zeros(0, np.int64)
