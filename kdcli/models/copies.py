@@ -21,7 +21,9 @@ class Copies(nn.ModuleList):
         self.panel = panel
 
     def forward(self, images: Tensor) -> Tensor:
-        return as_one(torch.stack([member(images) for member in self], 1), self.panel)
+        members = torch.stack([member(images) for member in self], 1)
+        exact = torch.promote_types(members.dtype, torch.float32)  # also within autocast
+        return as_one(members.to(exact), self.panel)
 
     def no_weight_decay(self) -> set[str]:
         """Parameters that the members exempt from weight decay (timm's convention)."""
