@@ -234,8 +234,18 @@ def build(args: ModelArgs, pretrained: bool = False) -> nn.Module:
     if args.stem_stride:
         set_stem_stride(model, args.stem_stride)
     if args.heads > 1:
-        model.reset_classifier(args.heads * args.num_classes)  # type: ignore[operator]
+        _give_outputs(model, args.heads * args.num_classes)
     return channels_last(model)
+
+
+def _give_outputs(model: Any, outputs: int) -> None:
+    """Another width for the last layer; RepViT forgets its second one where it is not told."""
+    told = (
+        {"distillation": True}
+        if getattr(getattr(model, "head", None), "distillation", False)
+        else {}
+    )
+    model.reset_classifier(outputs, **told)
 
 
 @contextmanager
