@@ -10,9 +10,9 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 
 if TYPE_CHECKING:
     import torch
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Aggregate = Literal["probabilities", "logits"]
 """Of which the mean is taken: the arithmetic one of probabilities, or that of logits, which is the
 geometric one of probabilities."""
+MemberWeights = Annotated[tuple[PositiveFloat, ...], Field(strict=False)] | None
+"""One per member, in their order; None counts all alike. Only their ratios matter."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,6 +35,8 @@ FURTHER = {
     "fitnet_staged",
     "noisy_teacher",
     "average",
+    "mimic_all",
+    "joint_ensemble",
 }
 """Recipes that are not called after their one method."""
 
@@ -67,9 +69,9 @@ def test_how_many_there_are() -> None:
         "relation": ["cc", "crd", "fsp", "pkt", "rkd", "sp"],
     }
     assert len(METHODS) == 23
-    assert SCHEMES == ["alone", "average", "offline"]
+    assert SCHEMES == ["alone", "average", "joint_ensemble", "mimic_all", "offline"]
     assert set(RECIPES) == {*METHODS, *FURTHER}
-    assert len(RECIPES) == 30
+    assert len(RECIPES) == 32
     assert len(COMMANDS) == 15
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -205,6 +205,7 @@ def _student(
     args = plan(
         spec.model, classes, size, settings.stem_stride, weights.options if weights else None
     )
+    args = replace(args, **_scheme_of(spec.recipe).student_args(len(spec.members)))
     if args.input_size != size:
         progress.say(
             f"{spec.model} does not take {size} pixels: images are resized to its own "
@@ -229,7 +230,6 @@ def _distiller(
     recipe, epochs = spec.recipe, int(spec.recipe.train.epochs)
     if not needs_teacher(recipe):
         teachers = {}  # only compared against
-    scheme: Scheme = catalog.load("schemes", recipe.scheme.name)(**recipe.scheme.options)
     methods = methods_of(recipe)
     terms = tuple(
         Term(name, method, partial(weight_at, recipe.methods[name].weight, epochs=epochs))
@@ -244,7 +244,7 @@ def _distiller(
         recipe.match.pairs,
     )
     return Distiller(
-        scheme=scheme,
+        scheme=_scheme_of(recipe),
         learners={"student": student},
         teachers=taught_by,
         terms=terms,
@@ -255,6 +255,11 @@ def _distiller(
         augment=recipe.match.augment,
         seed=spec.seed,
     )
+
+
+def _scheme_of(recipe: Recipe) -> Scheme:
+    scheme: Scheme = catalog.load("schemes", recipe.scheme.name)(**recipe.scheme.options)
+    return scheme
 
 
 def methods_of(recipe: Recipe) -> dict[str, Method]:

@@ -6,7 +6,8 @@ import torch
 
 from kdcli.cost import parameters
 from kdcli.data.source import Defaults, Schedule, Source
-from kdcli.models.build import build_meta, own_size, plan, resolve_precision
+from kdcli.models.build import build_meta, own_size, plan
+from kdcli.models.precision import resolve_precision
 from kdcli.models.weights import has_weights
 from kdcli.recipe import Recipe, fill_auto
 

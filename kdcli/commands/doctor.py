@@ -18,7 +18,7 @@ from kdcli.data.survey import Survey, survey, undecodable
 from kdcli.errors import DataError, KdError
 from kdcli.files import cache_folder, existing
 from kdcli.machine import free_memory_bytes, memory_bytes
-from kdcli.models.build import has_fast_bf16
+from kdcli.models.precision import has_fast_bf16
 from kdcli.progress import Progress
 from kdcli.runs import runs_root, versions
 

@@ -24,6 +24,7 @@ from kdcli.cost import machine
 from kdcli.data.loader import open_store, plain_batches
 from kdcli.errors import UsageError
 from kdcli.files import atomic, lock, sha256
+from kdcli.models.heads import answering
 from kdcli.models.tap import Tap
 from kdcli.onnx_file import export_onnx, opset
 from kdcli.progress import Progress
@@ -179,7 +180,8 @@ def _write(
 ) -> tuple[ParityPart, Floats]:
     """Export, and compare on every image; raises ParityError, and then it is not kept."""
     size = student.args.input_size
-    export_onnx(student.module, beside, input_size=(size, size), metadata=_metadata(student))
+    whole = answering(student.module, student.args)
+    export_onnx(whole, beside, input_size=(size, size), metadata=_metadata(student))
     return check_parity(student, beside, images.ready, images.labels is None, progress)
 
 

@@ -215,12 +215,21 @@ def start_args(args: ModelArgs, weights: FileRef) -> ModelArgs:
 
 
 def begin(module: nn.Module, args: ModelArgs, weights: FileRef, progress: Progress) -> None:
-    """Give a module its start; a classifier of other classes stays as it is, fresh."""
+    """Give a module its start; a classifier of other classes stays as it is, fresh.
+
+    Raises:
+        UsageError: its copies are to differ from the first step on.
+    """
     path = Path(weights.path)
-    fitted = _fitted(path, args, progress)
+    if args.copies > 1:
+        raise UsageError(
+            f"{args.copies} x {args.name} begin with weights of their own; {path} is one start",
+            "name the model without a file",
+        )
+    fitted = _fitted(path, args.single, progress)
     fresh = foreign.start(module, fitted.state)
     what = "its classifier is made anew" if fresh else "its classifier is kept"
-    if fresh and fitted.num_classes:
+    if fresh and fitted.num_classes not in (0, args.num_classes):
         what = (
             f"it answers {fitted.num_classes:,} classes, the data have {args.num_classes:,}: {what}"
         )

@@ -16,6 +16,7 @@ from kdcli.commands.measure import costs
 from kdcli.commands.plan import baseline_of
 from kdcli.commands.report import LatencyMs, ModelPart, Percentiles
 from kdcli.cost import latency
+from kdcli.models.heads import answering
 from kdcli.onnx_file import export_onnx, open_session
 from kdcli.progress import Progress
 from kdcli.runs import Run, find
@@ -38,7 +39,8 @@ def costs_side_by_side(
             progress.say(f"exporting {role} {other.args.name} for comparison")
             files[role] = Path(scratch) / f"{role}.onnx"
             size = other.args.input_size
-            export_onnx(other.module, files[role], input_size=(size, size), metadata={})
+            whole = answering(other.module, other.args)
+            export_onnx(whole, files[role], input_size=(size, size), metadata={})
         progress.say(f"timing {', '.join(loaded)} side by side on {THREADS} thread")
         times = _times(loaded, files)
         return {
@@ -87,7 +89,9 @@ def as_function(model: Loaded, exact: bool = False) -> Callable[[Floats], Floats
 
     `exact`: computed in float64, and rounded at the end.
     """
-    module = copy.deepcopy(model.module).double() if exact else model.module
+    module = answering(model.module, model.args).eval()
+    if exact:
+        module = copy.deepcopy(module).double()
 
     def answer(images: Floats) -> Floats:
         with torch.inference_mode():

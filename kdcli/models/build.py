@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from kdcli.errors import DataError, UsageError, WeightsUnavailable, did_you_mean
+from kdcli.models.copies import Copies
 from kdcli.models.families import FAMILIES
 from kdcli.models.memory_format import channels_last
 from kdcli.models.weights import from_cache, ways_out
@@ -46,6 +47,20 @@ class ModelArgs:
     """Of the heads or copies; their sum is 1."""
     aggregate: Aggregate = "probabilities"
     """How the heads or copies answer as one."""
+
+    def __post_init__(self) -> None:
+        members = max(self.heads, self.copies)
+        if min(self.heads, self.copies) != 1 or len(self.weights) not in (0, members):
+            raise UsageError(
+                f"{self.name}: {self.heads} heads, {self.copies} copies, {len(self.weights)} "
+                "weights: no such model",
+                "several heads, or several copies, and a weight for each or none",
+            )
+
+    @property
+    def single(self) -> "ModelArgs":
+        """The same model once, with one head."""
+        return replace(self, heads=1, copies=1, weights=(), aggregate="probabilities")
 
     @property
     def panel(self) -> Panel:
@@ -182,7 +197,7 @@ def _takes(args: ModelArgs) -> bool:
         with torch.no_grad():
             size = args.input_size
             logits = model(torch.empty(1, 3, size, size, device="meta"))
-        return tuple(logits.shape) == (1, args.num_classes)
+        return tuple(logits.shape) == (1, args.heads * args.num_classes)
     except UsageError:
         raise
     except Exception:  # timm's models refuse a size in many ways
@@ -192,11 +207,14 @@ def _takes(args: ModelArgs) -> bool:
 def build(args: ModelArgs, pretrained: bool = False) -> nn.Module:
     """The module itself; with `pretrained`, timm's weights and, for other classes, a fresh head.
 
+    Several heads come last, so that the trunk's random weights are those of the model with one.
     Weights must be known to be within reach: see `weights.ensure_reachable`.
 
     Raises:
         WeightsUnavailable: they cannot be fetched or read after all.
     """
+    if args.copies > 1:
+        return Copies((build(args.single, pretrained) for _ in range(args.copies)), args.panel)
     options: dict[str, Any] = dict(args.options)
     if args.img_size:
         options["img_size"] = args.img_size
@@ -215,7 +233,19 @@ def build(args: ModelArgs, pretrained: bool = False) -> nn.Module:
         ) from error
     if args.stem_stride:
         set_stem_stride(model, args.stem_stride)
+    if args.heads > 1:
+        _give_outputs(model, args.heads * args.num_classes)
     return channels_last(model)
+
+
+def _give_outputs(model: Any, outputs: int) -> None:
+    """Another width for the last layer; RepViT forgets its second one where it is not told."""
+    told = (
+        {"distillation": True}
+        if getattr(getattr(model, "head", None), "distillation", False)
+        else {}
+    )
+    model.reset_classifier(outputs, **told)
 
 
 @contextmanager
@@ -262,25 +292,3 @@ def set_stem_stride(model: nn.Module, stride: int) -> None:
     convolution.stride = (stride, stride)
     if stride == 1 and first + 1 < len(layers) and isinstance(layers[first + 1][1], nn.MaxPool2d):
         model.set_submodule(layers[first + 1][0], nn.Identity())
-
-
-def has_depthwise(model: nn.Module) -> bool:
-    """Whether a convolution has one group per channel: such models are slow in bf16 on CPUs."""
-    return any(isinstance(m, nn.Conv2d) and m.groups == m.in_channels > 1 for m in model.modules())
-
-
-def resolve_precision(wanted: str, model: nn.Module, device: torch.device) -> str:
-    """`auto` by what device and model are, never by a timing: the same everywhere, every time."""
-    if wanted != "auto":
-        return wanted
-    if device.type == "cpu" and has_depthwise(model):
-        return "fp32"
-    return "bf16" if has_fast_bf16(device) else "fp32"
-
-
-def has_fast_bf16(device: torch.device) -> bool:
-    """Whether bf16 is worth it there: on a GPU that has it, on processors made for it."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    can = torch.cpu.get_capabilities() if device.type == "cpu" else {}
-    return bool(can.get("avx512_bf16") or can.get("amx_bf16"))

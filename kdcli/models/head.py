@@ -61,6 +61,11 @@ def embed(tap: Tap, batches: Iterable[Batch], device: torch.device) -> Tensor:
     Raises:
         UsageError: the model's answer is not its last layer's over one vector.
     """
+    if max(tap.args.heads, tap.args.copies) > 1:
+        raise UsageError(
+            f"{tap.args.name} has several heads or copies; only one classifier is fitted alone",
+            "train all of it: --set train.tune=all",
+        )
     tap.eval()
     found: list[Tensor] = []
     for batch in batches:

@@ -9,7 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kdcli.errors import UnmetNeeds
+from kdcli.functional import as_one
 from kdcli.models.build import ModelArgs
+from kdcli.models.heads import answering, split
 from kdcli.models.route import Route, View, turn_on_both_heads
 from kdcli.models.stages import StageTable, stages_of
 from kdcli.records import Batch, Outputs
@@ -51,14 +54,14 @@ class Tap(nn.Module):
         Raises:
             UnmetNeeds: the model gives no maps.
         """
+        self._refuse_copies()
         return stages_of(self.args)
 
     @property
     def classifier(self) -> nn.Module:
-        """The last layer, as timm names it."""
+        """The last layer, as timm names it; with several heads, and how they answer as one."""
         own: Any = self.module
-        found: nn.Module = own.get_classifier()
-        return found
+        return answering(own.get_classifier(), self.args)
 
     def show(self, view: View, images: Tensor) -> None:
         """Give all that `view` names from now on, in one pass through the trunk; tried on `images`,
@@ -67,6 +70,13 @@ class Tap(nn.Module):
         Raises:
             UnmetNeeds: this model cannot.
         """
+        self._refuse_copies()
+        if view.heads and self.args.heads > 1:
+            raise UnmetNeeds(
+                f"{self.args.name} has {self.args.heads} heads, one per teacher, so its "
+                "distillation head has no teacher of its own",
+                "with several teachers, the method deit goes with scheme average",
+            )
         if view.heads:
             turn_on_both_heads(self.module)
         self.route = Route(self.module, view, self.prepare(images))
@@ -76,7 +86,17 @@ class Tap(nn.Module):
         bf16 = self.precision == "bf16"
         with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bf16):
             seen = self.route(self.module, images)
+        if self.args.heads > 1:
+            seen["heads"] = split(seen["logits"], self.args.heads)
+            seen["logits"] = as_one(seen["heads"], self.args.panel)
         return Outputs(by=self.by, **seen)
+
+    def _refuse_copies(self) -> None:
+        if self.args.copies > 1:
+            raise UnmetNeeds(
+                f"{self.args.copies} x {self.args.name} side by side show nothing but their answer",
+                "methods that read logits work with every model: kd list methods",
+            )
 
     def prepare(self, images: Tensor) -> Tensor:
         """What the module is fed: resized to its size, then normalised."""

@@ -1,13 +1,20 @@
 """Several finished teachers, a student that imitates their mean."""
 
 from collections.abc import Mapping
-from typing import Annotated
 
 import torch
-from pydantic import Field, PositiveFloat
 
 from kdcli.functional import as_one, panel_of
-from kdcli.records import Aggregate, Learner, Lesson, Outputs, Pair, Panel, Scheme
+from kdcli.records import (
+    Aggregate,
+    Learner,
+    Lesson,
+    MemberWeights,
+    Outputs,
+    Pair,
+    Panel,
+    Scheme,
+)
 
 
 class Average(Scheme):
@@ -19,7 +26,7 @@ class Average(Scheme):
     every method scores each teacher on its own, features included.
     """
 
-    weights: Annotated[tuple[PositiveFloat, ...], Field(strict=False)] | None = None
+    weights: MemberWeights = None
     """One per teacher, in their order; `null` counts all alike. Only their ratios matter."""
     aggregate: Aggregate = "probabilities"
     """`logits` imitates the mean of the teachers' logits instead, which is one pair; it has no

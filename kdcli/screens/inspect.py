@@ -12,6 +12,7 @@ from kdcli.screens.training import on_data
 if TYPE_CHECKING:
     from kdcli.commands.inspect import Inspected, Model, Module, Onnx, Trained
     from kdcli.commands.soften import Softened
+    from kdcli.models.build import ModelArgs
     from kdcli.models.cards import Card
 
 Rows = list[tuple[str, str]]
@@ -110,11 +111,17 @@ def _mean_std(module: "Module") -> str:
 def _costs(module: "Module") -> Rows:
     macs, px = module.macs, module.args.input_size
     counted = f"{short(macs)} = {short(2 * macs)} FLOPs" if macs else "not countable"
-    head = f"with a head of {module.args.num_classes:,} classes"
     return [
-        ("parameters", f"{short(module.params)} ({module.params:,}), {head}"),
+        ("parameters", f"{short(module.params)} ({module.params:,}), {_heads(module.args)}"),
         ("MACs", f"{counted}, one image of {px} px"),
     ]
+
+
+def _heads(args: "ModelArgs") -> str:
+    kind, members = ("heads", args.heads) if args.copies == 1 else ("copies", args.copies)
+    if members == 1:
+        return f"with a head of {args.num_classes:,} classes"
+    return f"{members} {kind} of {args.num_classes:,} classes, mean of their {args.aggregate}"
 
 
 def _weights(card: "Card") -> Rows:
