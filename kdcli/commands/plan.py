@@ -14,6 +14,7 @@ from kdcli.commands.naming import is_file, started
 from kdcli.commands.naming import model_name as model_name
 from kdcli.commands.naming import teacher_name as teacher_name
 from kdcli.commands.trial import share_right
+from kdcli.commands.unlabelled import unlabelled_of
 from kdcli.data.broken import BACK
 from kdcli.data.open import location, open_source
 from kdcli.data.source import Source, Split
@@ -171,24 +172,28 @@ def distill_spec(
     """
     ref = _teacher(teacher, loaded.recipe, source, data, device, labels, progress or Silent())
     spec = train_spec(student, started(loaded, weights), source, data, seed, device, (ref,))
-    return spec.model_copy(update={"weights": weights})
+    further = unlabelled_of(loaded.recipe, progress or Silent())
+    return spec.model_copy(update={"weights": weights, "unlabelled": further})
 
 
 def baseline_of(spec: Spec) -> Spec:
     """The same student, data, training settings and seed, without a teacher.
 
-    Its task weight is 1: the recipe's own would quietly handicap it.
+    Its task weight is 1: the recipe's own would quietly handicap it. Images without labels are of
+    no use to it.
     """
-    smoothing = spec.recipe.task.label_smoothing
+    smoothing, data = spec.recipe.task.label_smoothing, spec.recipe.data
     recipe = spec.recipe.model_copy(
         update={
+            "data": data.model_copy(update={"unlabelled": None, "pool": None}),
             "scheme": SchemeUse(name="alone"),
             "task": Task(weight=1.0, label_smoothing=smoothing),
             "methods": {},
             "match": Match(),
         }
     )
-    return spec.model_copy(update={"role": "baseline", "recipe": recipe, "teachers": ()})
+    alone = {"role": "baseline", "recipe": recipe, "teachers": (), "unlabelled": None}
+    return spec.model_copy(update=alone)
 
 
 def with_seed(spec: Spec, seed: int) -> Spec:
