@@ -5,7 +5,7 @@ RUN/ run.yaml         who, resolved recipe, versions   needs.json   what it depe
                       means finished                                removed when done
      metrics.jsonl    one line per epoch and an end    split.json   a split that was made here
      predictions.npz  answers on test                  report.json  report.md   model.onnx
-     run.log          what was said, by which versions, and what went wrong
+     run.log          what was said, what went wrong   transfer.npz what teachers answered
 """
 
 import json
@@ -32,6 +32,7 @@ FILES = (
     "metrics.jsonl",
     "run.log",
     "split.json",
+    "transfer.npz",
     "predictions.npz",
     "report.json",
     "report.md",
@@ -75,6 +76,10 @@ class Run:
     @property
     def state(self) -> Path:
         return self.path / "state.pt"
+
+    @property
+    def transfer(self) -> Path:
+        return self.path / "transfer.npz"
 
     @property
     def metrics(self) -> Path:

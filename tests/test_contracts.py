@@ -35,6 +35,7 @@ FURTHER = {
     "fitnet_staged",
     "noisy_teacher",
     "average",
+    "compress",
 }
 """Recipes that are not called after their one method."""
 
@@ -66,9 +67,9 @@ def test_how_many_there_are() -> None:
         "relation": ["cc", "crd", "fsp", "pkt", "rkd", "sp"],
     }
     assert len(METHODS) == 23
-    assert SCHEMES == ["alone", "average", "offline"]
+    assert SCHEMES == ["alone", "average", "compress", "offline"]
     assert set(RECIPES) == {*METHODS, *FURTHER}
-    assert len(RECIPES) == 30
+    assert len(RECIPES) == 31
     assert len(COMMANDS) == 14
 
 
@@ -205,7 +206,7 @@ def test_a_scheme_says_what_it_is_in_a_line(name: str) -> None:
 @pytest.mark.parametrize("name", SCHEMES)
 def test_a_lesson_is_a_pure_function_of_outputs(name: str) -> None:
     scheme = catalog.load("schemes", name)()
-    outputs = {by: _Answers(by)(_batch()) for by in ("student", "teacher.0")}
+    outputs = {by: _Answers(by)(_batch()) for by in ("student", "teacher.0", "teachers")}
     if not scheme.needs_teacher:
         del outputs["teacher.0"]
     first, second = scheme.lesson(outputs), scheme.lesson(outputs)

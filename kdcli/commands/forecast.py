@@ -12,6 +12,7 @@ from kdcli.commands.plan import Job, baseline_of
 from kdcli.commands.rehearsal import Estimate, estimate
 from kdcli.commands.shortcuts import shortcuts
 from kdcli.commands.train import reach_weights, run_of
+from kdcli.commands.unlabelled import reopen_unlabelled
 from kdcli.data.defaults import typical_side
 from kdcli.data.survey import refuse_undecodable
 from kdcli.errors import DiskError, KdError, counted
@@ -55,7 +56,7 @@ class Forecast:
         """At most, while they train."""
         everyone = (*self.now, *self.later)
         most = max((one.state_bytes for one in everyone), default=0)
-        return sum(one.model_bytes for one in everyone) + most
+        return sum(one.model_bytes + one.answers_bytes for one in everyone) + most
 
     @property
     def memory_bytes(self) -> int:
@@ -115,7 +116,8 @@ def foresee(
     for one in todo:
         reach_weights(one)
     if todo:
-        refuse_undecodable((source.validation, source.test), progress)
+        further = [reopen_unlabelled(spec.unlabelled, progress)] if spec.unlabelled else []
+        refuse_undecodable((source.validation, source.test, *further), progress)
         progress.say("a few steps of each model first, to say what it will take")
     found = Forecast(
         now=tuple(

@@ -31,10 +31,7 @@ def open_teacher(
 ) -> Frozen:
     """A finished teacher, measured on validation before it teaches."""
     if path is None:  # of a rehearsal
-        size = int(recipe.data.image_size)
-        args = plan(ref.model, classes, size, recipe.teacher.stem_stride)
-        stand_in = Tap(build(args), args, by, recipe.teacher.precision)
-        return Frozen(stand_in.to(device))
+        return Frozen(stand_in(by, ref, recipe, classes).to(device))
     loaded = load(path)
     classes = loaded.args.num_classes
     tap = Tap(loaded.module, loaded.args, by, recipe.teacher.precision).to(device)
@@ -64,14 +61,25 @@ def open_teacher(
 
 def measure_given(spec: Spec, source: Source, device: torch.device, progress: Progress) -> None:
     """Open every teacher that need not be trained, for what is then said or refused."""
-    given = [(f"teacher.{i}", ref) for i, ref in enumerate(spec.teachers) if ref.path]
-    if not given:
-        return
-    recipe, classes = spec.recipe, len(source.classes)
-    store = open_store(source.validation, int(recipe.data.image_size), progress)
-    for by, ref in given:
-        path = Path(ref.path or "")
-        open_teacher(by, path, ref, recipe, classes, store, device, progress)
+    if any(ref.path for ref in spec.members):
+        store = open_store(source.validation, int(spec.recipe.data.image_size), progress)
+        measure_on(store, spec, len(source.classes), device, progress)
+
+
+def measure_on(
+    validation: Store, spec: Spec, classes: int, device: torch.device, progress: Progress
+) -> None:
+    """The same, on images that are at hand."""
+    for i, ref in enumerate(spec.members):
+        if ref.path:
+            by, path = f"teacher.{i}", Path(ref.path)
+            open_teacher(by, path, ref, spec.recipe, classes, validation, device, progress)
+
+
+def stand_in(by: str, ref: TeacherRef, recipe: Recipe, classes: int) -> Tap:
+    """An untrained model in a teacher's place."""
+    args = plan(ref.model, classes, int(recipe.data.image_size), recipe.teacher.stem_stride)
+    return Tap(build(args), args, by, recipe.teacher.precision)
 
 
 _IF_FOREIGN = (
