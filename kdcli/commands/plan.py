@@ -172,7 +172,7 @@ def distill_spec(
     """
     ref = _teacher(teacher, loaded.recipe, source, data, device, labels, progress or Silent())
     spec = train_spec(student, started(loaded, weights), source, data, seed, device, (ref,))
-    further = unlabelled_of(loaded.recipe, progress or Silent())
+    further = unlabelled_of(loaded.recipe, source, progress or Silent())
     return spec.model_copy(update={"weights": weights, "unlabelled": further})
 
 

@@ -7,7 +7,7 @@ import torch
 from pictures import picture, pictures
 
 from kdcli.commands.plan import baseline_of, distill_spec, open_data
-from kdcli.commands.unlabelled import reopen_unlabelled
+from kdcli.commands.unlabelled import measured_too, reopen_unlabelled
 from kdcli.data.unlabelled import identity_of, open_unlabelled
 from kdcli.errors import DamagedFile, DataError
 from kdcli.progress import Silent
@@ -81,3 +81,16 @@ def test_a_spec_holds_it_for_the_student_alone(folder, monkeypatch):
     assert spec_of(*settings).digest != digest
     with pytest.raises(DamagedFile, match="no longer those"):
         reopen_unlabelled(spec.unlabelled, Silent())
+
+
+def test_images_that_are_measured_on_are_found_by_content(folder, tmp_path):
+    for first, name in ((0, "cat"), (50, "dog")):  # the images of `folder`, and more
+        pictures(tmp_path / "data" / name, 20, first=first)
+    source, _ = open_data(str(tmp_path / "data"), Silent(), surveyed=False)
+    measured = (*source.validation.ids, *source.test.ids)
+    here = {"cat/00.png", "cat/01.png", "cat/02.png", "dog/00.png", "dog/01.png"}
+    assert measured_too(open_unlabelled(folder, Silent()), source, Silent()) == len(
+        here & set(measured)
+    )
+    everything = open_unlabelled(tmp_path / "data", Silent())
+    assert measured_too(everything, source, Silent()) == len(measured)
