@@ -221,6 +221,12 @@ class Recipe(BaseModel):
     who: Who | None = None
 
 
+def stored_size(recipe: Recipe) -> int:
+    """Random crops are taken from somewhat larger images, as 224 pixels from 256."""
+    size = int(recipe.data.image_size)
+    return size * 8 // 7 if recipe.data.augment == "crop_flip" else size
+
+
 def update(recipe: Recipe, values: dict[str, Any]) -> Recipe:
     """The recipe with `values` (`{"train.epochs": 20}`) put in, checked again."""
     raw = dump(recipe)

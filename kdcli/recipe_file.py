@@ -12,6 +12,7 @@ from kdcli import catalog
 from kdcli.errors import RecipeError, UsageError, did_you_mean
 from kdcli.recipe import Recipe, put
 from kdcli.recipe_errors import tell
+from kdcli.records import Scheme
 
 MAX_BYTES = 1_000_000
 ALSO_CALLED = {"output_avg": "average", "loss_avg": "average"}
@@ -63,7 +64,13 @@ def refuse_idle(loaded: LoadedRecipe) -> None:
 
 def needs_teacher(recipe: Recipe) -> bool:
     """Whether its scheme does."""
-    return bool(catalog.load("schemes", recipe.scheme.name).needs_teacher)
+    return scheme_of(recipe).needs_teacher
+
+
+def scheme_of(recipe: Recipe) -> Scheme:
+    """Its scheme, with the recipe's options."""
+    scheme: Scheme = catalog.load("schemes", recipe.scheme.name)(**recipe.scheme.options)
+    return scheme
 
 
 def recipe_folder() -> Path:

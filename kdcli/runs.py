@@ -5,7 +5,7 @@ RUN/ run.yaml         who, resolved recipe, versions   needs.json   what it depe
                       means finished                                removed when done
      metrics.jsonl    one line per epoch and an end    split.json   a split that was made here
      predictions.npz  answers on test                  report.json  report.md   model.onnx
-     run.log          what was said, by which versions, and what went wrong
+     run.log          what was said, what went wrong   transfer.npz what teachers answered
 """
 
 import json
@@ -28,12 +28,11 @@ from kdcli.spec import Spec
 
 FILES = (
     *("run.yaml", "needs.json", "model.pt", "state.pt", "metrics.jsonl", "run.log"),
-    *("split.json", "predictions.npz", "report.json", "report.md", "model.onnx"),
+    *("split.json", "transfer.npz", "predictions.npz", "report.json", "report.md", "model.onnx"),
 )
 """All that kd writes into a run's folder."""
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The one in C is ten times as fast, where there is one."""
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C: ten times as fast
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -42,7 +41,7 @@ class RunFile(BaseModel):
 
     model_config = _FROZEN
     asked: bool
-    """A person asked for it; False for teachers, baselines and further seeds."""
+    """A person asked for it; False for teachers, baselines, further seeds."""
     digest: str
     spec: Spec
     versions: dict[str, str]
@@ -70,6 +69,10 @@ class Run:
     @property
     def state(self) -> Path:
         return self.path / "state.pt"
+
+    @property
+    def transfer(self) -> Path:
+        return self.path / "transfer.npz"
 
     @property
     def metrics(self) -> Path:

@@ -37,6 +37,7 @@ FURTHER = {
     "average",
     "mimic_all",
     "joint_ensemble",
+    "compress",
 }
 """Recipes that are not called after their one method."""
 
@@ -69,9 +70,9 @@ def test_how_many_there_are() -> None:
         "relation": ["cc", "crd", "fsp", "pkt", "rkd", "sp"],
     }
     assert len(METHODS) == 23
-    assert SCHEMES == ["alone", "average", "joint_ensemble", "mimic_all", "offline"]
+    assert SCHEMES == ["alone", "average", "compress", "joint_ensemble", "mimic_all", "offline"]
     assert set(RECIPES) == {*METHODS, *FURTHER}
-    assert len(RECIPES) == 32
+    assert len(RECIPES) == 33
     assert len(COMMANDS) == 15
 
 
@@ -208,7 +209,7 @@ def test_a_scheme_says_what_it_is_in_a_line(name: str) -> None:
 @pytest.mark.parametrize("name", SCHEMES)
 def test_a_lesson_is_a_pure_function_of_outputs(name: str) -> None:
     scheme = catalog.load("schemes", name)()
-    outputs = {by: _Answers(by)(_batch()) for by in ("student", "teacher.0")}
+    outputs = {by: _Answers(by)(_batch()) for by in ("student", "teacher.0", "teachers")}
     if not scheme.needs_teacher:
         del outputs["teacher.0"]
     first, second = scheme.lesson(outputs), scheme.lesson(outputs)

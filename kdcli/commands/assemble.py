@@ -13,6 +13,7 @@ from kdcli import catalog
 from kdcli.commands.contradictions import refuse_contradictions
 from kdcli.commands.given import begin, start_args
 from kdcli.commands.teacher import open_teachers
+from kdcli.commands.transfer import Transfer, open_transfer
 from kdcli.data.balance import class_weights
 from kdcli.data.loader import (
     Store,
@@ -32,12 +33,12 @@ from kdcli.models.correspondences import correspondences
 from kdcli.models.head import embed, head_of
 from kdcli.models.licences import licence_warning
 from kdcli.models.tap import Tap, predict
-from kdcli.models.teachers import Frozen
+from kdcli.models.teachers import Frozen, Recorded
 from kdcli.models.weights import ensure_reachable
 from kdcli.progress import Progress
-from kdcli.recipe import Recipe, weight_at
-from kdcli.recipe_file import needs_teacher
-from kdcli.records import About, Batch, Method, Scheme, Teacher
+from kdcli.recipe import Recipe, stored_size, weight_at
+from kdcli.recipe_file import needs_teacher, scheme_of
+from kdcli.records import About, Batch, Method, Teacher
 from kdcli.spec import Spec
 
 Weights = dict[str, Tensor]
@@ -59,6 +60,8 @@ class Assembled:
     """The state dict of the model that ships, with timm's own keys, from the learnt weights."""
     preparing: float
     """Seconds of what was done to every image: read, and with tune=head shown to the trunk."""
+    transfer: Transfer | None = None
+    """What takes the place of the training images, where teachers label."""
 
 
 def assemble(
@@ -70,12 +73,14 @@ def assemble(
     *,
     rehearsal: bool = False,
     on_demand: bool = False,
+    recorded: Path | None = None,
 ) -> Assembled:
     """Build and check everything; `teachers` are the model.pt files of `spec.members`.
 
     A rehearsal, which times a few steps, takes random weights in place of timm's pretrained ones,
     which it would have to fetch, and an untrained teacher for None;
-    `on_demand` decodes even few training images when they are asked for.
+    `on_demand` decodes even few training images when they are asked for. `recorded` is where the
+    teachers' answers to a transfer set may be found.
 
     Raises:
         DamagedFile: starting weights that cannot be read, or are not finite.
@@ -94,7 +99,23 @@ def assemble(
     training = open_store(seen, stored_size(recipe), progress, limit)
     validation = open_store(source.validation, size, progress)
     preparing = time.monotonic() - clock
-    taught_by = dict(open_teachers(spec, teachers, classes, validation, device, progress))
+    transfer: Transfer | None = None
+    taught_by: dict[str, Frozen | Recorded] = {}
+    if scheme_of(recipe).labelled_by_teachers:
+        transfer = open_transfer(
+            spec,
+            source,
+            training,
+            validation,
+            teachers,
+            device,
+            progress,
+            recorded=recorded,
+            rehearsal=rehearsal,
+        )
+        training, taught_by["teachers"] = transfer.store, transfer.teacher
+    else:
+        taught_by |= open_teachers(spec, teachers, classes, validation, device, progress)
     learner: nn.Module = student
     whole: Callable[[Weights], Weights] = _timm_keys
     if train.tune == "head":
@@ -104,8 +125,9 @@ def assemble(
             student, *stores, classes, device, progress
         )
         preparing += time.monotonic() - clock
-    batches = partial(_batches, spec, training, classes)
-    steps = steps_per_epoch(len(training), int(train.batch_size))
+    shown = transfer.samples_per_epoch if transfer else None
+    batches = partial(_batches, spec, training, classes, shown)
+    steps = steps_per_epoch(shown or len(training), int(train.batch_size))
     example = next(batches(0, workers=0)).to(device)
     about = About(
         classes,
@@ -124,7 +146,7 @@ def assemble(
         progress.warn(line)
 
     validate = partial(_validate, validation, classes, device)
-    return Assembled(distiller, args, batches, steps, validate, whole, preparing)
+    return Assembled(distiller, args, batches, steps, validate, whole, preparing, transfer)
 
 
 def _head_only(
@@ -149,7 +171,12 @@ def _head_only(
 
 
 def _batches(
-    spec: Spec, store: Store, classes: int, epoch: int, workers: int | None = None
+    spec: Spec,
+    store: Store,
+    classes: int,
+    samples_per_epoch: int | None,
+    epoch: int,
+    workers: int | None = None,
 ) -> Iterator[Batch]:
     recipe, train = spec.recipe, spec.recipe.train
     return training_batches(
@@ -166,6 +193,7 @@ def _batches(
         image_size=None if train.tune == "head" else int(recipe.data.image_size),
         epoch=epoch,
         epochs=int(train.epochs),
+        samples_per_epoch=samples_per_epoch,
         workers=workers,
     )
 
@@ -174,12 +202,6 @@ def _validate(store: Store, classes: int, device: torch.device, model: nn.Module
     logits = predict(model, plain_batches(store, num_classes=classes), device)
     balanced, _ = balanced_accuracy(logits.argmax(1), store.labels, classes)
     return Validation(accuracy(logits, store.labels), balanced, nll(logits, store.labels))
-
-
-def stored_size(recipe: Recipe) -> int:
-    """Random crops are taken from somewhat larger images, as 224 pixels from 256."""
-    size = int(recipe.data.image_size)
-    return size * 8 // 7 if recipe.data.augment == "crop_flip" else size
 
 
 def _timm_keys(weights: Weights) -> Weights:
@@ -205,7 +227,7 @@ def _student(
     args = plan(
         spec.model, classes, size, settings.stem_stride, weights.options if weights else None
     )
-    args = replace(args, **_scheme_of(spec.recipe).student_args(len(spec.members)))
+    args = replace(args, **scheme_of(spec.recipe).student_args(len(spec.members)))
     if args.input_size != size:
         progress.say(
             f"{spec.model} does not take {size} pixels: images are resized to its own "
@@ -225,7 +247,11 @@ def _student(
 
 
 def _distiller(
-    spec: Spec, student: nn.Module, teachers: dict[str, Frozen], example: Batch, about: About
+    spec: Spec,
+    student: nn.Module,
+    teachers: dict[str, Frozen | Recorded],
+    example: Batch,
+    about: About,
 ) -> Distiller:
     recipe, epochs = spec.recipe, int(spec.recipe.train.epochs)
     if not needs_teacher(recipe):
@@ -239,12 +265,12 @@ def _distiller(
     matched = correspondences(
         methods.values(),
         {"student": student} if isinstance(student, Tap) else {},
-        {name: teacher.tap for name, teacher in teachers.items()},
+        {name: one.tap for name, one in teachers.items() if isinstance(one, Frozen)},
         example.images[:2],
         recipe.match.pairs,
     )
     return Distiller(
-        scheme=_scheme_of(recipe),
+        scheme=scheme_of(recipe),
         learners={"student": student},
         teachers=taught_by,
         terms=terms,
@@ -255,11 +281,6 @@ def _distiller(
         augment=recipe.match.augment,
         seed=spec.seed,
     )
-
-
-def _scheme_of(recipe: Recipe) -> Scheme:
-    scheme: Scheme = catalog.load("schemes", recipe.scheme.name)(**recipe.scheme.options)
-    return scheme
 
 
 def methods_of(recipe: Recipe) -> dict[str, Method]:

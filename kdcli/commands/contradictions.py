@@ -2,6 +2,8 @@
 
 from kdcli.data.randaugment import check_randaugment
 from kdcli.errors import UsageError
+from kdcli.recipe import Recipe
+from kdcli.recipe_file import scheme_of
 from kdcli.spec import Spec
 
 
@@ -14,6 +16,7 @@ def refuse_contradictions(spec: Spec) -> None:
     recipe, train = spec.recipe, spec.recipe.train
     if recipe.data.randaugment:
         check_randaugment(recipe.data.randaugment)
+    _refuse_around_transfer_sets(recipe)
     if 2 * train.accumulate > int(train.batch_size):
         raise UsageError(
             f"train.accumulate={train.accumulate} leaves parts of less than two images of a batch "
@@ -36,4 +39,21 @@ def refuse_contradictions(spec: Spec) -> None:
         raise UsageError(
             "tune=head shows each image to the trunk once, so images cannot be varied",
             "leave data.augment at auto, and randaugment, mixup and cutmix off",
+        )
+
+
+def _refuse_around_transfer_sets(recipe: Recipe) -> None:
+    """Images without labels are for teachers to label; what they have labelled is left whole."""
+    if not scheme_of(recipe).labelled_by_teachers:
+        for key in ("unlabelled", "pool"):
+            if getattr(recipe.data, key) is not None:
+                raise UsageError(
+                    f"data.{key} gives images without labels; scheme {recipe.scheme.name} has "
+                    "nobody label them",
+                    f"--recipe compress (scheme: compress), or leave data.{key} out",
+                )
+    elif recipe.train.mixup or recipe.train.cutmix:
+        raise UsageError(
+            "train.mixup and train.cutmix change images that the teachers have labelled before",
+            "--set data.pool={by: mixup}: images are blended first, then labelled",
         )

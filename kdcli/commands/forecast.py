@@ -15,6 +15,7 @@ from kdcli.commands.plan import Job, baseline_of, with_seed
 from kdcli.commands.rehearsal import Estimate, estimate
 from kdcli.commands.shortcuts import shortcuts
 from kdcli.commands.train import reach_weights, run_of
+from kdcli.commands.unlabelled import reopen_unlabelled
 from kdcli.data.defaults import typical_side
 from kdcli.data.source import Source
 from kdcli.data.survey import refuse_undecodable
@@ -60,7 +61,7 @@ class Forecast:
         """At most, while they train."""
         everyone = (*self.now, *self.later)
         most = max((one.state_bytes for one in everyone), default=0)
-        return sum(one.times * one.model_bytes for one in everyone) + most
+        return sum(one.times * (one.model_bytes + one.answers_bytes) for one in everyone) + most
 
     @property
     def memory_bytes(self) -> int:
@@ -123,7 +124,9 @@ def foresee(
     for one in todo:
         reach_weights(one.spec)
     if todo:
-        refuse_undecodable((source.validation, source.test), progress)
+        unlabelled = job.spec.unlabelled
+        further = [reopen_unlabelled(unlabelled, progress)] if unlabelled else []
+        refuse_undecodable((source.validation, source.test, *further), progress)
         progress.say("a few steps of each model first, to say what it will take")
     later = [(one, _done(find(one), False)) for one in _later(job.spec)] if todo else []
     found = Forecast(

@@ -13,6 +13,7 @@ from kdcli.commands.loading import read_args
 from kdcli.commands.naming import is_file, started, teacher_name
 from kdcli.commands.plan import refuse_taught, train_spec
 from kdcli.commands.trial import share_right
+from kdcli.commands.unlabelled import unlabelled_of
 from kdcli.data.source import Source
 from kdcli.errors import UsageError
 from kdcli.files import sha256
@@ -93,7 +94,8 @@ def _learner(
 ) -> Spec:
     loaded = _for_so_many(teachers, started(shared.loaded, weights), shared.progress)
     spec = train_spec(model, loaded, shared.source, shared.data, seed, shared.device, teachers)
-    return spec.model_copy(update={"role": role, "weights": weights})
+    further = unlabelled_of(loaded.recipe, shared.source, shared.progress)
+    return spec.model_copy(update={"role": role, "weights": weights, "unlabelled": further})
 
 
 def _for_so_many(

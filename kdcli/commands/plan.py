@@ -176,18 +176,20 @@ def baseline_of(spec: Spec) -> Spec:
     """The same student, data, training settings and seed, without a teacher.
 
     Its task weight is 1: the recipe's own would quietly handicap it. That of an assistant is that
-    of a student of its model.
+    of a student of its model. Images without labels are of no use to it.
     """
-    smoothing = spec.recipe.task.label_smoothing
+    smoothing, data = spec.recipe.task.label_smoothing, spec.recipe.data
     recipe = spec.recipe.model_copy(
         update={
+            "data": data.model_copy(update={"unlabelled": None, "pool": None}),
             "scheme": SchemeUse(name="alone"),
             "task": Task(weight=1.0, label_smoothing=smoothing),
             "methods": {},
             "match": Match(),
         }
     )
-    return spec.model_copy(update={"role": "baseline", "recipe": recipe, "teachers": ()})
+    alone = {"role": "baseline", "recipe": recipe, "teachers": (), "unlabelled": None}
+    return spec.model_copy(update=alone)
 
 
 def with_seed(spec: Spec, seed: int) -> Spec:

@@ -13,7 +13,8 @@ import torch
 
 from kdcli.checkpoint import save_state
 from kdcli.commands.amounts import duration
-from kdcli.commands.assemble import Assembled, assemble, stored_size
+from kdcli.commands.assemble import Assembled, assemble
+from kdcli.commands.transfer import images_in_all
 from kdcli.data.loader import steps_per_epoch
 from kdcli.data.source import Source
 from kdcli.data.store import bytes_in_memory
@@ -23,7 +24,7 @@ from kdcli.errors import counted
 from kdcli.files import existing
 from kdcli.machine import watched_memory
 from kdcli.progress import Silent
-from kdcli.recipe import update
+from kdcli.recipe import stored_size, update
 from kdcli.records import Batch
 from kdcli.runs import runs_root
 from kdcli.spec import Spec
@@ -50,6 +51,8 @@ class Estimate:
     """Of the resume state, there while it trains."""
     memory_bytes: int
     """Of the process, and of the GPU where there is one."""
+    answers_bytes: int = 0
+    """Of teachers' answers to a transfer set, kept with the run and in memory."""
     times: int = 1
     """So many trainings like this one, which differ in their seeds; each takes all that."""
 
@@ -79,14 +82,17 @@ def estimate(spec: Spec, source: Source, device: torch.device, done: int = 0) ->
     epochs = int(spec.recipe.train.epochs) - done
     state_bytes = 4 * found.learning_bytes  # weights, the best ones, and two moments of each
     writing = found.model_bytes + max(0, epochs - 1) * state_bytes  # none after the last epoch
+    asking = 0.0 if done else found.asking
+    answers_bytes = found.answered * len(source.classes) * 4
     return Estimate(
         role=spec.role,
         model=spec.model,
         epochs=epochs,
-        seconds=found.once + epochs * found.epoch + writing * _seconds_per_byte(),
+        seconds=found.once + asking + epochs * found.epoch + writing * _seconds_per_byte(),
         model_bytes=found.model_bytes,
         state_bytes=state_bytes,
-        memory_bytes=most() + peak_bytes(device) + _held(spec, source),
+        memory_bytes=most() + peak_bytes(device) + _held(spec, source) + answers_bytes,
+        answers_bytes=answers_bytes,
     )
 
 
@@ -99,6 +105,10 @@ class _Rehearsed:
     model_bytes: int
     learning_bytes: int
     """Of what learns; less than the model where only its head does."""
+    asking: float
+    """In which all teachers answer a transfer set."""
+    answered: int
+    """Images of it."""
 
 
 def _rehearsed(spec: Spec, source: Source, device: torch.device) -> _Rehearsed:
@@ -116,21 +126,29 @@ def _rehearsed(spec: Spec, source: Source, device: torch.device) -> _Rehearsed:
     validating = _seconds_of_validation(parts, device) / len(few.validation)
     learnt = parts.distiller.ships().state_dict()
     preparing = parts.preparing / (len(few.train) + len(few.validation))
+    shown, answered = len(source.train), 0
+    if parts.transfer:
+        shown = round(shown * (1 - spec.recipe.data.hidden))
+        answered = images_in_all(_bold(spec), source)
     return _Rehearsed(
         once=once + preparing * (len(source.train) + len(source.validation)),
         # the first steps are slower than those behind them, whatever is done
-        epoch=steps[len(steps) // 4] * steps_per_epoch(len(source.train), batch)
+        epoch=steps[len(steps) // 4] * steps_per_epoch(shown, batch)
         + validating * len(source.validation),
         model_bytes=_bytes(parts.whole(learnt)),
         learning_bytes=_bytes(learnt),
+        asking=answered * (parts.transfer.seconds_per_image if parts.transfer else 0.0),
+        answered=answered,
     )
 
 
 def _held(spec: Spec, source: Source) -> int:
     """Bytes of the decoded images in memory; 0 where they are decoded on demand."""
-    train = bytes_in_memory(len(source.train), stored_size(spec.recipe))
+    stored = stored_size(spec.recipe)
+    train = bytes_in_memory(len(source.train), stored)
     validation = bytes_in_memory(len(source.validation), int(spec.recipe.data.image_size))
-    return train + validation if train else 0
+    further = int(spec.unlabelled.identity["images"]) if spec.unlabelled else 0
+    return train + validation + bytes_in_memory(further, stored) if train else 0
 
 
 def _bytes(weights: dict[str, torch.Tensor]) -> int:

@@ -47,20 +47,12 @@ def open_teachers(
     for i, (path, ref) in enumerate(zip(paths, members, strict=True)):
         by = f"teacher.{i}"
         if path is None:
-            yield by, _stand_in(by, ref, spec.recipe, classes, device)
+            yield by, Frozen(stand_in(by, ref, spec.recipe, classes).to(device))
             continue
         found = _measured(by, path, spec.recipe, validation, device)
         _refuse_unfit(found, ref, spec.recipe, validation)
         roll.call(found)
         yield by, Frozen(found.tap)
-
-
-def _stand_in(
-    by: str, ref: TeacherRef, recipe: Recipe, classes: int, device: torch.device
-) -> Frozen:
-    own = ref.spec.recipe if ref.spec else recipe
-    args = plan(ref.model, classes, int(recipe.data.image_size), own.student.stem_stride)
-    return Frozen(Tap(build(args), args, by, recipe.teacher.precision).to(device))
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,14 +142,27 @@ def measure_given(spec: Spec, source: Source, device: torch.device, progress: Pr
     for ref in spec.teachers:
         if ref.spec:
             measure_given(ref.spec, source, device, progress)
+    if any(ref.path for ref in spec.teachers):
+        store = open_store(source.validation, int(spec.recipe.data.image_size), progress)
+        measure_on(store, spec, len(source.classes), device, progress)
+
+
+def measure_on(
+    validation: Store, spec: Spec, classes: int, device: torch.device, progress: Progress
+) -> None:
+    """The same, on images that are at hand."""
     given = tuple(ref for ref in spec.teachers if ref.path)
-    if not given:
-        return
-    store = open_store(source.validation, int(spec.recipe.data.image_size), progress)
     only = spec.model_copy(update={"teachers": given})
     paths = [Path(ref.path or "") for ref in given]
-    for _ in open_teachers(only, paths, len(source.classes), store, device, progress):
+    for _ in open_teachers(only, paths, classes, validation, device, progress):
         pass
+
+
+def stand_in(by: str, ref: TeacherRef, recipe: Recipe, classes: int) -> Tap:
+    """An untrained model in a teacher's place."""
+    own = ref.spec.recipe if ref.spec else recipe
+    args = plan(ref.model, classes, int(recipe.data.image_size), own.student.stem_stride)
+    return Tap(build(args), args, by, recipe.teacher.precision)
 
 
 _IF_FOREIGN = (

@@ -222,7 +222,8 @@ def _train(
     again: bool,
 ) -> None:
     """Train, or go on where state.pt says; model.pt appears last."""
-    parts = assemble(spec, source, teachers, device, progress)
+    recorded = None if again else run.transfer
+    parts = assemble(spec, source, teachers, device, progress, recorded=recorded)
     if again:  # only now: what is refused above loses nothing
         _clear(run)
     if not (run.path / "run.yaml").exists():
@@ -243,6 +244,8 @@ def _fit(
 ) -> None:
     """What is written between run.yaml and model.pt."""
     _write_needs(run, teachers)
+    if parts.transfer:
+        parts.transfer.keep(run.transfer)
     if source.carved:
         write_text(run.path / "split.json", json.dumps(source.carved, ensure_ascii=False, indent=1))
     weights, ended = fit(

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from kdcli.data.augment import augment
 from kdcli.data.balance import balanced
 from kdcli.data.mix import mixed
-from kdcli.data.order import hashes, permutation
+from kdcli.data.order import hashes, passes, permutation
 from kdcli.data.store import Store, open_store
 from kdcli.data.workers import LONGEST_WAIT, lost_worker, worker_count
 from kdcli.errors import DataError, KdError
@@ -46,14 +46,17 @@ def training_batches(
     cutmix: float = 0.0,
     randaugment: str | None = None,
     image_size: int | None = None,
+    samples_per_epoch: int | None = None,
     workers: int | None = None,
 ) -> Iterator[Batch]:
     """The batches of one epoch, shuffled and augmented; `epoch` counts from 0 and is the view.
 
     With balance="sampler" rare classes come as often as the others, and the view counts the
     passes over their images. With mixup or cutmix, which need pairs, a batch of an odd size is
-    one image smaller. `image_size` None is that of the store. `workers` processes make them
-    (None: `$KD_WORKERS`, else as the store suggests), and change no bit of them.
+    one image smaller. With `samples_per_epoch` an epoch is a part of a pass over the images, which
+    goes on from epoch to epoch until all were seen; the view counts the passes. `image_size` None
+    is that of the store. `workers` processes make them (None: `$KD_WORKERS`, else as the store
+    suggests), and change no bit of them.
 
     Raises:
         DataError: fewer than 2 images, one that cannot be read, a lost worker process.
@@ -61,11 +64,14 @@ def training_batches(
     """
     if len(store) < 2:
         raise DataError(f"{len(store)} training image(s)", "training needs two images or more")
-    size = min(batch_size, len(store))
-    steps = steps_per_epoch(len(store), size)
+    shown = samples_per_epoch or len(store)
+    size = min(batch_size, shown)
+    steps = steps_per_epoch(shown, size)
     size -= size % 2 if mixup or cutmix else 0
     if balance == "sampler":
         rows, views = balanced(seed, epoch, store.labels, steps * size)
+    elif samples_per_epoch:
+        rows, views = passes(seed, epoch * steps * size, (epoch + 1) * steps * size, len(store))
     else:
         rows = permutation(seed, epoch, len(store))[: steps * size]
         views = np.full(len(rows), epoch)

@@ -43,6 +43,17 @@ def permutation(seed: int, epoch: int, n: int) -> NDArray[np.int64]:
     return np.argsort(keys, kind="stable").astype(np.int64)
 
 
+def passes(seed: int, first: int, last: int, n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Places `first` to `last` in an endless order of `n` samples: which sample, and in which pass.
+
+    All are seen before one is seen again, and each pass has a new order.
+    """
+    which = np.arange(first, last) // n
+    orders = {number: permutation(seed, number, n) for number in np.unique(which).tolist()}
+    rows = [order[max(first - p * n, 0) : last - p * n] for p, order in orders.items()]
+    return np.concatenate(rows), which
+
+
 def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
     state = (state ^ (state >> np.uint64(30))) * _FIRST
     state = (state ^ (state >> np.uint64(27))) * _SECOND

@@ -78,6 +78,53 @@ class OnDemand:
         return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
 
 
+@dataclass(frozen=True, eq=False)
+class Joined:
+    """The images of several stores, one store behind the other."""
+
+    stores: tuple[Store, ...]
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        return np.concatenate([store.labels for store in self.stores])
+
+    @property
+    def workers(self) -> int:
+        return max(store.workers for store in self.stores)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.stores))
+
+    def fetch(self, index: NDArray[np.int64]) -> Tensor:
+        starts = np.cumsum([0, *map(len, self.stores)])
+        which = np.searchsorted(starts, index, side="right") - 1
+        places = [np.flatnonzero(which == number) for number in range(len(self.stores))]
+        found = [
+            store.fetch(index[rows] - start)
+            for store, rows, start in zip(self.stores, places, starts[:-1], strict=True)
+            if len(rows)
+        ]
+        return torch.cat(found)[torch.from_numpy(np.argsort(np.concatenate(places)))]
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """The images of a store under other labels."""
+
+    store: Store
+    labels: NDArray[np.int64]
+
+    @property
+    def workers(self) -> int:
+        return self.store.workers
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    def fetch(self, index: NDArray[np.int64]) -> Tensor:
+        return self.store.fetch(index)
+
+
 def bytes_in_memory(images: int, image_size: int, limit_bytes: int = MOST_BYTES) -> int:
     """What that many decoded images take there; 0 for so many that they are decoded on demand."""
     size = images * 3 * image_size**2

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from kdcli.data.order import hashes, uniform
 from kdcli.data.source import Source, Split
 from kdcli.data_recipe import Subset
+from kdcli.recipe_file import scheme_of
 from kdcli.spec import Spec
 
 FEWEST = 2
@@ -18,7 +19,15 @@ _HIDDEN, _SUBSET, _SHARE = 0x68696465, 0x73756273, 0x73686172
 
 
 def training_split(spec: Spec, source: Source) -> Split:
-    """The images that a training learns from."""
+    """The images that a training learns from; hidden labels matter to it only where it is not the
+    teachers who label them."""
+    if scheme_of(spec.recipe).labelled_by_teachers:
+        return drawn(source.train, spec.recipe.data.subset, spec.seed)
+    return labelled_split(spec, source)
+
+
+def labelled_split(spec: Spec, source: Source) -> Split:
+    """Those of them whose labels are known."""
     data = spec.recipe.data
     return drawn(labelled(source.train, data.hidden), data.subset, spec.seed)
 

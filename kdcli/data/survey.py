@@ -15,6 +15,10 @@ from kdcli.data.spread import WAITING, spread
 from kdcli.errors import DataError, counted
 from kdcli.progress import Progress, Silent
 
+_TAKE_OUT = (
+    "repair these files, or take them out; kd doctor DATA also finds images that break off halfway"
+)
+
 IMBALANCED = 5
 """Images of the largest class for one of the smallest, above which something should be done."""
 
@@ -87,12 +91,7 @@ class Survey:
     def refuse_unreadable(self) -> None:
         """Raise DataError, naming them, if there are images that cannot be read."""
         if self.unreadable:
-            raise broken(
-                self.unreadable,
-                sum(self.images.values()),
-                "repair these files, or take them out; kd doctor DATA also finds images that "
-                "break off halfway",
-            )
+            raise broken(self.unreadable, sum(self.images.values()), _TAKE_OUT)
 
     def _of_unreadable(self) -> Iterable[str]:
         if self.unreadable:
@@ -152,6 +151,12 @@ def survey(source: Source, progress: Progress | None = None) -> Survey:
         in_two_classes=in_two_classes(same, source),
         unreadable=tuple(look.error for look in everyone if look.error),
     )
+
+
+def refuse_unreadable(split: Split, progress: Progress) -> None:
+    """Raise DataError, naming them, if there are images whose header cannot be read."""
+    if errors := [look.error for look in _looked_at(split, progress) if look.error]:
+        raise broken(errors, len(split))
 
 
 def undecodable(splits: Sequence[Split], progress: Progress) -> tuple[DataError, ...]:

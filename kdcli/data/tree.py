@@ -60,6 +60,13 @@ def list_images(root: Path, folder: Path) -> Listing:
     return Listing(folder, images, tuple(ignored))
 
 
+def images_below(root: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Every image below a folder, at any depth, and every other file: sorted posix paths."""
+    files = {path.relative_to(root).as_posix(): _is_image(path) for path in walk(root)}
+    images = sorted(path for path, is_image in files.items() if is_image)
+    return tuple(images), tuple(sorted(files.keys() - set(images)))
+
+
 def loose_files(root: Path, folder: Path) -> list[str]:
     """The files of a folder itself, relative to `root`; hidden ones do not exist."""
     files = (child for child in folder.iterdir() if child.is_file() and not _is_hidden(child))

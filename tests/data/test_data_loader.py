@@ -172,3 +172,14 @@ def test_plain_batches_are_all_images_in_order(workers: int) -> None:
     assert torch.cat([batch.index for batch in batches]).tolist() == list(range(21))
     assert torch.equal(batches[2].images, of.fetch(np.arange(16, 21)).float() / 255)
     assert {batch.progress for batch in batches} == {0.0}
+
+
+def test_an_epoch_may_be_a_part_of_a_pass() -> None:
+    of = store()
+    epochs = [training(of, epoch=epoch, samples_per_epoch=9) for epoch in range(6)]
+    assert [len(batches) for batches in epochs] == [steps_per_epoch(9, 4)] * 6
+    seen = torch.cat([batch.index for batches in epochs for batch in batches])
+    views = torch.cat([batch.view for batches in epochs for batch in batches])
+    assert sorted(seen[:21].tolist()) == sorted(seen[21:42].tolist()) == list(range(21))
+    assert views.tolist() == [0] * 21 + [1] * 21 + [2] * 6
+    assert epochs[2][1].epoch == 2.5

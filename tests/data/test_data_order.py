@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kdcli.data.order import hashes, permutation, uniform
+from kdcli.data.order import hashes, passes, permutation, uniform
 
 
 def test_one_key_is_published_splitmix64() -> None:
@@ -45,3 +45,13 @@ def test_uniform_is_uniform() -> None:
 def test_permutation_holds_everyone_once() -> None:
     assert sorted(permutation(3, 4, 1000)) == list(range(1000))
     assert permutation(0, 0, 0).tolist() == []
+
+
+def test_passes_go_on_until_all_were_seen() -> None:
+    rows, which = passes(3, 0, 30, 10)
+    for number in range(3):
+        assert np.array_equal(rows[which == number], permutation(3, number, 10))
+    for first, last in ((0, 4), (4, 8), (8, 12), (12, 30), (10, 20)):
+        part = passes(3, first, last, 10)
+        assert np.array_equal(part[0], rows[first:last])
+        assert np.array_equal(part[1], which[first:last])

@@ -7,7 +7,8 @@ from check_values import STUDENT_LOGITS as STUDENT
 from check_values import TEACHER_LOGITS as TEACHER
 
 from kdcli.commands.assemble import assemble
-from kdcli.commands.plan import distill_spec, open_data
+from kdcli.commands.lineage import distill_spec
+from kdcli.commands.plan import open_data
 from kdcli.distiller import task_loss
 from kdcli.errors import UnmetNeeds
 from kdcli.functional import as_one

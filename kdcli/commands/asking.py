@@ -1,0 +1,109 @@
+"""Several teachers asked about the same images, one after another."""
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from kdcli.commands.ensemble import Logits, answers_of, counted_batches, open_member, together
+from kdcli.commands.teacher import stand_in
+from kdcli.data.loader import Store, plain_batches
+from kdcli.data.munge import neighbours
+from kdcli.models.route import View
+from kdcli.models.tap import Tap
+from kdcli.progress import Progress
+from kdcli.records import Panel
+from kdcli.spec import Spec, TeacherRef
+
+
+@dataclass(frozen=True)
+class Member:
+    """A teacher to be asked."""
+
+    path: Path | None
+    """None: an untrained one."""
+    ref: TeacherRef
+    weight: float
+    count: int = 1
+    """For how many it answers."""
+
+
+def members_of(
+    teachers: Sequence[Path | None], refs: Sequence[TeacherRef], panel: Panel
+) -> list[Member]:
+    """The model.pt files of `refs`, with their weights."""
+    return [Member(*one) for one in zip(teachers, refs, panel.weights, strict=True)]
+
+
+def one_of_each(members: Sequence[Member]) -> list[Member]:
+    """The first of each architecture, for all of it: they take the same time."""
+    found: dict[str, Member] = {}
+    for one in members:
+        name = one.ref.model
+        first = found.get(name)
+        found[name] = (
+            replace(first, weight=first.weight + one.weight, count=first.count + 1)
+            if first
+            else one
+        )
+    return list(found.values())
+
+
+@dataclass(frozen=True, eq=False)
+class Asking:
+    """Where teachers are asked, and at which size of image."""
+
+    spec: Spec
+    classes: int
+    device: torch.device
+    progress: Progress
+
+    @property
+    def image_size(self) -> int:
+        return int(self.spec.recipe.data.image_size)
+
+    def answers(
+        self, members: Sequence[Member], panel: Panel, store: Store
+    ) -> tuple[Logits, float]:
+        """(N, K) logits of all as one, and the seconds that answering takes."""
+        seconds: list[float] = []
+        with closing(counted_batches(len(members), store, self.progress)) as ticks:
+
+            def answer(member: Member) -> Logits:
+                tap = self._open(member)
+                start = time.monotonic()
+                logits = answers_of(tap, store, self.device, ticks, self.image_size)
+                seconds.append(member.count * (time.monotonic() - start))
+                return logits
+
+            weights = tuple(member.weight for member in members)
+            logits = together(map(answer, members), replace(panel, weights=weights))
+        return logits, sum(seconds)
+
+    @torch.no_grad()
+    def nearest(self, member: Member, store: Store) -> NDArray[np.int64]:
+        """(N,) each image's nearest one, where the teacher's classifier looks at them.
+
+        Raises:
+            UnmetNeeds: the teacher shows no vector in front of its classifier.
+        """
+        tap = self._open(member)
+        batches = plain_batches(store, num_classes=self.classes, image_size=self.image_size)
+        vectors: list[torch.Tensor] = []
+        for batch in batches:
+            there = batch.to(self.device)
+            if not vectors:
+                tap.show(View(embedding=True), there.images[:2])
+            vectors.append(tap(there).embedding.cpu())
+        return neighbours(torch.cat(vectors).numpy())
+
+    def _open(self, member: Member) -> Tap:
+        if member.path is None:
+            tap = stand_in("", member.ref, self.spec.recipe, self.classes)
+            return tap.to(self.device).eval()
+        return open_member(member.path, self.device)

@@ -1,0 +1,164 @@
+"""A transfer set: images that the teachers label once, one teacher after another."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from kdcli.commands.answers import Answers, read_answers, write_answers
+from kdcli.commands.asking import Asking, Member, members_of, one_of_each
+from kdcli.commands.teacher import measure_on
+from kdcli.commands.unlabelled import reopen_unlabelled
+from kdcli.data.loader import Store, open_store
+from kdcli.data.pool import Places, Pooled
+from kdcli.data.source import Source, Split
+from kdcli.data.store import Joined, Labelled
+from kdcli.data.subset import labelled_split, training_split
+from kdcli.errors import counted
+from kdcli.files import sha256
+from kdcli.models.teachers import Recorded
+from kdcli.progress import Progress
+from kdcli.recipe import stored_size
+from kdcli.recipe_file import scheme_of
+from kdcli.spec import Spec
+
+FEW = 64
+"""Unlabelled images of a rehearsal."""
+
+
+@dataclass(frozen=True, eq=False)
+class Transfer:
+    """A labelled transfer set."""
+
+    store: Store
+    """The training images, those without labels, the synthetic ones; the label of each is what the
+    ensemble finds likeliest."""
+    teacher: Recorded
+    answers: Answers
+    ids: tuple[str, ...]
+    """Of those that are not synthetic."""
+    samples_per_epoch: int
+    """As many as there are training images with labels: in the same epochs the student makes as
+    many steps as its baseline."""
+    seconds_per_image: float
+    """In which all teachers answer; 0 where they had answered before."""
+
+    def keep(self, path: Path) -> None:
+        """Write the answers, where they are not read from there."""
+        if self.seconds_per_image:
+            write_answers(path, self.answers, self.ids)
+
+
+def labelled_images(spec: Spec, source: Source) -> int:
+    """Training images whose labels are known."""
+    return len(labelled_split(spec, source))
+
+
+def images_in_all(spec: Spec, source: Source) -> int:
+    """Of the transfer set."""
+    further = spec.unlabelled.identity["images"] if spec.unlabelled else 0
+    return (len(training_split(spec, source)) + int(further)) * _copies(spec)
+
+
+def open_transfer(
+    spec: Spec,
+    source: Source,
+    training: Store,
+    validation: Store,
+    teachers: Sequence[Path | None],
+    device: torch.device,
+    progress: Progress,
+    *,
+    recorded: Path | None = None,
+    rehearsal: bool = False,
+) -> Transfer:
+    """The transfer set of `spec`, labelled by the models in `teachers` (of `spec.members`) as one,
+    or as the file `recorded` says where that is theirs. `training` holds all training images.
+
+    A rehearsal asks one model of each architecture about a few images, an untrained one for None.
+
+    Raises:
+        DamagedFile: unlabelled images or a teacher that are no longer those of the run.
+        UnfitTeacher: a given teacher is hardly better than chance.
+        UnmetNeeds: the scheme's weights are for another number of teachers; or the first of them
+            shows no vector by which neighbours could be found.
+    """
+    panel = scheme_of(spec.recipe).panel(len(teachers))  # before anything is read
+    further = _unlabelled(spec, rehearsal, progress)
+    real = _real(spec, training, further, progress)
+    shown = len(training) if rehearsal else labelled_images(spec, source)
+    ids = (*training_split(spec, source).ids, *(further.ids if further else ()))
+    shape = len(real) * _copies(spec), len(source.classes)
+    _say(shape[0], len(training), len(real), len(teachers), progress)
+    sums = () if rehearsal else tuple(sha256(path) for path in teachers if path)
+    if recorded and (found := read_answers(recorded, sums, shape, progress)):
+        return _labelled(spec, real, found, ids, shown)
+    members = members_of(teachers, spec.members, panel)
+    if rehearsal:
+        members = one_of_each(members)
+    else:
+        measure_on(validation, spec, len(source.classes), device, progress)
+    asking = Asking(spec, len(source.classes), device, progress)
+    nearest = _nearest(asking, members[0], real)
+    logits, seconds = asking.answers(members, panel, _pooled(spec, real, nearest))
+    return _labelled(spec, real, Answers(logits, sums, nearest), ids, shown, seconds / shape[0])
+
+
+def _unlabelled(spec: Spec, rehearsal: bool, progress: Progress) -> Split | None:
+    if spec.unlabelled is None:
+        return None
+    split = reopen_unlabelled(spec.unlabelled, progress)
+    return split.sample(FEW) if rehearsal else split
+
+
+def _real(spec: Spec, training: Store, further: Split | None, progress: Progress) -> Store:
+    """The images that are there."""
+    if further is None:
+        return training
+    return Joined((training, open_store(further, stored_size(spec.recipe), progress)))
+
+
+def _copies(spec: Spec) -> int:
+    """Of each image, with the synthetic ones."""
+    pool = spec.recipe.data.pool
+    return 1 + (pool.times if pool else 0)
+
+
+def _pooled(spec: Spec, real: Store, nearest: Places) -> Store:
+    pool = spec.recipe.data.pool
+    return Pooled(real, pool, spec.seed, nearest) if pool else real
+
+
+def _nearest(asking: Asking, first: Member, real: Store) -> Places:
+    pool = asking.spec.recipe.data.pool
+    if pool and pool.by == "munge_patch":
+        return asking.nearest(first, real)
+    return np.empty(0, np.int64)
+
+
+def _labelled(
+    spec: Spec,
+    real: Store,
+    answers: Answers,
+    ids: tuple[str, ...],
+    samples_per_epoch: int,
+    seconds_per_image: float = 0.0,
+) -> Transfer:
+    store = _pooled(spec, real, answers.neighbours)
+    return Transfer(
+        store=Labelled(store, answers.logits.argmax(1)),
+        teacher=Recorded("teachers", torch.from_numpy(answers.logits)),
+        answers=answers,
+        ids=ids,
+        samples_per_epoch=samples_per_epoch,
+        seconds_per_image=seconds_per_image,
+    )
+
+
+def _say(images: int, training: int, real: int, teachers: int, progress: Progress) -> None:
+    progress.say(
+        f"transfer set: {images:,} images ({training:,} of training, {real - training:,} "
+        f"unlabelled, {images - real:,} synthetic), labelled by {counted(teachers, 'teacher')}"
+    )

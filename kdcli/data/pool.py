@@ -1,0 +1,80 @@
+"""Synthetic images, made when they are asked for: each a pure function of (seed, its place)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kdcli.data.order import uniform
+from kdcli.data.store import Store
+from kdcli.data_recipe import Pool
+
+Places = NDArray[np.int64]
+
+_FIRST, _SECOND, _SHARE, _SWAP = (0x706F6F6C00 + number for number in range(4))
+"""Keep the draws apart from each other, and from other numbers of the same seed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pooled:
+    """The images of a store, and behind them `settings.times` as many synthetic ones.
+
+    `mixup` blends two of them that are drawn, in shares drawn evenly from [0, 1] (arXiv:1710.09412
+    with alpha 1). `munge_patch` takes each in turn and swaps patches on a grid with those of its
+    nearest neighbour: MUNGE (Bucila, Caruana, Niculescu-Mizil 2006), for which single pixels say
+    too little. No label is known of the synthetic ones (-1).
+    """
+
+    store: Store
+    settings: Pool
+    seed: int
+    neighbours: Places | None = None
+    """(n,) of `munge_patch`: each image's nearest one."""
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        return np.concatenate([self.store.labels, np.full(len(self) - len(self.store), -1)])
+
+    @property
+    def workers(self) -> int:
+        return self.store.workers
+
+    def __len__(self) -> int:
+        return len(self.store) * (1 + self.settings.times)
+
+    def fetch(self, index: Places) -> Tensor:
+        made = np.flatnonzero(index >= len(self.store))
+        sources = index.copy()
+        sources[made] = self._first(index[made])
+        images = self.store.fetch(sources)
+        if not len(made):
+            return images
+        places = torch.from_numpy(made)
+        return images.index_copy(0, places, self._synthetic(index[made], images[places]))
+
+    def _first(self, index: Places) -> Places:
+        if self.settings.by == "munge_patch":
+            return index % len(self.store)
+        return self._drawn(_FIRST, index)
+
+    def _synthetic(self, index: Places, images: Tensor) -> Tensor:
+        if self.settings.by == "munge_patch":
+            assert self.neighbours is not None
+            others = self.store.fetch(self.neighbours[index % len(self.store)])
+            return torch.where(self._swapped(index, images.shape[-1]), others, images)
+        others = self.store.fetch(self._drawn(_SECOND, index))
+        share = torch.from_numpy(uniform(_SHARE, self.seed, index)).float().view(-1, 1, 1, 1)
+        return (share * images + (1 - share) * others).round().to(torch.uint8)
+
+    def _drawn(self, which: int, index: Places) -> Places:
+        return (uniform(which, self.seed, index) * len(self.store)).astype(np.int64)
+
+    def _swapped(self, index: Places, side: int) -> Tensor:
+        """(B, 1, S, S): which pixels are the neighbour's."""
+        cells = np.arange(self.settings.grid)
+        draws = uniform(_SWAP, self.seed, index[:, None, None], cells[:, None], cells)
+        cell = np.arange(side) * self.settings.grid // side
+        swapped = (draws < self.settings.swap)[:, cell[:, None], cell]
+        return torch.from_numpy(swapped)[:, None]

@@ -1,0 +1,40 @@
+"""A folder of images whose labels nobody knows."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kdcli.data.image_files import digest_of, open_files, unique_ids
+from kdcli.data.source import Split
+from kdcli.data.survey import refuse_unreadable
+from kdcli.data.tree import images_below
+from kdcli.errors import DataError, counted
+from kdcli.progress import Progress
+
+UNKNOWN = -1
+
+
+def open_unlabelled(path: Path, progress: Progress) -> Split:
+    """Every image below `path`, at any depth, with the label -1; folders mean nothing.
+
+    Raises:
+        DataError: no such folder, no image in it, or images that cannot be read, all of them named.
+    """
+    if not path.is_dir():
+        raise DataError(f"{path}: no such folder", "give a folder of images")
+    names, ignored = images_below(path)
+    if not names:
+        raise DataError(
+            f"{path}: no images in it ({counted(len(ignored), 'other file')})",
+            "give a folder of images",
+        )
+    files = open_files(path, names, progress)
+    split = Split(np.full(len(names), UNKNOWN, dtype=np.int64), unique_ids(names), files)
+    refuse_unreadable(split, progress)
+    return split
+
+
+def identity_of(split: Split) -> dict[str, Any]:
+    """What the images are, wherever they lie; `images` is how many."""
+    return {"kind": "unlabelled", "images": len(split), "files": digest_of({"unlabelled": split})}

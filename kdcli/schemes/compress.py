@@ -1,0 +1,32 @@
+"""An ensemble labels a transfer set once, a student learns its soft answers."""
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+from pydantic import Field, PositiveFloat
+
+from kdcli.functional import panel_of
+from kdcli.records import Aggregate, Learner, Lesson, Outputs, Pair, Panel, Scheme
+
+
+class Compress(Scheme):
+    """One student learns what an ensemble says of images, no label needed (Bucila et al. 2006).
+
+    Model Compression (Bucila, Caruana, Niculescu-Mizil, KDD 2006): the teachers answer all of a
+    transfer set before the first step, one after another, and only their mean is kept. The labels
+    that the student sees are the ensemble's first choices: what a task weight above 0 counts, and
+    what training accuracy is measured against.
+    """
+
+    labelled_by_teachers: ClassVar[bool] = True
+    weights: Annotated[tuple[PositiveFloat, ...], Field(strict=False)] | None = None
+    """One per teacher, in their order; `null` counts all alike. Only their ratios matter."""
+    aggregate: Aggregate = "probabilities"
+    """`logits` keeps the mean of the teachers' logits instead."""
+
+    def panel(self, teachers: int) -> Panel:
+        return panel_of(self.weights, teachers, self.aggregate)
+
+    def lesson(self, outputs: Mapping[str, Outputs]) -> Lesson:
+        student = outputs["student"]
+        return Lesson((Learner(student),), (Pair(student, outputs["teachers"]),))
