@@ -270,7 +270,6 @@ def _ago(path: Path) -> str:
 
 def begin(path: Path, spec: Spec, asked: bool, versions: dict[str, str]) -> Run:
     """Make the folder and write run.yaml."""
-    run = Run(path)
     file = RunFile(
         asked=asked,
         digest=spec.digest,
@@ -278,8 +277,8 @@ def begin(path: Path, spec: Spec, asked: bool, versions: dict[str, str]) -> Run:
         versions=versions,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    _write_run_file(run, file)
-    return run
+    _write_run_file(Run(path), file)
+    return Run(path)
 
 
 def mark_asked(run: Run) -> None:
