@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kdcli.commands.loading import load
 from kdcli.data.loader import Store, plain_batches
+from kdcli.errors import counted
 from kdcli.models.tap import Tap, predict
 from kdcli.progress import Progress
 from kdcli.records import Panel
@@ -41,7 +42,9 @@ def ensemble_answers(
 def counted_batches(models: int, store: Store, progress: Progress) -> Generator[int]:
     """What `answers_of` draws one from for each batch, with a bar for all models together."""
     total = models * -(-len(store) // BATCH)
-    return progress.track(range(total), total, f"{models:,} x {len(store):,} images answered")
+    return progress.track(
+        range(total), total, f"{counted(models, 'model')} asked about {len(store):,} images"
+    )
 
 
 def open_member(path: Path, device: torch.device) -> Tap:
