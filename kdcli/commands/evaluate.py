@@ -10,12 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from kdcli import metrics, per_class
+from kdcli.commands.cast import find_cast
 from kdcli.commands.gates import Checked, check_gates, for_classes, parse_gates
 from kdcli.commands.measure import Measured, beside_teacher, measure, range_of
 from kdcli.commands.plan import baseline_of, reopen_data, with_seed
 from kdcli.commands.report import ClassLostMost, Comparison, DataPart, Report
 from kdcli.commands.report_file import put_evaluation, read_report, write_report
-from kdcli.commands.train import ensure, teacher_file
+from kdcli.commands.train import ensure
 from kdcli.commands.verdict import notes, notes_on_classes, sentence
 from kdcli.data.loader import Store, open_store
 from kdcli.data.source import Source
@@ -69,11 +70,9 @@ def _measured(
     students = _students(run, seeds, source, place, progress)
     measured = {"student": measure([s.model for s in students], test, place)}
     if spec.teachers:
-        teacher = teacher_file(spec.teachers[0], source, place, progress)
-        if sha256(teacher) != run.needs()["teacher.0"].sha256:
-            progress.warn(f"{teacher}: not the bytes that {run.path} was made with")
+        cast = find_cast(run, source, place, progress)
         baselines = [_baseline(s, source, place, progress) for s in students]
-        measured["teacher"] = measure([teacher], test, place)
+        measured["teacher"] = measure([cast.teachers[0].file], test, place)
         measured["baseline"] = measure([b.model for b in baselines], test, place)
         measured = {k: beside_teacher(m, measured["teacher"]) for k, m in measured.items()}
     with lock(run.path, wait=WAIT_SECONDS):

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from kdcli.commands.plan import (
     who_asks,
 )
 from kdcli.commands.run_log import run_log
+from kdcli.data.complete import some
 from kdcli.data.source import Source
 from kdcli.devices import open_device
 from kdcli.errors import DamagedFile, UsageError, counted
@@ -152,13 +154,19 @@ def teacher_file(ref: TeacherRef, source: Source, device: torch.device, progress
                 f"{counted(int(ref.spec.recipe.train.epochs), 'epoch')})"
             )
         return ensure(ref.spec, source, device, progress).run.model
-    path = Path(ref.path or "")
-    if not path.is_file() or sha256(path) != ref.sha256:
+    refuse_changed([ref])
+    return Path(ref.path or "")
+
+
+def refuse_changed(given: Iterable[TeacherRef]) -> None:
+    """Raise DamagedFile for given teachers that are gone, or are other files by now."""
+    files = [(Path(ref.path or ""), ref.sha256) for ref in given]
+    wrong = [str(f) for f, digest in files if not f.is_file() or sha256(f) != digest]
+    if wrong:
         raise DamagedFile(
-            f"teacher {path}: gone, or no longer the file that the run was made with",
+            f"teacher {some(wrong, 3)}: gone, or no longer the file that the run was made with",
             "bring it back, or distill again from the new one",
         )
-    return path
 
 
 def _refuse_other(run: Run, spec: Spec, again: bool) -> None:
