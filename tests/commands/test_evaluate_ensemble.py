@@ -1,0 +1,138 @@
+"""What evaluate and export say of several teachers, and of an assistant on the way."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from house import STUDENT, TEACHER, House, kd, kd_ok
+
+from kdcli.commands.plan import reopen_data, with_seed
+from kdcli.commands.train import ensure
+from kdcli.functional import as_one
+from kdcli.progress import Silent
+from kdcli.recipe import SchemeUse
+from kdcli.records import Panel
+from kdcli.runs import Run
+from kdcli.spec import Spec, TeacherRef
+
+ROLES = ("ensemble", "teacher", "assistant", "student", "baseline")
+
+
+def _report(run: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((run / "report.json").read_text("utf-8"))
+    return found
+
+
+def _chain(house: House) -> Spec:
+    """Two teachers that differ in their seeds, weighted 3 : 1; an assistant; a student."""
+    first, student = Run(house.teacher).spec, Run(house.student).spec
+    weighted = SchemeUse(name="average", weights=(3, 1))  # type: ignore[call-arg]
+    recipe = student.recipe.model_copy(update={"scheme": weighted})
+    heads = tuple(TeacherRef(model=TEACHER, spec=with_seed(first, seed)) for seed in (0, 1))
+    taught = {"role": "assistant", "recipe": recipe, "teachers": heads}
+    assistant = student.model_copy(update=taught)
+    return student.model_copy(update={"teachers": (TeacherRef(model=STUDENT, spec=assistant),)})
+
+
+@pytest.fixture(scope="module")
+def chained(small_once: House, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """An ensemble of two, an assistant and a student, evaluated."""
+    path = tmp_path_factory.mktemp("chained") / "runs"
+    shutil.copytree(small_once.path, path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KD_RUNS", str(path))
+        spec = _chain(House(path))
+        shutil.rmtree(House(path).student)
+        cpu = torch.device("cpu")
+        ensure(spec, reopen_data(spec.data, Silent()), cpu, Silent(), asked=True)
+        kd_ok("evaluate")
+        yield House(path)
+
+
+def _student(house: House) -> Path:
+    (found,) = [run for run in house.runs("kd-") if Run(run).spec.role == "student"]
+    return found
+
+
+@pytest.fixture
+def report(chained: House) -> dict[str, Any]:
+    return _report(_student(chained))
+
+
+def test_everyone_has_a_column(chained: House, report: dict[str, Any]) -> None:
+    assert report["models"].keys() == set(ROLES)
+    page = (_student(chained) / "report.md").read_text("utf-8")
+    assert "| | ensemble | best teacher | assistant | student | baseline |" in page
+    assert "agrees with ensemble" in page
+    assert re.search(
+        r"test accuracy along the chain: ensemble \S+, assistant \S+ \(\S+ points", page
+    )
+    assert f"ensemble of 2: {TEACHER} x 2" in page
+
+
+def test_the_ensemble_is_its_members_as_the_scheme_weighs_them(
+    chained: House, report: dict[str, Any]
+) -> None:
+    members = []
+    for run in chained.runs("teacher-"):
+        kd_ok("evaluate", run)
+        with np.load(run / "predictions.npz") as kept:
+            members.append((Run(run).spec.seed, kept["student"][0]))
+    logits = torch.tensor(np.stack([row for _, row in sorted(members, key=lambda m: m[0])], 1))
+    expected = as_one(logits, Panel((0.75, 0.25))).numpy()
+    with np.load(_student(chained) / "predictions.npz") as kept:
+        assert set(kept) == {"ids", "labels", *ROLES}
+        np.testing.assert_allclose(kept["ensemble"][0], expected, atol=1e-4)
+    assert [member["weight"] for member in report["teachers"]] == [0.75, 0.25]
+
+
+def test_members_have_a_light_record_and_the_best_on_validation_is_the_teacher(
+    report: dict[str, Any],
+) -> None:
+    members, best = report["teachers"], report["comparison"]["ensemble"]["best"]
+    assert [member["seed"] for member in members] == [0, 1]
+    validation = [member["validation_accuracy"] for member in members]
+    assert best == int(np.argmax(validation))
+    single, whole = report["models"]["teacher"], report["models"]["ensemble"]
+    for key in ("accuracy", "nll", "params", "macs", "train_seconds"):
+        assert single[key] == pytest.approx(members[best][key])
+    for key in ("params", "macs", "train_seconds"):
+        assert whole[key] == pytest.approx(sum(member[key] for member in members))
+    assert (whole["agreement"], whole["kl_to_teacher"]) == (1, pytest.approx(0, abs=1e-12))
+
+
+def test_the_comparison_is_with_the_ensemble(report: dict[str, Any]) -> None:
+    models, c = report["models"], report["comparison"]
+    accuracy = {role: models[role]["accuracy"] for role in ROLES}
+    whole, student = models["ensemble"], models["student"]
+    assert c["accuracy_drop"] == pytest.approx(accuracy["ensemble"] - accuracy["student"])
+    assert c["size_reduction"] == pytest.approx(1 - student["params"] / whole["params"])
+    assert c["agreement"] == c["ensemble"]["agreement_with_ensemble"] == student["agreement"]
+    e = c["ensemble"]
+    assert e["members"] == 2
+    for key, one, other in (
+        ("gain_over_single", "ensemble", "teacher"),
+        ("gap_to_ensemble", "student", "ensemble"),
+        ("gap_to_single", "student", "teacher"),
+    ):
+        assert e[key] == pytest.approx(accuracy[one] - accuracy[other])
+        assert e[f"{key}_ci95"]["low"] <= e[key] <= e[f"{key}_ci95"]["high"]
+    kept = (e["gap_to_single"] / gain) if (gain := e["gain_over_single"]) >= 0.01 else None
+    assert e["gap_kept"] == (None if kept is None else pytest.approx(kept))
+    assert e["kl_to_ensemble"] == pytest.approx(student["kl_to_teacher"])
+    assert e["params_ratio"] == pytest.approx(whole["params"] / student["params"])
+
+
+def test_every_number_of_an_ensemble_can_be_a_gate(chained: House) -> None:
+    limits = ("ensemble.accuracy=0", "assistant.accuracy=0", "teachers.1.accuracy=0")
+    more = ("comparison.ensemble.kl_to_single=0", "comparison.ensemble.best=0")
+    gates = [word for limit in (*limits, *more) for word in ("--min", limit)]
+    answer = kd("evaluate", _student(chained), *gates, "--json")
+    assert answer.code == 0
+    assert all(gate["passed"] for gate in answer.document["gates"])
