@@ -54,6 +54,14 @@ class Cast:
         """There are several teachers, and all are at hand."""
         return 1 < len(self.teachers) == len(self.panel.weights)
 
+    @property
+    def best(self) -> int | None:
+        """Which teacher is best on validation, the first of equals; None where one's accuracy is
+        not known."""
+        known = [member.validation for member in self.teachers]
+        ranked = [accuracy for accuracy in known if accuracy is not None]
+        return ranked.index(max(ranked)) if ranked and len(ranked) == len(known) else None
+
 
 Place = Callable[[TeacherRef, Need | None], Path | None]
 """Where a teacher's model.pt lies, from what is known of it; None: nowhere to be had."""

@@ -28,12 +28,12 @@ def ensemble_lines(c: EnsembleComparison, members: list[TeacherPart]) -> list[st
 
 
 def _ahead(c: EnsembleComparison) -> str:
-    gain, interval = 100 * c.gain_over_single, f"95% CI {span(c.gain_over_single_ci95)}"
+    gain, interval = c.gain_over_single, f"95% CI {span(c.gain_over_single_ci95)}"
+    whole = f"the ensemble of {c.members:,} is"
     if gain <= 0:
-        return f"the ensemble of {c.members:,} is not ahead of its best member ({interval})"
-    hardly = ", which may be luck" if c.gain_over_single_ci95.low <= 0 else ""
-    words = f"the ensemble of {c.members:,} is {gain:.1f} points ahead of its best member"
-    return f"{words} ({interval}{hardly})"
+        return f"{whole} not ahead of its best member: {points(gain)} ({interval})"
+    luck = ", which may be luck" if c.gain_over_single_ci95.low <= 0 else ""
+    return f"{whole} {100 * gain:.1f} points ahead of its best member ({interval}{luck})"
 
 
 def _kept(c: EnsembleComparison) -> str:
@@ -49,7 +49,7 @@ def _share(ratio: float) -> str:
 
 
 def _nearer(closer: str) -> str:
-    return TELLING.get(closer, "no nearer to one than to the other, as far as these images tell")
+    return TELLING.get(closer, "these images cannot tell to which it is nearer")
 
 
 def hops(models: dict[str, ModelPart]) -> str | None:

@@ -112,7 +112,12 @@ def costs(args: ModelArgs) -> dict[str, Any]:
 
     MACs are None for a model that meta tensors cannot be sent through.
     """
-    return dict(_costs(json.dumps(args.as_dict(), sort_keys=True)))
+    return dict(_costs(architecture(args)))
+
+
+def architecture(args: ModelArgs) -> str:
+    """All that shapes a model, as a key."""
+    return json.dumps(args.as_dict(), sort_keys=True)
 
 
 @cache

@@ -12,8 +12,10 @@ import pytest
 import torch
 from house import STUDENT, TEACHER, House, kd, kd_ok
 
+from kdcli.commands import side_by_side
 from kdcli.commands.plan import reopen_data, with_seed
 from kdcli.commands.train import ensure
+from kdcli.cost import Latency
 from kdcli.functional import as_one
 from kdcli.progress import Silent
 from kdcli.recipe import SchemeUse
@@ -42,7 +44,7 @@ def _chain(house: House) -> Spec:
 
 @pytest.fixture(scope="module")
 def chained(small_once: House, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """An ensemble of two, an assistant and a student, evaluated."""
+    """An ensemble of two, an assistant and a student, evaluated and exported, hardly timed."""
     path = tmp_path_factory.mktemp("chained") / "runs"
     shutil.copytree(small_once.path, path)
     with pytest.MonkeyPatch.context() as patch:
@@ -52,12 +54,23 @@ def chained(small_once: House, tmp_path_factory: pytest.TempPathFactory) -> Iter
         cpu = torch.device("cpu")
         ensure(spec, reopen_data(spec.data, Silent()), cpu, Silent(), asked=True)
         kd_ok("evaluate")
+        file = _student(House(path)) / "model.onnx"
+        patch.setattr(side_by_side, "export_onnx", lambda module, out, **_: shutil.copy(file, out))
+        patch.setattr(side_by_side, "latency", _latency)
+        kd_ok("export")
         yield House(path)
 
 
 def _student(house: House) -> Path:
     (found,) = [run for run in house.runs("kd-") if Run(run).spec.role == "student"]
     return found
+
+
+def _latency(calls: dict[str, Any]) -> dict[str, Latency]:
+    """The models were called once, and took 1, 2, 3, ... ms."""
+    for call in calls.values():
+        call()
+    return {name: Latency(p50=i, p90=2 * i, runs=1) for i, name in enumerate(calls, 1)}
 
 
 @pytest.fixture
@@ -136,3 +149,37 @@ def test_every_number_of_an_ensemble_can_be_a_gate(chained: House) -> None:
     answer = kd("evaluate", _student(chained), *gates, "--json")
     assert answer.code == 0
     assert all(gate["passed"] for gate in answer.document["gates"])
+
+
+def test_an_ensemble_takes_as_long_as_its_members_together(report: dict[str, Any]) -> None:
+    models, c = report["models"], report["comparison"]
+    assert all(models[role]["latency_ms"] for role in ROLES)
+    single, whole = models["teacher"], models["ensemble"]
+    for by in ("pytorch", "onnxruntime"):
+        for share in ("p50", "p90"):
+            assert whole["latency_ms"][by][share] == 2 * single["latency_ms"][by][share]
+        slow, fast = whole["latency_ms"][by]["p50"], models["student"]["latency_ms"][by]["p50"]
+        assert c["speedup"][by] == pytest.approx(slow / fast)
+    assert whole["file_bytes"] == 2 * single["file_bytes"]
+    assert models["baseline"]["latency_ms"] == models["assistant"]["latency_ms"], "timed once"
+
+
+def test_evaluating_again_keeps_what_was_timed(chained: House, report: dict[str, Any]) -> None:
+    kd_ok("evaluate", _student(chained))
+    assert _report(_student(chained)) == report
+
+
+def test_an_export_needs_no_evaluation_to_know_the_best(chained: House) -> None:
+    place = _student(chained) / "report.json"
+    before = _report(place.parent)
+    place.unlink()
+    kd_ok("export", place.parent)
+    models = _report(place.parent)["models"]
+    assert models.keys() == set(ROLES)
+    for role in ROLES:
+        for key in ("name", "params", "macs", "file_bytes"):
+            assert models[role][key] == before["models"][role][key], (role, key)
+    kd_ok("evaluate", place.parent)
+    after = _report(place.parent)
+    assert after["models"] == before["models"]
+    assert after["comparison"] == before["comparison"]
