@@ -1,6 +1,9 @@
 """How long something takes, how large it is and how far apart, as people say it."""
 
-from kdcli.commands.report import Range
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kdcli.commands.report import Range
 
 
 def duration(seconds: float) -> str:
@@ -32,6 +35,6 @@ def points(difference: float) -> str:
     return f"{100 * difference:+.1f} points"
 
 
-def span(interval: Range) -> str:
+def span(interval: "Range") -> str:
     """`+0.3 to +3.6`, in points."""
     return f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f}"

@@ -1,7 +1,7 @@
 """An ensemble of teachers on test: its members one after another, the best of them, their mean."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from kdcli import metrics
 from kdcli.commands.cast import Cast, Member
-from kdcli.commands.ensemble import ASKING, RunningMean
+from kdcli.commands.ensemble import Logits, together
 from kdcli.commands.measure import (
     Asked,
-    Logits,
     Measured,
     ask,
     costs,
@@ -62,21 +61,25 @@ def measure_ensemble(
     The best single teacher is the one with the highest validation accuracy, the first of equals:
     the best on test would be flattered by having been picked there. `students` is (S, N, K).
     """
-    found, parts, alike = RunningMean(cast.panel), list[TeacherPart](), list[tuple[float, float]]()
-    single, best = None, 0
-    asked_in_turn = ((member, ask(member.file, test, device)) for member in cast.teachers)
-    for member, asked in progress.track(asked_in_turn, len(cast.teachers), ASKING):
-        found.add(asked.logits)
-        alike.append(likeness(students, asked.logits))
-        weight = cast.panel.weights[len(parts)]
-        parts.append(_record(member, asked, test.labels, validate, weight))
-        if single is None or parts[-1].validation_accuracy > parts[best].validation_accuracy:
-            single, best = asked, len(parts) - 1
-    assert single is not None  # an ensemble has members
-    logits = found.answers()[None]
+    parts, alike = list[TeacherPart](), list[tuple[float, float]]()
+    single: list[tuple[int, Asked]] = []
+
+    def answers() -> Iterator[Logits]:
+        for member in progress.track(cast.teachers, len(cast.teachers), "asking the teachers"):
+            asked = ask(member.file, test, device)
+            before = max((part.validation_accuracy for part in parts), default=-1.0)
+            weight = cast.panel.weights[len(parts)]
+            parts.append(_record(member, asked, test.labels, validate, weight))
+            alike.append(likeness(students, asked.logits))
+            if parts[-1].validation_accuracy > before:
+                single[:] = [(len(parts) - 1, asked)]
+            yield asked.logits
+
+    logits = together(answers(), cast.panel)[None]
+    ((best, asked),) = single
     return MeasuredEnsemble(
-        whole=Measured(logits, _as_one(parts, scores(logits, test.labels, single.classes))),
-        single=measured([single], test.labels),
+        whole=Measured(logits, _as_one(parts, scores(logits, test.labels, asked.classes))),
+        single=measured([asked], test.labels),
         best=best,
         members=tuple(parts),
         agreement=mean(one for one, _ in alike),

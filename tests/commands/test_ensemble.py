@@ -7,7 +7,7 @@ import pytest
 import torch
 from house import save_untrained
 
-from kdcli.commands.ensemble import RunningMean, ensemble_answers
+from kdcli.commands.ensemble import ensemble_answers, together
 from kdcli.commands.measure import ask
 from kdcli.commands.members import counted_names, ensemble_name, total
 from kdcli.data.store import InMemory
@@ -22,30 +22,20 @@ LOGITS = np.random.default_rng(0).normal(size=(4, 6, 5)).astype(np.float32) * 5
 @pytest.mark.parametrize("aggregate", ["probabilities", "logits"])
 def test_the_running_mean_is_what_a_panel_answers(aggregate: str) -> None:
     panel = Panel((0.1, 0.2, 0.3, 0.4), aggregate)  # type: ignore[arg-type]
-    mean = RunningMean(panel)
     before = LOGITS.copy()
-    for member in LOGITS:
-        mean.add(member)
     expected = as_one(torch.from_numpy(LOGITS).transpose(0, 1), panel).numpy()
-    np.testing.assert_allclose(mean.answers(), expected, atol=1e-5)
-    assert mean.answers().dtype == np.float32
+    np.testing.assert_allclose(together(iter(LOGITS), panel), expected, atol=1e-5)
     assert (before == LOGITS).all()
 
 
 def test_sure_members_leave_no_infinity() -> None:
-    mean = RunningMean(Panel((0.5, 0.5)))
-    for _ in range(2):
-        mean.add(np.array([[0.0, 2000.0]], np.float32))
-    np.testing.assert_allclose(mean.answers(), [[-2000.0, 0.0]])
+    sure = np.array([[0.0, 2000.0]], np.float32)
+    np.testing.assert_allclose(together([sure, sure], Panel((0.5, 0.5))), [[-2000.0, 0.0]])
 
 
-def test_of_too_few_members_there_is_no_answer() -> None:
-    mean = RunningMean(Panel((0.5, 0.5)))
-    with pytest.raises(ValueError, match="all its members"):
-        mean.answers()
-    mean.add(LOGITS[0])
-    with pytest.raises(ValueError, match="all its members"):
-        mean.answers()
+def test_members_and_weights_are_as_many() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        together(LOGITS[:1], Panel((0.5, 0.5)))
 
 
 def test_files_answer_as_one(tmp_path: Path) -> None:
