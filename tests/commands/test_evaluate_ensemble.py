@@ -16,6 +16,7 @@ from kdcli.commands import side_by_side
 from kdcli.commands.plan import reopen_data, with_seed
 from kdcli.commands.train import ensure
 from kdcli.cost import Latency
+from kdcli.files import sha256
 from kdcli.functional import as_one
 from kdcli.progress import Silent
 from kdcli.recipe import SchemeUse
@@ -177,3 +178,30 @@ def test_an_export_needs_no_evaluation_to_know_the_best(
     for role, part in before.items():
         for key in ("name", "params", "macs", "file_bytes", "latency_ms"):
             assert report["models"][role][key] == part[key], (role, key)
+
+
+def test_given_teachers_are_measured_on_validation_and_seeds_averaged(
+    chained: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(chained.path, tmp_path / "runs")
+    monkeypatch.setenv("KD_RUNS", str(tmp_path / "runs"))
+    house, refs, validation = House(tmp_path / "runs"), [], []
+    for i, run in enumerate(house.runs("teacher-")):
+        file = shutil.copy(run / "model.pt", tmp_path / f"{i}.pt")
+        refs.append(TeacherRef(model=TEACHER, path=str(file), sha256=sha256(Path(file))))
+        validation.append(Run(run).outcome()["val_accuracy"])
+    spec = Run(_student(house)).spec.members[0].spec
+    assert spec is not None
+    spec = spec.model_copy(update={"role": "student", "teachers": tuple(refs)})
+    source = reopen_data(spec.data, Silent())
+    run = ensure(spec, source, torch.device("cpu"), Silent(), asked=True).run
+    report = kd_ok("evaluate", run.path, "--seeds", "2", "--json").document
+    assert [m["validation_accuracy"] for m in report["teachers"]] == pytest.approx(validation)
+    assert all(m["train_seconds"] is None for m in report["teachers"])
+    e, student = report["comparison"]["ensemble"], report["models"]["student"]
+    assert len(student["seeds"]) == 2
+    assert e["gap_to_single"] == pytest.approx(
+        student["accuracy"] - report["models"]["teacher"]["accuracy"]
+    )
+    out = kd_ok("inspect", run.path).out
+    assert f"{TEACHER} x 2" in out
