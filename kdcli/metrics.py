@@ -142,9 +142,14 @@ def agreement(a: Floats, b: Floats) -> float:
 
 def kl(teacher_logits: Floats, student_logits: Floats) -> float:
     """Mean KL(teacher || student) of the softmax at temperature 1, in nats, >= 0."""
+    return max(0.0, float(np.mean(divergences(teacher_logits, student_logits))))  # -1e-17
+
+
+def divergences(teacher_logits: Floats, student_logits: Floats) -> NDArray[np.float64]:
+    """(N,): KL(teacher || student) of each image, in nats."""
     teacher, student = _log_softmax(teacher_logits), _log_softmax(student_logits)
-    mean = np.mean(np.sum(np.exp(teacher) * (teacher - student), axis=1))
-    return max(0.0, float(mean))  # rounding may leave -1e-17
+    found: NDArray[np.float64] = np.sum(np.exp(teacher) * (teacher - student), axis=1)
+    return found
 
 
 def mcnemar(a: Bools, b: Bools) -> float:

@@ -38,6 +38,7 @@ ORDER: list[set[str]] = [
     {"schemes"},
     {"metrics"},
     {"per_class"},
+    {"nearness"},
     {"temperature"},
     {"cost"},
     {"onnx_file"},

@@ -1,4 +1,9 @@
-"""How long something takes and how large it is, as people say it."""
+"""How long something takes, how large it is and how far apart, as people say it."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kdcli.commands.report import Range
 
 
 def duration(seconds: float) -> str:
@@ -23,3 +28,13 @@ def size_in_words(size: float) -> str:
         if size >= unit:
             return f"{size / unit:.3g} {word}"
     return f"{size:.0f} B"
+
+
+def points(difference: float) -> str:
+    """A difference of accuracies: `+1.9 points`."""
+    return f"{100 * difference:+.1f} points"
+
+
+def span(interval: "Range") -> str:
+    """`+0.3 to +3.6`, in points."""
+    return f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f}"

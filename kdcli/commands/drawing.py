@@ -2,30 +2,35 @@
 
 from typing import Literal
 
+from kdcli.commands.amounts import points, span
 from kdcli.commands.class_table import UNEVEN, class_table, uneven
-from kdcli.commands.report import Comparison, ModelPart, Percentiles, Range, Report
+from kdcli.commands.ensemble_lines import ensemble_lines
+from kdcli.commands.report import Comparison, ModelPart, Percentiles, Range, Report, imitated
+from kdcli.nearness import WORTH_CLOSING
 
-WORTH_CLOSING = 0.01
-"""A share of a smaller gap than a point says nothing."""
 LONG = 24
 """Characters of a class's name that a cell of the table holds."""
 
 
 def roles(report: Report) -> list[str]:
-    """The roles there are: teacher, student, baseline, then any others."""
-    first = [role for role in ("teacher", "student", "baseline") if role in report.models]
-    return first + [role for role in report.models if role not in first]
+    """The roles there are: from the teachers down to the student, its baseline, any others."""
+    assistants = [role for role in report.models if role.startswith("assistant")]
+    order = dict.fromkeys(["ensemble", "teacher", *assistants, "student", "baseline"])
+    return [role for role in order | report.models if role in report.models]
 
 
 def heads(report: Report) -> list[str]:
     """What the columns are called: a model that was measured alone has the role of its run."""
     found = roles(report)
-    return [report.role] if found == ["student"] else found
+    if found == ["student"]:
+        return [report.role]
+    names = {"teacher": "best teacher"} if "ensemble" in found else {}
+    return [names.get(role, role.replace("_", " ")) for role in found]
 
 
 def table(report: Report) -> list[list[str]]:
     """Rows of `[what, one cell per role]`, without what nobody has."""
-    parts = [report.models[role] for role in roles(report)]
+    parts, above = [report.models[role] for role in roles(report)], imitated(report.models)
     alike = parts if uneven(report) else []  # else they only repeat the accuracy
     rows = [
         ["model", *(p.name for p in parts)],
@@ -37,8 +42,8 @@ def table(report: Report) -> list[list[str]]:
         ["worst class recall", *(_worst(p) for p in parts)],
         ["NLL", *(_number(p.nll, ".3f") for p in parts)],
         ["calibration error", *(_number(p.ece, ".3f") for p in parts)],
-        ["agrees with teacher", *(_number(p.agreement, ".3f") for p in parts)],
-        ["KL to teacher", *(_number(p.kl_to_teacher, ".3f") for p in parts)],
+        [f"agrees with {above}", *(_number(p.agreement, ".3f") for p in parts)],
+        [f"KL to {above}", *(_number(p.kl_to_teacher, ".3f") for p in parts)],
         ["parameters", *(_amount(p.params) for p in parts)],
         ["MACs (FLOPs = 2x)", *(_amount(p.macs) for p in parts)],
         ["ONNX file", *(_amount(p.file_bytes, "B") for p in parts)],
@@ -53,23 +58,26 @@ def figures(report: Report) -> list[str]:
     """The comparison in a few lines."""
     if (c := report.comparison) is None:
         return []
+    above = imitated(report.models)
     lines = [
         f"gain over the baseline {points(c.gain)} (95% CI {span(c.gain_ci95)}), "
         f"p = {c.p_value:.3g}, {c.seeds} seed{'s' if c.seeds > 1 else ''}",
-        f"size -{c.size_reduction:.1%}, accuracy {points(-c.accuracy_drop)} against the teacher, "
+        f"size -{c.size_reduction:.1%}, accuracy {points(-c.accuracy_drop)} against the {above}, "
         f"agreement {c.agreement:.3f}",
     ]
     if c.macs_reduction is not None:
         lines[-1] = lines[-1].replace(",", f", MACs -{c.macs_reduction:.1%},", 1)
+    if c.ensemble:
+        lines += ensemble_lines(c.ensemble, report.teachers or [])
     lines += _on_classes(report, c)
     if c.speedup:
         lines.append(
-            f"{c.speedup.onnxruntime:.1f}x as fast as the teacher in onnxruntime, "
+            f"{c.speedup.onnxruntime:.1f}x as fast as the {above} in onnxruntime, "
             f"{c.speedup.pytorch:.1f}x in PyTorch ({report.measured_on})"
         )
-    lead = c.accuracy_drop + c.gain  # of the teacher over the baseline
+    lead = c.accuracy_drop + c.gain  # over the baseline
     if c.gap_closed is not None and lead >= WORTH_CLOSING:
-        lines.append(f"share of the baseline-to-teacher gap closed: {c.gap_closed:.0%}")
+        lines.append(f"share of the baseline-to-{above} gap closed: {c.gap_closed:.0%}")
     if c.distillation_score is not None:
         lines.append(f"distillation score {c.distillation_score:.3f} (lower is better)")
     return lines
@@ -88,21 +96,11 @@ def _on_classes(report: Report, c: Comparison) -> list[str]:
         ends = Range(low=-lost.ci95.high, high=-lost.ci95.low)
         classes = len(report.models["student"].recall or {})
         lines.append(
-            f"most lost from teacher to student: class '{lost.name}', {points(-lost.drop)} "
-            f"(95% CI {span(ends)}, allowing for {classes} classes, {lost.test_images} "
-            f"test image{'s' * (lost.test_images > 1)})"
+            f"most lost from {imitated(report.models)} to student: class '{lost.name}', "
+            f"{points(-lost.drop)} (95% CI {span(ends)}, allowing for {classes} classes, "
+            f"{lost.test_images} test image{'s' * (lost.test_images > 1)})"
         )
     return lines
-
-
-def points(difference: float) -> str:
-    """A difference of accuracies: `+1.9 points`."""
-    return f"{100 * difference:+.1f} points"
-
-
-def span(interval: Range) -> str:
-    """`+0.3 to +3.6`, in points."""
-    return f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f}"
 
 
 def markdown(report: Report) -> str:

@@ -2,28 +2,31 @@
 
 import shlex
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from kdcli import metrics, per_class
+from kdcli import per_class
+from kdcli.commands.cast import find_cast
+from kdcli.commands.comparison import compare
 from kdcli.commands.gates import Checked, check_gates, for_classes, parse_gates
-from kdcli.commands.measure import Measured, beside_teacher, measure, range_of
+from kdcli.commands.measure import Measured, ask, beside, measure
+from kdcli.commands.members import MeasuredEnsemble, Validate, measure_ensemble
 from kdcli.commands.plan import baseline_of, reopen_data, with_seed
-from kdcli.commands.report import ClassLostMost, Comparison, DataPart, Report
+from kdcli.commands.report import DataPart, Report, imitated
 from kdcli.commands.report_file import put_evaluation, read_report, write_report
-from kdcli.commands.train import ensure, teacher_file
+from kdcli.commands.train import ensure
 from kdcli.commands.verdict import notes, notes_on_classes, sentence
 from kdcli.data.loader import Store, open_store
-from kdcli.data.source import Source
+from kdcli.data.source import Source, Split
 from kdcli.devices import open_device
 from kdcli.errors import UsageError
 from kdcli.files import atomic, lock, sha256
+from kdcli.metrics import accuracy
 from kdcli.progress import Progress
-from kdcli.recipe import Evaluate
 from kdcli.runs import Run, find, locate
 
 WAIT_SECONDS = 60.0
@@ -64,21 +67,37 @@ def _measured(
     run: Run, source: Source, seeds: int, place: torch.device, progress: Progress
 ) -> Report:
     """Everyone measured, and written down."""
-    spec = run.spec
-    test = open_store(source.test, int(spec.recipe.data.image_size), progress)
+    test = _images(source.test, run, progress)
     students = _students(run, seeds, source, place, progress)
-    measured = {"student": measure([s.model for s in students], test, place)}
-    if spec.teachers:
-        teacher = teacher_file(spec.teachers[0], source, place, progress)
-        if sha256(teacher) != run.needs()["teacher.0"].sha256:
-            progress.warn(f"{teacher}: not the bytes that {run.path} was made with")
+    models = {"student": measure([s.model for s in students], test, place)}
+    ensemble = None
+    if run.spec.teachers:
+        cast = find_cast(run, source, place, progress)
         baselines = [_baseline(s, source, place, progress) for s in students]
-        measured["teacher"] = measure([teacher], test, place)
-        measured["baseline"] = measure([b.model for b in baselines], test, place)
-        measured = {k: beside_teacher(m, measured["teacher"]) for k, m in measured.items()}
+        models["baseline"] = measure([b.model for b in baselines], test, place)
+        for role, assistant in cast.assistants.items():
+            models[role] = measure([assistant.file], test, place)
+        if cast.is_ensemble:
+            validate = _validate(run, source, place, progress)
+            answers = models["student"].logits
+            ensemble = measure_ensemble(cast, answers, test, validate, place, progress)
+            models |= {"teacher": ensemble.single, "ensemble": ensemble.whole}
+        else:
+            models["teacher"] = measure([cast.teachers[0].file], test, place)
+        models = {role: beside(m, models[imitated(models)]) for role, m in models.items()}
     with lock(run.path, wait=WAIT_SECONDS):
-        _keep_predictions(run, test, source, measured)
-        return _report(run, source, test, measured)
+        _keep_predictions(run, test, source, models)
+        return _report(run, source, test, models, ensemble)
+
+
+def _images(split: Split, run: Run, progress: Progress) -> Store:
+    return open_store(split, int(run.spec.recipe.data.image_size), progress)
+
+
+def _validate(run: Run, source: Source, place: torch.device, progress: Progress) -> Validate:
+    """For teachers of which nobody has written down how they do on validation."""
+    store = cache(partial(_images, source.validation, run, progress))
+    return lambda file: accuracy(ask(file, store(), place).logits, store().labels)
 
 
 def _find_run(thing: str | None, progress: Progress) -> Run:
@@ -114,14 +133,20 @@ def _baseline(student: Run, source: Source, device: torch.device, progress: Prog
     return ensure(spec, source, device, progress).run
 
 
-def _report(run: Run, source: Source, test: Store, measured: dict[str, Measured]) -> Report:
+def _report(
+    run: Run,
+    source: Source,
+    test: Store,
+    measured: dict[str, Measured],
+    ensemble: MeasuredEnsemble | None,
+) -> Report:
     settings = run.spec.recipe.evaluate
     data = _data(source, test)
     parts = {role: found.part for role, found in measured.items()}
     comparison, remarks = None, []
     verdict = f"{parts['student'].name} was measured alone: no teacher, nothing to compare."
     if "teacher" in measured:
-        comparison = compare(measured, test.labels, source.classes, settings)
+        comparison = compare(measured, ensemble, test.labels, source.classes, settings)
         remarks = notes(comparison, parts)
         verdict = sentence(
             comparison,
@@ -139,6 +164,7 @@ def _report(run: Run, source: Source, test: Store, measured: dict[str, Measured]
             report,
             data=data,
             models=parts,
+            teachers=list(ensemble.members) if ensemble else None,
             comparison=comparison,
             verdict=verdict,
             notes=[*remarks, *notes_on_classes(data, run.spec.recipe.train)],
@@ -156,58 +182,6 @@ def _data(source: Source, test: Store) -> DataPart:
         imbalance=per_class.imbalance(source.train.labels),
         test_images_by_class=dict(zip(source.classes, counts, strict=True)),
     )
-
-
-def compare(
-    measured: dict[str, Measured],
-    labels: NDArray[np.int64],
-    classes: tuple[str, ...],
-    settings: Evaluate,
-) -> Comparison:
-    """The student against baseline (paired, image by image and seed by seed) and teacher."""
-    right = {role: found.right(labels) for role, found in measured.items()}
-    gain = metrics.paired_gain(right["student"], right["baseline"])
-    student, teacher = measured["student"].part, measured["teacher"].part
-    accuracy = {role: float(rows.mean()) for role, rows in right.items()}
-    ahead = accuracy["teacher"] - accuracy["baseline"]
-    assert student.agreement is not None  # beside_teacher has filled it
-    return Comparison(
-        gain=gain.gain,
-        gain_ci95=range_of(gain.ci95),
-        p_value=gain.p_value,
-        detectable_gain=gain.detectable,
-        gap_closed=gain.gain / ahead if ahead > 0 else None,
-        size_reduction=1 - student.params / teacher.params,
-        macs_reduction=1 - student.macs / teacher.macs if student.macs and teacher.macs else None,
-        accuracy_drop=accuracy["teacher"] - accuracy["student"],
-        agreement=student.agreement,
-        distillation_score=metrics.distillation_score(
-            student.params,
-            teacher.params,
-            accuracy["student"],
-            accuracy["teacher"],
-            settings.size_priority,
-        ),
-        seeds=gain.seeds,
-        verdict_code=metrics.verdict_code(gain, settings.margin),
-        **_by_class(right, labels, classes),
-    )
-
-
-def _by_class(
-    right: dict[str, NDArray[np.bool_]], labels: NDArray[np.int64], classes: tuple[str, ...]
-) -> dict[str, Any]:
-    """The comparison with every class counted alike, and the class that lost most."""
-    gain, interval = per_class.balanced_gain(right["student"], right["baseline"], labels)
-    found: dict[str, Any] = {"balanced_gain": gain, "balanced_gain_ci95": range_of(interval)}
-    if lost := per_class.lost_most(right["teacher"][0], right["student"], labels):
-        found["class_lost_most"] = ClassLostMost(
-            name=classes[lost.label],
-            drop=lost.drop,
-            ci95=range_of(lost.ci95),
-            test_images=lost.images,
-        )
-    return found
 
 
 def _keep_predictions(run: Run, test: Store, source: Source, measured: dict[str, Measured]) -> None:

@@ -89,12 +89,14 @@ def _exported(
     path = _path(out, located.model)
     place = folder / ("report.json" if located.run else f"{_stem(located.model)}.report.json")
     digest = sha256(located.model)
-    read_report(place, digest)  # refused, if at all, before the work
+    earlier = read_report(place, digest)  # refused, if at all, before the work
     images = _images(located, student, progress)
     progress.say(f"exporting {student.args.name} to {path}")
     with atomic(path) as beside:
         parity, answers = _write(student, beside, images, progress)
-    models = costs_side_by_side(path, student, located.run, progress)
+    compared = earlier.comparison.ensemble if earlier and earlier.comparison else None
+    best = compared.best if compared else None
+    models = costs_side_by_side(path, student, located.run, best, progress)
     entry = _entry(path, folder, images, parity, answers, models["student"])
     with lock(folder, wait=WAIT_SECONDS) if located.run else nullcontext():
         known = read_report(place, digest)

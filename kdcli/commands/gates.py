@@ -10,10 +10,11 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
-from kdcli.commands.report import Export, Report
+from kdcli.commands.report import Export, Report, TeacherPart
 from kdcli.errors import GateMissed, UsageError, counted, did_you_mean
 
-_ROLES = ("teacher", "student", "baseline")
+_ROLES = ("teacher", "ensemble", "assistant", "assistant_1", "student", "baseline")
+"""`assistant_1` stands for every numbered one."""
 CLASS = "CLASS"
 """Stands for the name of a class in keys such as `models.student.recall.CLASS`."""
 
@@ -80,7 +81,8 @@ def _parse(kind: Any, text: str, known: list[str]) -> Gate:
         raise UsageError(
             f"--{kind} {text}: expects KEY=VALUE", f"as in --{kind} student.accuracy=0.95"
         )
-    found = next(((k, p) for k in (key, f"models.{key}") for p in known if _fits(k, p)), None)
+    keys = [(k, _for_role(k, p)) for k in (key, f"models.{key}") for p in known]
+    found = next(((k, p) for k, p in keys if _fits(k, p)), None)
     if found is None:
         short = [k.removeprefix("models.") for k in known]
         raise UsageError(
@@ -92,6 +94,12 @@ def _parse(kind: Any, text: str, known: list[str]) -> Gate:
         if math.isfinite(limit := float(value)):
             return Gate(kind, full, limit, pattern if CLASS in pattern else "")
     raise UsageError(f"--{kind} {key}: '{value}' is no number")
+
+
+def _for_role(key: str, pattern: str) -> str:
+    """The pattern of `assistant_1` as that of the assistant that a key names."""
+    named = re.match(r"models\.assistant_\d+\.", key)
+    return pattern.replace("models.assistant_1.", named[0]) if named else pattern
 
 
 def _fits(key: str, pattern: str) -> bool:
@@ -158,7 +166,8 @@ def missed(checked: list[Checked]) -> GateMissed | None:
 def numeric_keys() -> set[str]:
     """Paths of all numbers that a report can hold.
 
-    Entries of `exports` stand under `exports.0`, the name of a class is CLASS.
+    Entries of `exports` stand under `exports.0`, those of `teachers` under `teachers.0`; the name
+    of a class is CLASS.
     """
     return set(_numbers(Report, ""))
 
@@ -183,8 +192,8 @@ def _numbers_of(annotation: Any, key: str) -> Iterator[str]:
             yield from _numbers(kind, f"{key}.")
         elif kind in (int, float):
             yield key
-        elif Export in get_args(kind):
-            yield from _numbers(Export, f"{key}.0.")
+        elif get_args(kind) in ((Export,), (TeacherPart,)):
+            yield from _numbers(get_args(kind)[0], f"{key}.0.")
 
 
 def _value(raw: Any, key: str) -> float | None:

@@ -1,7 +1,9 @@
 """What one role's models do on test, and what they cost, before any comparison."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,45 +38,91 @@ class Measured:
         return right
 
 
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """One model's answers; the model itself is let go."""
+
+    file: Path
+    args: ModelArgs
+    classes: tuple[str, ...]
+    provenance: dict[str, Any]
+    logits: Logits
+    """(N, K)."""
+
+
+def ask(file: Path, store: Store, device: torch.device) -> Asked:
+    """Ask the model of a model.pt about every image."""
+    model = load(file)
+    tap = Tap(model.module, model.args, "").to(device)
+    logits = predict(tap, plain_batches(store, num_classes=model.args.num_classes), device)
+    return Asked(file, model.args, model.file.classes, model.file.provenance, logits)
+
+
 def measure(files: list[Path], test: Store, device: torch.device) -> Measured:
     """Ask the models of one role, one model.pt per seed, about every test image."""
-    loaded = [load(file) for file in files]
-    num_classes = loaded[0].args.num_classes
-    logits = np.stack(
-        [
-            predict(
-                Tap(model.module, model.args, "").to(device),
-                plain_batches(test, num_classes=num_classes),
-                device,
-            )
-            for model in loaded
-        ]
-    )
-    right = logits.argmax(2) == test.labels
+    return measured([ask(file, test, device) for file in files], test.labels)
+
+
+def measured(asked: list[Asked], labels: NDArray[np.int64]) -> Measured:
+    """The models of one role, one per seed."""
+    logits, first = np.stack([one.logits for one in asked]), asked[0]
     part = ModelPart(
-        name=loaded[0].args.name,
-        **_accuracy(right, [m.file.provenance.get("seed", i) for i, m in enumerate(loaded)]),
-        **_per_class(logits.argmax(2), test.labels, loaded[0].file.classes),
-        nll=mean(metrics.nll(row, test.labels) for row in logits),
-        ece=mean(metrics.ece(row, test.labels) for row in logits),
-        **_training(files),
-        **costs(loaded[0].args),
+        name=first.args.name,
+        **scores(logits, labels, first.classes, [one.provenance.get("seed") for one in asked]),
+        **training([one.file for one in asked]),
+        **costs(first.args),
     )
     return Measured(logits, part)
 
 
-def beside_teacher(student: Measured, teacher: Measured) -> Measured:
-    """How much a role answers like the teacher."""
-    target = teacher.logits[0]
-    update = {
-        "agreement": mean(metrics.agreement(row, target) for row in student.logits),
-        "kl_to_teacher": mean(metrics.kl(target, row) for row in student.logits),
+def scores(
+    logits: Logits,
+    labels: NDArray[np.int64],
+    classes: tuple[str, ...],
+    seeds: Sequence[int | None] = (0,),
+) -> dict[str, Any]:
+    """What (S, N, K) answers say on their own."""
+    predictions = logits.argmax(2)
+    numbered = [i if seed is None else seed for i, seed in enumerate(seeds)]
+    return {
+        **_accuracy(predictions == labels, numbered),
+        **_per_class(predictions, labels, classes),
+        "nll": mean(metrics.nll(row, labels) for row in logits),
+        "ece": mean(metrics.ece(row, labels) for row in logits),
     }
-    return Measured(student.logits, student.part.model_copy(update=update))
+
+
+def beside(role: Measured, imitated: Measured) -> Measured:
+    """How much a role answers like the one that the student imitates."""
+    agreement, divergence = likeness(role.logits, imitated.logits[0])
+    update = {"agreement": agreement, "kl_to_teacher": divergence}
+    return Measured(role.logits, role.part.model_copy(update=update))
+
+
+def likeness(students: Logits, target: Logits) -> tuple[float, float]:
+    """Agreement and KL of (S, N, K) answers with a target's (N, K), means over seeds."""
+    return (
+        mean(metrics.agreement(row, target) for row in students),
+        mean(metrics.kl(target, row) for row in students),
+    )
 
 
 def costs(args: ModelArgs) -> dict[str, Any]:
-    """Parameters and MACs; MACs are None for a model that meta tensors cannot be sent through."""
+    """Parameters and MACs, counted once for each architecture.
+
+    MACs are None for a model that meta tensors cannot be sent through.
+    """
+    return dict(_costs(architecture(args)))
+
+
+def architecture(args: ModelArgs) -> str:
+    """All that shapes a model, as a key."""
+    return json.dumps(args.as_dict(), sort_keys=True)
+
+
+@cache
+def _costs(key: str) -> dict[str, Any]:
+    args = ModelArgs.from_dict(json.loads(key))
     meta = build_meta(args)
     try:
         count = macs(meta, (args.input_size, args.input_size))
@@ -126,7 +174,7 @@ def _per_class(
     }
 
 
-def _training(files: list[Path]) -> dict[str, Any]:
+def training(files: list[Path]) -> dict[str, Any]:
     """Mean time and epochs, and whether the seeds' mean curve converged; of runs at hand."""
     runs = [Run(file.parent) for file in files if file.name == "model.pt"]
     ends = [run.outcome() for run in runs]

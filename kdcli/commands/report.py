@@ -3,11 +3,13 @@
 Accuracies are fractions of test. What does not exist is absent, what cannot be said is null.
 """
 
+from collections.abc import Container
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from kdcli import __version__
+from kdcli.nearness import Closer
 
 _PART = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
 
@@ -66,7 +68,7 @@ class ModelPart(BaseModel):
     nll: float | None = None
     ece: float | None = None
     agreement: float | None = None
-    """Share of images on which its top-1 class is the teacher's."""
+    """Share of images on which its top-1 class is that of the teacher, or of their ensemble."""
     kl_to_teacher: float | None = None
     params: int
     macs: int | None = None
@@ -77,6 +79,24 @@ class ModelPart(BaseModel):
     file_bytes: int | None = None
     """Of the fp32 ONNX file."""
     latency_ms: LatencyMs | None = None
+
+
+class TeacherPart(BaseModel):
+    """One member of an ensemble of teachers."""
+
+    model_config = _PART
+    name: str
+    seed: int | None
+    """None: a given file that says none."""
+    weight: float
+    """Its share of the ensemble's answer."""
+    validation_accuracy: float
+    accuracy: float
+    """On test, as nll."""
+    nll: float
+    params: int
+    macs: int | None
+    train_seconds: float | None
 
 
 class Speedup(BaseModel):
@@ -99,8 +119,54 @@ class ClassLostMost(BaseModel):
     test_images: int
 
 
+class CloserTo(BaseModel):
+    """Whom the student takes after, its ensemble or the best single teacher, in three ways.
+
+    Undecided where the 95% interval of the difference of both distances holds 0.
+    """
+
+    model_config = _PART
+    accuracy: Closer
+    """Whose accuracy is nearer."""
+    agreement: Closer
+    """Whose top-1 classes it gives more often."""
+    kl: Closer
+    """Whose probabilities are nearer."""
+
+
+class EnsembleComparison(BaseModel):
+    """The student against an ensemble of teachers, and against the best of them on its own."""
+
+    model_config = _PART
+    members: int
+    best: int
+    """Index in `teachers` of the best single one, by validation accuracy."""
+    gain_over_single: float
+    """ensemble - best single teacher; intervals are paired, over images (and seeds)."""
+    gain_over_single_ci95: Range
+    gap_kept: float | None
+    """(student - single) / (ensemble - single); null below a point of ensemble - single."""
+    gap_to_ensemble: float
+    """student - ensemble."""
+    gap_to_ensemble_ci95: Range
+    gap_to_single: float
+    """student - best single teacher."""
+    gap_to_single_ci95: Range
+    agreement_with_ensemble: float
+    agreement_with_single: float
+    agreement_with_members: float
+    """The mean over all of them."""
+    kl_to_ensemble: float
+    kl_to_single: float
+    kl_to_members: float
+    closer_to: CloserTo
+    params_ratio: float
+    """ensemble / student."""
+    macs_ratio: float | None
+
+
 class Comparison(BaseModel):
-    """The student against baseline and teacher."""
+    """The student against baseline and teacher; of several teachers, against their ensemble."""
 
     model_config = _PART
     gain: float
@@ -127,6 +193,8 @@ class Comparison(BaseModel):
     balanced_gain_ci95: Range | None = None
     class_lost_most: ClassLostMost | None = None
     """null where no class lost anything."""
+    ensemble: EnsembleComparison | None = None
+    """null where there is one teacher."""
 
 
 class DataPart(BaseModel):
@@ -184,6 +252,8 @@ class Report(BaseModel):
     """Of the run whose record this is; `models.student` is its model whatever it says."""
     data: DataPart | None = None
     models: dict[str, ModelPart] = {}
+    teachers: list[TeacherPart] | None = None
+    """The members of an ensemble, in their order."""
     comparison: Comparison | None = None
     verdict: str | None = None
     notes: list[str] = []
@@ -198,4 +268,11 @@ class Report(BaseModel):
             for key in ("accuracy_sd", "seeds"):
                 if part[key] is None:
                     del part[key]
+        if raw["teachers"] is None:
+            del raw["teachers"]
         return raw
+
+
+def imitated(roles: Container[str]) -> str:
+    """Whom the student is compared with: the ensemble, where there is one."""
+    return "ensemble" if "ensemble" in roles else "teacher"

@@ -5,7 +5,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kdcli.commands.drawing import markdown
-from kdcli.commands.report import Comparison, DataPart, Export, ModelPart, Report, Speedup
+from kdcli.commands.report import (
+    Comparison,
+    DataPart,
+    Export,
+    ModelPart,
+    Report,
+    Speedup,
+    TeacherPart,
+    imitated,
+)
 from kdcli.errors import DamagedFile
 from kdcli.files import write_text
 
@@ -42,6 +51,7 @@ def put_evaluation(
     *,
     data: DataPart,
     models: Mapping[str, ModelPart],
+    teachers: list[TeacherPart] | None,
     comparison: Comparison | None,
     verdict: str,
     notes: list[str],
@@ -55,7 +65,7 @@ def put_evaluation(
         )
         for role, part in models.items()
     }
-    update = {"data": data, "models": kept, "comparison": comparison}
+    update = {"data": data, "models": kept, "teachers": teachers, "comparison": comparison}
     return report.model_copy(update=update | {"verdict": verdict, "notes": notes})
 
 
@@ -73,7 +83,8 @@ def put_export(
 
 
 def _with_speedup(report: Report) -> Report:
-    teacher, student = report.models.get("teacher"), report.models.get("student")
+    teacher = report.models.get(imitated(report.models))
+    student = report.models.get("student")
     if not (report.comparison and teacher and student):
         return report
     speedup = None

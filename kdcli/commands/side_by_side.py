@@ -1,7 +1,8 @@
 """What the models of a run cost, timed side by side, in PyTorch and as ONNX files."""
 
 import copy
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,9 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kdcli.commands.loading import Loaded, load
-from kdcli.commands.measure import costs
-from kdcli.commands.plan import baseline_of
+from kdcli.commands.cast import Member, cast_at_hand
+from kdcli.commands.loading import Loaded, load, read_args
+from kdcli.commands.measure import architecture, costs
+from kdcli.commands.members import ensemble_name, total
+from kdcli.commands.plan import baseline_of, with_seed
 from kdcli.commands.report import LatencyMs, ModelPart, Percentiles
 from kdcli.cost import latency
 from kdcli.models.heads import answering
@@ -26,52 +29,107 @@ THREADS = 1
 """Of the timings: what a phone or one request of a server has."""
 
 
+Files = Counter[Path]
+"""Of models that answer together: one model.pt of each kind, and how many are alike."""
+
+
 def costs_side_by_side(
-    path: Path, student: Loaded, run: Run | None, progress: Progress
+    path: Path, student: Loaded, run: Run | None, best: int | None, progress: Progress
 ) -> dict[str, ModelPart]:
-    """Size, MACs and latency of every role at hand, timed side by side."""
-    loaded = {"student": student} | {role: load(file) for role, file in _others(run).items()}
-    files = {"student": path}
+    """Size, MACs and latency of every role at hand; each architecture is timed once, side by side.
+
+    An ensemble costs what its members cost together. `best` is which of them is the best single
+    teacher, None where nobody has measured them.
+    """
+    roles = _others(run, best) if run else {}
+    kinds = {file: architecture(read_args(file)[0]) for files in roles.values() for file in files}
     with TemporaryDirectory() as scratch:
-        for role, other in loaded.items():
-            if role == "student":
+        models, exported = {"student": student}, {"student": path}
+        for role, file in ((role, file) for role, files in roles.items() for file in files):
+            if (kind := kinds[file]) in models:
                 continue
-            progress.say(f"exporting {role} {other.args.name} for comparison")
-            files[role] = Path(scratch) / f"{role}.onnx"
-            size = other.args.input_size
-            whole = answering(other.module, other.args)
-            export_onnx(whole, files[role], input_size=(size, size), metadata={})
-        progress.say(f"timing {', '.join(loaded)} side by side on {THREADS} thread")
-        times = _times(loaded, files)
-        return {
-            role: ModelPart(
-                name=other.args.name,
-                file_bytes=files[role].stat().st_size,
-                latency_ms=times[role],
-                **costs(other.args),
-            )
-            for role, other in loaded.items()
-        }
+            models[kind], exported[kind] = load(file), Path(scratch) / f"{len(models)}.onnx"
+            args = models[kind].args
+            progress.say(f"exporting {role} {args.name} for comparison")
+            size = (args.input_size, args.input_size)
+            whole = answering(models[kind].module, args)
+            export_onnx(whole, exported[kind], input_size=size, metadata={})
+        progress.say(f"timing {', '.join(['student', *roles])} side by side on {THREADS} thread")
+        parts = _parts(models, exported)
+    together = {r: as_one([parts[kinds[f]] for f in fs.elements()]) for r, fs in roles.items()}
+    return {"student": parts["student"]} | together
 
 
-def _others(run: Run | None) -> dict[str, Path]:
-    """The teacher's and the baseline's model.pt, where they still lie where the run left them."""
-    if run is None:
-        return {}
-    found = {role.removesuffix(".0"): need.path for role, need in run.needs().items()}
-    if found and (baseline := find(baseline_of(run.spec))):
-        found["baseline"] = baseline.model
-    return {role: file for role, file in found.items() if file.is_file()}
+def _others(run: Run, best: int | None) -> dict[str, Files]:
+    """Those whose model.pt still lies where the run left it."""
+    cast = cast_at_hand(run)
+    found = {role: Counter([one.file]) for role, one in cast.assistants.items()}
+    if cast.is_ensemble:
+        found["ensemble"] = _alike(cast.teachers)
+        best = cast.best if best is None else best
+    elif len(cast.teachers) == len(cast.panel.weights):
+        best = 0
+    if best is not None and cast.teachers[best:]:
+        found = {"teacher": Counter([cast.teachers[best].file])} | found
+    if found and (baseline := find(baseline_of(run.spec))) and baseline.finished:
+        found["baseline"] = Counter([baseline.model])
+    return found
+
+
+def _alike(members: Iterable[Member]) -> Files:
+    """Members that differ in their seeds alone have one architecture: a thousand need no look."""
+    first: dict[str, Path] = {}
+    found: Files = Counter()
+    for one in members:
+        spec = one.ref.spec
+        key = with_seed(spec, 0).digest if spec else str(one.file)
+        found[first.setdefault(key, one.file)] += 1
+    return found
+
+
+def _parts(models: dict[str, Loaded], files: dict[str, Path]) -> dict[str, ModelPart]:
+    times = _times(models, files)
+    return {
+        kind: ModelPart(
+            name=model.args.name,
+            file_bytes=files[kind].stat().st_size,
+            latency_ms=times[kind],
+            **costs(model.args),
+        )
+        for kind, model in models.items()
+    }
+
+
+def as_one(parts: list[ModelPart]) -> ModelPart:
+    """What models cost that are asked one after another; adding up p90 is on the safe side."""
+    if len(parts) == 1:
+        return parts[0]
+    times = [part.latency_ms for part in parts if part.latency_ms]
+    return ModelPart(
+        name=ensemble_name(part.name for part in parts),
+        params=sum(part.params for part in parts),
+        macs=total([part.macs for part in parts]),
+        file_bytes=total([part.file_bytes for part in parts]),
+        latency_ms=LatencyMs(
+            pytorch=_sum(time.pytorch for time in times),
+            onnxruntime=_sum(time.onnxruntime for time in times),
+        ),
+    )
+
+
+def _sum(times: Iterable[Percentiles]) -> Percentiles:
+    known = list(times)
+    return Percentiles(p50=sum(t.p50 for t in known), p90=sum(t.p90 for t in known))
 
 
 def _times(loaded: dict[str, Loaded], files: dict[str, Path]) -> dict[str, LatencyMs]:
-    """Batch 1, all roles in PyTorch and in onnxruntime by turns."""
+    """Batch 1, all models in PyTorch and in onnxruntime by turns."""
     calls: dict[str, Callable[[], Any]] = {}
-    for role, model in loaded.items():
+    for kind, model in loaded.items():
         size = model.args.input_size
         image = np.zeros((1, 3, size, size), np.float32)
-        calls[f"{role} pytorch"] = partial(as_function(model), image)
-        calls[f"{role} onnxruntime"] = partial(open_session(files[role], THREADS), image)
+        calls[f"{kind} pytorch"] = partial(as_function(model), image)
+        calls[f"{kind} onnxruntime"] = partial(open_session(files[kind], THREADS), image)
     before = torch.get_num_threads()
     torch.set_num_threads(THREADS)
     try:
@@ -79,8 +137,8 @@ def _times(loaded: dict[str, Loaded], files: dict[str, Path]) -> dict[str, Laten
     finally:
         torch.set_num_threads(before)
     return {
-        role: LatencyMs(pytorch=found[f"{role} pytorch"], onnxruntime=found[f"{role} onnxruntime"])
-        for role in loaded
+        kind: LatencyMs(pytorch=found[f"{kind} pytorch"], onnxruntime=found[f"{kind} onnxruntime"])
+        for kind in loaded
     }
 
 

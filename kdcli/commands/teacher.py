@@ -1,6 +1,6 @@
 """Finished teachers, opened and measured before they teach."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from kdcli.commands.loading import load
+from kdcli.data.complete import some
 from kdcli.data.loader import Store, open_store, plain_batches
 from kdcli.data.source import Source
-from kdcli.errors import UnfitTeacher
+from kdcli.errors import DamagedFile, UnfitTeacher
+from kdcli.files import sha256
 from kdcli.metrics import Interval, accuracy_if_renamed, balanced_accuracy, too_weak
 from kdcli.models.build import build, plan
 from kdcli.models.tap import Tap, predict
@@ -131,6 +133,17 @@ class _Roll:
         return (
             f"{len(shares)} teachers: balanced validation accuracy {min(shares):.3f} to "
             f"{max(shares):.3f}, {sum(shares) / len(shares):.3f} on average{weak}"
+        )
+
+
+def refuse_changed(given: Iterable[TeacherRef]) -> None:
+    """Raise DamagedFile for given teachers that are gone, or are other files by now."""
+    files = [(Path(ref.path or ""), ref.sha256) for ref in given]
+    wrong = [str(f) for f, digest in files if not f.is_file() or sha256(f) != digest]
+    if wrong:
+        raise DamagedFile(
+            f"teacher {some(wrong, 3)}: gone, or no longer the file that the run was made with",
+            "bring it back, or distill again from the new one",
         )
 
 

@@ -22,10 +22,10 @@ from kdcli.commands.plan import (
     who_asks,
 )
 from kdcli.commands.run_log import run_log
-from kdcli.commands.teacher import TOLD
+from kdcli.commands.teacher import TOLD, refuse_changed
 from kdcli.data.source import Source
 from kdcli.devices import open_device
-from kdcli.errors import DamagedFile, UsageError, counted
+from kdcli.errors import UsageError, counted
 from kdcli.files import is_leftover, lock, probe, sha256, write_text
 from kdcli.models.build import ModelArgs
 from kdcli.models.weights import ensure_reachable
@@ -175,13 +175,8 @@ def teacher_file(ref: TeacherRef, source: Source, device: torch.device, progress
                 f"{counted(int(ref.spec.recipe.train.epochs), 'epoch')}{seed})"
             )
         return ensure(ref.spec, source, device, progress).run.model
-    path = Path(ref.path or "")
-    if not path.is_file() or sha256(path) != ref.sha256:
-        raise DamagedFile(
-            f"teacher {path}: gone, or no longer the file that the run was made with",
-            "bring it back, or distill again from the new one",
-        )
-    return path
+    refuse_changed([ref])
+    return Path(ref.path or "")
 
 
 def _refuse_other(run: Run, spec: Spec, again: bool) -> None:

@@ -2,8 +2,10 @@
 
 import math
 
-from kdcli.commands.drawing import WORTH_CLOSING, points, span
-from kdcli.commands.report import Comparison, DataPart, ModelPart
+from kdcli.commands.amounts import points, span
+from kdcli.commands.ensemble_lines import hops
+from kdcli.commands.report import Comparison, DataPart, ModelPart, imitated
+from kdcli.nearness import WORTH_CLOSING
 from kdcli.recipe import Train
 
 RARE = 5
@@ -20,7 +22,8 @@ def sentence(c: Comparison, *, run: str, test_images: int, margin: float) -> str
     gain, interval = points(c.gain), f"95% CI {span(c.gain_ci95)}"
     interval += f", p = {c.p_value:.2g}" if c.seeds == 1 else ""
     few = "one seed" if c.seeds == 1 else f"{c.seeds} seeds"
-    luck = f"{few} cannot tell the teacher from luck: kd evaluate {run} --seeds 3"
+    taught = "the teachers" if c.ensemble else "the teacher"
+    luck = f"{few} cannot tell {taught} from luck: kd evaluate {run} --seeds 3"
     ours = f"{100 * abs(c.gain):.1f} points ({interval})"
     match c.verdict_code:
         case "one_seed_better":
@@ -61,12 +64,13 @@ def _what_would_decide(c: Comparison, test_images: int, run: str, margin: float)
 
 def notes(c: Comparison, models: dict[str, ModelPart]) -> list[str]:
     """What else a reader must know before believing the verdict."""
-    teacher, baseline = models["teacher"], models["baseline"]
-    found = []
+    above, baseline = imitated(models), models["baseline"]
+    found = [chain] if (chain := hops(models)) else []
     if (lead := c.accuracy_drop + c.gain) < WORTH_CLOSING:
         found.append(
-            f"the teacher ({teacher.accuracy:.4f}) is {'hardly' if lead > 0 else 'not'} ahead of "
-            f"the baseline ({baseline.accuracy:.4f}) on test: there was little to learn from it"
+            f"the {above} ({models[above].accuracy:.4f}) is {'hardly' if lead > 0 else 'not'} "
+            f"ahead of the baseline ({baseline.accuracy:.4f}) on test: there was little to learn "
+            "from it"
         )
     if baseline.converged is False:
         found.append(

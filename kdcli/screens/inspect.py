@@ -171,6 +171,8 @@ def _of_trained(found: "Trained") -> Rows:
 
 
 def _history(found: "Trained") -> Rows:
+    from kdcli.commands.members import counted_names
+
     provenance, outcome = found.loaded.file.provenance, found.outcome
     began = "random weights"
     if found.began_pretrained and (weights := found.card.weights):
@@ -185,7 +187,7 @@ def _history(found: "Trained") -> Rows:
     versions = provenance.get("versions") or {}
     rows = [
         ("role", provenance.get("role")),
-        ("teachers", ", ".join(provenance.get("teachers") or ())),
+        ("teachers", counted_names(provenance.get("teachers") or ())),
         ("began from", began if provenance else None),
         (
             "data, seed",

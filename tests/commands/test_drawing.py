@@ -6,8 +6,18 @@ from pathlib import Path
 import pytest
 
 from kdcli.commands.class_table import class_table
-from kdcli.commands.drawing import figures, markdown, table
-from kdcli.commands.report import ClassLostMost, Comparison, DataPart, ModelPart, Range, Report
+from kdcli.commands.drawing import figures, heads, markdown, roles, table
+from kdcli.commands.ensemble_lines import ensemble_lines
+from kdcli.commands.report import (
+    ClassLostMost,
+    CloserTo,
+    Comparison,
+    DataPart,
+    EnsembleComparison,
+    ModelPart,
+    Range,
+    Report,
+)
 from kdcli.commands.report_file import read_report
 
 EARLIER = {
@@ -130,3 +140,83 @@ def test_bars_in_names_do_not_break_the_table() -> None:
     text = markdown(_report({"a|b": 9, "c": 9}, 1))
     assert "| a\\|b | 9 |" in text
     assert "0.500 (a\\|b)" in text
+
+
+# Ensembles and chains -----------------------------------------------------------------------------
+
+
+def _ensemble(gain: float, low: float, kept: float | None, ratio: float = 5) -> EnsembleComparison:
+    ends = {f"{key}_ci95": Range(low=-0.01, high=0.02) for key in ("gap_to_ensemble",)}
+    return EnsembleComparison(
+        members=5,
+        best=0,
+        gain_over_single=gain,
+        gain_over_single_ci95=Range(low=low, high=0.021),
+        gap_kept=kept,
+        gap_to_ensemble=-0.005,
+        gap_to_single=0.007,
+        gap_to_single_ci95=Range(low=0.001, high=0.013),
+        agreement_with_ensemble=0.95,
+        agreement_with_single=0.93,
+        agreement_with_members=0.92,
+        kl_to_ensemble=0.1,
+        kl_to_single=0.2,
+        kl_to_members=0.3,
+        closer_to=CloserTo(accuracy="undecided", agreement="ensemble", kl="single"),
+        params_ratio=ratio,
+        macs_ratio=None,
+        **ends,
+    )
+
+
+@pytest.mark.parametrize(
+    ("ensemble", "line"),
+    [
+        (
+            _ensemble(0.012, 0.003, 0.6),
+            "the ensemble of 5 is 1.2 points ahead of its best member (95% CI +0.3 to +2.1); "
+            "the student kept 60% of that, at 1/5 of the parameters",
+        ),
+        (
+            _ensemble(0.012, -0.001, -0.2, ratio=0.5),
+            "the ensemble of 5 is 1.2 points ahead of its best member (95% CI -0.1 to +2.1, which "
+            "may be luck); the student kept nothing of that, at 2 times the parameters",
+        ),
+        (
+            _ensemble(-0.002, -0.01, None),
+            "the ensemble of 5 is not ahead of its best member: -0.2 points "
+            "(95% CI -1.0 to +2.1); the student has 1/5 of its parameters",
+        ),
+    ],
+)
+def test_what_the_student_kept_is_a_sentence(ensemble: EnsembleComparison, line: str) -> None:
+    first, accuracy, answers = ensemble_lines(ensemble, [])
+    assert first == line
+    assert accuracy.endswith("+1.3): these images cannot tell to which it is nearer")
+    assert answers.endswith("as a member's on 92.0% on average: nearer the ensemble")
+
+
+def test_with_an_ensemble_the_comparison_speaks_of_it() -> None:
+    report = _report(EVEN, 1)
+    comparison = report.comparison
+    assert comparison is not None
+    assert "teacher" in " ".join(figures(report))
+    models = report.models | {"ensemble": report.models["teacher"]}
+    update = {"comparison": comparison.model_copy(update={"ensemble": _ensemble(0.02, 0.01, 1)})}
+    report = report.model_copy(update=update | {"models": models})
+    lines = figures(report)
+    assert not any("teacher" in line for line in lines)
+    assert any(line.startswith("most lost from ensemble to student") for line in lines)
+    assert any("against the ensemble, agreement" in line for line in lines)
+
+
+def test_the_columns_go_from_the_teachers_down() -> None:
+    part = ModelPart(name="m", params=7)
+    names = ("student", "assistant_1", "baseline", "teacher", "assistant_2", "ensemble")
+    report = Report(run="r", model_sha256="0", models=dict.fromkeys(names, part))
+    assert roles(report) == [
+        *("ensemble", "teacher", "assistant_1", "assistant_2", "student", "baseline")
+    ]
+    assert heads(report)[:3] == ["ensemble", "best teacher", "assistant 1"]
+    alone = Report(run="r", model_sha256="0", role="assistant", models={"student": part})
+    assert heads(alone) == ["assistant"]

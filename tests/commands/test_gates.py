@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kdcli.commands.gates import check_gates, for_classes, numeric_keys, parse_gates
-from kdcli.commands.report import Comparison, ModelPart, Range, Report
+from kdcli.commands.report import Comparison, ModelPart, Range, Report, TeacherPart
 from kdcli.errors import UsageError
 
 CLASSES = ("cat", "Über Hemd", "a.b", "a.b.low", "x=y")
@@ -54,6 +54,8 @@ def test_the_documentation_knows_every_word_of_every_key() -> None:
         *("models.student.macro_f1", "comparison.class_lost_most.drop", "data.imbalance"),
         *("models.teacher.recall.CLASS", "models.student.recall_ci95.CLASS.low"),
         *("comparison.class_lost_most.ci95.high", "comparison.balanced_gain_ci95.low"),
+        *("comparison.ensemble.gap_kept", "comparison.ensemble.gain_over_single_ci95.low"),
+        *("models.ensemble.accuracy", "models.assistant.recall.CLASS", "teachers.0.accuracy"),
     ],
 )
 def test_numbers_per_class_can_be_gates(key: str) -> None:
@@ -65,6 +67,28 @@ def test_a_class_may_be_called_anything(name: str, value: float) -> None:
     assert _value(f"student.recall.{name}", _report()) == value
     assert _value(f"models.student.recall.{name}", _report()) == value
     assert _value(f"student.recall_ci95.{name}.low", _report()) == -value
+
+
+def test_any_assistant_and_any_member_can_be_a_gate() -> None:
+    part = ModelPart(name="m", params=7, accuracy=0.5, recall={"a.b": 0.25})
+    member = TeacherPart.model_validate(
+        dict.fromkeys(("weight", "validation_accuracy", "accuracy", "nll"), 0.5)
+        | {"name": "m", "seed": 3, "params": 7, "macs": None, "train_seconds": None}
+    )
+    report = Report(
+        run="r",
+        model_sha256="0",
+        models={"assistant_1": part, "assistant_12": part},
+        teachers=[member] * 12,
+    )
+    assert _value("assistant_12.accuracy", report) == 0.5
+    assert _value("models.assistant_12.recall.a.b", report) == 0.25
+    assert _value("assistant_13.accuracy", report) is None
+    assert _value("teachers.11.seed", report) == 3
+    assert _value("teachers.12.seed", report) is None
+    assert _value("teachers.0.macs", report) is None
+    with pytest.raises(UsageError, match="no number of the report"):
+        parse_gates(("teachers.0.name=1",), ())
 
 
 def test_umlauts_in_two_characters_are_the_same_class() -> None:

@@ -1,9 +1,9 @@
-"""What is said of rare classes."""
+"""What is said of rare classes, of chains, and of ensembles that are not ahead."""
 
 import pytest
 
-from kdcli.commands.report import DataPart
-from kdcli.commands.verdict import notes_on_classes
+from kdcli.commands.report import Comparison, DataPart, ModelPart, Range
+from kdcli.commands.verdict import notes, notes_on_classes
 from kdcli.recipe import Train
 
 
@@ -49,3 +49,40 @@ def test_above_five_to_one_it_says_what_to_set(train: Train, keys: set[str]) -> 
 def test_classes_of_few_test_images_are_named(images: dict[str, int], note: str) -> None:
     assert notes_on_classes(_data(**images), Train()) == [note]
     assert notes_on_classes(_data(a=10, b=10), Train()) == []
+
+
+def _comparison(drop: float) -> Comparison:
+    return Comparison(
+        gain=0.0,
+        gain_ci95=Range(low=0, high=0),
+        p_value=1,
+        detectable_gain=0.02,
+        gap_closed=None,
+        size_reduction=0.5,
+        macs_reduction=None,
+        accuracy_drop=drop,
+        agreement=0.9,
+        distillation_score=0.5,
+        seeds=1,
+        verdict_code="one_seed_even",
+    )
+
+
+def _models(**accuracies: float) -> dict[str, ModelPart]:
+    return {role: ModelPart(name="m", params=7, accuracy=a) for role, a in accuracies.items()}
+
+
+def test_a_chain_says_what_each_step_lost() -> None:
+    models = _models(student=0.9, baseline=0.8, assistant_1=0.94, assistant_2=0.93, teacher=0.95)
+    assert notes(_comparison(0.05), models)[0] == (
+        "test accuracy along the chain: teacher 0.9500, assistant 1 0.9400 (-1.0 points), "
+        "assistant 2 0.9300 (-1.0 points), student 0.9000 (-3.0 points)"
+    )
+    del models["assistant_1"], models["assistant_2"]
+    assert "chain" not in " ".join(notes(_comparison(0.05), models))
+
+
+def test_an_ensemble_that_is_not_ahead_is_called_one() -> None:
+    models = _models(student=0.9, baseline=0.9, teacher=0.95, ensemble=0.9)
+    (first, _) = notes(_comparison(0.0), models)
+    assert first.startswith("the ensemble (0.9000) is not ahead of the baseline (0.9000)")

@@ -1,0 +1,133 @@
+"""The student against its baseline and against what it imitates, from their answers on test."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcli import metrics, nearness, per_class
+from kdcli.commands.measure import Measured, likeness, range_of
+from kdcli.commands.members import MeasuredEnsemble
+from kdcli.commands.report import (
+    ClassLostMost,
+    CloserTo,
+    Comparison,
+    EnsembleComparison,
+    Range,
+    imitated,
+)
+from kdcli.recipe import Evaluate
+
+Right = NDArray[np.bool_]
+Labels = NDArray[np.int64]
+
+
+def compare(
+    measured: dict[str, Measured],
+    ensemble: MeasuredEnsemble | None,
+    labels: Labels,
+    classes: tuple[str, ...],
+    settings: Evaluate,
+) -> Comparison:
+    """The student against baseline (paired, image by image and seed by seed) and teacher.
+
+    Of several teachers it is compared with their ensemble, and with the best of them on its own.
+    """
+    right = {role: found.right(labels) for role, found in measured.items()}
+    gain = metrics.paired_gain(right["student"], right["baseline"])
+    above = imitated(measured)
+    student, teacher = measured["student"].part, measured[above].part
+    accuracy = {role: float(rows.mean()) for role, rows in right.items()}
+    ahead = accuracy[above] - accuracy["baseline"]
+    assert student.agreement is not None  # `beside` has filled it
+    return Comparison(
+        gain=gain.gain,
+        gain_ci95=range_of(gain.ci95),
+        p_value=gain.p_value,
+        detectable_gain=gain.detectable,
+        gap_closed=gain.gain / ahead if ahead > 0 else None,
+        size_reduction=1 - student.params / teacher.params,
+        macs_reduction=1 - student.macs / teacher.macs if student.macs and teacher.macs else None,
+        accuracy_drop=accuracy[above] - accuracy["student"],
+        agreement=student.agreement,
+        distillation_score=metrics.distillation_score(
+            student.params,
+            teacher.params,
+            accuracy["student"],
+            accuracy[above],
+            settings.size_priority,
+        ),
+        seeds=gain.seeds,
+        verdict_code=metrics.verdict_code(gain, settings.margin),
+        ensemble=compare_ensemble(measured["student"], ensemble, labels) if ensemble else None,
+        **_by_class(right["student"], right["baseline"], right[above], labels, classes),
+    )
+
+
+def _by_class(
+    student: Right, baseline: Right, teacher: Right, labels: Labels, classes: tuple[str, ...]
+) -> dict[str, Any]:
+    """The comparison with every class counted alike, and the class that lost most."""
+    gain, interval = per_class.balanced_gain(student, baseline, labels)
+    found: dict[str, Any] = {"balanced_gain": gain, "balanced_gain_ci95": range_of(interval)}
+    if lost := per_class.lost_most(teacher[0], student, labels):
+        found["class_lost_most"] = ClassLostMost(
+            name=classes[lost.label],
+            drop=lost.drop,
+            ci95=range_of(lost.ci95),
+            test_images=lost.images,
+        )
+    return found
+
+
+def compare_ensemble(
+    student: Measured, found: MeasuredEnsemble, labels: Labels
+) -> EnsembleComparison:
+    """What the ensemble adds to its best member, and what of it the student has kept."""
+    mine, whole, single = (m.right(labels) for m in (student, found.whole, found.single))
+    gain, to_ensemble, to_single = _ahead(whole, single), _ahead(mine, whole), _ahead(mine, single)
+    one, all_of_them = student.part, found.whole.part
+    with_ensemble = likeness(student.logits, found.whole.logits[0])
+    with_single = likeness(student.logits, found.single.logits[0])
+    return EnsembleComparison(
+        members=len(found.members),
+        best=found.best,
+        gain_over_single=gain[0],
+        gain_over_single_ci95=gain[1],
+        gap_kept=nearness.gap_kept(*(float(r.mean()) for r in (mine, single, whole))),
+        gap_to_ensemble=to_ensemble[0],
+        gap_to_ensemble_ci95=to_ensemble[1],
+        gap_to_single=to_single[0],
+        gap_to_single_ci95=to_single[1],
+        agreement_with_ensemble=with_ensemble[0],
+        agreement_with_single=with_single[0],
+        agreement_with_members=found.agreement,
+        kl_to_ensemble=with_ensemble[1],
+        kl_to_single=with_single[1],
+        kl_to_members=found.kl,
+        closer_to=_closer_to(student, found, labels),
+        params_ratio=all_of_them.params / one.params,
+        macs_ratio=all_of_them.macs / one.macs if all_of_them.macs and one.macs else None,
+    )
+
+
+def _ahead(one: Right, other: Right) -> tuple[float, Range]:
+    """How much oftener one is right than the other (1, N), and the paired interval of it."""
+    found = metrics.paired_gain(one, np.broadcast_to(other, one.shape))
+    return found.gain, range_of(found.ci95)
+
+
+def _closer_to(student: Measured, found: MeasuredEnsemble, labels: Labels) -> CloserTo:
+    whole, single = found.whole.logits[0], found.single.logits[0]
+    answers = student.logits.argmax(2)
+    apart = [answers != other.argmax(1) for other in (whole, single)]
+    divergences = [
+        np.stack([metrics.divergences(other, row) for row in student.logits])
+        for other in (whole, single)
+    ]
+    rights = (found.whole.right(labels)[0], found.single.right(labels)[0])
+    return CloserTo(
+        accuracy=nearness.closer_in_accuracy(student.right(labels), *rights),
+        agreement=nearness.closer_in_answers(*(rows.astype(np.float64) for rows in apart)),
+        kl=nearness.closer_in_answers(*divergences),
+    )

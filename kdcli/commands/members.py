@@ -1,0 +1,135 @@
+"""An ensemble of teachers on test: its members one after another, the best of them, their mean."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from kdcli import metrics
+from kdcli.commands.cast import Cast, Member
+from kdcli.commands.ensemble import Logits, together
+from kdcli.commands.measure import (
+    Asked,
+    Measured,
+    ask,
+    costs,
+    likeness,
+    mean,
+    measured,
+    scores,
+    training,
+)
+from kdcli.commands.report import ModelPart, TeacherPart
+from kdcli.data.complete import some
+from kdcli.data.loader import Store
+from kdcli.progress import Progress
+
+Number = TypeVar("Number", int, float)
+Validate = Callable[[Path], float]
+"""A model.pt's accuracy on validation."""
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredEnsemble:
+    """An ensemble, the best of its members, and a light record of each."""
+
+    whole: Measured
+    single: Measured
+    best: int
+    """Which member `single` is."""
+    members: tuple[TeacherPart, ...]
+    agreement: float
+    """Of the student with a member, the mean over all."""
+    kl: float
+
+
+def measure_ensemble(
+    cast: Cast,
+    students: Logits,
+    test: Store,
+    validate: Validate,
+    device: torch.device,
+    progress: Progress,
+) -> MeasuredEnsemble:
+    """Each member is asked once and let go: memory does not grow with their number.
+
+    The best single teacher is the one with the highest validation accuracy, the first of equals:
+    the best on test would be flattered by having been picked there. `students` is (S, N, K).
+    """
+    parts, alike = list[TeacherPart](), list[tuple[float, float]]()
+    single: list[tuple[int, Asked]] = []
+
+    def answers() -> Iterator[Logits]:
+        for member in progress.track(cast.teachers, len(cast.teachers), "asking the teachers"):
+            asked = ask(member.file, test, device)
+            before = max((part.validation_accuracy for part in parts), default=-1.0)
+            weight = cast.panel.weights[len(parts)]
+            parts.append(_record(member, asked, test.labels, validate, weight))
+            alike.append(likeness(students, asked.logits))
+            if parts[-1].validation_accuracy > before:
+                single[:] = [(len(parts) - 1, asked)]
+            yield asked.logits
+
+    logits = together(answers(), cast.panel)[None]
+    ((best, asked),) = single
+    return MeasuredEnsemble(
+        whole=Measured(logits, _as_one(parts, scores(logits, test.labels, asked.classes))),
+        single=measured([asked], test.labels),
+        best=best,
+        members=tuple(parts),
+        agreement=mean(one for one, _ in alike),
+        kl=mean(one for _, one in alike),
+    )
+
+
+def _record(
+    member: Member, asked: Asked, labels: NDArray[np.int64], validate: Validate, weight: float
+) -> TeacherPart:
+    known = member.validation
+    return TeacherPart(
+        name=asked.args.name,
+        seed=asked.provenance.get("seed"),
+        weight=weight,
+        validation_accuracy=validate(member.file) if known is None else known,
+        accuracy=metrics.accuracy(asked.logits, labels),
+        nll=metrics.nll(asked.logits, labels),
+        train_seconds=training([member.file]).get("train_seconds"),
+        **costs(asked.args),
+    )
+
+
+def _as_one(parts: list[TeacherPart], scored: dict[str, object]) -> ModelPart:
+    """The ensemble as a role: it costs what all its members cost together."""
+    macs, seconds = [part.macs for part in parts], [part.train_seconds for part in parts]
+    return ModelPart.model_validate(
+        {
+            "name": ensemble_name(part.name for part in parts),
+            "params": sum(part.params for part in parts),
+            "macs": total(macs),
+            "train_seconds": total(seconds),
+            **scored,
+        }
+    )
+
+
+def total(amounts: list[Number | None]) -> Number | None:
+    """The sum; None where one is not known."""
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known) if len(known) == len(amounts) else None
+
+
+def ensemble_name(names: Iterable[str]) -> str:
+    """`ensemble of 4: resnet18 x 3, resnet34`."""
+    members = list(names)
+    return f"ensemble of {len(members):,}: {counted_names(members)}"
+
+
+def counted_names(names: Iterable[str]) -> str:
+    """`resnet18 x 3, resnet34`, in the order of their first."""
+    counts = Counter(names)
+    return some((f"{name} x {n:,}" if n > 1 else name for name, n in counts.items()), 3)
