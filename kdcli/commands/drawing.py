@@ -3,7 +3,7 @@
 from typing import Literal
 
 from kdcli.commands.class_table import UNEVEN, class_table, uneven
-from kdcli.commands.report import Comparison, ModelPart, Percentiles, Range, Report
+from kdcli.commands.report import Comparison, FoldPart, ModelPart, Percentiles, Range, Report
 
 WORTH_CLOSING = 0.01
 """A share of a smaller gap than a point says nothing."""
@@ -127,7 +127,22 @@ def markdown(report: Report) -> str:
             f"max |difference| to PyTorch {export.parity.max_abs:.1e} "
             f"on {export.parity.images} images.",
         ]
+        if export.fold:
+            lines[-1] += f" {fold_words(export.fold)}."
     return "\n".join(lines) + f"\n\nkd {report.kd}\n"
+
+
+def fold_words(part: FoldPart) -> str:
+    """What became of a student's heads, why, and what it did to the answers."""
+    what = "folded into one" if part.folded else "kept, and answer as one"
+    words = f"{part.heads} heads {what}: {part.reason}"
+    if part.accuracy_exact is None or part.accuracy_folded is None:
+        return words
+    return (
+        f"{words}; on validation, all heads and folded: accuracy {part.accuracy_exact:.4f} and "
+        f"{part.accuracy_folded:.4f}, agreement {part.agreement:.3f}, KL {part.kl:.4f}, "
+        f"calibration error {part.ece_exact:.3f} and {part.ece_folded:.3f}"
+    )
 
 
 def _markdown_table(heads: list[str], rows: list[list[str]]) -> list[str]:

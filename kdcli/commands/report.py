@@ -69,6 +69,7 @@ class ModelPart(BaseModel):
     """Share of images on which its top-1 class is the teacher's."""
     kl_to_teacher: float | None = None
     params: int
+    """Of the student, with MACs: of what was exported, where its heads were folded."""
     macs: int | None = None
     """Multiply-accumulates per image; FLOPs are twice that."""
     train_seconds: float | None = None
@@ -156,6 +157,30 @@ class ParityPart(BaseModel):
     """PyTorch's precision; float64 where its own rounding in float32 exceeded the tolerance."""
 
 
+WantedFold = Literal["auto", "exact", "never"]
+
+
+class FoldPart(BaseModel):
+    """What became of a student's heads in the file. Both answers are measured on validation; null
+    where there were no such images, or nothing to measure."""
+
+    model_config = _PART
+    wanted: WantedFold
+    heads: int
+    folded: int
+    """1: into one head; 0: the file holds all of them, and how they answer as one."""
+    reason: str
+    accuracy_exact: float | None = None
+    accuracy_folded: float | None = None
+    drop: float | None = None
+    """exact - folded."""
+    agreement: float | None = None
+    kl: float | None = None
+    """Mean KL(exact || folded), nats."""
+    ece_exact: float | None = None
+    ece_folded: float | None = None
+
+
 class Export(BaseModel):
     """One file written."""
 
@@ -170,6 +195,8 @@ class Export(BaseModel):
     accuracy: float | None
     """Of the file itself, on test."""
     latency_ms: Percentiles
+    fold: FoldPart | None = None
+    """null where the model has one head."""
 
 
 class Report(BaseModel):
