@@ -326,7 +326,10 @@ def test_heads_that_do_not_agree_are_kept(distilled: House) -> None:
     np.testing.assert_allclose(np.exp(answer).sum(1), 1, atol=1e-6)
     said = read_metadata(distilled.student / "model.onnx")["kd.fold"]
     assert said == "2 heads as one, the mean of their probabilities"
-    assert "2 heads of 10 classes, mean of their probabilities" in kd_ok("inspect").out
+    assert (
+        "2 heads of 10 classes, mean of their probabilities"
+        in kd_ok("inspect", distilled.student).out
+    )
 
 
 # A file that disagrees: what is written for the teacher is the student ---------------------------
