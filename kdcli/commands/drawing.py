@@ -140,7 +140,7 @@ def fold_words(part: FoldPart) -> str:
         return words
     return (
         f"{words}; on validation, all heads and folded: accuracy {part.accuracy_exact:.4f} and "
-        f"{part.accuracy_folded:.4f}, agreement {part.agreement:.3f}, KL {part.kl:.4f}, "
+        f"{part.accuracy_folded:.4f}, agreement {part.agreement:.3f}, KL {part.kl:.2g}, "
         f"calibration error {part.ece_exact:.3f} and {part.ece_folded:.3f}"
     )
 
