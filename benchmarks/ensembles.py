@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from kdcli.commands.distill import distill_job
 from kdcli.commands.evaluate import evaluate
-from kdcli.commands.report import ModelPart, Report
+from kdcli.commands.model_part import ModelPart
+from kdcli.commands.report import Report
 from kdcli.commands.train import ensure, train_job
 from kdcli.data.idx import read_idx
 from kdcli.data.order import permutation

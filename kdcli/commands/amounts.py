@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kdcli.commands.report import Range
+    from kdcli.commands.model_part import Range
 
 
 def duration(seconds: float) -> str:

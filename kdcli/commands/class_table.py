@@ -1,6 +1,7 @@
 """Recall per class as rows: all classes, or the worst of many."""
 
-from kdcli.commands.report import ModelPart, Report
+from kdcli.commands.model_part import ModelPart
+from kdcli.commands.report import Report
 
 UNEVEN = 1.5
 """Largest : smallest class from which on accuracy and balanced accuracy tell different stories."""

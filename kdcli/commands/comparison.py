@@ -8,14 +8,8 @@ from numpy.typing import NDArray
 from kdcli import metrics, nearness, per_class
 from kdcli.commands.measure import Measured, likeness, range_of
 from kdcli.commands.members import MeasuredEnsemble
-from kdcli.commands.report import (
-    ClassLostMost,
-    CloserTo,
-    Comparison,
-    EnsembleComparison,
-    Range,
-    imitated,
-)
+from kdcli.commands.model_part import Range
+from kdcli.commands.report import ClassLostMost, CloserTo, Comparison, EnsembleComparison, imitated
 from kdcli.recipe import Evaluate
 
 Right = NDArray[np.bool_]

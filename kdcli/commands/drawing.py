@@ -5,7 +5,8 @@ from typing import Literal
 from kdcli.commands.amounts import points, span
 from kdcli.commands.class_table import UNEVEN, class_table, uneven
 from kdcli.commands.ensemble_lines import ensemble_lines
-from kdcli.commands.report import Comparison, ModelPart, Percentiles, Range, Report, imitated
+from kdcli.commands.model_part import ModelPart, Percentiles, Range
+from kdcli.commands.report import Comparison, FoldPart, Report, imitated
 from kdcli.nearness import WORTH_CLOSING
 
 LONG = 24
@@ -125,7 +126,22 @@ def markdown(report: Report) -> str:
             f"max |difference| to PyTorch {export.parity.max_abs:.1e} "
             f"on {export.parity.images} images.",
         ]
+        if export.fold:
+            lines[-1] += f" {fold_words(export.fold)}."
     return "\n".join(lines) + f"\n\nkd {report.kd}\n"
+
+
+def fold_words(part: FoldPart) -> str:
+    """What became of a student's heads, why, and what it did to the answers."""
+    what = "folded into one" if part.folded else "kept, and answer as one"
+    words = f"{part.heads} heads {what}: {part.reason}"
+    if part.accuracy_exact is None or part.accuracy_folded is None:
+        return words
+    return (
+        f"{words}; on validation, all heads and folded: accuracy {part.accuracy_exact:.4f} and "
+        f"{part.accuracy_folded:.4f}, agreement {part.agreement:.3f}, KL {part.kl:.2g}, "
+        f"calibration error {part.ece_exact:.3f} and {part.ece_folded:.3f}"
+    )
 
 
 def _markdown_table(heads: list[str], rows: list[list[str]]) -> list[str]:

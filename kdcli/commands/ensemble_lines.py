@@ -1,7 +1,8 @@
 """What a report says of an ensemble of teachers, and of a chain with assistants, in lines."""
 
 from kdcli.commands.amounts import points, span
-from kdcli.commands.report import EnsembleComparison, ModelPart, TeacherPart, imitated
+from kdcli.commands.model_part import ModelPart, TeacherPart
+from kdcli.commands.report import EnsembleComparison, imitated
 
 TELLING = {"ensemble": "nearer the ensemble", "single": "nearer its best member"}
 

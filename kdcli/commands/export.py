@@ -3,6 +3,7 @@
 import json
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from shlex import quote
 
@@ -12,16 +13,19 @@ from numpy.typing import NDArray
 
 from kdcli import metrics
 from kdcli.commands.adopt import alone
+from kdcli.commands.folding import choose
 from kdcli.commands.gates import Checked, Gate, check_gates, for_classes, parse_gates
 from kdcli.commands.given import is_given, parse, read_labels
 from kdcli.commands.loading import Loaded, load
+from kdcli.commands.model_part import ModelPart
 from kdcli.commands.parity import check_parity
 from kdcli.commands.plan import is_gone, reopen_data
-from kdcli.commands.report import Export, ModelPart, ParityPart, Report
+from kdcli.commands.report import Export, FoldPart, ParityPart, Report, WantedFold
 from kdcli.commands.report_file import put_export, read_report, write_report
 from kdcli.commands.side_by_side import THREADS, costs_side_by_side
 from kdcli.cost import machine
-from kdcli.data.loader import open_store, plain_batches
+from kdcli.data.loader import Store, open_store, plain_batches
+from kdcli.data.source import Source, Split
 from kdcli.errors import UsageError
 from kdcli.files import atomic, lock, sha256
 from kdcli.models.heads import answering
@@ -32,6 +36,8 @@ from kdcli.runs import Located, locate
 
 Floats = NDArray[np.float32]
 SYNTHETIC_IMAGES = 32
+FEW = 8
+"""Images that folding is tried on."""
 WAIT_SECONDS = 60.0
 """For another kd that is writing into the run's folder."""
 
@@ -62,6 +68,7 @@ def export(
     model: str | None = None,
     classes: Path | None = None,
     size: int | None = None,
+    fold: WantedFold = "auto",
     minima: tuple[str, ...] = (),
     maxima: tuple[str, ...] = (),
     progress: Progress,
@@ -69,18 +76,23 @@ def export(
     """Write the ONNX file of a run or of a lone model.pt, and keep it only if it agrees.
 
     Of somebody else's weights, `model` is timm's name, `classes` a file of class names, `size`
-    the pixels of a side that they are fed.
+    the pixels of a side that they are fed. Several heads become one by `fold`: where that costs
+    next to no accuracy, where it is exact, or never.
     """
     gates = parse_gates(minima, maxima)
     located = _located(thing, out, model, classes, size, progress)
     if located.said:
         progress.say(located.said)
     with progress.log(located.run.log) if located.run else nullcontext():
-        return _exported(located, out, gates, progress)
+        return _exported(located, out, fold, gates, progress)
 
 
 def _exported(
-    located: Located, out: Path | None, gates: tuple[Gate, ...], progress: Progress
+    located: Located,
+    out: Path | None,
+    wanted: WantedFold,
+    gates: tuple[Gate, ...],
+    progress: Progress,
 ) -> Exported:
     """Written, compared, timed, and reported."""
     student = load(located.model)
@@ -90,14 +102,19 @@ def _exported(
     place = folder / ("report.json" if located.run else f"{_stem(located.model)}.report.json")
     digest = sha256(located.model)
     earlier = read_report(place, digest)  # refused, if at all, before the work
-    images = _images(located, student, progress)
+    source = _source(located, progress)
+    images = _images(located, student, source, progress)
+    validation = partial(_store, located, source.validation, progress) if source else None
+    tried = torch.from_numpy(images.ready[:FEW])
+    student, fold = choose(student, wanted, tried, validation, progress)
     progress.say(f"exporting {student.args.name} to {path}")
     with atomic(path) as beside:
-        parity, answers = _write(student, beside, images, progress)
+        parity, answers = _write(student, beside, images, fold, progress)
     compared = earlier.comparison.ensemble if earlier and earlier.comparison else None
     best = compared.best if compared else None
     models = costs_side_by_side(path, student, located.run, best, progress)
     entry = _entry(path, folder, images, parity, answers, models["student"])
+    entry = entry.model_copy(update={"fold": fold})
     with lock(folder, wait=WAIT_SECONDS) if located.run else nullcontext():
         known = read_report(place, digest)
         role = located.run.spec.role if located.run else "student"
@@ -156,13 +173,26 @@ def _path(out: Path | None, model: Path) -> Path:
     return out
 
 
-def _images(located: Located, student: Loaded, progress: Progress) -> _Images:
+def _source(located: Located, progress: Progress) -> Source | None:
+    """The data of its run, where they are at hand."""
+    if located.run is None or is_gone(located.run.spec.data):
+        return None
+    return reopen_data(located.run.spec.data, progress)
+
+
+def _store(located: Located, split: Split, progress: Progress) -> Store:
+    """A split of the run's data, at the run's size."""
+    assert located.run is not None  # there is no source without it
+    return open_store(split, int(located.run.spec.recipe.data.image_size), progress)
+
+
+def _images(
+    located: Located, student: Loaded, source: Source | None, progress: Progress
+) -> _Images:
     """The test images of its run where they are at hand, else made-up ones, said so."""
     tap = Tap(student.module, student.args, "")
-    if located.run is not None and not is_gone(located.run.spec.data):
-        spec = located.run.spec
-        test = reopen_data(spec.data, progress).test
-        store = open_store(test, int(spec.recipe.data.image_size), progress)
+    if source is not None:
+        store = _store(located, source.test, progress)
         batches = plain_batches(store, num_classes=student.args.num_classes)
         ready = torch.cat([tap.prepare(batch.images) for batch in batches])
         return _Images(ready.contiguous().numpy(), store.labels)
@@ -178,16 +208,16 @@ def _images(located: Located, student: Loaded, progress: Progress) -> _Images:
 
 
 def _write(
-    student: Loaded, beside: Path, images: _Images, progress: Progress
+    student: Loaded, beside: Path, images: _Images, fold: FoldPart | None, progress: Progress
 ) -> tuple[ParityPart, Floats]:
     """Export, and compare on every image; raises ParityError, and then it is not kept."""
     size = student.args.input_size
     whole = answering(student.module, student.args)
-    export_onnx(whole, beside, input_size=(size, size), metadata=_metadata(student))
+    export_onnx(whole, beside, input_size=(size, size), metadata=_metadata(student, fold))
     return check_parity(student, beside, images.ready, images.labels is None, progress)
 
 
-def _metadata(student: Loaded) -> dict[str, str]:
+def _metadata(student: Loaded, fold: FoldPart | None) -> dict[str, str]:
     """What a consumer of the file needs to know; all values are strings, lists are JSON."""
     args = student.args
     texts = {
@@ -199,6 +229,9 @@ def _metadata(student: Loaded) -> dict[str, str]:
         "kd.input": "float32 RGB, (pixel / 255 - mean) / std, NCHW",
         "kd.data": str(student.file.provenance.get("data", "")),
     }
+    if fold:
+        how = "folded into one" if fold.folded else f"as one, the mean of their {args.aggregate}"
+        texts["kd.fold"] = f"{fold.heads} heads {how}"
     # names that are not UTF-8: as JSON writes them
     return {key: text.encode("utf-8", "backslashreplace").decode() for key, text in texts.items()}
 

@@ -10,7 +10,8 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
-from kdcli.commands.report import Export, Report, TeacherPart
+from kdcli.commands.model_part import TeacherPart
+from kdcli.commands.report import Export, Report
 from kdcli.errors import GateMissed, UsageError, counted, did_you_mean
 
 _ROLES = ("teacher", "ensemble", "assistant", "assistant_1", "student", "baseline")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kdcli import metrics, per_class
 from kdcli.commands.loading import load
-from kdcli.commands.report import ModelPart, Range, SeedAccuracy
+from kdcli.commands.model_part import ModelPart, Range, SeedAccuracy
 from kdcli.cost import macs, parameters
 from kdcli.data.loader import Store, plain_batches
 from kdcli.metrics import Interval

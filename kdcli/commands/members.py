@@ -24,7 +24,7 @@ from kdcli.commands.measure import (
     scores,
     training,
 )
-from kdcli.commands.report import ModelPart, TeacherPart
+from kdcli.commands.model_part import ModelPart, TeacherPart
 from kdcli.data.complete import some
 from kdcli.data.loader import Store
 from kdcli.progress import Progress

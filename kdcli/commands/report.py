@@ -6,103 +6,17 @@ Accuracies are fractions of test. What does not exist is absent, what cannot be 
 from collections.abc import Container
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from kdcli import __version__
+from kdcli.commands.model_part import PART, ModelPart, Percentiles, Range, TeacherPart
 from kdcli.nearness import Closer
-
-_PART = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
-
-
-class Range(BaseModel):
-    """A 95% interval."""
-
-    model_config = _PART
-    low: float
-    high: float
-
-
-class Percentiles(BaseModel):
-    """Milliseconds per image at batch 1."""
-
-    model_config = _PART
-    p50: float
-    p90: float
-
-
-class LatencyMs(BaseModel):
-    """One model run in two ways."""
-
-    model_config = _PART
-    pytorch: Percentiles
-    onnxruntime: Percentiles
-
-
-class SeedAccuracy(BaseModel):
-    """One of several seeds."""
-
-    model_config = _PART
-    seed: int
-    accuracy: float
-
-
-class ModelPart(BaseModel):
-    """One role. The last two fields are export's, the others evaluate's."""
-
-    model_config = _PART
-    name: str
-    accuracy: float | None = None
-    """The mean where there are several seeds."""
-    accuracy_ci95: Range | None = None
-    accuracy_sd: float | None = None
-    seeds: list[SeedAccuracy] | None = None
-    balanced_accuracy: float | None = None
-    """Mean recall of the classes that have test images."""
-    macro_f1: float | None = None
-    worst_class_recall: float | None = None
-    worst_class: str | None = None
-    """Whose recall that is; of several seeds, the mean."""
-    recall: dict[str, float] | None = None
-    """By class name; classes without test images are left out."""
-    recall_ci95: dict[str, Range] | None = None
-    nll: float | None = None
-    ece: float | None = None
-    agreement: float | None = None
-    """Share of images on which its top-1 class is that of the teacher, or of their ensemble."""
-    kl_to_teacher: float | None = None
-    params: int
-    macs: int | None = None
-    """Multiply-accumulates per image; FLOPs are twice that."""
-    train_seconds: float | None = None
-    epochs: int | None = None
-    converged: bool | None = None
-    file_bytes: int | None = None
-    """Of the fp32 ONNX file."""
-    latency_ms: LatencyMs | None = None
-
-
-class TeacherPart(BaseModel):
-    """One member of an ensemble of teachers."""
-
-    model_config = _PART
-    name: str
-    seed: int | None
-    """None: a given file that says none."""
-    weight: float
-    """Its share of the ensemble's answer."""
-    validation_accuracy: float
-    accuracy: float
-    """On test, as nll."""
-    nll: float
-    params: int
-    macs: int | None
-    train_seconds: float | None
 
 
 class Speedup(BaseModel):
     """Teacher's median latency over the student's."""
 
-    model_config = _PART
+    model_config = PART
     pytorch: float
     onnxruntime: float
 
@@ -110,7 +24,7 @@ class Speedup(BaseModel):
 class ClassLostMost(BaseModel):
     """The class whose recall falls farthest from teacher to student."""
 
-    model_config = _PART
+    model_config = PART
     name: str
     drop: float
     """teacher - student, > 0."""
@@ -125,7 +39,7 @@ class CloserTo(BaseModel):
     Undecided where the 95% interval of the difference of both distances holds 0.
     """
 
-    model_config = _PART
+    model_config = PART
     accuracy: Closer
     """Whose accuracy is nearer."""
     agreement: Closer
@@ -137,7 +51,7 @@ class CloserTo(BaseModel):
 class EnsembleComparison(BaseModel):
     """The student against an ensemble of teachers, and against the best of them on its own."""
 
-    model_config = _PART
+    model_config = PART
     members: int
     best: int
     """Index in `teachers` of the best single one, by validation accuracy."""
@@ -168,7 +82,7 @@ class EnsembleComparison(BaseModel):
 class Comparison(BaseModel):
     """The student against baseline and teacher; of several teachers, against their ensemble."""
 
-    model_config = _PART
+    model_config = PART
     gain: float
     """student - baseline."""
     gain_ci95: Range
@@ -200,7 +114,7 @@ class Comparison(BaseModel):
 class DataPart(BaseModel):
     """What was tested on; `is_default` is 1 where no --data was given."""
 
-    model_config = _PART
+    model_config = PART
     name: str
     is_default: int
     classes: int
@@ -214,7 +128,7 @@ class DataPart(BaseModel):
 class ParityPart(BaseModel):
     """The file's logits against PyTorch's."""
 
-    model_config = _PART
+    model_config = PART
     max_abs: float
     top1_changed: int
     images: int
@@ -224,10 +138,34 @@ class ParityPart(BaseModel):
     """PyTorch's precision; float64 where its own rounding in float32 exceeded the tolerance."""
 
 
+WantedFold = Literal["auto", "exact", "never"]
+
+
+class FoldPart(BaseModel):
+    """What became of a student's heads in the file. Both answers are measured on validation; null
+    where there were no such images, or nothing to measure."""
+
+    model_config = PART
+    wanted: WantedFold
+    heads: int
+    folded: int
+    """1: into one head; 0: the file holds all of them, and how they answer as one."""
+    reason: str
+    accuracy_exact: float | None = None
+    accuracy_folded: float | None = None
+    drop: float | None = None
+    """exact - folded."""
+    agreement: float | None = None
+    kl: float | None = None
+    """Mean KL(exact || folded), nats."""
+    ece_exact: float | None = None
+    ece_folded: float | None = None
+
+
 class Export(BaseModel):
     """One file written."""
 
-    model_config = _PART
+    model_config = PART
     path: str
     sha256: str
     input: Literal["tensor"] = "tensor"
@@ -238,12 +176,14 @@ class Export(BaseModel):
     accuracy: float | None
     """Of the file itself, on test."""
     latency_ms: Percentiles
+    fold: FoldPart | None = None
+    """null where the model has one head."""
 
 
 class Report(BaseModel):
     """report.json."""
 
-    model_config = _PART
+    model_config = PART
     schema_: Literal[1] = Field(1, alias="schema")
     kd: str = __version__
     run: str

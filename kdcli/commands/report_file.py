@@ -3,18 +3,11 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from kdcli.commands.drawing import markdown
-from kdcli.commands.report import (
-    Comparison,
-    DataPart,
-    Export,
-    ModelPart,
-    Report,
-    Speedup,
-    TeacherPart,
-    imitated,
-)
+from kdcli.commands.model_part import ModelPart, TeacherPart
+from kdcli.commands.report import Comparison, DataPart, Export, Report, Speedup, imitated
 from kdcli.errors import DamagedFile
 from kdcli.files import write_text
 
@@ -59,7 +52,7 @@ def put_evaluation(
     """Evaluate's parts over the record; export's stay."""
     kept = {
         role: part.model_copy(
-            update={"file_bytes": old.file_bytes, "latency_ms": old.latency_ms}
+            update=_of_export(role, old, heads=_has_heads(report))
             if (old := report.models.get(role)) and old.name == part.name
             else {}
         )
@@ -75,11 +68,24 @@ def put_export(
     """Export's parts over the record; evaluate's stay, an earlier file of that path goes."""
     merged = dict(report.models)
     for role, part in models.items():
-        fields = {"file_bytes": part.file_bytes, "latency_ms": part.latency_ms}
+        fields = _of_export(role, part, heads=export.fold is not None)
         merged[role] = merged[role].model_copy(update=fields) if role in merged else part
     others = [e for e in report.exports or [] if e.path != export.path]
     update = {"models": merged, "exports": [*others, export], "measured_on": measured_on}
     return report.model_copy(update=update)
+
+
+def _of_export(role: str, part: ModelPart, heads: bool) -> dict[str, Any]:
+    """What export measures; a student whose heads are folded is another model than its run's."""
+    fields = {"file_bytes": part.file_bytes, "latency_ms": part.latency_ms}
+    if role == "student" and heads:
+        fields |= {"params": part.params, "macs": part.macs}
+    return fields
+
+
+def _has_heads(report: Report) -> bool:
+    """Whether what was exported last is a student of several heads, folded or not."""
+    return bool(report.exports and report.exports[-1].fold)
 
 
 def _with_speedup(report: Report) -> Report:
@@ -93,5 +99,10 @@ def _with_speedup(report: Report) -> Report:
             pytorch=slow.pytorch.p50 / fast.pytorch.p50,
             onnxruntime=slow.onnxruntime.p50 / fast.onnxruntime.p50,
         )
-    comparison = report.comparison.model_copy(update={"speedup": speedup})
+    update: dict[str, Any] = {"speedup": speedup}
+    if _has_heads(report):
+        update["size_reduction"] = 1 - student.params / teacher.params
+        if student.macs is not None and teacher.macs:
+            update["macs_reduction"] = 1 - student.macs / teacher.macs
+    comparison = report.comparison.model_copy(update=update)
     return report.model_copy(update={"comparison": comparison})

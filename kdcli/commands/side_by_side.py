@@ -16,8 +16,8 @@ from kdcli.commands.cast import Member, cast_at_hand
 from kdcli.commands.loading import Loaded, load, read_args
 from kdcli.commands.measure import architecture, costs
 from kdcli.commands.members import ensemble_name, total
+from kdcli.commands.model_part import LatencyMs, ModelPart, Percentiles
 from kdcli.commands.plan import baseline_of, with_seed
-from kdcli.commands.report import LatencyMs, ModelPart, Percentiles
 from kdcli.cost import latency
 from kdcli.models.heads import answering
 from kdcli.onnx_file import export_onnx, open_session

@@ -4,7 +4,8 @@ import math
 
 from kdcli.commands.amounts import points, span
 from kdcli.commands.ensemble_lines import hops
-from kdcli.commands.report import Comparison, DataPart, ModelPart, imitated
+from kdcli.commands.model_part import ModelPart
+from kdcli.commands.report import Comparison, DataPart, imitated
 from kdcli.nearness import WORTH_CLOSING
 from kdcli.recipe import Train
 

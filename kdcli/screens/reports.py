@@ -23,6 +23,8 @@ def evaluated(console: Console, result: "Evaluated") -> None:
 
 def exported(console: Console, result: "Exported") -> None:
     """After `kd export`."""
+    from kdcli.commands.drawing import fold_words
+
     _report(console, result.report, result.gates, {"file": str(result.path)})
     if console.as_json:
         return
@@ -34,6 +36,8 @@ def exported(console: Console, result: "Exported") -> None:
         f"PyTorch {parity.max_abs:.1e}, top-1 changed on {parity.top1_changed} of "
         f"{parity.images} {on} images"
     )
+    if entry.fold:
+        console.line(fold_words(entry.fold))
     if entry.accuracy is not None:
         console.line(f"test accuracy of the ONNX file: {entry.accuracy:.4f}")
     console.line(f"report: {result.place.with_suffix('.md')}")

@@ -8,14 +8,13 @@ import pytest
 from kdcli.commands.class_table import class_table
 from kdcli.commands.drawing import figures, heads, markdown, roles, table
 from kdcli.commands.ensemble_lines import ensemble_lines
+from kdcli.commands.model_part import ModelPart, Range
 from kdcli.commands.report import (
     ClassLostMost,
     CloserTo,
     Comparison,
     DataPart,
     EnsembleComparison,
-    ModelPart,
-    Range,
     Report,
 )
 from kdcli.commands.report_file import read_report

@@ -3,6 +3,7 @@
 import json
 import shlex
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 import yaml
 from house import STUDENT, TEACHER, House, kd, kd_ok
 
+from kdcli.checkpoint import load_model, save_model
 from kdcli.commands import export as verb
 from kdcli.commands import side_by_side
 from kdcli.cost import latency
@@ -258,6 +260,76 @@ def test_a_damaged_model(distilled: House) -> None:
     assert answer.code == 7
     assert str(model) in answer.err
     assert not (distilled.student / "model.onnx").exists()
+
+
+# Several heads ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def in_no_time(finished_once: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The student is really exported; nobody else is, and hardly timed."""
+    ready = finished_once.student / "model.onnx"
+    monkeypatch.setattr(side_by_side, "export_onnx", lambda _, path, **kw: shutil.copy(ready, path))
+    monkeypatch.setattr(side_by_side, "latency", partial(latency, min_runs=3, max_runs=3))
+
+
+def give_heads(model: Path, *changes: Any) -> None:
+    """The classifier of a model.pt once per change, the first head weighing 0.6."""
+    file = load_model(model)
+    args = file.model | {"heads": len(changes), "weights": (0.6, 0.4)}
+    last = {
+        key: torch.cat([change(value) for change in changes])
+        for key, value in file.state_dict.items()
+        if key.startswith("classifier.")
+    }
+    assert len(last) == 2
+    save_model(replace(file, model=args, state_dict=file.state_dict | last), model)
+
+
+def louder_and_wrong(rows: torch.Tensor) -> torch.Tensor:
+    """Always sure of the next class: it rules the mean of logits, not that of probabilities."""
+    return 50 * rows.roll(1, 0)
+
+
+@pytest.mark.usefixtures("in_no_time")
+def test_heads_that_agree_are_folded(finished: House) -> None:
+    plain = _report(finished.student)
+    give_heads(finished.student / "model.pt", lambda rows: 1.1 * rows, lambda rows: 0.9 * rows)
+    answer = kd_ok("export", finished.student, "--max", "exports.0.fold.drop=0.001")
+    assert "2 heads folded into one: folding costs at most 0.1 points; on validation" in answer.out
+    report = _report(finished.student)
+    (entry,) = report["exports"]
+    fold = entry["fold"]
+    assert (fold["wanted"], fold["heads"], fold["folded"]) == ("auto", 2, 1)
+    assert fold["drop"] == fold["accuracy_exact"] - fold["accuracy_folded"] <= 0.001
+    assert fold["agreement"] > 0.99
+    assert 0 < fold["kl"] < 0.1
+    assert all(0 <= fold[f"ece_{kind}"] < 1 for kind in ("exact", "folded"))
+    assert (entry["parity"]["top1_changed"], entry["parity"]["synthetic"]) == (0, False)
+    assert report["models"]["student"]["params"] == plain["models"]["student"]["params"]
+    assert read_metadata(finished.student / "model.onnx")["kd.fold"] == "2 heads folded into one"
+    assert "2 heads folded into one" in (finished.student / "report.md").read_text("utf-8")
+
+
+@pytest.mark.usefixtures("in_no_time")
+def test_heads_that_do_not_agree_are_kept(distilled: House) -> None:
+    give_heads(distilled.student / "model.pt", lambda rows: 5 * rows, louder_and_wrong)
+    report = kd_ok("export", distilled.student, "--json").document
+    (entry,) = report["exports"]
+    assert entry["fold"]["folded"] == 0
+    assert entry["fold"]["drop"] > 0.5, "folding listens to the louder head"
+    assert entry["fold"]["reason"] == "folding would cost more than 0.1 points"
+    answer = onnxruntime.InferenceSession(distilled.student / "model.onnx").run(
+        None, {"images": np.zeros((7, 3, 32, 32), np.float32)}
+    )[0]
+    assert answer.shape == (7, 10)
+    np.testing.assert_allclose(np.exp(answer).sum(1), 1, atol=1e-6)
+    said = read_metadata(distilled.student / "model.onnx")["kd.fold"]
+    assert said == "2 heads as one, the mean of their probabilities"
+    assert (
+        "2 heads of 10 classes, mean of their probabilities"
+        in kd_ok("inspect", distilled.student).out
+    )
 
 
 # A file that disagrees: what is written for the teacher is the student ---------------------------

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from kdcli.commands.gates import check_gates, for_classes, numeric_keys, parse_gates
-from kdcli.commands.report import Comparison, ModelPart, Range, Report, TeacherPart
+from kdcli.commands.model_part import ModelPart, Range, TeacherPart
+from kdcli.commands.report import Comparison, Report
 from kdcli.errors import UsageError
 
 CLASSES = ("cat", "Über Hemd", "a.b", "a.b.low", "x=y")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from kdcli.commands.report import Comparison, DataPart, ModelPart, Range
+from kdcli.commands.model_part import ModelPart, Range
+from kdcli.commands.report import Comparison, DataPart
 from kdcli.commands.verdict import notes, notes_on_classes
 from kdcli.recipe import Train
 

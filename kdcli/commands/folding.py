@@ -1,0 +1,82 @@
+"""Whether a student's heads are folded into one for its file, and what that does to its answers."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from kdcli import metrics
+from kdcli.commands.loading import Loaded
+from kdcli.commands.report import FoldPart, WantedFold
+from kdcli.data.loader import Store, plain_batches
+from kdcli.errors import UnmetNeeds
+from kdcli.models.fold import fold
+from kdcli.models.tap import Tap, predict
+from kdcli.progress import Progress
+
+MOST = 0.001
+"""The accuracy that folding may cost."""
+
+
+def choose(
+    student: Loaded,
+    wanted: WantedFold,
+    images: Tensor,
+    validation: Callable[[], Store] | None,
+    progress: Progress,
+) -> tuple[Loaded, FoldPart | None]:
+    """What is exported, and why; None where there is but one head.
+
+    `images` are (B, 3, H, W), ready to be fed; `validation` opens labelled images, where there are
+    some: folding the mean of probabilities is an approximation, and kept only if it was measured.
+    """
+    args = student.args
+    if args.heads == 1:
+        if wanted != "auto":
+            progress.say(f"--fold {wanted}: {args.name} has one head, there is nothing to fold")
+        return student, None
+    kept = FoldPart(wanted=wanted, heads=args.heads, folded=0, reason="as asked")
+    if wanted == "never":
+        return student, kept
+    exact = args.aggregate == "logits"
+    if wanted == "exact" and not exact:
+        return student, _because(kept, "a mean of probabilities does not fold exactly")
+    try:
+        module = fold(student.module, args, images)
+    except UnmetNeeds as error:
+        return student, _because(kept, error.what)
+    folded = replace(student, module=module, args=args.single)
+    part = kept.model_copy(update=_measured(student, folded, validation()) if validation else {})
+    if exact:
+        return folded, _because(part, "a mean of logits folds exactly", folded=1)
+    if part.drop is None:
+        return student, _because(part, "no labelled images are at hand to measure folding on")
+    if round(part.drop, 9) > MOST:
+        return student, _because(part, f"folding would cost more than {100 * MOST:g} points")
+    return folded, _because(part, f"folding costs at most {100 * MOST:g} points", folded=1)
+
+
+def _because(part: FoldPart, reason: str, folded: int = 0) -> FoldPart:
+    return part.model_copy(update={"reason": reason, "folded": folded})
+
+
+def _measured(exact: Loaded, folded: Loaded, store: Store) -> dict[str, Any]:
+    """Both on validation: nobody chooses by the test images."""
+    one, other = _logits(exact, store), _logits(folded, store)
+    accuracies = metrics.accuracy(one, store.labels), metrics.accuracy(other, store.labels)
+    return {
+        "accuracy_exact": accuracies[0],
+        "accuracy_folded": accuracies[1],
+        "drop": accuracies[0] - accuracies[1],
+        "agreement": metrics.agreement(one, other),
+        "kl": metrics.kl(one, other),
+        "ece_exact": metrics.ece(one, store.labels),
+        "ece_folded": metrics.ece(other, store.labels),
+    }
+
+
+def _logits(model: Loaded, store: Store) -> Any:
+    batches = plain_batches(store, num_classes=model.args.num_classes)
+    return predict(Tap(model.module, model.args, ""), batches, torch.device("cpu"))

@@ -1,0 +1,92 @@
+"""What a report tells of one model."""
+
+from pydantic import BaseModel, ConfigDict
+
+PART = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+"""Of every part of a report."""
+
+
+class Range(BaseModel):
+    """A 95% interval."""
+
+    model_config = PART
+    low: float
+    high: float
+
+
+class Percentiles(BaseModel):
+    """Milliseconds per image at batch 1."""
+
+    model_config = PART
+    p50: float
+    p90: float
+
+
+class LatencyMs(BaseModel):
+    """One model run in two ways."""
+
+    model_config = PART
+    pytorch: Percentiles
+    onnxruntime: Percentiles
+
+
+class SeedAccuracy(BaseModel):
+    """One of several seeds."""
+
+    model_config = PART
+    seed: int
+    accuracy: float
+
+
+class ModelPart(BaseModel):
+    """One role. The last two fields are export's, the others evaluate's."""
+
+    model_config = PART
+    name: str
+    accuracy: float | None = None
+    """The mean where there are several seeds."""
+    accuracy_ci95: Range | None = None
+    accuracy_sd: float | None = None
+    seeds: list[SeedAccuracy] | None = None
+    balanced_accuracy: float | None = None
+    """Mean recall of the classes that have test images."""
+    macro_f1: float | None = None
+    worst_class_recall: float | None = None
+    worst_class: str | None = None
+    """Whose recall that is; of several seeds, the mean."""
+    recall: dict[str, float] | None = None
+    """By class name; classes without test images are left out."""
+    recall_ci95: dict[str, Range] | None = None
+    nll: float | None = None
+    ece: float | None = None
+    agreement: float | None = None
+    """Share of images on which its top-1 class is that of the teacher, or of their ensemble."""
+    kl_to_teacher: float | None = None
+    params: int
+    """Of the student, with MACs: of what was exported, where its heads were folded."""
+    macs: int | None = None
+    """Multiply-accumulates per image; FLOPs are twice that."""
+    train_seconds: float | None = None
+    epochs: int | None = None
+    converged: bool | None = None
+    file_bytes: int | None = None
+    """Of the fp32 ONNX file."""
+    latency_ms: LatencyMs | None = None
+
+
+class TeacherPart(BaseModel):
+    """One member of an ensemble of teachers."""
+
+    model_config = PART
+    name: str
+    seed: int | None
+    """None: a given file that says none."""
+    weight: float
+    """Its share of the ensemble's answer."""
+    validation_accuracy: float
+    accuracy: float
+    """On test, as nll."""
+    nll: float
+    params: int
+    macs: int | None
+    train_seconds: float | None

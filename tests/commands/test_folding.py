@@ -1,0 +1,87 @@
+"""When heads are folded: what was asked for, whether it is exact, and whether it was measured."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from kdcli.checkpoint import ModelFile
+from kdcli.commands import folding
+from kdcli.commands.folding import choose
+from kdcli.commands.loading import Loaded
+from kdcli.models.build import ModelArgs, build, seeded
+from kdcli.progress import Silent
+
+IMAGES = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+def student(**more):
+    args = ModelArgs("test_resnet", 5, 32, **more)
+    with seeded(0, "test"):
+        return Loaded(build(args).eval(), args, ModelFile({}, {}, tuple("abcde"), {}))
+
+
+class Labelled:
+    """1,000 labels."""
+
+    labels = np.zeros(1000, np.int64)
+
+
+def measured(monkeypatch, wrong):
+    """Validation, on which the folded model is wrong so many times more often than all heads."""
+
+    def logits(model, store):
+        answers = np.tile([1.0, 0.0, 0.0, 0.0, 0.0], (1000, 1)).astype(np.float32)
+        if model.args.heads == 1:
+            answers[:wrong, 0] = -1
+        return answers
+
+    monkeypatch.setattr(folding, "_logits", logits)
+    return Labelled
+
+
+@pytest.mark.parametrize(
+    ("wanted", "aggregate", "folded", "reason"),
+    [
+        ("never", "logits", 0, "as asked"),
+        ("exact", "probabilities", 0, "a mean of probabilities does not fold exactly"),
+        ("exact", "logits", 1, "a mean of logits folds exactly"),
+        ("auto", "logits", 1, "a mean of logits folds exactly"),
+        ("auto", "probabilities", 0, "no labelled images are at hand to measure folding on"),
+    ],
+)
+def test_without_labelled_images(wanted, aggregate, folded, reason):
+    given = student(heads=3, aggregate=aggregate)
+    found, part = choose(given, wanted, IMAGES, None, Silent())
+    assert (part.wanted, part.heads, part.folded, part.reason) == (wanted, 3, folded, reason)
+    assert found.args == (given.args.single if folded else given.args)
+    assert part.drop is part.kl is None
+
+
+@pytest.mark.parametrize(("wrong", "folded"), [(0, 1), (1, 1), (2, 0)])
+def test_a_point_in_a_thousand_may_be_lost(monkeypatch, wrong, folded):
+    given = student(heads=3)
+    found, part = choose(given, "auto", IMAGES, measured(monkeypatch, wrong), Silent())
+    assert part.folded == folded
+    assert part.drop == pytest.approx(wrong / 1000)
+    assert part.agreement == pytest.approx(1 - wrong / 1000)
+    assert found.args.heads == (1 if folded else 3)
+
+
+def test_what_does_not_fold_is_kept_and_said():
+    args = replace(student().args, name="volo_d1_224", input_size=64, img_size=64, heads=2)
+    with seeded(0, "test"):
+        given = Loaded(build(args).eval(), args, ModelFile({}, {}, tuple("abcde"), {}))
+    images = torch.nn.functional.interpolate(IMAGES, size=64)
+    found, part = choose(given, "auto", images, None, Silent())
+    assert found is given
+    assert part.reason.startswith("the heads of volo_d1_224 do not fold")
+
+
+@pytest.mark.parametrize(("wanted", "said"), [("auto", 0), ("exact", 1), ("never", 1)])
+def test_one_head_is_nothing_to_fold(monkeypatch, wanted, said):
+    progress, lines, given = Silent(), [], student()
+    monkeypatch.setattr(progress, "say", lines.append)
+    assert choose(given, wanted, IMAGES, None, progress) == (given, None)
+    assert len(lines) == said
