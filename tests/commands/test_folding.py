@@ -1,7 +1,5 @@
 """When heads are folded: what was asked for, whether it is exact, and whether it was measured."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -10,6 +8,7 @@ from kdcli.checkpoint import ModelFile
 from kdcli.commands import folding
 from kdcli.commands.folding import choose
 from kdcli.commands.loading import Loaded
+from kdcli.errors import UnmetNeeds
 from kdcli.models.build import ModelArgs, build, seeded
 from kdcli.progress import Silent
 
@@ -69,14 +68,15 @@ def test_a_point_in_a_thousand_may_be_lost(monkeypatch, wrong, folded):
     assert found.args.heads == (1 if folded else 3)
 
 
-def test_what_does_not_fold_is_kept_and_said():
-    args = replace(student().args, name="volo_d1_224", input_size=64, img_size=64, heads=2)
-    with seeded(0, "test"):
-        given = Loaded(build(args).eval(), args, ModelFile({}, {}, tuple("abcde"), {}))
-    images = torch.nn.functional.interpolate(IMAGES, size=64)
-    found, part = choose(given, "auto", images, None, Silent())
+def test_what_does_not_fold_is_kept_and_said(monkeypatch):
+    def refuse(*_):
+        raise UnmetNeeds("its heads do not fold")
+
+    monkeypatch.setattr(folding, "fold", refuse)
+    given = student(heads=2, aggregate="logits")
+    found, part = choose(given, "auto", IMAGES, None, Silent())
     assert found is given
-    assert part.reason.startswith("the heads of volo_d1_224 do not fold")
+    assert (part.folded, part.reason) == (0, "its heads do not fold")
 
 
 @pytest.mark.parametrize(("wanted", "said"), [("auto", 0), ("exact", 1), ("never", 1)])
