@@ -45,16 +45,18 @@ class OneHidden(nn.Module):
         self.num_classes, self.fc = num_classes, nn.Linear(self.num_features, num_classes)
 
     def forward_features(self, images: Tensor) -> Tensor:
-        return self.hidden(images.flatten(1)).relu()
+        features: Tensor = self.hidden(images.flatten(1)).relu()
+        return features
 
     def forward_head(self, features: Tensor, pre_logits: bool = False) -> Tensor:
-        return features if pre_logits else self.fc(features)
+        logits: Tensor = features if pre_logits else self.fc(features)
+        return logits
 
     def forward(self, images: Tensor) -> Tensor:
         return self.forward_head(self.forward_features(images))
 
 
-@register_model  # type: ignore[untyped-decorator]
+@register_model
 def one_hidden(pretrained: bool = False, num_classes: int = 10, **options: Any) -> nn.Module:
     """timm finds it by this name."""
     return OneHidden(num_classes)

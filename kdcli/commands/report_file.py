@@ -32,7 +32,7 @@ def read_report(place: Path, model_sha256: str) -> Report | None:
 
 def write_report(place: Path, report: Report) -> Report:
     """Recompute what depends on several parts, and redraw everything from the record."""
-    report = _with_speedup(report)
+    report = _with_costs(report)
     text = json.dumps(report.as_dict(), indent=2, ensure_ascii=False, allow_nan=False)
     write_text(place, text + "\n")
     write_text(place.with_suffix(".md"), markdown(report))
@@ -88,7 +88,8 @@ def _has_heads(report: Report) -> bool:
     return bool(report.exports and report.exports[-1].fold)
 
 
-def _with_speedup(report: Report) -> Report:
+def _with_costs(report: Report) -> Report:
+    """What compares costs, anew: an export may have folded the student, evaluate not."""
     teacher = report.models.get(imitated(report.models))
     student = report.models.get("student")
     if not (report.comparison and teacher and student):
@@ -99,10 +100,16 @@ def _with_speedup(report: Report) -> Report:
             pytorch=slow.pytorch.p50 / fast.pytorch.p50,
             onnxruntime=slow.onnxruntime.p50 / fast.onnxruntime.p50,
         )
-    update: dict[str, Any] = {"speedup": speedup}
-    if _has_heads(report):
-        update["size_reduction"] = 1 - student.params / teacher.params
-        if student.macs is not None and teacher.macs:
-            update["macs_reduction"] = 1 - student.macs / teacher.macs
+    params, macs = student.params / teacher.params, None
+    if student.macs and teacher.macs:
+        macs = student.macs / teacher.macs
+    update: dict[str, Any] = {
+        "speedup": speedup,
+        "size_reduction": 1 - params,
+        "macs_reduction": 1 - macs if macs else None,
+    }
+    if ensemble := report.comparison.ensemble:
+        ratios = {"params_ratio": 1 / params, "macs_ratio": 1 / macs if macs else None}
+        update["ensemble"] = ensemble.model_copy(update=ratios)
     comparison = report.comparison.model_copy(update=update)
     return report.model_copy(update={"comparison": comparison})
