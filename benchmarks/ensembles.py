@@ -1,11 +1,12 @@
 """Ensembles and their students: how many members, which scheme, and what the student keeps.
 
-    python benchmarks/ensembles.py digits [--pool DIR] [--only average,compress] [--write]
+    python benchmarks/ensembles.py digits [--pool DIR] [--only "average;compress"] [--write]
     python benchmarks/ensembles.py fashion_mnist
 
 The student has the architecture of the members, which differ in their seeds and in which 60 to 100%
 of the images they see; an ensemble of N has the first N of eight. `fashion_mnist` takes 5,000 of
-the training images of the Debian package dataset-fashion-mnist, and all 10,000 test images.
+the training images of the Debian package dataset-fashion-mnist, and all 10,000 test images;
+"compress, further images" takes 15,000 others on top, without their labels.
 Resumable: runs in DIR are reused, and several of these may share the work by --only, once one has
 trained members and baselines (--only average --members 8). --write puts the table into
 docs/evidence.md.
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from kdcli.commands.distill import distill_job
 from kdcli.commands.evaluate import evaluate
@@ -32,8 +34,9 @@ from kdcli.progress import Silent
 
 MODEL, SEEDS, MEMBERS = "test_resnet", 3, (1, 2, 3, 5, 8)
 SCHEMES = ("average", "mimic_all", "compress")
+FURTHER = "compress, further images"
 CONTROL = "joint_ensemble"
-IMAGES = 5_000
+IMAGES, UNLABELLED = 5_000, 15_000
 HERE = Path(__file__).parent
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 TRAINING = {
@@ -56,18 +59,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", choices=TRAINING)
     parser.add_argument("--pool", type=Path, default=Path("runs/ensembles-pool"))
-    parser.add_argument("--only", default=",".join((*SCHEMES, CONTROL)))
+    parser.add_argument("--only", default=";".join((*SCHEMES, FURTHER, CONTROL)))
     parser.add_argument("--members", default=",".join(map(str, MEMBERS)))
     parser.add_argument("--write", action="store_true")
     asked = parser.parse_args()
     os.environ["KD_RUNS"] = str(asked.pool)
     rows = []
-    for scheme in asked.only.split(","):
+    for scheme in asked.only.split(";"):
+        if scheme == FURTHER and asked.data == "digits":
+            continue  # there are no more of them
         counts = [3] if scheme == CONTROL else map(int, asked.members.split(","))
         for members in counts:
             rows.append(Row(scheme, members, measured(asked.data, scheme, members, asked.pool)))
             print(in_a_line(rows[-1]), flush=True)
-    print("\n".join(table(rows)))
+    print("\n".join(tables(rows)))
     if asked.write:
         write(asked.data, rows)
 
@@ -89,8 +94,8 @@ def measured(data: str, scheme: str, members: int, pool: Path) -> Report:
         job = distill_job(
             (MODEL,),
             MODEL,
-            recipe=scheme,
-            settings=(*TRAINING[data], *members_of(data, members, pool)),
+            recipe=scheme.partition(",")[0],
+            settings=(*TRAINING[data], *members_of(data, members, pool), *further(scheme, pool)),
             data=place,
             device="cpu",
             progress=Silent(),
@@ -106,6 +111,19 @@ def members_of(data: str, members: int, pool: Path) -> tuple[str, ...]:
     train = ", ".join(line.removeprefix("train.").replace("=", ": ") for line in TRAINING[data])
     recipe.write_text(f"scheme: alone\ntrain: {{{train}}}\n", "utf-8")
     return f"teacher.recipe={recipe}", f"teacher.seeds={members}", "teacher.subset=[0.6, 1.0]"
+
+
+def further(scheme: str, pool: Path) -> tuple[str, ...]:
+    """Images that nobody has labelled, as PNG files."""
+    if scheme != FURTHER:
+        return ()
+    folder = pool / f"fashion_mnist_{UNLABELLED}_unlabelled"
+    if not folder.is_dir():
+        folder.mkdir(parents=True)
+        images = read_idx(DEBIAN / "train-images-idx3-ubyte.gz", 3)
+        for row in permutation(0, 0, 60_000)[IMAGES : IMAGES + UNLABELLED]:
+            Image.fromarray(images[row]).save(folder / f"{row:05d}.png")
+    return (f"data.unlabelled={folder}",)
 
 
 def some_fashion(folder: Path) -> Path:
@@ -141,19 +159,50 @@ def accuracy(part: ModelPart) -> str:
     return f"{100 * (part.accuracy or 0):.1f}{spread}"
 
 
-def table(rows: list[Row]) -> Iterator[str]:
-    """Markdown: a line for each number of members."""
-    yield "| members | best single | ensemble | student of " + " | student of ".join(SCHEMES) + " |"
-    yield "|---:|---:|---:|" + "---:|" * len(SCHEMES)
+def tables(rows: list[Row]) -> Iterator[str]:
+    """Markdown: accuracies, then whom the students take after, and what they cost."""
+    found = {(row.scheme, row.members): row.report for row in rows}
+    alone = next(iter(found.values())).models["baseline"]
+    yield f"Baseline, the same network without a teacher: {accuracy(alone)}."
+    if control := found.get((CONTROL, 3)):
+        together = control.models["student"]
+        yield f"Three networks averaged while they were trained: {accuracy(together)}."
+    shown = [s for s in (*SCHEMES, FURTHER) if any(row.scheme == s for row in rows)]
+    students = " | ".join(shown)
+    yield from ("", f"| members | a member | best member | ensemble | {students} |")
+    yield "|---:|---:|---:|---:|" + "---:|" * len(shown)
     for members in MEMBERS:
-        found = {r.scheme: r.report for r in rows if r.members == members and r.scheme != CONTROL}
-        if not found:
-            continue
-        any_one = next(iter(found.values())).models
-        together = any_one.get("ensemble", any_one["teacher"])
-        students = [accuracy(found[s].models["student"]) if s in found else "-" for s in SCHEMES]
-        cells = [accuracy(any_one["teacher"]), accuracy(together), *students]
-        yield f"| {members} | {' | '.join(cells)} |"
+        reports = [found[s, members] for s in shown if (s, members) in found]
+        if reports:
+            cells = [*_teachers(reports[0]), *(_student(found, s, members) for s in shown)]
+            yield f"| {members} | {' | '.join(cells)} |"
+    yield from ("", "| student of | KL to ensemble | to a member | nearer | accuracy nearer |")
+    yield "|---|---:|---:|---|---|"
+    for row in rows:
+        yield from _nearness(row)
+
+
+def _teachers(report: Report) -> list[str]:
+    """A member on average with its spread, the best on validation, all of them."""
+    best = report.models["teacher"]
+    each = [part.accuracy for part in report.teachers or ()] or [best.accuracy or 0]
+    spread = f" ± {100 * np.std(each, ddof=1):.1f}" if len(each) > 1 else ""
+    together = report.models.get("ensemble", best)
+    return [f"{100 * np.mean(each):.1f}{spread}", accuracy(best), accuracy(together)]
+
+
+def _student(found: dict[tuple[str, int], Report], scheme: str, members: int) -> str:
+    report = found.get((scheme, members))
+    return accuracy(report.models["student"]) if report else "-"
+
+
+def _nearness(row: Row) -> Iterator[str]:
+    """By KL and by accuracy; of one teacher there is nothing to say."""
+    if row.report.comparison and (c := row.report.comparison.ensemble):
+        yield (
+            f"| {row.scheme}, {row.members} | {c.kl_to_ensemble:.3f} | {c.kl_to_members:.3f} "
+            f"| {c.closer_to.kl} | {c.closer_to.accuracy} |"
+        )
 
 
 def write(data: str, rows: list[Row]) -> None:
@@ -162,7 +211,7 @@ def write(data: str, rows: list[Row]) -> None:
     begin, end = f"<!-- measured: {data} -->\n", "<!-- end of measured -->"
     before, _, rest = page.read_text("utf-8").partition(begin)
     _, _, after = rest.partition(end)
-    page.write_text(before + begin + "\n".join(table(rows)) + f"\n{end}{after}", "utf-8")
+    page.write_text(before + begin + "\n".join(tables(rows)) + f"\n{end}{after}", "utf-8")
 
 
 if __name__ == "__main__":

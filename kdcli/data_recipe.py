@@ -1,8 +1,8 @@
 """`data:` in a recipe: how images are shown, and which of them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from kdcli.records import OPTIONS
 
@@ -36,6 +36,11 @@ class Pool(BaseModel):
     """Of munge_patch: patches along a side."""
 
 
+def _named_alone(pool: Any) -> Any:
+    """`pool: mixup` takes every default."""
+    return {"by": pool} if isinstance(pool, str) else pool
+
+
 class Data(BaseModel):
     """How images are shown."""
 
@@ -54,5 +59,5 @@ class Data(BaseModel):
     from labels does without them (teachers, the baseline), scheme compress learns from them."""
     unlabelled: str | None = None
     """Of scheme compress: a folder of further images, whose labels nobody knows."""
-    pool: Pool | None = None
+    pool: Annotated[Pool | None, BeforeValidator(_named_alone)] = None
     """Of scheme compress: images made from those that there are."""

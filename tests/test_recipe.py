@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from kdcli.data_recipe import Data, Pool
 from kdcli.recipe import (
     MethodUse,
     Ramp,
@@ -191,3 +192,8 @@ def test_get_and_put_by_path():
         "who": {"seed": 1},
         "scheme": {"name": "offline", "peers": 2},
     }
+
+
+def test_a_pool_may_be_its_name_alone():
+    assert Data(pool="munge_patch").pool == Pool(by="munge_patch", times=4)
+    assert Data(pool=None).pool is None

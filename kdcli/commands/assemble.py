@@ -2,16 +2,16 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from kdcli import catalog
 from kdcli.commands.contradictions import refuse_contradictions
-from kdcli.commands.given import begin, start_args
+from kdcli.commands.learner import Weights, all_of_it, build_learner, head_only
 from kdcli.commands.teacher import open_teachers
 from kdcli.commands.transfer import Transfer, open_transfer
 from kdcli.data.balance import class_weights
@@ -23,25 +23,20 @@ from kdcli.data.loader import (
     training_batches,
 )
 from kdcli.data.source import Source
-from kdcli.data.store import MOST_BYTES, InMemory
+from kdcli.data.store import MOST_BYTES
 from kdcli.data.subset import training_split
 from kdcli.distiller import Distiller, Term
 from kdcli.epochs import Validation
 from kdcli.metrics import accuracy, balanced_accuracy, nll
-from kdcli.models.build import ModelArgs, build, plan, seeded
+from kdcli.models.build import ModelArgs, seeded
 from kdcli.models.correspondences import correspondences
-from kdcli.models.head import embed, head_of
-from kdcli.models.licences import licence_warning
 from kdcli.models.tap import Tap, predict
 from kdcli.models.teachers import Frozen, Recorded
-from kdcli.models.weights import ensure_reachable
 from kdcli.progress import Progress
 from kdcli.recipe import Recipe, stored_size, weight_at
 from kdcli.recipe_file import needs_teacher, scheme_of
 from kdcli.records import About, Batch, Method, Teacher
 from kdcli.spec import Spec
-
-Weights = dict[str, Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,39 +87,23 @@ def assemble(
     recipe, classes = spec.recipe, len(source.classes)
     train, size = recipe.train, int(recipe.data.image_size)
     refuse_contradictions(spec)
-    args, student = _student(spec, classes, device, progress, rehearsal)
+    args, student = build_learner(spec, classes, device, progress, rehearsal)
     clock = time.monotonic()
     limit = 0 if on_demand else MOST_BYTES
     seen = training_split(spec, source)
     training = open_store(seen, stored_size(recipe), progress, limit)
     validation = open_store(source.validation, size, progress)
     preparing = time.monotonic() - clock
-    transfer: Transfer | None = None
-    taught_by: dict[str, Frozen | Recorded] = {}
-    if scheme_of(recipe).labelled_by_teachers:
-        transfer = open_transfer(
-            spec,
-            source,
-            training,
-            validation,
-            teachers,
-            device,
-            progress,
-            recorded=recorded,
-            rehearsal=rehearsal,
-        )
-        training, taught_by["teachers"] = transfer.store, transfer.teacher
-    else:
-        taught_by |= open_teachers(spec, teachers, classes, validation, device, progress)
-    learner: nn.Module = student
-    whole: Callable[[Weights], Weights] = _timm_keys
+    training, taught_by, transfer = _taught(
+        spec, source, training, validation, teachers, device, progress, recorded, rehearsal
+    )
+    clock = time.monotonic()
     if train.tune == "head":
-        clock = time.monotonic()
-        stores = training, validation
-        learner, whole, training, validation = _head_only(
-            student, *stores, classes, device, progress
-        )
+        learning = head_only(student, training, validation, classes, device, progress)
         preparing += time.monotonic() - clock
+    else:
+        learning = all_of_it(student, training, validation)
+    training = learning.training
     shown = transfer.samples_per_epoch if transfer else None
     batches = partial(_batches, spec, training, classes, shown)
     steps = steps_per_epoch(shown or len(training), int(train.batch_size))
@@ -138,36 +117,45 @@ def assemble(
         adapter=recipe.match.adapter,
     )
     with seeded(spec.seed, "distiller"):
-        distiller = _distiller(spec, learner, taught_by, example, about)
+        distiller = _distiller(spec, learning.learner, taught_by, example, about)
     if train.balance == "loss":
         weights = torch.from_numpy(class_weights(training.labels, classes))
         distiller.class_weights = weights.to(device)
     for line in distiller.skipped:
         progress.warn(line)
 
-    validate = partial(_validate, validation, classes, device)
-    return Assembled(distiller, args, batches, steps, validate, whole, preparing, transfer)
+    validate = partial(_validate, learning.validation, classes, device)
+    return Assembled(distiller, args, batches, steps, validate, learning.whole, preparing, transfer)
 
 
-def _head_only(
-    student: Tap,
+def _taught(
+    spec: Spec,
+    source: Source,
     training: Store,
     validation: Store,
-    classes: int,
+    teachers: Sequence[Path | None],
     device: torch.device,
     progress: Progress,
-) -> tuple[nn.Module, Callable[[Weights], Weights], Store, Store]:
-    """The classifier alone, how it becomes whole again, and what its trunk says of every image."""
-    seen = _embedded(student, training, classes, device, progress)
-    held_out = _embedded(student, validation, classes, device, progress)
-    mean, std = seen.mean(0), seen.std(0).clamp(min=1e-6)
-    learner, whole = head_of(student, mean, std)
-    return (
-        learner,
-        whole,
-        InMemory((seen - mean) / std, training.labels),
-        InMemory((held_out - mean) / std, validation.labels),
+    recorded: Path | None,
+    rehearsal: bool,
+) -> tuple[Store, dict[str, Frozen | Recorded], Transfer | None]:
+    """The images to learn from, and the teachers; of a transfer set, what they have answered."""
+    if not scheme_of(spec.recipe).labelled_by_teachers:
+        classes = len(source.classes)
+        live = open_teachers(spec, teachers, classes, validation, device, progress)
+        return training, dict(live), None
+    transfer = open_transfer(
+        spec,
+        source,
+        training,
+        validation,
+        teachers,
+        device,
+        progress,
+        recorded=recorded,
+        rehearsal=rehearsal,
     )
+    return transfer.store, {"teachers": transfer.teacher}, transfer
 
 
 def _batches(
@@ -202,48 +190,6 @@ def _validate(store: Store, classes: int, device: torch.device, model: nn.Module
     logits = predict(model, plain_batches(store, num_classes=classes), device)
     balanced, _ = balanced_accuracy(logits.argmax(1), store.labels, classes)
     return Validation(accuracy(logits, store.labels), balanced, nll(logits, store.labels))
-
-
-def _timm_keys(weights: Weights) -> Weights:
-    """A tap holds its module under `module.`."""
-    return {key.removeprefix("module."): value for key, value in weights.items()}
-
-
-def _embedded(
-    tap: Tap, store: Store, classes: int, device: torch.device, progress: Progress
-) -> Tensor:
-    """(N, D): what the trunk says of every image."""
-    batches = plain_batches(store, num_classes=classes, batch_size=64)
-    waited = progress.track(batches, -(-len(store) // 64), "trunk over the images")
-    return embed(tap, waited, device)
-
-
-def _student(
-    spec: Spec, classes: int, device: torch.device, progress: Progress, rehearsal: bool
-) -> tuple[ModelArgs, Tap]:
-    """The model that learns; a student and its baseline begin with the same weights."""
-    settings, size = spec.recipe.student, int(spec.recipe.data.image_size)
-    weights = spec.weights
-    args = plan(
-        spec.model, classes, size, settings.stem_stride, weights.options if weights else None
-    )
-    args = replace(args, **scheme_of(spec.recipe).student_args(len(spec.members)))
-    if args.input_size != size:
-        progress.say(
-            f"{spec.model} does not take {size} pixels: images are resized to its own "
-            f"{args.input_size}"
-        )
-    fetched = bool(settings.pretrained) and weights is None and not rehearsal
-    if fetched:
-        ensure_reachable(spec.model)
-        if warning := licence_warning(spec.model):
-            progress.warn(warning)
-    with seeded(spec.seed, spec.start):
-        module = build(args, pretrained=fetched)
-    if weights is not None:  # in a rehearsal too: what does not fit is told before the training
-        args = start_args(args, weights)
-        begin(module, args, weights, progress)
-    return args, Tap(module, args, "student", settings.precision).to(device)
 
 
 def _distiller(

@@ -55,5 +55,5 @@ def _refuse_around_transfer_sets(recipe: Recipe) -> None:
     elif recipe.train.mixup or recipe.train.cutmix:
         raise UsageError(
             "train.mixup and train.cutmix change images that the teachers have labelled before",
-            "--set data.pool={by: mixup}: images are blended first, then labelled",
+            "--set data.pool=mixup: images are blended first, then labelled",
         )

@@ -133,7 +133,7 @@ def test_the_baseline_is_balanced_as_its_student_is(empty_house: House, pictures
 def _auto(photos: Path, model: str, teacher: str | None = None, **values: object) -> dict:
     source, _ = open_data(str(photos), Silent())
     recipe = update(Recipe(), dict(values))
-    return auto_values(recipe, model, teacher, source, CPU)
+    return auto_values(recipe, model, (teacher,) if teacher else (), source, CPU)
 
 
 def test_photographs_begin_pretrained_at_the_model_s_own_size(photos: Path) -> None:

@@ -1,0 +1,104 @@
+"""The model that learns: built as its spec says, or its classifier alone on a frozen trunk."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from kdcli.commands.given import begin, start_args
+from kdcli.data.loader import Store, plain_batches
+from kdcli.data.store import InMemory
+from kdcli.models.build import ModelArgs, build, plan, seeded
+from kdcli.models.head import embed, head_of
+from kdcli.models.licences import licence_warning
+from kdcli.models.tap import Tap
+from kdcli.models.weights import ensure_reachable
+from kdcli.progress import Progress
+from kdcli.recipe_file import scheme_of
+from kdcli.spec import Spec
+
+Weights = dict[str, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Learning:
+    """What learns, from what, and how it becomes the model that ships."""
+
+    learner: nn.Module
+    training: Store
+    validation: Store
+    whole: Callable[[Weights], Weights]
+    """The state dict of the model that ships, with timm's own keys, from the learnt weights."""
+
+
+def build_learner(
+    spec: Spec, classes: int, device: torch.device, progress: Progress, rehearsal: bool
+) -> tuple[ModelArgs, Tap]:
+    """The model that learns; a student and its baseline begin with the same weights."""
+    settings, size = spec.recipe.student, int(spec.recipe.data.image_size)
+    weights = spec.weights
+    args = plan(
+        spec.model, classes, size, settings.stem_stride, weights.options if weights else None
+    )
+    args = replace(args, **scheme_of(spec.recipe).student_args(len(spec.members)))
+    if args.input_size != size:
+        progress.say(
+            f"{spec.model} does not take {size} pixels: images are resized to its own "
+            f"{args.input_size}"
+        )
+    fetched = bool(settings.pretrained) and weights is None and not rehearsal
+    if fetched:
+        ensure_reachable(spec.model)
+        if warning := licence_warning(spec.model):
+            progress.warn(warning)
+    with seeded(spec.seed, spec.start):
+        module = build(args, pretrained=fetched)
+    if weights is not None:  # in a rehearsal too: what does not fit is told before the training
+        args = start_args(args, weights)
+        begin(module, args, weights, progress)
+    return args, Tap(module, args, "student", settings.precision).to(device)
+
+
+def all_of_it(tap: Tap, training: Store, validation: Store) -> Learning:
+    """The whole model, from images."""
+    return Learning(tap, training, validation, _timm_keys)
+
+
+def head_only(
+    tap: Tap,
+    training: Store,
+    validation: Store,
+    classes: int,
+    device: torch.device,
+    progress: Progress,
+) -> Learning:
+    """The classifier alone, from what its trunk says of every image.
+
+    Raises:
+        UsageError: the model has no single classifier that could be fitted alone.
+    """
+    seen = _embedded(tap, training, classes, device, progress)
+    held_out = _embedded(tap, validation, classes, device, progress)
+    mean, std = seen.mean(0), seen.std(0).clamp(min=1e-6)
+    learner, whole = head_of(tap, mean, std)
+    return Learning(
+        learner,
+        InMemory((seen - mean) / std, training.labels),
+        InMemory((held_out - mean) / std, validation.labels),
+        whole,
+    )
+
+
+def _timm_keys(weights: Weights) -> Weights:
+    """A tap holds its module under `module.`."""
+    return {key.removeprefix("module."): value for key, value in weights.items()}
+
+
+def _embedded(
+    tap: Tap, store: Store, classes: int, device: torch.device, progress: Progress
+) -> Tensor:
+    """(N, D): what the trunk says of every image."""
+    batches = plain_batches(store, num_classes=classes, batch_size=64)
+    waited = progress.track(batches, -(-len(store) // 64), "trunk over the images")
+    return embed(tap, waited, device)
