@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from kdcli.cli import main as kd
 
 PIXELS = 8
-SETTINGS = ("data.image_size=8", "data.augment=null")
-MEMBERS = "train: {epochs: 10, batch_size: 64, lr: 1e-2}\nscheme: alone\n"
+TRAINING = {"data.augment": "null", "train.epochs": 10, "train.batch_size": 64, "train.lr": 0.01}
+"""Of members, student and baseline alike."""
 
 
 class OneHidden(nn.Module):
@@ -70,15 +70,27 @@ def main() -> None:
     os.environ["KD_RUNS"] = str(asked.pool)
     asked.pool.mkdir(parents=True, exist_ok=True)
     recipe = asked.pool / "member.yaml"
-    recipe.write_text(MEMBERS, "utf-8")
+    recipe.write_text(member(), "utf-8")
     clock = time.monotonic()
-    on = [word for setting in SETTINGS for word in ("--set", setting)]
+    training = {"data.image_size": PIXELS} | TRAINING
+    on = [word for key, value in training.items() for word in ("--set", f"{key}={value}")]
     who = ("--teacher", "one_hidden", "--student", "one_hidden", "--recipe", "compress")
     how = ("--set", f"teacher.recipe={recipe}", "--set", f"teacher.seeds={asked.members}")
     run = document("distill", *who, *how, *on)["run"]
     trained = time.monotonic() - clock
     report = document("evaluate", run, "--seeds", "3")
     print(in_a_line(asked.members, trained, time.monotonic() - clock - trained, report))
+
+
+def member() -> str:
+    """The recipe that trains one."""
+    lines = ["scheme: alone"]
+    for section in ("data", "train"):
+        keys = {k.removeprefix(f"{section}."): v for k, v in TRAINING.items() if section in k}
+        lines.append(
+            f"{section}: {{{', '.join(f'{key}: {value}' for key, value in keys.items())}}}"
+        )
+    return "\n".join(lines) + "\n"
 
 
 def document(*arguments: str) -> dict[str, Any]:
