@@ -162,8 +162,9 @@ def accuracy(part: ModelPart) -> str:
 def tables(rows: list[Row]) -> Iterator[str]:
     """Markdown: accuracies, then whom the students take after, and what they cost."""
     found = {(row.scheme, row.members): row.report for row in rows}
-    alone = next(iter(found.values())).models["baseline"]
-    yield f"Baseline, the same network without a teacher: {accuracy(alone)}."
+    alone = [r.models["baseline"] for r in found.values() if "baseline" in r.models]
+    if alone:
+        yield f"Baseline, the same network without a teacher: {accuracy(alone[0])}."
     if control := found.get((CONTROL, 3)):
         together = control.models["student"]
         yield f"Three networks averaged while they were trained: {accuracy(together)}."
