@@ -124,8 +124,8 @@ def in_a_line(
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     shown = ", ".join(f"{role} {100 * value:.1f}%" for role, value in accuracies.items())
     return (
-        f"{members} members, {student}: {shown}; distill {trained:.0f} s, evaluate {evaluated:.0f} s, "
-        f"at most {memory:.2f} GB"
+        f"{members} members, {student}: {shown}; distill {trained:.0f} s, "
+        f"evaluate {evaluated:.0f} s, at most {memory:.2f} GB"
     )
 
 

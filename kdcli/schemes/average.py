@@ -18,7 +18,7 @@ from kdcli.records import (
 
 
 class Average(Scheme):
-    """One student learns from labels and from the mean of several frozen teachers (Zuchniak 2023).
+    """One student learns from labels and the mean of several frozen teachers (arXiv:2302.07215).
 
     The papers' output average, T^2 KL(mean_h p_h || p_s), and loss average,
     mean_h T^2 KL(p_h || p_s), have the same gradient at every temperature: the divergence is linear

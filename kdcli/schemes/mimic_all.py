@@ -18,7 +18,7 @@ from kdcli.records import (
 
 
 class MimicAll(Scheme):
-    """A student whose every head imitates one of several frozen teachers (Zuchniak 2023).
+    """A student whose every head imitates one of several frozen teachers (arXiv:2302.07215).
 
     a CE(mean_h p_h, labels) + (1 - a) mean_h KL(teacher_h || p_h), where a is the task weight:
     the heads share one trunk, the labels see them as one. Features and embedding are the trunk's,
