@@ -7,9 +7,9 @@ The student has the architecture of the members, which differ in their seeds and
 of the images they see; an ensemble of N has the first N of eight. `fashion_mnist` takes 5,000 of
 the training images of the Debian package dataset-fashion-mnist, and all 10,000 test images;
 "compress, further images" takes 15,000 others on top, without their labels.
-Resumable: runs in DIR are reused, and several of these may share the work by --only, once one has
-trained members and baselines (--only average --members 8). With --subset 1.0 members differ in their seeds alone. --write puts
-the tables into docs/evidence.md.
+With --subset 1.0 members differ in their seeds alone. Resumable: runs in DIR are reused, and
+several of these may share the work by --only, once one has trained members and baselines (--only
+average --members 8). --write puts the tables into docs/evidence.md.
 """
 
 import argparse
