@@ -8,14 +8,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kdcli.commands.loading import load
+from kdcli.commands.learner import learner_args
+from kdcli.commands.loading import load, read_args
 from kdcli.data.complete import some
 from kdcli.data.loader import Store, open_store, plain_batches
 from kdcli.data.source import Source
 from kdcli.errors import DamagedFile, UnfitTeacher
 from kdcli.files import sha256
 from kdcli.metrics import Interval, accuracy_if_renamed, balanced_accuracy, too_weak
-from kdcli.models.build import build, plan
+from kdcli.models.build import ModelArgs, build
 from kdcli.models.tap import Tap, predict
 from kdcli.models.teachers import Frozen
 from kdcli.progress import Progress
@@ -172,10 +173,14 @@ def measure_on(
 
 
 def stand_in(by: str, ref: TeacherRef, recipe: Recipe, classes: int) -> Tap:
-    """An untrained model in a teacher's place."""
-    own = ref.spec.recipe if ref.spec else recipe
-    args = plan(ref.model, classes, int(recipe.data.image_size), own.student.stem_stride)
+    """An untrained model in a teacher's place, as its own training would build it."""
+    args = stand_in_args(ref, classes)
     return Tap(build(args), args, by, recipe.teacher.precision)
+
+
+def stand_in_args(ref: TeacherRef, classes: int) -> ModelArgs:
+    """Of the model that a teacher will be, or is."""
+    return learner_args(ref.spec, classes) if ref.spec else read_args(Path(ref.path or ""))[0]
 
 
 _IF_FOREIGN = (

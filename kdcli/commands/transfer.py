@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from kdcli.commands.answers import Answers, read_answers, write_answers
-from kdcli.commands.asking import Asking, Member, members_of, one_of_each
+from kdcli.commands.asking import Asking, Respondent, members_of, one_of_each
 from kdcli.commands.teacher import measure_on
 from kdcli.commands.unlabelled import reopen_unlabelled
 from kdcli.data.loader import Store, open_store
@@ -97,7 +97,7 @@ def open_transfer(
         return _labelled(spec, real, found, ids, shown)
     members = members_of(teachers, spec.members, panel)
     if rehearsal:
-        members = one_of_each(members)
+        members = one_of_each(members, len(source.classes))
     else:
         measure_on(validation, spec, len(source.classes), device, progress)
     asking = Asking(spec, len(source.classes), device, progress)
@@ -131,7 +131,7 @@ def _pooled(spec: Spec, real: Store, nearest: Places) -> Store:
     return Pooled(real, pool, spec.seed, nearest) if pool else real
 
 
-def _nearest(asking: Asking, first: Member, real: Store) -> Places:
+def _nearest(asking: Asking, first: Respondent, real: Store) -> Places:
     pool = asking.spec.recipe.data.pool
     if pool and pool.by == "munge_patch":
         return asking.nearest(first, real)

@@ -13,6 +13,7 @@ from house import STUDENT, TEACHER, same_weights
 from kdcli.checkpoint import ModelFile, save_model
 from kdcli.commands import asking, ensemble
 from kdcli.commands import train as training_command
+from kdcli.commands.asking import members_of, one_of_each
 from kdcli.commands.assemble import assemble
 from kdcli.commands.contradictions import refuse_contradictions
 from kdcli.commands.ensemble import ensemble_answers
@@ -214,6 +215,17 @@ def test_a_forecast_asks_one_of_a_thousand(source, monkeypatch):
     assert len(built) == 2
     assert long.seconds > few.seconds
     assert long.answers_bytes == 2 * len(source[0].train) * 3 * 4
+
+
+def test_models_of_another_scheme_are_another_architecture(source):
+    """Three copies take longer than one, whatever they are called."""
+    one = spec_of(source, [], "teacher.seeds=2").teachers[0]
+    copies = spec_of(source, [], "teacher.recipe=joint_ensemble", "teacher.seeds=4").teachers[0]
+    refs = (*one.members, *copies.members)
+    members = members_of([None] * 6, refs, Panel((1 / 6,) * 6))
+    found = one_of_each(members, 3)
+    assert [each.count for each in found] == [2, 4]
+    assert [asking.stand_in_args(each.ref, 3).copies for each in found] == [1, 3]
 
 
 def test_methods_that_read_features_are_refused_in_words(source, files):
