@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from kdcli import catalog
 from kdcli.commands.answers import Answers, read_answers, write_answers
 from kdcli.commands.asking import Asking, Respondent, members_of, one_of_each
 from kdcli.commands.teacher import measure_on
@@ -20,8 +21,9 @@ from kdcli.errors import counted
 from kdcli.files import sha256
 from kdcli.models.teachers import Recorded
 from kdcli.progress import Progress
-from kdcli.recipe import stored_size
+from kdcli.recipe import Recipe, stored_size
 from kdcli.recipe_file import scheme_of
+from kdcli.records import Panel
 from kdcli.spec import Spec
 
 FEW = 64
@@ -86,6 +88,7 @@ def open_transfer(
             shows no vector by which neighbours could be found.
     """
     panel = scheme_of(spec.recipe).panel(len(teachers))  # before anything is read
+    _warn_of_softening(spec.recipe, panel, progress)
     further = _unlabelled(spec, rehearsal, progress)
     real = _real(spec, training, further, progress)
     shown = len(training) if rehearsal else labelled_images(spec, source)
@@ -104,6 +107,21 @@ def open_transfer(
     nearest = _nearest(asking, members[0], real)
     logits, seconds = asking.answers(members, panel, _pooled(spec, real, nearest))
     return _labelled(spec, real, Answers(logits, sums, nearest), ids, shown, seconds / shape[0])
+
+
+def _warn_of_softening(recipe: Recipe, panel: Panel, progress: Progress) -> None:
+    """At T = 1 alone the kept mean is the mean of what the teachers answer."""
+    if panel.aggregate == "logits" or len(panel.weights) == 1:
+        return
+    for name, use in recipe.methods.items():
+        hot = use.options.get("temperature", 1)
+        if hot != 1 and catalog.load("methods", use.use or name).needs_teacher:
+            progress.warn(
+                f"methods.{name}.temperature={hot} softens the teachers' mean probabilities, "
+                "which are not the mean of their softened ones: --set "
+                f"methods.{name}.temperature=1, or --set scheme.aggregate=logits (exact for the "
+                "mean of logits)"
+            )
 
 
 def _unlabelled(spec: Spec, rehearsal: bool, progress: Progress) -> Split | None:

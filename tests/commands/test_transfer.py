@@ -228,6 +228,24 @@ def test_models_of_another_scheme_are_another_architecture(source):
     assert [asking.stand_in_args(each.ref, 3).copies for each in found] == [1, 3]
 
 
+@pytest.mark.parametrize(
+    ("settings", "warned"),
+    [
+        ((), 0),
+        (("methods.kd.temperature=4",), 1),
+        (("methods.kd.temperature=4", "methods.dkd={}"), 2),
+        (("methods.tfkd={}",), 0),
+        (("methods.kd.temperature=4", "scheme.aggregate=logits"), 0),
+    ],
+)
+def test_a_mean_that_is_softened_afterwards_is_told(settings, warned, source, files):
+    words = Words()
+    assembled(source, files, *settings, progress=words)
+    told = [line for line in words.words if "not the mean of their softened ones" in line]
+    assert len(told) == warned
+    assert all("--set scheme.aggregate=logits" in line for line in told)
+
+
 def test_methods_that_read_features_are_refused_in_words(source, files):
     with pytest.raises(UnmetNeeds, match=r"at needs .*scheme compress does not give that"):
         assembled(source, files, "methods.at={}")
