@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kdcli.commands.ensemble import Logits, answers_of, counted_batches, open_member, together
+from kdcli.commands.asked import Logits, answers_of, counted_batches
+from kdcli.commands.ensemble import together
 from kdcli.commands.measure import architecture
-from kdcli.commands.teacher import stand_in, stand_in_args
+from kdcli.commands.teacher import Roll, open_teacher, stand_in, stand_in_args
 from kdcli.data.loader import Store, plain_batches
 from kdcli.data.munge import neighbours
+from kdcli.data.source import Source
 from kdcli.models.route import View
 from kdcli.models.tap import Tap
 from kdcli.progress import Progress
@@ -60,26 +62,41 @@ def one_of_each(members: Sequence[Respondent], classes: int) -> list[Respondent]
 
 @dataclass(frozen=True, eq=False)
 class Asking:
-    """Where teachers are asked, and at which size of image."""
+    """Whose teachers are asked, about which data's images, and where."""
 
     spec: Spec
-    classes: int
+    source: Source
     device: torch.device
     progress: Progress
+
+    @property
+    def classes(self) -> int:
+        return len(self.source.classes)
 
     @property
     def image_size(self) -> int:
         return int(self.spec.recipe.data.image_size)
 
+    def roll(self, validation: Store) -> Roll:
+        """What measures each of them."""
+        return Roll(self.spec, validation, self.device, self.progress)
+
     def answers(
-        self, members: Sequence[Respondent], panel: Panel, store: Store
+        self, members: Sequence[Respondent], panel: Panel, store: Store, roll: Roll | None = None
     ) -> tuple[Logits, float]:
-        """(N, K) logits of all as one, and the seconds that answering takes."""
+        """(N, K) logits of all as one, and the seconds that answering takes.
+
+        Each is loaded, called by `roll`, asked about every image, and let go; memory does not grow
+        with their number.
+
+        Raises:
+            UnfitTeacher: `roll` refuses one.
+        """
         seconds: list[float] = []
         with closing(counted_batches(len(members), store, self.progress)) as ticks:
 
             def answer(member: Respondent) -> Logits:
-                tap = self._open(member)
+                tap = self._open(member, roll)
                 start = time.monotonic()
                 logits = answers_of(tap, store, self.device, ticks, self.image_size)
                 seconds.append(member.count * (time.monotonic() - start))
@@ -106,8 +123,11 @@ class Asking:
             vectors.append(tap(there).embedding.cpu())
         return neighbours(torch.cat(vectors).numpy())
 
-    def _open(self, member: Respondent) -> Tap:
+    def _open(self, member: Respondent, roll: Roll | None = None) -> Tap:
         if member.path is None:
             tap = stand_in("", member.ref, self.spec.recipe, self.classes)
             return tap.to(self.device).eval()
-        return open_member(member.path, self.device)
+        teacher = open_teacher(member.path, self.device)
+        if roll:
+            roll.call(teacher, member.ref)
+        return teacher.tap

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from kdcli import catalog
+from kdcli.commands.asking import Asking
 from kdcli.commands.contradictions import refuse_contradictions
 from kdcli.commands.learner import Weights, all_of_it, build_learner, head_only
 from kdcli.commands.teacher import open_teachers
@@ -94,8 +95,9 @@ def assemble(
     training = open_store(seen, stored_size(recipe), progress, limit)
     validation = open_store(source.validation, size, progress)
     preparing = time.monotonic() - clock
+    asking = Asking(spec, source, device, progress)
     training, taught_by, transfer = _taught(
-        spec, source, training, validation, teachers, device, progress, recorded, rehearsal
+        asking, training, validation, teachers, recorded, rehearsal
     )
     clock = time.monotonic()
     if train.tune == "head":
@@ -129,31 +131,20 @@ def assemble(
 
 
 def _taught(
-    spec: Spec,
-    source: Source,
+    asking: Asking,
     training: Store,
     validation: Store,
     teachers: Sequence[Path | None],
-    device: torch.device,
-    progress: Progress,
     recorded: Path | None,
     rehearsal: bool,
 ) -> tuple[Store, dict[str, Frozen | Recorded], Transfer | None]:
     """The images to learn from, and the teachers; of a transfer set, what they have answered."""
+    spec, device, progress = asking.spec, asking.device, asking.progress
     if not scheme_of(spec.recipe).labelled_by_teachers:
-        classes = len(source.classes)
-        live = open_teachers(spec, teachers, classes, validation, device, progress)
+        live = open_teachers(spec, teachers, asking.classes, validation, device, progress)
         return training, dict(live), None
     transfer = open_transfer(
-        spec,
-        source,
-        training,
-        validation,
-        teachers,
-        device,
-        progress,
-        recorded=recorded,
-        rehearsal=rehearsal,
+        asking, training, validation, teachers, recorded=recorded, rehearsal=rehearsal
     )
     return transfer.store, {"teachers": transfer.teacher}, transfer
 

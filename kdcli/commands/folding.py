@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from kdcli import metrics
+from kdcli.commands.asked import Logits, answers_of
 from kdcli.commands.loading import Loaded
 from kdcli.commands.report import FoldPart, WantedFold
-from kdcli.data.loader import Store, plain_batches
+from kdcli.data.loader import Store
 from kdcli.errors import UnmetNeeds
 from kdcli.models.fold import fold
-from kdcli.models.tap import Tap, predict
+from kdcli.models.tap import Tap
 from kdcli.progress import Progress
 
 MOST = 0.001
@@ -77,6 +78,5 @@ def _measured(exact: Loaded, folded: Loaded, store: Store) -> dict[str, Any]:
     }
 
 
-def _logits(model: Loaded, store: Store) -> Any:
-    batches = plain_batches(store, num_classes=model.args.num_classes)
-    return predict(Tap(model.module, model.args, ""), batches, torch.device("cpu"))
+def _logits(model: Loaded, store: Store) -> Logits:
+    return answers_of(Tap(model.module, model.args, ""), store, torch.device("cpu"))

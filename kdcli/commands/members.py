@@ -11,12 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from kdcli import metrics
+from kdcli.commands.asked import Asked, Logits, ask
 from kdcli.commands.cast import Cast, Member
-from kdcli.commands.ensemble import Logits, together
+from kdcli.commands.ensemble import together
 from kdcli.commands.measure import (
-    Asked,
     Measured,
-    ask,
     costs,
     likeness,
     mean,

@@ -137,7 +137,8 @@ def _rehearsed(spec: Spec, source: Source, device: torch.device) -> _Rehearsed:
         + validating * len(source.validation),
         model_bytes=_bytes(parts.whole(learnt)),
         learning_bytes=_bytes(learnt),
-        asking=answered * (parts.transfer.seconds_per_image if parts.transfer else 0.0),
+        asking=(answered + len(source.validation))  # on which the teachers are measured, too
+        * (parts.transfer.seconds_per_image if parts.transfer else 0.0),
         answered=answered,
     )
 
