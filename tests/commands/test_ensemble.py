@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from kdcli.commands.amounts import counted_names, ensemble_name, total
 from kdcli.commands.ensemble import together
-from kdcli.commands.members import counted_names, ensemble_name, total
 from kdcli.functional import as_one
 from kdcli.records import Panel
 
