@@ -3,6 +3,7 @@
 import json
 import shutil
 import weakref
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from house import STUDENT, TEACHER, same_weights
 
 from kdcli.checkpoint import ModelFile, save_model
-from kdcli.commands import asking, teacher
+from kdcli.commands import asking, rehearsal, teacher
 from kdcli.commands import train as training_command
 from kdcli.commands.asked import ask
 from kdcli.commands.asking import members_of, one_of_each
@@ -226,6 +227,13 @@ def test_a_forecast_asks_one_of_a_thousand(source, monkeypatch):
     assert len(built) == 2
     assert long.seconds > few.seconds
     assert long.answers_bytes == 2 * len(source[0].train) * 3 * 4
+
+
+def test_answers_are_there_four_times_while_they_are_asked(source, monkeypatch):
+    monkeypatch.setattr(rehearsal, "watched_memory", lambda: nullcontext(lambda: 0))
+    monkeypatch.setattr(rehearsal, "_held", lambda *_: 0)
+    found = estimate(spec_of(source, []), source[0], CPU)
+    assert found.memory_bytes == 4 * found.answers_bytes > 0
 
 
 def test_models_of_another_scheme_are_another_architecture(source):
