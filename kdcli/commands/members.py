@@ -74,7 +74,7 @@ def measure_ensemble(
     logits = together(answers(), cast.panel)[None]
     ((best, asked),) = single
     return MeasuredEnsemble(
-        whole=Measured(logits, _as_one(parts, scores(logits, test.labels, asked.classes))),
+        whole=Measured(logits, _role_of_all(parts, scores(logits, test.labels, asked.classes))),
         single=measured([asked], test.labels),
         best=best,
         members=tuple(parts),
@@ -99,7 +99,7 @@ def _record(
     )
 
 
-def _as_one(parts: list[TeacherPart], scored: dict[str, object]) -> ModelPart:
+def _role_of_all(parts: list[TeacherPart], scored: dict[str, object]) -> ModelPart:
     """The ensemble as a role: it costs what all its members cost together."""
     macs, seconds = [part.macs for part in parts], [part.train_seconds for part in parts]
     return ModelPart.model_validate(
