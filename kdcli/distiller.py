@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from kdcli.data.complete import some
 from kdcli.disturb import disturb_teachers, refuse_unread
 from kdcli.errors import UnmetNeeds
 from kdcli.match_recipe import Disturbance
@@ -18,6 +19,8 @@ from kdcli.models.match import Correspondence
 from kdcli.models.tap import Tap
 from kdcli.records import About, Batch, Learner, Lesson, Method, Outputs, Pair, Scheme, Teacher
 
+TOLD = 3
+"""Skipped pairs that a line names."""
 WeightAt = Callable[[float], float]
 """A weight as a function of the epochs done."""
 
@@ -156,14 +159,17 @@ class Distiller(nn.Module):
         return {name: self.learners[_key(name)] for name in self._names}
 
     def _score(self, term: Term, lesson: Lesson, batch: Batch) -> Tensor:
-        """The method's loss over all pairs that supply what it needs."""
+        """The method's loss over all pairs that supply what it needs; they weigh what all would."""
+        scored = [(i, p) for i, p in enumerate(lesson.pairs) if not missing(term.method, p)]
         losses = [
             pair.weight
             * term.method.loss(pair.student, pair.teacher, batch, self._adapter(term, i))
-            for i, pair in enumerate(lesson.pairs)
-            if not missing(term.method, pair)
+            for i, pair in scored
         ]
-        return torch.stack(losses).sum()
+        loss = torch.stack(losses).sum()
+        if len(scored) == len(lesson.pairs):
+            return loss
+        return loss * sum(p.weight for p in lesson.pairs) / sum(p.weight for _, p in scored)
 
     def _adapter(self, term: Term, pair: int) -> nn.Module | None:
         key = f"{term.name}:{pair}"
@@ -260,7 +266,7 @@ def _refuse_or_skip(terms: tuple[Term, ...], lesson: Lesson, scheme: str) -> lis
     Raises:
         UnmetNeeds: a method can score no pair at all.
     """
-    skipped = []
+    skipped: list[str] = []
     for term in terms:
         lacks = [missing(term.method, pair) for pair in lesson.pairs]
         if all(lacks) or not lacks:
@@ -269,9 +275,16 @@ def _refuse_or_skip(terms: tuple[Term, ...], lesson: Lesson, scheme: str) -> lis
                 f"{term.name} needs {' and '.join(needs)}; scheme {scheme} does not give that here",
                 "choose another method or scheme in the recipe; kd list recipes shows what works",
             )
-        skipped += [
-            f"{term.name} skips {pair.student.by}: no {', '.join(sorted(lack))}"
-            for pair, lack in zip(lesson.pairs, lacks, strict=True)
-            if lack
-        ]
+        skipped += _told_skipped(term.name, lesson.pairs, lacks)
     return skipped
+
+
+def _told_skipped(term: str, pairs: tuple[Pair, ...], lacks: list[set[str]]) -> Iterator[str]:
+    """A line for all pairs that lack the same."""
+    named: dict[str, list[str]] = {}
+    for pair, lack in zip(pairs, lacks, strict=True):
+        sides = [pair.student.by, *([pair.teacher.by] if pair.teacher else ())]
+        named.setdefault(", ".join(sorted(lack)), []).append(" with ".join(sides))
+    named.pop("", None)
+    for lacking, names in named.items():
+        yield f"{term} skips {some(names, TOLD)}: no {lacking}; the other pairs count for them, too"

@@ -64,6 +64,11 @@ class TeacherRef(BaseModel):
         return self.spec.digest + (f" x {self.seeds}" if self.seeds > 1 else "")
 
     @property
+    def but_for_seed(self) -> str:
+        """The same for members that differ in their seeds alone."""
+        return self.spec.model_copy(update={"seed": 0}).digest if self.spec else self.identity
+
+    @property
     def words(self) -> str:
         """`resnet18`, or `resnet18 x 3`."""
         return self.model + (f" x {self.seeds}" if self.seeds > 1 else "")

@@ -359,13 +359,37 @@ def test_pairs_that_lack_something_are_skipped_and_said():
             return Lesson((Learner(student),), (Pair(student, teacher), Pair(*rich, 0.5)))
 
     made = distiller(Half(), [term(), term("at", NeedsFeatures())]).eval()
-    assert made.skipped == ["at skips student: no features"]
+    assert made.skipped == [
+        "at skips student with teacher.0: no features; the other pairs count for them, too"
+    ]
     one = batch()
     found = made(one).terms
     student = made.learners["student"](one).logits
     teacher = tap("teacher.0", 1).eval()(one).logits
-    torch.testing.assert_close(found["at"], 0.5 * (student - teacher).square().mean())
+    torch.testing.assert_close(found["at"], 1.5 * (student - teacher).square().mean())
     torch.testing.assert_close(found["kd"], 1.5 * kd_loss(student, teacher, 4.0))
+
+
+def test_of_many_teachers_a_line_names_those_that_are_skipped():
+    class Many(Scheme):
+        def lesson(self, outputs):
+            student, *teachers = outputs.values()
+            rich = replace(teachers[-1], features=(teachers[-1].logits,))
+            student = replace(student, features=(student.logits,))
+            pairs = tuple(Pair(student, t, 1 / 6) for t in (*teachers[:-1], rich))
+            return Lesson((Learner(student),), pairs)
+
+    names = [f"teacher.{i}" for i in range(6)]
+    teachers = {name: Frozen(tap(name, 1)) for name in names}
+    made = distiller(Many(), [term("at", NeedsFeatures())], teachers).eval()
+    first = ", ".join(f"student with {name}" for name in names[:3])
+    assert made.skipped == [
+        f"at skips {first} and 2 more: no features; the other pairs count for them, too"
+    ]
+    one = batch()
+    student, teacher = (m(one).logits for m in (made.learners["student"], teachers[names[5]]))
+    found = made(one).terms["at"]
+    torch.testing.assert_close(found, (student - teacher).square().mean())
 
 
 def test_a_learner_may_be_called_as_the_report_calls_it():

@@ -1,9 +1,15 @@
-"""How long something takes, how large it is and how far apart, as people say it."""
+"""How long something takes, how large it is, how far apart and how many, as people say it."""
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypeVar
+
+from kdcli.data.complete import some
 
 if TYPE_CHECKING:
     from kdcli.commands.model_part import Range
+
+Number = TypeVar("Number", int, float)
 
 
 def duration(seconds: float) -> str:
@@ -38,3 +44,21 @@ def points(difference: float) -> str:
 def span(interval: "Range") -> str:
     """`+0.3 to +3.6`, in points."""
     return f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f}"
+
+
+def total(amounts: list[Number | None]) -> Number | None:
+    """The sum; None where one is not known."""
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known) if len(known) == len(amounts) else None
+
+
+def ensemble_name(names: Iterable[str]) -> str:
+    """`ensemble of 4: resnet18 x 3, resnet34`."""
+    members = list(names)
+    return f"ensemble of {len(members):,}: {counted_names(members)}"
+
+
+def counted_names(names: Iterable[str]) -> str:
+    """`resnet18 x 3, resnet34`, in the order of their first."""
+    counts = Counter(names)
+    return some((f"{name} x {n:,}" if n > 1 else name for name, n in counts.items()), 3)

@@ -10,10 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kdcli.commands.ensemble import Logits, answers_of, counted_batches, open_member, together
-from kdcli.commands.teacher import stand_in
+from kdcli.commands.asked import Logits, answers_of, counted_batches
+from kdcli.commands.ensemble import together
+from kdcli.commands.measure import architecture
+from kdcli.commands.teacher import Roll, open_teacher, stand_in, stand_in_args
 from kdcli.data.loader import Store, plain_batches
 from kdcli.data.munge import neighbours
+from kdcli.data.source import Source
 from kdcli.models.route import View
 from kdcli.models.tap import Tap
 from kdcli.progress import Progress
@@ -22,7 +25,7 @@ from kdcli.spec import Spec, TeacherRef
 
 
 @dataclass(frozen=True)
-class Member:
+class Respondent:
     """A teacher to be asked."""
 
     path: Path | None
@@ -35,18 +38,21 @@ class Member:
 
 def members_of(
     teachers: Sequence[Path | None], refs: Sequence[TeacherRef], panel: Panel
-) -> list[Member]:
+) -> list[Respondent]:
     """The model.pt files of `refs`, with their weights."""
-    return [Member(*one) for one in zip(teachers, refs, panel.weights, strict=True)]
+    return [Respondent(*one) for one in zip(teachers, refs, panel.weights, strict=True)]
 
 
-def one_of_each(members: Sequence[Member]) -> list[Member]:
+def one_of_each(members: Sequence[Respondent], classes: int) -> list[Respondent]:
     """The first of each architecture, for all of it: they take the same time."""
-    found: dict[str, Member] = {}
+    kinds: dict[str, str] = {}  # a thousand that differ in their seeds need one look
+    found: dict[str, Respondent] = {}
     for one in members:
-        name = one.ref.model
-        first = found.get(name)
-        found[name] = (
+        if (alike := one.ref.but_for_seed) not in kinds:
+            kinds[alike] = architecture(stand_in_args(one.ref, classes))
+        kind = kinds[alike]
+        first = found.get(kind)
+        found[kind] = (
             replace(first, weight=first.weight + one.weight, count=first.count + 1)
             if first
             else one
@@ -56,26 +62,41 @@ def one_of_each(members: Sequence[Member]) -> list[Member]:
 
 @dataclass(frozen=True, eq=False)
 class Asking:
-    """Where teachers are asked, and at which size of image."""
+    """Whose teachers are asked, about which data's images, and where."""
 
     spec: Spec
-    classes: int
+    source: Source
     device: torch.device
     progress: Progress
+
+    @property
+    def classes(self) -> int:
+        return len(self.source.classes)
 
     @property
     def image_size(self) -> int:
         return int(self.spec.recipe.data.image_size)
 
+    def roll(self, validation: Store) -> Roll:
+        """What measures each of them."""
+        return Roll(self.spec, validation, self.device, self.progress)
+
     def answers(
-        self, members: Sequence[Member], panel: Panel, store: Store
+        self, members: Sequence[Respondent], panel: Panel, store: Store, roll: Roll | None = None
     ) -> tuple[Logits, float]:
-        """(N, K) logits of all as one, and the seconds that answering takes."""
+        """(N, K) logits of all as one, and the seconds that answering takes.
+
+        Each is loaded, called by `roll`, asked about every image, and let go; memory does not grow
+        with their number.
+
+        Raises:
+            UnfitTeacher: `roll` refuses one.
+        """
         seconds: list[float] = []
         with closing(counted_batches(len(members), store, self.progress)) as ticks:
 
-            def answer(member: Member) -> Logits:
-                tap = self._open(member)
+            def answer(member: Respondent) -> Logits:
+                tap = self._open(member, roll)
                 start = time.monotonic()
                 logits = answers_of(tap, store, self.device, ticks, self.image_size)
                 seconds.append(member.count * (time.monotonic() - start))
@@ -86,7 +107,7 @@ class Asking:
         return logits, sum(seconds)
 
     @torch.no_grad()
-    def nearest(self, member: Member, store: Store) -> NDArray[np.int64]:
+    def nearest(self, member: Respondent, store: Store) -> NDArray[np.int64]:
         """(N,) each image's nearest one, where the teacher's classifier looks at them.
 
         Raises:
@@ -102,8 +123,11 @@ class Asking:
             vectors.append(tap(there).embedding.cpu())
         return neighbours(torch.cat(vectors).numpy())
 
-    def _open(self, member: Member) -> Tap:
+    def _open(self, member: Respondent, roll: Roll | None = None) -> Tap:
         if member.path is None:
             tap = stand_in("", member.ref, self.spec.recipe, self.classes)
             return tap.to(self.device).eval()
-        return open_member(member.path, self.device)
+        teacher = open_teacher(member.path, self.device)
+        if roll:
+            roll.call(teacher, member.ref)
+        return teacher.tap

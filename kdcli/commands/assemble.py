@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from kdcli import catalog
+from kdcli.commands.asking import Asking
 from kdcli.commands.contradictions import refuse_contradictions
-from kdcli.commands.learner import Weights, all_of_it, build_learner, head_only
+from kdcli.commands.learner import Learning, Weights, all_of_it, build_learner, head_only
 from kdcli.commands.teacher import open_teachers
 from kdcli.commands.transfer import Transfer, open_transfer
 from kdcli.data.balance import class_weights
@@ -84,78 +85,57 @@ def assemble(
         UsageError: settings that contradict each other.
         WeightsUnavailable: pretrained weights were asked for and cannot be had.
     """
-    recipe, classes = spec.recipe, len(source.classes)
-    train, size = recipe.train, int(recipe.data.image_size)
     refuse_contradictions(spec)
-    args, student = build_learner(spec, classes, device, progress, rehearsal)
-    clock = time.monotonic()
-    limit = 0 if on_demand else MOST_BYTES
-    seen = training_split(spec, source)
-    training = open_store(seen, stored_size(recipe), progress, limit)
-    validation = open_store(source.validation, size, progress)
-    preparing = time.monotonic() - clock
+    asking = Asking(spec, source, device, progress)
+    args, student = build_learner(spec, asking.classes, device, progress, rehearsal)
+    start = time.monotonic()
+    training, validation = _stores(asking, 0 if on_demand else MOST_BYTES)
+    read = time.monotonic()
     training, taught_by, transfer = _taught(
-        spec, source, training, validation, teachers, device, progress, recorded, rehearsal
+        asking, training, validation, teachers, recorded, rehearsal
     )
-    clock = time.monotonic()
-    if train.tune == "head":
-        learning = head_only(student, training, validation, classes, device, progress)
-        preparing += time.monotonic() - clock
-    else:
-        learning = all_of_it(student, training, validation)
-    training = learning.training
+    taught = time.monotonic()
+    learning = _learning(asking, student, training, validation)
+    preparing = time.monotonic() - taught + read - start
     shown = transfer.samples_per_epoch if transfer else None
-    batches = partial(_batches, spec, training, classes, shown)
-    steps = steps_per_epoch(shown or len(training), int(train.batch_size))
+    batches = partial(_batches, spec, learning.training, asking.classes, shown)
+    steps = steps_per_epoch(shown or len(learning.training), int(spec.recipe.train.batch_size))
     example = next(batches(0, workers=0)).to(device)
-    about = About(
-        classes,
-        len(training),
-        steps,
-        smallest_batch=len(example.labels) // train.accumulate,
-        labels=torch.from_numpy(training.labels),
-        adapter=recipe.match.adapter,
-    )
-    with seeded(spec.seed, "distiller"):
-        distiller = _distiller(spec, learning.learner, taught_by, example, about)
-    if train.balance == "loss":
-        weights = torch.from_numpy(class_weights(training.labels, classes))
-        distiller.class_weights = weights.to(device)
-    for line in distiller.skipped:
-        progress.warn(line)
-
-    validate = partial(_validate, learning.validation, classes, device)
+    distiller = _distiller(asking, learning, taught_by, example, steps)
+    validate = partial(_validate, learning.validation, asking.classes, device)
     return Assembled(distiller, args, batches, steps, validate, learning.whole, preparing, transfer)
 
 
+def _stores(asking: Asking, limit: int) -> tuple[Store, Store]:
+    """Of the images to learn from, and of validation."""
+    spec, source, progress = asking.spec, asking.source, asking.progress
+    training = open_store(training_split(spec, source), stored_size(spec.recipe), progress, limit)
+    return training, open_store(source.validation, asking.image_size, progress)
+
+
 def _taught(
-    spec: Spec,
-    source: Source,
+    asking: Asking,
     training: Store,
     validation: Store,
     teachers: Sequence[Path | None],
-    device: torch.device,
-    progress: Progress,
     recorded: Path | None,
     rehearsal: bool,
 ) -> tuple[Store, dict[str, Frozen | Recorded], Transfer | None]:
     """The images to learn from, and the teachers; of a transfer set, what they have answered."""
+    spec, device, progress = asking.spec, asking.device, asking.progress
     if not scheme_of(spec.recipe).labelled_by_teachers:
-        classes = len(source.classes)
-        live = open_teachers(spec, teachers, classes, validation, device, progress)
+        live = open_teachers(spec, teachers, asking.classes, validation, device, progress)
         return training, dict(live), None
     transfer = open_transfer(
-        spec,
-        source,
-        training,
-        validation,
-        teachers,
-        device,
-        progress,
-        recorded=recorded,
-        rehearsal=rehearsal,
+        asking, training, validation, teachers, recorded=recorded, rehearsal=rehearsal
     )
     return transfer.store, {"teachers": transfer.teacher}, transfer
+
+
+def _learning(asking: Asking, student: Tap, training: Store, validation: Store) -> Learning:
+    if asking.spec.recipe.train.tune == "all":
+        return all_of_it(student, training, validation)
+    return head_only(student, training, validation, asking.classes, asking.device, asking.progress)
 
 
 def _batches(
@@ -193,6 +173,33 @@ def _validate(store: Store, classes: int, device: torch.device, model: nn.Module
 
 
 def _distiller(
+    asking: Asking,
+    learning: Learning,
+    teachers: dict[str, Frozen | Recorded],
+    example: Batch,
+    steps_per_epoch: int,
+) -> Distiller:
+    """All of them in one; what it skips is said."""
+    train, labels = asking.spec.recipe.train, learning.training.labels
+    about = About(
+        asking.classes,
+        len(labels),
+        steps_per_epoch,
+        smallest_batch=len(example.labels) // train.accumulate,
+        labels=torch.from_numpy(labels),
+        adapter=asking.spec.recipe.match.adapter,
+    )
+    with seeded(asking.spec.seed, "distiller"):
+        distiller = _joined(asking.spec, learning.learner, teachers, example, about)
+    if train.balance == "loss":
+        weights = torch.from_numpy(class_weights(labels, asking.classes))
+        distiller.class_weights = weights.to(asking.device)
+    for line in distiller.skipped:
+        asking.progress.warn(line)
+    return distiller
+
+
+def _joined(
     spec: Spec,
     student: nn.Module,
     teachers: dict[str, Frozen | Recorded],

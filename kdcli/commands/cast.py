@@ -30,6 +30,8 @@ class Member:
     file: Path
     recorded: str | None
     """The file's sha256 when it taught; None where nobody wrote it down."""
+    number: int
+    """Its place among all that the spec names, whoever of them is at hand."""
 
     @property
     def validation(self) -> float | None:
@@ -57,11 +59,13 @@ class Cast:
 
     @property
     def best(self) -> int | None:
-        """Which teacher is best on validation, the first of equals; None where one's accuracy is
-        not known."""
+        """The number of the teacher that is best on validation, the first of equals; None where
+        one's accuracy is not known."""
         known = [member.validation for member in self.teachers]
         ranked = [accuracy for accuracy in known if accuracy is not None]
-        return ranked.index(max(ranked)) if ranked and len(ranked) == len(known) else None
+        if not ranked or len(ranked) < len(known):
+            return None
+        return self.teachers[ranked.index(max(ranked))].number
 
 
 Place = Callable[[TeacherRef, Need | None], Path | None]
@@ -128,8 +132,8 @@ def _chain(spec: Spec) -> list[Spec]:
 
 
 def _members(spec: Spec, needs: dict[str, Need], place: Place) -> tuple[Member, ...]:
-    named = [(ref, needs.get(f"teacher.{i}")) for i, ref in enumerate(spec.members)]
-    placed = [(ref, place(ref, need), need) for ref, need in named]
+    named = [(i, ref, needs.get(f"teacher.{i}")) for i, ref in enumerate(spec.members)]
+    placed = [(i, ref, place(ref, need), need) for i, ref, need in named]
     return tuple(
-        Member(ref, file, need.sha256 if need else None) for ref, file, need in placed if file
+        Member(ref, file, need.sha256 if need else None, i) for i, ref, file, need in placed if file
     )

@@ -26,11 +26,12 @@ def compare(
     """The student against baseline (paired, image by image and seed by seed) and teacher.
 
     Of several teachers it is compared with their ensemble, and with the best of them on its own.
+    What compares costs is left to whoever writes the record.
     """
     right = {role: found.right(labels) for role, found in measured.items()}
     gain = metrics.paired_gain(right["student"], right["baseline"])
     above = imitated(measured)
-    student, teacher = measured["student"].part, measured[above].part
+    student = measured["student"].part
     accuracy = {role: float(rows.mean()) for role, rows in right.items()}
     ahead = accuracy[above] - accuracy["baseline"]
     assert student.agreement is not None  # `beside` has filled it
@@ -40,17 +41,9 @@ def compare(
         p_value=gain.p_value,
         detectable_gain=gain.detectable,
         gap_closed=gain.gain / ahead if ahead > 0 else None,
-        size_reduction=1 - student.params / teacher.params,
-        macs_reduction=1 - student.macs / teacher.macs if student.macs and teacher.macs else None,
         accuracy_drop=accuracy[above] - accuracy["student"],
         agreement=student.agreement,
-        distillation_score=metrics.distillation_score(
-            student.params,
-            teacher.params,
-            accuracy["student"],
-            accuracy[above],
-            settings.size_priority,
-        ),
+        size_priority=settings.size_priority,
         seeds=gain.seeds,
         verdict_code=metrics.verdict_code(gain, settings.margin),
         ensemble=compare_ensemble(measured["student"], ensemble, labels) if ensemble else None,
@@ -80,7 +73,6 @@ def compare_ensemble(
     """What the ensemble adds to its best member, and what of it the student has kept."""
     mine, whole, single = (m.right(labels) for m in (student, found.whole, found.single))
     gain, to_ensemble, to_single = _ahead(whole, single), _ahead(mine, whole), _ahead(mine, single)
-    one, all_of_them = student.part, found.whole.part
     with_ensemble = likeness(student.logits, found.whole.logits[0])
     with_single = likeness(student.logits, found.single.logits[0])
     return EnsembleComparison(
@@ -100,8 +92,6 @@ def compare_ensemble(
         kl_to_single=with_single[1],
         kl_to_members=found.kl,
         closer_to=_closer_to(student, found, labels),
-        params_ratio=all_of_them.params / one.params,
-        macs_ratio=all_of_them.macs / one.macs if all_of_them.macs and one.macs else None,
     )
 
 

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 
 from kdcli import per_class
+from kdcli.commands.asked import ask
 from kdcli.commands.cast import find_cast
 from kdcli.commands.comparison import compare
 from kdcli.commands.gates import Checked, check_gates, for_classes, parse_gates
-from kdcli.commands.measure import Measured, ask, beside, measure
+from kdcli.commands.measure import Measured, beside, measure
 from kdcli.commands.members import MeasuredEnsemble, Validate, measure_ensemble
 from kdcli.commands.plan import baseline_of, reopen_data, with_seed
 from kdcli.commands.report import DataPart, Report, imitated

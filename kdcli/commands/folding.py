@@ -8,16 +8,17 @@ import torch
 from torch import Tensor
 
 from kdcli import metrics
+from kdcli.commands.asked import Logits, answers_of
 from kdcli.commands.loading import Loaded
 from kdcli.commands.report import FoldPart, WantedFold
-from kdcli.data.loader import Store, plain_batches
-from kdcli.errors import UnmetNeeds
+from kdcli.data.loader import Store
+from kdcli.errors import UnmetNeeds, counted
 from kdcli.models.fold import fold
-from kdcli.models.tap import Tap, predict
+from kdcli.models.tap import Tap
 from kdcli.progress import Progress
 
 MOST = 0.001
-"""The accuracy that folding may cost."""
+"""The accuracy on validation that folding may cost."""
 
 
 def choose(
@@ -48,14 +49,25 @@ def choose(
     except UnmetNeeds as error:
         return student, _because(kept, error.what)
     folded = replace(student, module=module, args=args.single)
-    part = kept.model_copy(update=_measured(student, folded, validation()) if validation else {})
+    store = validation() if validation else None
+    part = kept.model_copy(update=_measured(student, folded, store) if store else {})
     if exact:
         return folded, _because(part, "a mean of logits folds exactly", folded=1)
-    if part.drop is None:
+    if store is None or part.drop is None:
         return student, _because(part, "no labelled images are at hand to measure folding on")
+    lost = _lost(part, len(store.labels))
     if round(part.drop, 9) > MOST:
-        return student, _because(part, f"folding would cost more than {100 * MOST:g} points")
-    return folded, _because(part, f"folding costs at most {100 * MOST:g} points", folded=1)
+        return student, _because(part, lost)
+    return folded, _because(part, f"no {lost}", folded=1)
+
+
+def _lost(part: FoldPart, images: int) -> str:
+    """On how many images that is known: of few, a single one is more than is allowed."""
+    changed = round(images * (1 - (part.agreement or 0)))
+    return (
+        f"more than {100 * MOST:g} points lost on {counted(images, 'validation image')}, "
+        f"{counted(changed, 'answer')} changed"
+    )
 
 
 def _because(part: FoldPart, reason: str, folded: int = 0) -> FoldPart:
@@ -77,6 +89,5 @@ def _measured(exact: Loaded, folded: Loaded, store: Store) -> dict[str, Any]:
     }
 
 
-def _logits(model: Loaded, store: Store) -> Any:
-    batches = plain_batches(store, num_classes=model.args.num_classes)
-    return predict(Tap(model.module, model.args, ""), batches, torch.device("cpu"))
+def _logits(model: Loaded, store: Store) -> Logits:
+    return answers_of(Tap(model.module, model.args, ""), store, torch.device("cpu"))

@@ -32,16 +32,20 @@ class Learning:
     """The state dict of the model that ships, with timm's own keys, from the learnt weights."""
 
 
+def learner_args(spec: Spec, classes: int) -> ModelArgs:
+    """Of the model that learns, with as many heads or copies as its scheme wants."""
+    recipe, options = spec.recipe, spec.weights.options if spec.weights else None
+    size = int(recipe.data.image_size)
+    args = plan(spec.model, classes, size, recipe.student.stem_stride, options)
+    return replace(args, **scheme_of(recipe).student_args(len(spec.members)))
+
+
 def build_learner(
     spec: Spec, classes: int, device: torch.device, progress: Progress, rehearsal: bool
 ) -> tuple[ModelArgs, Tap]:
     """The model that learns; a student and its baseline begin with the same weights."""
     settings, size = spec.recipe.student, int(spec.recipe.data.image_size)
-    weights = spec.weights
-    args = plan(
-        spec.model, classes, size, settings.stem_stride, weights.options if weights else None
-    )
-    args = replace(args, **scheme_of(spec.recipe).student_args(len(spec.members)))
+    args, weights = learner_args(spec, classes), spec.weights
     if args.input_size != size:
         progress.say(
             f"{spec.model} does not take {size} pixels: images are resized to its own "

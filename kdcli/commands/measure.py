@@ -12,16 +12,13 @@ import torch
 from numpy.typing import NDArray
 
 from kdcli import metrics, per_class
-from kdcli.commands.loading import load
+from kdcli.commands.asked import Asked, Logits, ask
 from kdcli.commands.model_part import ModelPart, Range, SeedAccuracy
 from kdcli.cost import macs, parameters
-from kdcli.data.loader import Store, plain_batches
+from kdcli.data.loader import Store
 from kdcli.metrics import Interval
 from kdcli.models.build import ModelArgs, build_meta
-from kdcli.models.tap import Tap, predict
 from kdcli.runs import Run
-
-Logits = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,26 +33,6 @@ class Measured:
         """(S, N) which images each seed got right."""
         right: NDArray[np.bool_] = self.logits.argmax(2) == labels
         return right
-
-
-@dataclass(frozen=True, eq=False)
-class Asked:
-    """One model's answers; the model itself is let go."""
-
-    file: Path
-    args: ModelArgs
-    classes: tuple[str, ...]
-    provenance: dict[str, Any]
-    logits: Logits
-    """(N, K)."""
-
-
-def ask(file: Path, store: Store, device: torch.device) -> Asked:
-    """Ask the model of a model.pt about every image."""
-    model = load(file)
-    tap = Tap(model.module, model.args, "").to(device)
-    logits = predict(tap, plain_batches(store, num_classes=model.args.num_classes), device)
-    return Asked(file, model.args, model.file.classes, model.file.provenance, logits)
 
 
 def measure(files: list[Path], test: Store, device: torch.device) -> Measured:

@@ -1,22 +1,20 @@
 """An ensemble of teachers on test: its members one after another, the best of them, their mean."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from kdcli import metrics
+from kdcli.commands.amounts import ensemble_name, total
+from kdcli.commands.asked import Asked, Logits, ask
 from kdcli.commands.cast import Cast, Member
-from kdcli.commands.ensemble import Logits, together
+from kdcli.commands.ensemble import together
 from kdcli.commands.measure import (
-    Asked,
     Measured,
-    ask,
     costs,
     likeness,
     mean,
@@ -25,11 +23,9 @@ from kdcli.commands.measure import (
     training,
 )
 from kdcli.commands.model_part import ModelPart, TeacherPart
-from kdcli.data.complete import some
 from kdcli.data.loader import Store
 from kdcli.progress import Progress
 
-Number = TypeVar("Number", int, float)
 Validate = Callable[[Path], float]
 """A model.pt's accuracy on validation."""
 
@@ -78,7 +74,7 @@ def measure_ensemble(
     logits = together(answers(), cast.panel)[None]
     ((best, asked),) = single
     return MeasuredEnsemble(
-        whole=Measured(logits, _as_one(parts, scores(logits, test.labels, asked.classes))),
+        whole=Measured(logits, _role_of_all(parts, scores(logits, test.labels, asked.classes))),
         single=measured([asked], test.labels),
         best=best,
         members=tuple(parts),
@@ -103,7 +99,7 @@ def _record(
     )
 
 
-def _as_one(parts: list[TeacherPart], scored: dict[str, object]) -> ModelPart:
+def _role_of_all(parts: list[TeacherPart], scored: dict[str, object]) -> ModelPart:
     """The ensemble as a role: it costs what all its members cost together."""
     macs, seconds = [part.macs for part in parts], [part.train_seconds for part in parts]
     return ModelPart.model_validate(
@@ -115,21 +111,3 @@ def _as_one(parts: list[TeacherPart], scored: dict[str, object]) -> ModelPart:
             **scored,
         }
     )
-
-
-def total(amounts: list[Number | None]) -> Number | None:
-    """The sum; None where one is not known."""
-    known = [amount for amount in amounts if amount is not None]
-    return sum(known) if len(known) == len(amounts) else None
-
-
-def ensemble_name(names: Iterable[str]) -> str:
-    """`ensemble of 4: resnet18 x 3, resnet34`."""
-    members = list(names)
-    return f"ensemble of {len(members):,}: {counted_names(members)}"
-
-
-def counted_names(names: Iterable[str]) -> str:
-    """`resnet18 x 3, resnet34`, in the order of their first."""
-    counts = Counter(names)
-    return some((f"{name} x {n:,}" if n > 1 else name for name, n in counts.items()), 3)

@@ -33,6 +33,9 @@ from kdcli.training import REHEARSED, rehearse
 VALIDATION = 256
 """Images on which the measuring of an epoch is timed."""
 
+COPIES_OF_ANSWERS = 4
+"""In memory together: the running mean, a member's logits by batch and in one, their logarithms."""
+
 TRIED_BYTES = 64_000_000
 """Written to know how fast the disk is."""
 
@@ -52,7 +55,7 @@ class Estimate:
     memory_bytes: int
     """Of the process, and of the GPU where there is one."""
     answers_bytes: int = 0
-    """Of teachers' answers to a transfer set, kept with the run and in memory."""
+    """Of teachers' answers to a transfer set, kept with the run."""
     times: int = 1
     """So many trainings like this one, which differ in their seeds; each takes all that."""
 
@@ -91,7 +94,10 @@ def estimate(spec: Spec, source: Source, device: torch.device, done: int = 0) ->
         seconds=found.once + asking + epochs * found.epoch + writing * _seconds_per_byte(),
         model_bytes=found.model_bytes,
         state_bytes=state_bytes,
-        memory_bytes=most() + peak_bytes(device) + _held(spec, source) + answers_bytes,
+        memory_bytes=most()
+        + peak_bytes(device)
+        + _held(spec, source)
+        + COPIES_OF_ANSWERS * answers_bytes,
         answers_bytes=answers_bytes,
     )
 
@@ -137,7 +143,8 @@ def _rehearsed(spec: Spec, source: Source, device: torch.device) -> _Rehearsed:
         + validating * len(source.validation),
         model_bytes=_bytes(parts.whole(learnt)),
         learning_bytes=_bytes(learnt),
-        asking=answered * (parts.transfer.seconds_per_image if parts.transfer else 0.0),
+        asking=(answered + len(source.validation))  # on which the teachers are measured, too
+        * (parts.transfer.seconds_per_image if parts.transfer else 0.0),
         answered=answered,
     )
 

@@ -74,9 +74,9 @@ class EnsembleComparison(BaseModel):
     kl_to_single: float
     kl_to_members: float
     closer_to: CloserTo
-    params_ratio: float
-    """ensemble / student."""
-    macs_ratio: float | None
+    params_ratio: float = 1.0
+    """ensemble / student; filled as `Comparison.size_reduction`."""
+    macs_ratio: float | None = None
 
 
 class Comparison(BaseModel):
@@ -91,15 +91,18 @@ class Comparison(BaseModel):
     """The smallest gain that this test set could have shown (80% power)."""
     gap_closed: float | None
     """gain / (teacher - baseline); null where the teacher is not ahead."""
-    size_reduction: float
-    """1 - params_student / params_teacher."""
-    macs_reduction: float | None
+    size_reduction: float = 0.0
+    """1 - params_student / params_teacher. What compares costs is filled whenever the record is
+    written, with what the models cost by then."""
+    macs_reduction: float | None = None
     speedup: Speedup | None = None
     """teacher / student, median latency; null before an export."""
     accuracy_drop: float
     """teacher - student."""
     agreement: float
-    distillation_score: float | None
+    distillation_score: float | None = None
+    size_priority: float | None = None
+    """a of the distillation score; null in an earlier kd's record."""
     seeds: int
     verdict_code: str
     balanced_gain: float | None = None

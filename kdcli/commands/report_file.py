@@ -10,6 +10,7 @@ from kdcli.commands.model_part import ModelPart, TeacherPart
 from kdcli.commands.report import Comparison, DataPart, Export, Report, Speedup, imitated
 from kdcli.errors import DamagedFile
 from kdcli.files import write_text
+from kdcli.metrics import distillation_score
 
 
 def read_report(place: Path, model_sha256: str) -> Report | None:
@@ -32,7 +33,7 @@ def read_report(place: Path, model_sha256: str) -> Report | None:
 
 def write_report(place: Path, report: Report) -> Report:
     """Recompute what depends on several parts, and redraw everything from the record."""
-    report = _with_costs(report)
+    report = _with_note_on_fold(_with_costs(report))
     text = json.dumps(report.as_dict(), indent=2, ensure_ascii=False, allow_nan=False)
     write_text(place, text + "\n")
     write_text(place.with_suffix(".md"), markdown(report))
@@ -68,8 +69,10 @@ def put_export(
     """Export's parts over the record; evaluate's stay, an earlier file of that path goes."""
     merged = dict(report.models)
     for role, part in models.items():
-        fields = _of_export(role, part, heads=export.fold is not None)
-        merged[role] = merged[role].model_copy(update=fields) if role in merged else part
+        known = merged.setdefault(role, part)
+        if known.name == part.name:  # else what was evaluated is another model
+            fields = _of_export(role, part, heads=export.fold is not None)
+            merged[role] = known.model_copy(update=fields)
     others = [e for e in report.exports or [] if e.path != export.path]
     update = {"models": merged, "exports": [*others, export], "measured_on": measured_on}
     return report.model_copy(update=update)
@@ -94,22 +97,46 @@ def _with_costs(report: Report) -> Report:
     student = report.models.get("student")
     if not (report.comparison and teacher and student):
         return report
-    speedup = None
-    if (slow := teacher.latency_ms) and (fast := student.latency_ms):
-        speedup = Speedup(
-            pytorch=slow.pytorch.p50 / fast.pytorch.p50,
-            onnxruntime=slow.onnxruntime.p50 / fast.onnxruntime.p50,
-        )
     params, macs = student.params / teacher.params, None
     if student.macs and teacher.macs:
         macs = student.macs / teacher.macs
     update: dict[str, Any] = {
-        "speedup": speedup,
+        "speedup": _speedup(student, teacher),
         "size_reduction": 1 - params,
         "macs_reduction": 1 - macs if macs else None,
     }
+    priority = report.comparison.size_priority
+    if priority is not None and student.accuracy is not None and teacher.accuracy is not None:
+        update["distillation_score"] = distillation_score(
+            student.params, teacher.params, student.accuracy, teacher.accuracy, priority
+        )
     if ensemble := report.comparison.ensemble:
         ratios = {"params_ratio": 1 / params, "macs_ratio": 1 / macs if macs else None}
         update["ensemble"] = ensemble.model_copy(update=ratios)
     comparison = report.comparison.model_copy(update=update)
     return report.model_copy(update={"comparison": comparison})
+
+
+def _speedup(student: ModelPart, teacher: ModelPart) -> Speedup | None:
+    if not ((slow := teacher.latency_ms) and (fast := student.latency_ms)):
+        return None
+    return Speedup(
+        pytorch=slow.pytorch.p50 / fast.pytorch.p50,
+        onnxruntime=slow.onnxruntime.p50 / fast.onnxruntime.p50,
+    )
+
+
+_OF_ALL_HEADS = "test figures are those of all "
+"""How the note begins that tells figures and costs of two models apart."""
+
+
+def _with_note_on_fold(report: Report) -> Report:
+    """Costs are those of the last export; what was measured on test had all its heads."""
+    kept = [note for note in report.notes if not note.startswith(_OF_ALL_HEADS)]
+    fold = report.exports[-1].fold if report.exports else None
+    if report.exports and fold and fold.folded and report.models["student"].accuracy is not None:
+        kept.append(
+            f"{_OF_ALL_HEADS}{fold.heads} heads; the folded file's accuracy is "
+            f"exports.{len(report.exports) - 1}.accuracy"
+        )
+    return report.model_copy(update={"notes": kept})

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from kdcli.commands.amounts import ensemble_name, total
 from kdcli.commands.cast import Member, cast_at_hand
 from kdcli.commands.loading import Loaded, load, read_args
 from kdcli.commands.measure import architecture, costs
-from kdcli.commands.members import ensemble_name, total
 from kdcli.commands.model_part import LatencyMs, ModelPart, Percentiles
-from kdcli.commands.plan import baseline_of, with_seed
+from kdcli.commands.plan import baseline_of
 from kdcli.cost import latency
 from kdcli.models.heads import answering
 from kdcli.onnx_file import export_onnx, open_session
@@ -38,8 +38,8 @@ def costs_side_by_side(
 ) -> dict[str, ModelPart]:
     """Size, MACs and latency of every role at hand; each architecture is timed once, side by side.
 
-    An ensemble costs what its members cost together. `best` is which of them is the best single
-    teacher, None where nobody has measured them.
+    An ensemble costs what its members cost together. `best` is the number of the best single
+    teacher among them, None where nobody has measured them.
     """
     roles = _others(run, best) if run else {}
     kinds = {file: architecture(read_args(file)[0]) for files in roles.values() for file in files}
@@ -56,7 +56,7 @@ def costs_side_by_side(
             export_onnx(whole, exported[kind], input_size=size, metadata={})
         progress.say(f"timing {', '.join(['student', *roles])} side by side on {THREADS} thread")
         parts = _parts(models, exported)
-    together = {r: as_one([parts[kinds[f]] for f in fs.elements()]) for r, fs in roles.items()}
+    together = {r: cost_of_all([parts[kinds[f]] for f in fs.elements()]) for r, fs in roles.items()}
     return {"student": parts["student"]} | together
 
 
@@ -69,8 +69,8 @@ def _others(run: Run, best: int | None) -> dict[str, Files]:
         best = cast.best if best is None else best
     elif len(cast.teachers) == len(cast.panel.weights):
         best = 0
-    if best is not None and cast.teachers[best:]:
-        found = {"teacher": Counter([cast.teachers[best].file])} | found
+    if single := [one.file for one in cast.teachers if one.number == best]:
+        found = {"teacher": Counter(single)} | found
     if found and (baseline := find(baseline_of(run.spec))) and baseline.finished:
         found["baseline"] = Counter([baseline.model])
     return found
@@ -81,9 +81,7 @@ def _alike(members: Iterable[Member]) -> Files:
     first: dict[str, Path] = {}
     found: Files = Counter()
     for one in members:
-        spec = one.ref.spec
-        key = with_seed(spec, 0).digest if spec else str(one.file)
-        found[first.setdefault(key, one.file)] += 1
+        found[first.setdefault(one.ref.but_for_seed, one.file)] += 1
     return found
 
 
@@ -100,7 +98,7 @@ def _parts(models: dict[str, Loaded], files: dict[str, Path]) -> dict[str, Model
     }
 
 
-def as_one(parts: list[ModelPart]) -> ModelPart:
+def cost_of_all(parts: list[ModelPart]) -> ModelPart:
     """What models cost that are asked one after another; adding up p90 is on the safe side."""
     if len(parts) == 1:
         return parts[0]

@@ -1,6 +1,7 @@
 """Temperature made visible: what a model answers to validation images at T = 0.5 to 8."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,17 +11,17 @@ from numpy.typing import NDArray
 
 from kdcli import temperature
 from kdcli.commands.adopt import check_classes
+from kdcli.commands.asked import answers_of, counted_batches
 from kdcli.commands.inspect import Inspected, Onnx, Trained
 from kdcli.commands.loading import Loaded
 from kdcli.commands.plan import is_gone, open_data, reopen_data
-from kdcli.data.loader import Store, open_store, plain_batches
+from kdcli.data.loader import Store, open_store
 from kdcli.data.source import Source
 from kdcli.devices import open_device
 from kdcli.errors import KdError, UnfitTeacher, UsageError
-from kdcli.models.tap import Tap, predict
+from kdcli.models.tap import Tap
 from kdcli.progress import Progress
 from kdcli.recipe import get
-from kdcli.records import Batch
 
 TOP = 5
 """Classes shown of an answer."""
@@ -28,7 +29,6 @@ ALIKE = 3
 """Classes shown that a class is taken for."""
 USUAL = 4.0
 """Where the recipe has no temperature."""
-_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -166,14 +166,9 @@ def _check_classes(found: Trained, source: Source) -> None:
 
 def _predict(loaded: Loaded, store: Store, progress: Progress) -> NDArray[np.float32]:
     device = open_device("auto")
-    classes = loaded.args.num_classes
-    batches: Iterator[Batch] = plain_batches(store, num_classes=classes, batch_size=_BATCH)
-    total = -(-len(store) // _BATCH)
-    waited = progress.track(batches, total, "asking about validation")
-    logits: NDArray[np.float32] = predict(
-        Tap(loaded.module, loaded.args, "").to(device), waited, device
-    )
-    return logits
+    tap = Tap(loaded.module, loaded.args, "").to(device)
+    with closing(counted_batches(1, store, progress)) as ticks:
+        return answers_of(tap, store, device, ticks)
 
 
 def _levels(logits: Any) -> tuple[Level, ...]:

@@ -8,15 +8,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kdcli.commands.loading import load
+from kdcli.commands.asked import answers_of
+from kdcli.commands.learner import learner_args
+from kdcli.commands.loading import load, read_args
 from kdcli.data.complete import some
-from kdcli.data.loader import Store, open_store, plain_batches
+from kdcli.data.loader import Store, open_store
 from kdcli.data.source import Source
 from kdcli.errors import DamagedFile, UnfitTeacher
 from kdcli.files import sha256
 from kdcli.metrics import Interval, accuracy_if_renamed, balanced_accuracy, too_weak
-from kdcli.models.build import build, plan
-from kdcli.models.tap import Tap, predict
+from kdcli.models.build import ModelArgs, build
+from kdcli.models.tap import Tap
 from kdcli.models.teachers import Frozen
 from kdcli.progress import Progress
 from kdcli.recipe import Recipe
@@ -44,79 +46,62 @@ def open_teachers(
     Raises:
         UnfitTeacher: a given one is hardly better than chance, or has its classes in another order.
     """
-    members = spec.members
-    roll = _Roll(len(members), progress)
-    for i, (path, ref) in enumerate(zip(paths, members, strict=True)):
+    precision = spec.recipe.teacher.precision
+    roll = Roll(spec, validation, device, progress)
+    for i, (path, ref) in enumerate(zip(paths, spec.members, strict=True)):
         by = f"teacher.{i}"
         if path is None:
             yield by, Frozen(stand_in(by, ref, spec.recipe, classes).to(device))
             continue
-        found = _measured(by, path, spec.recipe, validation, device)
-        _refuse_unfit(found, ref, spec.recipe, validation)
-        roll.call(found)
-        yield by, Frozen(found.tap)
+        opened = open_teacher(path, device, by, precision)
+        roll.call(opened, ref)
+        yield by, Frozen(opened.tap)
 
 
 @dataclass(frozen=True, eq=False)
-class _Measured:
-    """A teacher and how it did on validation."""
+class Opened:
+    """A finished teacher, ready to be asked."""
 
     path: Path
     tap: Tap
-    answers: NDArray[np.int64]
-    share: float
-    interval: Interval
-    classes: int
     foreign: bool
-
-    @property
-    def weak(self) -> bool:
-        return too_weak(self.interval, self.classes)
-
-    @property
-    def words(self) -> str:
-        words = (
-            f"teacher {self.path}: balanced validation accuracy {self.share:.3f} "
-            f"(95% CI {self.interval.low:.3f} to {self.interval.high:.3f})"
-        )
-        chance = f", hardly better than chance ({1 / self.classes:.3f})"
-        return words + (chance if self.weak else "")
+    """It was adopted, not trained by kd."""
 
 
-def _measured(
-    by: str, path: Path, recipe: Recipe, validation: Store, device: torch.device
-) -> _Measured:
+def open_teacher(path: Path, device: torch.device, by: str = "", precision: str = "fp32") -> Opened:
+    """The model of a model.pt.
+
+    Raises:
+        DamagedFile: a file that holds no such model.
+    """
     loaded = load(path)
-    classes = loaded.args.num_classes
-    tap = Tap(loaded.module, loaded.args, by, recipe.teacher.precision).to(device)
-    answers = predict(tap, plain_batches(validation, num_classes=classes), device).argmax(1)
-    share, interval = balanced_accuracy(answers, validation.labels, classes)
-    foreign = loaded.file.provenance.get("role") == "given"
-    return _Measured(path, tap, answers, share, interval, classes, foreign)
+    tap = Tap(loaded.module, loaded.args, by, precision).to(device)
+    return Opened(path, tap, foreign=loaded.file.provenance.get("role") == "given")
 
 
-def _refuse_unfit(found: _Measured, ref: TeacherRef, recipe: Recipe, validation: Store) -> None:
-    """Of given ones; whoever was trained here is only warned about."""
-    if ref.spec is not None or recipe.teacher.allow_weak:
-        return
-    _refuse_other_order(found.answers, validation, found.classes, found.path)
-    if found.weak:
-        raise UnfitTeacher(
-            found.words,
-            f"give a better teacher, {_IF_FOREIGN if found.foreign else ''}or go on with "
-            "--set teacher.allow_weak=true",
-        )
+class Roll:
+    """Measures each teacher of `spec` on validation, once, before it teaches.
 
+    It says how they did: of few each, of many the first weak ones and, in the end, all.
+    """
 
-class _Roll:
-    """Says how the teachers did: of few each, of many the first weak ones and, in the end, all."""
-
-    def __init__(self, expected: int, progress: Progress) -> None:
-        self._expected, self._progress = expected, progress
+    def __init__(
+        self, spec: Spec, validation: Store, device: torch.device, progress: Progress
+    ) -> None:
+        self._expected, self._recipe = len(spec.members), spec.recipe
+        self._validation, self._device, self._progress = validation, device, progress
         self._shares: list[float] = []
         self._weak = 0
 
-    def call(self, found: _Measured) -> None:
+    def call(self, teacher: Opened, ref: TeacherRef) -> None:
+        """Measure the next one.
+
+        Raises:
+            UnfitTeacher: a given one is hardly better than chance, or has its classes in another
+                order.
+        """
+        found = _measured(teacher, self._validation, self._device)
+        _refuse_unfit(found, ref, self._recipe, self._validation)
         few = self._expected <= TOLD
         self._shares.append(found.share)
         self._weak += found.weak
@@ -133,6 +118,50 @@ class _Roll:
         return (
             f"{len(shares)} teachers: balanced validation accuracy {min(shares):.3f} to "
             f"{max(shares):.3f}, {sum(shares) / len(shares):.3f} on average{weak}"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """How a teacher did on validation."""
+
+    teacher: Opened
+    answers: NDArray[np.int64]
+    share: float
+    interval: Interval
+    classes: int
+
+    @property
+    def weak(self) -> bool:
+        return too_weak(self.interval, self.classes)
+
+    @property
+    def words(self) -> str:
+        words = (
+            f"teacher {self.teacher.path}: balanced validation accuracy {self.share:.3f} "
+            f"(95% CI {self.interval.low:.3f} to {self.interval.high:.3f})"
+        )
+        chance = f", hardly better than chance ({1 / self.classes:.3f})"
+        return words + (chance if self.weak else "")
+
+
+def _measured(teacher: Opened, validation: Store, device: torch.device) -> _Measured:
+    classes = teacher.tap.args.num_classes
+    answers = answers_of(teacher.tap, validation, device).argmax(1)
+    share, interval = balanced_accuracy(answers, validation.labels, classes)
+    return _Measured(teacher, answers, share, interval, classes)
+
+
+def _refuse_unfit(found: _Measured, ref: TeacherRef, recipe: Recipe, validation: Store) -> None:
+    """Of given ones; whoever was trained here is only warned about."""
+    if ref.spec is not None or recipe.teacher.allow_weak:
+        return
+    _refuse_other_order(found.answers, validation, found.classes, found.teacher.path)
+    if found.weak:
+        raise UnfitTeacher(
+            found.words,
+            f"give a better teacher, {_IF_FOREIGN if found.teacher.foreign else ''}or go on with "
+            "--set teacher.allow_weak=true",
         )
 
 
@@ -155,27 +184,23 @@ def measure_given(spec: Spec, source: Source, device: torch.device, progress: Pr
     for ref in spec.teachers:
         if ref.spec:
             measure_given(ref.spec, source, device, progress)
-    if any(ref.path for ref in spec.teachers):
+    if given := tuple(ref for ref in spec.teachers if ref.path):
+        only = spec.model_copy(update={"teachers": given})
         store = open_store(source.validation, int(spec.recipe.data.image_size), progress)
-        measure_on(store, spec, len(source.classes), device, progress)
-
-
-def measure_on(
-    validation: Store, spec: Spec, classes: int, device: torch.device, progress: Progress
-) -> None:
-    """The same, on images that are at hand."""
-    given = tuple(ref for ref in spec.teachers if ref.path)
-    only = spec.model_copy(update={"teachers": given})
-    paths = [Path(ref.path or "") for ref in given]
-    for _ in open_teachers(only, paths, classes, validation, device, progress):
-        pass
+        roll = Roll(only, store, device, progress)
+        for ref in given:
+            roll.call(open_teacher(Path(ref.path or ""), device), ref)
 
 
 def stand_in(by: str, ref: TeacherRef, recipe: Recipe, classes: int) -> Tap:
-    """An untrained model in a teacher's place."""
-    own = ref.spec.recipe if ref.spec else recipe
-    args = plan(ref.model, classes, int(recipe.data.image_size), own.student.stem_stride)
+    """An untrained model in a teacher's place, as its own training would build it."""
+    args = stand_in_args(ref, classes)
     return Tap(build(args), args, by, recipe.teacher.precision)
+
+
+def stand_in_args(ref: TeacherRef, classes: int) -> ModelArgs:
+    """Of the model that a teacher will be, or is."""
+    return learner_args(ref.spec, classes) if ref.spec else read_args(Path(ref.path or ""))[0]
 
 
 _IF_FOREIGN = (

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from kdcli import catalog
 from kdcli.commands.answers import Answers, read_answers, write_answers
-from kdcli.commands.asking import Asking, Member, members_of, one_of_each
-from kdcli.commands.teacher import measure_on
+from kdcli.commands.asking import Asking, Respondent, members_of, one_of_each
+from kdcli.commands.teacher import Roll
 from kdcli.commands.unlabelled import reopen_unlabelled
 from kdcli.data.loader import Store, open_store
 from kdcli.data.pool import Places, Pooled
@@ -20,8 +21,9 @@ from kdcli.errors import counted
 from kdcli.files import sha256
 from kdcli.models.teachers import Recorded
 from kdcli.progress import Progress
-from kdcli.recipe import stored_size
+from kdcli.recipe import Recipe, stored_size
 from kdcli.recipe_file import scheme_of
+from kdcli.records import Panel
 from kdcli.spec import Spec
 
 FEW = 64
@@ -44,10 +46,12 @@ class Transfer:
     many steps as its baseline."""
     seconds_per_image: float
     """In which all teachers answer; 0 where they had answered before."""
+    read: bool
+    """The answers were read from a file."""
 
     def keep(self, path: Path) -> None:
         """Write the answers, where they are not read from there."""
-        if self.seconds_per_image:
+        if not self.read:
             write_answers(path, self.answers, self.ids)
 
 
@@ -63,18 +67,15 @@ def images_in_all(spec: Spec, source: Source) -> int:
 
 
 def open_transfer(
-    spec: Spec,
-    source: Source,
+    asking: Asking,
     training: Store,
     validation: Store,
     teachers: Sequence[Path | None],
-    device: torch.device,
-    progress: Progress,
     *,
     recorded: Path | None = None,
     rehearsal: bool = False,
 ) -> Transfer:
-    """The transfer set of `spec`, labelled by the models in `teachers` (of `spec.members`) as one,
+    """The transfer set of a spec, labelled by the models in `teachers` (of `spec.members`) as one,
     or as the file `recorded` says where that is theirs. `training` holds all training images.
 
     A rehearsal asks one model of each architecture about a few images, an untrained one for None.
@@ -85,25 +86,54 @@ def open_transfer(
         UnmetNeeds: the scheme's weights are for another number of teachers; or the first of them
             shows no vector by which neighbours could be found.
     """
+    spec, progress = asking.spec, asking.progress
     panel = scheme_of(spec.recipe).panel(len(teachers))  # before anything is read
+    _warn_of_softening(spec.recipe, panel, progress)
     further = _unlabelled(spec, rehearsal, progress)
     real = _real(spec, training, further, progress)
-    shown = len(training) if rehearsal else labelled_images(spec, source)
-    ids = (*training_split(spec, source).ids, *(further.ids if further else ()))
-    shape = len(real) * _copies(spec), len(source.classes)
+    ids = (*training_split(spec, asking.source).ids, *(further.ids if further else ()))
+    shown = len(training) if rehearsal else labelled_images(spec, asking.source)
+    shape = len(real) * _copies(spec), asking.classes
     _say(shape[0], len(training), len(real), len(teachers), progress)
     sums = () if rehearsal else tuple(sha256(path) for path in teachers if path)
     if recorded and (found := read_answers(recorded, sums, shape, progress)):
-        return _labelled(spec, real, found, ids, shown)
+        return _labelled(spec, real, found, ids, shown, read=True)
+    roll = None if rehearsal else asking.roll(validation)
     members = members_of(teachers, spec.members, panel)
-    if rehearsal:
-        members = one_of_each(members)
-    else:
-        measure_on(validation, spec, len(source.classes), device, progress)
-    asking = Asking(spec, len(source.classes), device, progress)
+    answers, seconds = _asked(asking, members, panel, real, sums, roll)
+    return _labelled(spec, real, answers, ids, shown, seconds / shape[0])
+
+
+def _asked(
+    asking: Asking,
+    members: list[Respondent],
+    panel: Panel,
+    real: Store,
+    sums: tuple[str, ...],
+    roll: Roll | None,
+) -> tuple[Answers, float]:
+    """What they answer, and the seconds that it takes; without a roll, it is a rehearsal."""
+    if roll is None:
+        members = one_of_each(members, asking.classes)
     nearest = _nearest(asking, members[0], real)
-    logits, seconds = asking.answers(members, panel, _pooled(spec, real, nearest))
-    return _labelled(spec, real, Answers(logits, sums, nearest), ids, shown, seconds / shape[0])
+    store = _pooled(asking.spec, real, nearest)
+    logits, seconds = asking.answers(members, panel, store, roll)
+    return Answers(logits, sums, nearest), seconds
+
+
+def _warn_of_softening(recipe: Recipe, panel: Panel, progress: Progress) -> None:
+    """At T = 1 alone the kept mean is the mean of what the teachers answer."""
+    if panel.aggregate == "logits" or len(panel.weights) == 1:
+        return
+    for name, use in recipe.methods.items():
+        hot = use.options.get("temperature", 1)
+        if hot != 1 and catalog.load("methods", use.use or name).needs_teacher:
+            progress.warn(
+                f"methods.{name}.temperature={hot} softens the teachers' mean probabilities, "
+                "which are not the mean of their softened ones: --set "
+                f"methods.{name}.temperature=1, or --set scheme.aggregate=logits (exact for the "
+                "mean of logits)"
+            )
 
 
 def _unlabelled(spec: Spec, rehearsal: bool, progress: Progress) -> Split | None:
@@ -131,7 +161,7 @@ def _pooled(spec: Spec, real: Store, nearest: Places) -> Store:
     return Pooled(real, pool, spec.seed, nearest) if pool else real
 
 
-def _nearest(asking: Asking, first: Member, real: Store) -> Places:
+def _nearest(asking: Asking, first: Respondent, real: Store) -> Places:
     pool = asking.spec.recipe.data.pool
     if pool and pool.by == "munge_patch":
         return asking.nearest(first, real)
@@ -145,6 +175,7 @@ def _labelled(
     ids: tuple[str, ...],
     samples_per_epoch: int,
     seconds_per_image: float = 0.0,
+    read: bool = False,
 ) -> Transfer:
     store = _pooled(spec, real, answers.neighbours)
     return Transfer(
@@ -154,6 +185,7 @@ def _labelled(
         ids=ids,
         samples_per_epoch=samples_per_epoch,
         seconds_per_image=seconds_per_image,
+        read=read,
     )
 
 

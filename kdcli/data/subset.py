@@ -19,11 +19,16 @@ _HIDDEN, _SUBSET, _SHARE = 0x68696465, 0x73756273, 0x73686172
 
 
 def training_split(spec: Spec, source: Source) -> Split:
-    """The images that a training learns from; hidden labels matter to it only where it is not the
-    teachers who label them."""
-    if scheme_of(spec.recipe).labelled_by_teachers:
-        return drawn(source.train, spec.recipe.data.subset, spec.seed)
-    return labelled_split(spec, source)
+    """The images that a training learns from: those of `labelled_split`, and where the teachers
+    label, the same share of those whose labels are hidden."""
+    data = spec.recipe.data
+    if not (data.hidden and scheme_of(spec.recipe).labelled_by_teachers):
+        return labelled_split(spec, source)
+    labels = source.train.labels
+    known = _known(labels, data.hidden)
+    hidden = np.setdiff1d(np.arange(len(labels)), known)
+    places = [part[_drawn(labels[part], data.subset, spec.seed)] for part in (known, hidden)]
+    return source.train.take(np.sort(np.concatenate(places)))
 
 
 def labelled_split(spec: Spec, source: Source) -> Split:
@@ -34,13 +39,14 @@ def labelled_split(spec: Spec, source: Source) -> Split:
 
 def labelled(split: Split, hidden: float) -> Split:
     """Without the share of the images whose labels nobody is to know: the same in every run."""
-    return split.take(_stay(split.labels, 1 - hidden, _HIDDEN)) if hidden else split
+    return split.take(_known(split.labels, hidden)) if hidden else split
 
 
 def drawn(split: Split, subset: Subset, seed: int) -> Split:
     """A share of the images, class by class; of (low, high) the share itself is drawn, too."""
-    share = share_drawn(subset, seed)
-    return split.take(_stay(split.labels, share, _SUBSET, seed)) if share < 1 else split
+    return (
+        split if share_drawn(subset, seed) == 1 else split.take(_drawn(split.labels, subset, seed))
+    )
 
 
 def share_drawn(subset: Subset, seed: int) -> float:
@@ -49,6 +55,14 @@ def share_drawn(subset: Subset, seed: int) -> float:
         return subset
     low, high = subset
     return low + (high - low) * float(uniform(_SHARE, seed))
+
+
+def _known(labels: NDArray[np.integer[Any]], hidden: float) -> NDArray[np.int64]:
+    return _stay(labels, 1 - hidden, _HIDDEN)
+
+
+def _drawn(labels: NDArray[np.integer[Any]], subset: Subset, seed: int) -> NDArray[np.int64]:
+    return _stay(labels, share_drawn(subset, seed), _SUBSET, seed)
 
 
 def _stay(labels: NDArray[np.integer[Any]], share: float, *keys: int) -> NDArray[np.int64]:

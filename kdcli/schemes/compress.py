@@ -1,12 +1,19 @@
 """An ensemble labels a transfer set once, a student learns its soft answers."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
-
-from pydantic import Field, PositiveFloat
+from typing import ClassVar
 
 from kdcli.functional import panel_of
-from kdcli.records import Aggregate, Learner, Lesson, Outputs, Pair, Panel, Scheme
+from kdcli.records import (
+    Aggregate,
+    Learner,
+    Lesson,
+    MemberWeights,
+    Outputs,
+    Pair,
+    Panel,
+    Scheme,
+)
 
 
 class Compress(Scheme):
@@ -16,10 +23,15 @@ class Compress(Scheme):
     transfer set before the first step, one after another, and only their mean is kept. The labels
     that the student sees are the ensemble's first choices: what a task weight above 0 counts, and
     what training accuracy is measured against.
+
+    The kept mean is that of probabilities at T = 1. At a method's temperature of 4 it is softened
+    afterwards (p^(1/4), normalised), which is not the mean of the teachers' softened probabilities:
+    kd warns. Temperature 1 is exact, and so is `aggregate: logits` at every one, for the mean of
+    logits.
     """
 
     labelled_by_teachers: ClassVar[bool] = True
-    weights: Annotated[tuple[PositiveFloat, ...], Field(strict=False)] | None = None
+    weights: MemberWeights = None
     """One per teacher, in their order; `null` counts all alike. Only their ratios matter."""
     aggregate: Aggregate = "probabilities"
     """`logits` keeps the mean of the teachers' logits instead."""

@@ -171,7 +171,7 @@ def _of_trained(found: "Trained") -> Rows:
 
 
 def _history(found: "Trained") -> Rows:
-    from kdcli.commands.members import counted_names
+    from kdcli.commands.amounts import counted_names
 
     provenance, outcome = found.loaded.file.provenance, found.outcome
     began = "random weights"

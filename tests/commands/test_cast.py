@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from kdcli.commands.cast import Cast, cast_at_hand, find_cast
+from kdcli.commands.side_by_side import _others
 from kdcli.errors import DamagedFile
 from kdcli.files import sha256
 from kdcli.progress import Silent
@@ -119,6 +120,15 @@ def test_who_is_not_at_hand_is_left_out(chain: Run) -> None:
     last.path.unlink()
     cast = cast_at_hand(chain)
     assert (cast.teachers, cast.assistants) == ((), {})
+
+
+def test_who_is_left_keeps_the_number(ensemble: Run) -> None:
+    """The best of a report is the fourth member, whoever before it is gone."""
+    needs = ensemble.needs()
+    needs["teacher.1"].path.unlink()
+    assert [m.number for m in cast_at_hand(ensemble).teachers] == [0, 2, 3, 4]
+    assert list(_others(ensemble, 3)["teacher"]) == [needs["teacher.3"].path]
+    assert "teacher" not in _others(ensemble, 1)
 
 
 def test_changed_files_are_told_three_by_name(ensemble: Run) -> None:

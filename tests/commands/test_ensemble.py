@@ -1,18 +1,12 @@
-"""A running mean is the mean of all; members are asked one after another."""
-
-from pathlib import Path
+"""A running mean is the mean of all; what several are called."""
 
 import numpy as np
 import pytest
 import torch
-from house import save_untrained
 
-from kdcli.commands.ensemble import ensemble_answers, together
-from kdcli.commands.measure import ask
-from kdcli.commands.members import counted_names, ensemble_name, total
-from kdcli.data.store import InMemory
+from kdcli.commands.amounts import counted_names, ensemble_name, total
+from kdcli.commands.ensemble import together
 from kdcli.functional import as_one
-from kdcli.progress import Silent
 from kdcli.records import Panel
 
 LOGITS = np.random.default_rng(0).normal(size=(4, 6, 5)).astype(np.float32) * 5
@@ -36,15 +30,6 @@ def test_sure_members_leave_no_infinity() -> None:
 def test_members_and_weights_are_as_many() -> None:
     with pytest.raises(ValueError, match="shorter"):
         together(LOGITS[:1], Panel((0.5, 0.5)))
-
-
-def test_files_answer_as_one(tmp_path: Path) -> None:
-    file = save_untrained(tmp_path / "model.pt", ("a", "b"))
-    store = InMemory(torch.rand(3, 3, 32, 32), np.array([0, 1, 1]))
-    alone = torch.from_numpy(ask(file, store, torch.device("cpu")).logits)
-    files = [file, file, file]
-    found = ensemble_answers(files, Panel((1 / 3,) * 3), store, torch.device("cpu"), Silent())
-    torch.testing.assert_close(torch.from_numpy(found), alone.log_softmax(1))
 
 
 def test_what_an_ensemble_is_called() -> None:

@@ -37,7 +37,7 @@ OF_A_MODEL = [
 OF_THE_COMPARISON = [
     *("gain", "gain_ci95.low", "gain_ci95.high", "p_value", "detectable_gain", "gap_closed"),
     *("size_reduction", "macs_reduction", "speedup.pytorch", "speedup.onnxruntime"),
-    *("accuracy_drop", "agreement", "distillation_score", "seeds", "verdict_code"),
+    *("accuracy_drop", "agreement", "distillation_score", "size_priority", "seeds", "verdict_code"),
     *("balanced_gain", "balanced_gain_ci95.low", "balanced_gain_ci95.high"),
     *("class_lost_most.name", "class_lost_most.drop", "class_lost_most.test_images"),
     *("class_lost_most.ci95.low", "class_lost_most.ci95.high"),

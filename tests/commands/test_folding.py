@@ -66,6 +66,9 @@ def test_a_point_in_a_thousand_may_be_lost(monkeypatch, wrong, folded):
     assert part.drop == pytest.approx(wrong / 1000)
     assert part.agreement == pytest.approx(1 - wrong / 1000)
     assert found.args.heads == (1 if folded else 3)
+    lost = "more than 0.1 points lost on 1,000 validation images"
+    changed = f"{wrong} answer{'s' * (wrong != 1)} changed"
+    assert part.reason == f"{'no ' * folded}{lost}, {changed}"
 
 
 def test_what_does_not_fold_is_kept_and_said(monkeypatch):

@@ -3,6 +3,7 @@
 import json
 import shutil
 import weakref
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -11,16 +12,16 @@ import torch
 from house import STUDENT, TEACHER, same_weights
 
 from kdcli.checkpoint import ModelFile, save_model
-from kdcli.commands import asking, ensemble
+from kdcli.commands import asking, rehearsal, teacher
 from kdcli.commands import train as training_command
+from kdcli.commands.asked import ask
+from kdcli.commands.asking import members_of, one_of_each
 from kdcli.commands.assemble import assemble
 from kdcli.commands.contradictions import refuse_contradictions
-from kdcli.commands.ensemble import ensemble_answers
 from kdcli.commands.lineage import distill_spec
 from kdcli.commands.plan import open_data
 from kdcli.commands.rehearsal import estimate
 from kdcli.commands.train import ensure
-from kdcli.data.loader import open_store
 from kdcli.errors import UnfitTeacher, UnmetNeeds, UsageError
 from kdcli.functional import as_one
 from kdcli.models.build import build, plan, seeded
@@ -97,15 +98,10 @@ def test_it_holds_all_images_and_an_epoch_those_with_labels(source, files, pictu
 def test_labels_and_targets_are_the_ensembles(source, files):
     made = assembled(source, files, "scheme.weights=[1, 2, 1]")
     panel = Panel((0.25, 0.5, 0.25))
-    alone = [
-        ensemble_answers([file], Panel((1.0,)), made.transfer.store, CPU, Silent())
-        for file in files
-    ]
+    alone = [ask(file, made.transfer.store, CPU).logits for file in files]
     expected = as_one(torch.from_numpy(np.stack(alone, 1)), panel)
     logits = torch.from_numpy(made.transfer.answers.logits)
     torch.testing.assert_close(logits, expected)
-    together = ensemble_answers(files, panel, made.transfer.store, CPU, Silent())
-    torch.testing.assert_close(torch.from_numpy(together), logits)
     batch = next(made.batches(1))
     assert torch.equal(batch.labels, logits[batch.index].argmax(1))
     assert torch.equal(batch.targets.argmax(1), batch.labels)
@@ -113,20 +109,37 @@ def test_labels_and_targets_are_the_ensembles(source, files):
 
 
 def test_one_member_is_there_at_a_time(source, files, monkeypatch):
-    alive, most, opened = weakref.WeakSet(), [], ensemble.open_member
+    alive, most, opened = weakref.WeakSet(), [], asking.open_teacher
 
     def watched(path, device):
         most.append(len(alive))
-        tap = opened(path, device)
-        alive.add(tap)
-        return tap
+        found = opened(path, device)
+        alive.add(found)
+        return found
 
-    monkeypatch.setattr(asking, "open_member", watched)
-    monkeypatch.setattr(ensemble, "open_member", watched)
+    monkeypatch.setattr(asking, "open_teacher", watched)
     assembled(source, files)
-    store = open_store(source[0].test, 32, Silent())
-    ensemble_answers(files, Panel((1 / 3,) * 3), store, CPU, Silent())
-    assert most == [0] * 6
+    assert most == [0] * 3, "measured and asked in one go"
+
+
+def test_members_that_label_are_measured_and_told_of(source, files, monkeypatch):
+    """Trained here, so that they are not refused; once each, whatever is then asked."""
+    measured, words = [], Words()
+    once = teacher._measured
+    monkeypatch.setattr(teacher, "_measured", lambda *given: (measured.append(1), once(*given))[1])
+    spec = spec_of(source, [], "teacher.seeds=3", weak=False)
+    assemble(spec, source[0], files, CPU, words)
+    weak = [line for line in words.words if "hardly better than chance" in line]
+    assert [file for file, line in zip(files, weak, strict=True) if str(file) in line] == files
+    assert len(measured) == 3
+
+
+def test_a_clock_that_stands_still_loses_no_answers(source, files, tmp_path, monkeypatch):
+    monkeypatch.setattr(asking.time, "monotonic", lambda: 5.0)
+    made = assembled(source, files)
+    made.transfer.keep(tmp_path / "transfer.npz")
+    assert (made.transfer.seconds_per_image, made.transfer.read) == (0, False)
+    assert (tmp_path / "transfer.npz").is_file()
 
 
 def test_who_goes_on_asks_nobody_again(source, files, tmp_path, monkeypatch):
@@ -149,7 +162,7 @@ def test_who_goes_on_asks_nobody_again(source, files, tmp_path, monkeypatch):
         assert len(kept["members"]) == MEMBERS
         assert len(kept["neighbours"]) == len(source[0].train)
     monkeypatch.setattr(asking, "answers_of", _nobody)
-    monkeypatch.setattr(asking, "open_member", _nobody)
+    monkeypatch.setattr(asking, "open_teacher", _nobody)
     resumed = run("broken")
     assert answers.read_bytes() == before
     assert [line["epoch"] for line in resumed.lines() if "epoch" in line] == [1, 2, 3]
@@ -194,7 +207,7 @@ def test_answers_that_do_not_fit_are_made_again(harm, source, files, tmp_path):
     assert np.array_equal(again.transfer.answers.logits, first.transfer.answers.logits)
     again.transfer.keep(place)
     kept = assemble(spec, source[0], files, CPU, Silent(), recorded=place)
-    assert kept.transfer.seconds_per_image == 0
+    assert kept.transfer.read
 
 
 def test_a_given_teacher_is_measured_before_anybody_is_asked(source, files, monkeypatch):
@@ -214,6 +227,42 @@ def test_a_forecast_asks_one_of_a_thousand(source, monkeypatch):
     assert len(built) == 2
     assert long.seconds > few.seconds
     assert long.answers_bytes == 2 * len(source[0].train) * 3 * 4
+
+
+def test_answers_are_there_four_times_while_they_are_asked(source, monkeypatch):
+    monkeypatch.setattr(rehearsal, "watched_memory", lambda: nullcontext(lambda: 0))
+    monkeypatch.setattr(rehearsal, "_held", lambda *_: 0)
+    found = estimate(spec_of(source, []), source[0], CPU)
+    assert found.memory_bytes == 4 * found.answers_bytes > 0
+
+
+def test_models_of_another_scheme_are_another_architecture(source):
+    """Three copies take longer than one, whatever they are called."""
+    one = spec_of(source, [], "teacher.seeds=2").teachers[0]
+    copies = spec_of(source, [], "teacher.recipe=joint_ensemble", "teacher.seeds=4").teachers[0]
+    refs = (*one.members, *copies.members)
+    members = members_of([None] * 6, refs, Panel((1 / 6,) * 6))
+    found = one_of_each(members, 3)
+    assert [each.count for each in found] == [2, 4]
+    assert [asking.stand_in_args(each.ref, 3).copies for each in found] == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("settings", "warned"),
+    [
+        ((), 0),
+        (("methods.kd.temperature=4",), 1),
+        (("methods.kd.temperature=4", "methods.dkd={}"), 2),
+        (("methods.tfkd={}",), 0),
+        (("methods.kd.temperature=4", "scheme.aggregate=logits"), 0),
+    ],
+)
+def test_a_mean_that_is_softened_afterwards_is_told(settings, warned, source, files):
+    words = Words()
+    assembled(source, files, *settings, progress=words)
+    told = [line for line in words.words if "not the mean of their softened ones" in line]
+    assert len(told) == warned
+    assert all("--set scheme.aggregate=logits" in line for line in told)
 
 
 def test_methods_that_read_features_are_refused_in_words(source, files):

@@ -1,11 +1,15 @@
 """Which images a training sees: hidden labels, and shares drawn from the seed."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
 from kdcli.data.source import Split
-from kdcli.data.subset import drawn, labelled, share_drawn
-from kdcli.recipe import Recipe, update
+from kdcli.data.subset import drawn, labelled, labelled_split, share_drawn, training_split
+from kdcli.data_recipe import Data
+from kdcli.recipe import Recipe, SchemeUse, update
 
 SIZES = (1, 2, 10, 100)
 """Images of each class."""
@@ -68,6 +72,33 @@ def test_hidden_is_hidden_from_everyone_and_more_of_it_hides_more(split: Split) 
     assert set(fewer.ids) < set(most.ids)
     seen = {image for seed in range(20) for image in drawn(most, 0.6, seed).ids}
     assert seen == set(most.ids), "each seed sees others of those that are left"
+
+
+def _splits(split: Split, scheme: str, **data: Any) -> tuple[Split, Split]:
+    """What a training sees, and what of it has labels."""
+    recipe = Recipe(scheme=SchemeUse(name=scheme), data=Data(**data))
+    spec, source = SimpleNamespace(recipe=recipe, seed=3), SimpleNamespace(train=split)
+    return training_split(spec, source), labelled_split(spec, source)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("subset", [0.5, 1.0, (0.4, 0.9)])
+def test_who_learns_from_labels_sees_some_of_what_the_teachers_label(
+    subset: Any, split: Split
+) -> None:
+    whole, known = _splits(split, "compress", subset=subset, hidden=0.6)
+    share = share_drawn(subset, 3)
+    assert set(known.ids) < set(whole.ids)
+    assert list(whole.ids) == sorted(whole.ids, key=int)
+    assert set(known.ids) == set(whole.ids) & set(labelled(split, 0.6).ids)
+    assert len(whole) == pytest.approx(share * len(split), abs=3)
+    assert _splits(split, "alone", subset=subset, hidden=0.6)[0].ids == known.ids
+
+
+def test_either_alone_is_what_it_always_was(split: Split) -> None:
+    whole, known = _splits(split, "compress", subset=0.3)
+    assert whole.ids == known.ids == drawn(split, 0.3, 3).ids
+    whole, known = _splits(split, "compress", hidden=0.3)
+    assert (whole.ids, known.ids) == (split.ids, labelled(split, 0.3).ids)
 
 
 def test_a_share_between_two_ends_is_drawn_evenly() -> None:
