@@ -22,14 +22,14 @@ from kdcli.commands.plan import (
     who_asks,
 )
 from kdcli.commands.run_log import run_log
-from kdcli.commands.teacher import TOLD, refuse_changed
+from kdcli.commands.teacher import TOLD, measure_given, refuse_changed
 from kdcli.data.source import Source
 from kdcli.devices import open_device
 from kdcli.errors import UsageError, counted
 from kdcli.files import is_leftover, lock, probe, sha256, write_text
 from kdcli.models.build import ModelArgs
 from kdcli.models.weights import ensure_reachable
-from kdcli.progress import Progress
+from kdcli.progress import Progress, Silent
 from kdcli.recipe import dump
 from kdcli.recipe_file import load_recipe
 from kdcli.runs import FILES, Run, begin, find, mark_asked, runs_root, versions
@@ -149,13 +149,19 @@ def warn_of_versions(run: Run, progress: Progress) -> None:
 def teacher_files(
     spec: Spec, source: Source, device: torch.device, progress: Progress
 ) -> list[Path]:
-    """The model.pt of each of `spec.members`; those that are missing are trained first."""
-    members = spec.members
-    if len(members) <= TOLD:
-        return [teacher_file(ref, source, device, progress) for ref in members]
+    """The model.pt of each of `spec.members`; those that are missing are trained first.
+
+    Raises DamagedFile or UnfitTeacher, before that, for a given one that cannot teach.
+    """
+    members, given = spec.members, [ref for ref in spec.teachers if ref.path]
     known = [find(ref.spec) if ref.spec else None for ref in members]
     done = [run.model if run and run.finished else None for run in known]
-    finished = sum(path is not None for path in done) + sum(ref.spec is None for ref in members)
+    finished = sum(path is not None for path in done) + len(given)
+    if given and finished < len(members):  # refused now, or when the others have been trained
+        refuse_changed(given)
+        measure_given(spec, source, device, Silent())
+    if len(members) <= TOLD:
+        return [teacher_file(ref, source, device, progress) for ref in members]
     progress.say(f"{finished} of {len(members)} teachers are finished")
     return [
         path or teacher_file(ref, source, device, progress)

@@ -217,6 +217,18 @@ def test_a_weak_teacher_is_refused_unless_allowed(
         assert "warning: teacher" in answer.err
 
 
+@pytest.mark.parametrize("recipe", ["average", "compress"])
+def test_a_weak_teacher_is_refused_before_another_is_trained(
+    recipe: str, empty_house: House, pictures: Path, tmp_path: Path
+) -> None:
+    given = save_untrained(tmp_path / "teacher.pt", CLASSES)
+    who = ("--teacher", TEACHER, "--teacher", given, "--student", STUDENT)
+    answer = kd("distill", *who, "--recipe", recipe, "--data", pictures)
+    assert answer.code == 3
+    assert "hardly better than chance (0.333)" in answer.err
+    assert empty_house.runs() == []
+
+
 def test_a_teacher_file_that_changed_is_not_trusted(
     small: House, pictures: Path, tmp_path: Path
 ) -> None:
