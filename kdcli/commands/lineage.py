@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from kdcli import catalog
 from kdcli.commands.adopt import check_classes, teacher_from
 from kdcli.commands.given import is_given, parse, size_of
 from kdcli.commands.loading import read_args
@@ -14,13 +14,13 @@ from kdcli.commands.naming import is_file, started, teacher_name
 from kdcli.commands.plan import refuse_taught, train_spec
 from kdcli.commands.trial import share_right
 from kdcli.commands.unlabelled import unlabelled_of
+from kdcli.data.complete import some
 from kdcli.data.source import Source
-from kdcli.errors import UsageError
+from kdcli.errors import UnmetNeeds, UsageError, counted
 from kdcli.files import sha256
 from kdcli.progress import Progress, Silent
-from kdcli.recipe import SchemeUse, update
-from kdcli.recipe_file import LoadedRecipe, load_recipe
-from kdcli.records import Scheme
+from kdcli.recipe import Recipe, SchemeUse, update
+from kdcli.recipe_file import LoadedRecipe, load_recipe, scheme_of
 from kdcli.runs import locate
 from kdcli.spec import DataRef, FileRef, Spec, TeacherRef
 from kdcli.who_recipe import TeacherEntry
@@ -72,7 +72,7 @@ def distill_spec(
 
     Raises:
         UnfitTeacher: a finished teacher's classes are not those of the data.
-        UnmetNeeds: the scheme's weights are for another number of teachers.
+        UnmetNeeds: scheme.weights are for another number of teachers.
         UsageError: a teacher that is named twice, or is finished and has seeds or a subset.
     """
     shared = _Shared(loaded, source, data, device, labels, progress or Silent())
@@ -102,15 +102,49 @@ def _for_so_many(
     teachers: tuple[TeacherRef, ...], loaded: LoadedRecipe, progress: Progress
 ) -> LoadedRecipe:
     """The recipe; of scheme offline, which takes one teacher, several make scheme average."""
-    count, use = sum(teacher.seeds for teacher in teachers), loaded.recipe.scheme
+    count, use = _members(teachers), loaded.recipe.scheme
     if count > 1 and use.name == "offline":
         progress.say(f"{count} teachers: scheme offline -> average, their mean")
-        options = catalog.load("schemes", "average")().model_dump(by_alias=True)
-        use = SchemeUse(name="average", **options)
-        loaded = replace(loaded, recipe=loaded.recipe.model_copy(update={"scheme": use}))
-    scheme: Scheme = catalog.load("schemes", use.name)(**use.options)
-    scheme.panel(count)  # what it has to object to is told before anything is trained
+        use = _average()
+    weighed = SchemeUse(name=use.name, **use.options | _weights(use, teachers))
+    loaded = replace(loaded, recipe=loaded.recipe.model_copy(update={"scheme": weighed}))
+    scheme_of(loaded.recipe).panel(count)  # it objects before anything is trained
     return loaded
+
+
+def _average() -> SchemeUse:
+    """With its default options, as a recipe that says `scheme: average` has it."""
+    use = SchemeUse(name="average")
+    return SchemeUse(name=use.name, **scheme_of(Recipe(scheme=use)).model_dump(by_alias=True))
+
+
+def _weights(use: SchemeUse, teachers: tuple[TeacherRef, ...]) -> dict[str, Any]:
+    """`scheme.weights`, one per member: a named teacher's is spread evenly over its members.
+
+    They are those of the teachers that were named; an assistant is one teacher, whatever taught it.
+
+    Raises:
+        UnmetNeeds: neither as many as named teachers nor as many as members.
+    """
+    weights, named, members = use.options.get("weights"), len(teachers), _members(teachers)
+    if weights is None or len(weights) == members:
+        return {}
+    if any(one.spec and one.spec.role == "assistant" for one in teachers):
+        return {"weights": None}
+    if len(weights) != named:
+        raise UnmetNeeds(
+            f"scheme.weights has {len(weights)} for {members} members: "
+            f"{some(one.words for one in teachers)}",
+            f"give {counted(named, 'weight')}, one per named teacher"
+            + (f", or {members:,}, one per member" if members > named else "")
+            + ", in their order; or leave scheme.weights out",
+        )
+    shares = zip(weights, teachers, strict=True)
+    return {"weights": tuple(w / one.seeds for w, one in shares for _ in range(one.seeds))}
+
+
+def _members(teachers: tuple[TeacherRef, ...]) -> int:
+    return sum(teacher.seeds for teacher in teachers)
 
 
 def _teachers(entries: Sequence[Entry], shared: _Shared) -> tuple[TeacherRef, ...]:

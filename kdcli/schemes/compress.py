@@ -1,12 +1,19 @@
 """An ensemble labels a transfer set once, a student learns its soft answers."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
-
-from pydantic import Field, PositiveFloat
+from typing import ClassVar
 
 from kdcli.functional import panel_of
-from kdcli.records import Aggregate, Learner, Lesson, Outputs, Pair, Panel, Scheme
+from kdcli.records import (
+    Aggregate,
+    Learner,
+    Lesson,
+    MemberWeights,
+    Outputs,
+    Pair,
+    Panel,
+    Scheme,
+)
 
 
 class Compress(Scheme):
@@ -19,8 +26,9 @@ class Compress(Scheme):
     """
 
     labelled_by_teachers: ClassVar[bool] = True
-    weights: Annotated[tuple[PositiveFloat, ...], Field(strict=False)] | None = None
-    """One per teacher, in their order; `null` counts all alike. Only their ratios matter."""
+    weights: MemberWeights = None
+    """One per named teacher, spread evenly over its members, or one per member, in their order;
+    `null` counts all alike. Only their ratios matter."""
     aggregate: Aggregate = "probabilities"
     """`logits` keeps the mean of the teachers' logits instead."""
 

@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 from house import STUDENT, TEACHER, House, kd, save_untrained
 
+from kdcli.commands.cast import panel_of
 from kdcli.commands.distill import distill_job
 from kdcli.commands.plan import baseline_of
 from kdcli.commands.train import train_job
 from kdcli.errors import KdError, UnmetNeeds, UsageError
 from kdcli.progress import Silent
 from kdcli.recipe import Recipe, update
+from kdcli.recipe_file import load_recipe
 from kdcli.spec import Spec
 
 SMALL = "test_vit"
@@ -32,6 +34,10 @@ def spec_of(pictures: Path, *settings: str, **changes: Any) -> Spec:
     wanted = {"teachers": TEACHER, "student": STUDENT, "progress": Silent()} | changes
     teachers, student = wanted.pop("teachers"), wanted.pop("student")
     return distill_job(teachers, student, settings=settings, data=str(pictures), **wanted).spec
+
+
+def weighed(*weights: int) -> tuple[str]:
+    return (f"scheme={{name: average, weights: {list(weights)}}}",)
 
 
 def digests(spec: Spec) -> list[str]:
@@ -112,8 +118,43 @@ def test_several_teachers_make_offline_average_aloud(pictures: Path) -> None:
 def test_weights_for_another_number_of_teachers_are_refused_before_any_training(
     pictures: Path,
 ) -> None:
-    with pytest.raises(UnmetNeeds, match=r"scheme.weights has 2 for 3 teachers"):
+    with pytest.raises(UnmetNeeds, match=rf"scheme.weights has 2 for 3 members: {TEACHER} x 3"):
         spec_of(pictures, "scheme={name: average, weights: [1, 2]}", "teacher.seeds=3")
+    both = {"teachers": [TEACHER, SMALL]}
+    with pytest.raises(UnmetNeeds, match=f"has 4 for 6 members: {TEACHER} x 3, {SMALL} x 3"):
+        spec_of(pictures, *weighed(1, 1, 1, 1), "teacher.seeds=3", **both)
+
+
+@pytest.mark.parametrize(
+    ("weights", "resolved"),
+    [
+        ((2, 1), (2 / 3, 2 / 3, 2 / 3, 1 / 3, 1 / 3, 1 / 3)),
+        ((1, 2, 3, 4, 5, 6), (1, 2, 3, 4, 5, 6)),
+    ],
+)
+def test_a_named_teachers_weight_is_spread_over_its_members(
+    weights: tuple[int, ...], resolved: tuple[float, ...], pictures: Path
+) -> None:
+    both = {"teachers": [TEACHER, SMALL]}
+    spec = spec_of(pictures, *weighed(*weights), "teacher.seeds=3", **both)
+    assert spec.recipe.scheme.options["weights"] == pytest.approx(resolved)
+    assert sum(panel_of(spec).weights) == pytest.approx(1)
+
+
+def test_weights_that_need_no_spreading_are_the_runs_own(pictures: Path) -> None:
+    """Runs made before are found again."""
+    use = spec_of(pictures, *weighed(2, 1), teachers=[TEACHER, SMALL]).recipe.scheme
+    assert use == load_recipe("average", weighed(2, 1)).recipe.scheme
+
+
+def test_weights_belong_to_the_head_of_a_chain(pictures: Path) -> None:
+    both = {"teachers": [TEACHER, SMALL], "assistants": [SMALL]}
+    spec = spec_of(pictures, *weighed(2, 1), **both)
+    (assistant,) = (member.spec for member in spec.members)
+    assert assistant is not None
+    assert panel_of(assistant).weights == pytest.approx((2 / 3, 1 / 3))
+    assert spec.recipe.scheme.options["weights"] is None
+    assert panel_of(spec).weights == (1.0,)
 
 
 # Assistants --------------------------------------------------------------------------------------
