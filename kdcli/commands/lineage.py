@@ -12,6 +12,7 @@ from kdcli.commands.given import is_given, parse, size_of
 from kdcli.commands.loading import read_args
 from kdcli.commands.naming import is_file, started, teacher_name
 from kdcli.commands.plan import refuse_taught, train_spec
+from kdcli.commands.seen import warn_of_seen
 from kdcli.commands.trial import share_right
 from kdcli.commands.unlabelled import unlabelled_of
 from kdcli.data.complete import some
@@ -156,6 +157,8 @@ def _teachers(entries: Sequence[Entry], shared: _Shared) -> tuple[TeacherRef, ..
         )
     found = tuple(_teacher(entry, shared) for entry in entries)
     _refuse_twice(found)
+    recipe = shared.loaded.recipe
+    warn_of_seen(found, shared.data, recipe.data.hidden, shared.progress)
     return found
 
 

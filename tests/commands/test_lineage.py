@@ -25,9 +25,13 @@ class Aloud(Silent):
 
     def __init__(self) -> None:
         self.said: list[str] = []
+        self.warned: list[str] = []
 
     def say(self, text: str) -> None:
         self.said.append(text)
+
+    def warn(self, text: str) -> None:
+        self.warned.append(text)
 
 
 def spec_of(pictures: Path, *settings: str, **changes: Any) -> Spec:
@@ -100,6 +104,37 @@ def test_a_finished_teacher_is_one_member_whatever_the_recipe_says(
         spec_of(pictures, entry, teachers=None)
     with pytest.raises(UsageError, match=r"teacher .*teacher.pt is named twice"):
         spec_of(pictures, teachers=[str(given), str(given)])
+
+
+def test_a_finished_teacher_that_has_seen_hidden_labels_is_warned_of(
+    small: House, pictures: Path, tmp_path: Path
+) -> None:
+    def told(hidden: float, teacher: Path) -> tuple[list[str], list[str]]:
+        aloud = Aloud()
+        spec_of(pictures, f"data.hidden={hidden}", teachers=[str(teacher)], progress=aloud)
+        said = [line for line in aloud.said if "nobody can know" in line]
+        return aloud.warned, said
+
+    model = (small.teacher / "model.pt").resolve()
+    seen = "has seen labels that data.hidden hides from the student"
+    assert told(0.5, small.teacher) == ([f"teacher {model}: {seen}"], [])
+    assert told(0.0, small.teacher) == ([], [])
+    alone = save_untrained(tmp_path / "alone.pt", CLASSES)
+    (words,) = told(0.5, alone)[1]
+    assert str(alone) in words
+    assert told(0.5, alone)[0] == told(0.0, alone)[1] == []
+
+
+def test_a_teacher_from_whom_as_many_labels_were_hidden_may_teach(
+    small: House, pictures: Path
+) -> None:
+    file = small.teacher / "run.yaml"
+    file.write_text(file.read_text("utf-8").replace("hidden: 0.0", "hidden: 0.5"), "utf-8")
+    aloud = Aloud()
+    spec_of(pictures, "data.hidden=0.5", teachers=[str(small.teacher)], progress=aloud)
+    assert aloud.warned == []
+    spec_of(pictures, "data.hidden=0.6", teachers=[str(small.teacher)], progress=aloud)
+    assert len(aloud.warned) == 1
 
 
 # The scheme --------------------------------------------------------------------------------------
