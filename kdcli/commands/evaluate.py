@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from kdcli import per_class
-from kdcli.commands.cast import find_cast
+from kdcli.commands.cast import find_cast, with_given_files
 from kdcli.commands.comparison import compare
 from kdcli.commands.gates import Checked, check_gates, for_classes, parse_gates
 from kdcli.commands.measure import Measured, ask, beside, measure
@@ -116,7 +116,7 @@ def _students(
     run: Run, seeds: int, source: Source, device: torch.device, progress: Progress
 ) -> list[Run]:
     """The run itself and those of the further seeds, trained where missing."""
-    spec = run.spec
+    spec = with_given_files(run)
     further = [with_seed(spec, spec.seed + i) for i in range(1, seeds)]
     return [run, *(ensure(s, source, device, progress).run for s in further)]
 
