@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from kdcli.commands.contradictions import refuse_in_recipe
 from kdcli.commands.given import read_labels
 from kdcli.commands.lineage import distill_spec, named
 from kdcli.commands.naming import starting_point
@@ -43,6 +44,7 @@ def distill_job(
             f"recipe {loaded.name} has no teacher (scheme {loaded.recipe.scheme.name})",
             shlex.join(["kd", "train", student or "MODEL", "--recipe", recipe]),
         )
+    refuse_in_recipe(loaded.recipe)
     who = who_asks(
         loaded.recipe,
         progress,

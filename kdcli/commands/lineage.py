@@ -41,6 +41,7 @@ class _Shared:
     labels: tuple[str, ...] | None
     """The class names of foreign weights."""
     progress: Progress
+    unlabelled: DataRef | None = None
 
 
 def named(entry: Entry, progress: Progress) -> Entry:
@@ -79,6 +80,7 @@ def distill_spec(
     shared = _Shared(loaded, source, data, device, labels, progress or Silent())
     entries = [teachers] if isinstance(teachers, str | TeacherEntry) else teachers
     refs = _teachers(entries, shared)
+    shared = replace(shared, unlabelled=unlabelled_of(loaded.recipe, source, shared.progress))
     for model, start in assistants:
         above = _learner("assistant", model, start, loaded.recipe.teacher.seed, refs, shared)
         refs = (TeacherRef(model=model, spec=above),)
@@ -95,8 +97,8 @@ def _learner(
 ) -> Spec:
     loaded = _for_so_many(teachers, started(shared.loaded, weights), shared.progress)
     spec = train_spec(model, loaded, shared.source, shared.data, seed, shared.device, teachers)
-    further = unlabelled_of(loaded.recipe, shared.source, shared.progress)
-    return spec.model_copy(update={"role": role, "weights": weights, "unlabelled": further})
+    whose = {"role": role, "weights": weights, "unlabelled": shared.unlabelled}
+    return spec.model_copy(update=whose)
 
 
 def _for_so_many(

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from kdcli.checkpoint import ModelFile, save_model
 from kdcli.commands.assemble import Assembled, assemble
+from kdcli.commands.contradictions import refuse_in_recipe
 from kdcli.commands.given import check_unchanged
 from kdcli.commands.naming import started, starting_point
 from kdcli.commands.plan import (
@@ -67,14 +68,14 @@ def train_job(
     """
     loaded = load_recipe(recipe, settings)
     refuse_taught(loaded)
+    refuse_in_recipe(loaded.recipe)
     who = who_asks(loaded.recipe, progress, data=data, seed=seed)
     name, weights = starting_point(model, progress)
     place = open_device(device)  # a device that is not there is told before the data are read
     source, ref = open_data(who.data, progress, balance=loaded.recipe.train.balance)
     say_device(place, progress)
     spec = train_spec(name, started(loaded, weights), source, ref, who.seed or 0, place)
-    spec = spec.model_copy(update={"weights": weights})
-    return Job(spec, source, place, seeds)
+    return Job(spec.model_copy(update={"weights": weights}), source, place, seeds)
 
 
 def ensure(

@@ -1,5 +1,6 @@
 """Who teaches: teachers, their members by seed and subset, assistants; nothing is trained."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,17 @@ def test_assistants_are_a_chain(pictures: Path) -> None:
     assert len(first.spec.members) == 2
     assert baseline_of(first.spec).teachers == ()
     assert first.spec.folder_name.startswith(f"kd-{TEACHER}x2-{SMALL}-pictures-s3-")
+
+
+def test_unlabelled_images_are_read_once_for_all_of_a_chain(pictures: Path, tmp_path: Path) -> None:
+    aloud, folder = Aloud(), shutil.copytree(pictures / "one", tmp_path / "more")
+    spec = spec_of(
+        pictures, f"data.unlabelled={folder}", recipe="compress", assistants=[SMALL], progress=aloud
+    )
+    (above,) = (member.spec for member in spec.members)
+    assert above is not None
+    assert spec.unlabelled == above.unlabelled is not None
+    assert len([line for line in aloud.said if line.startswith("data.unlabelled:")]) == 1
 
 
 # What was asked ----------------------------------------------------------------------------------
