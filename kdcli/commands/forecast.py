@@ -13,6 +13,7 @@ import torch
 from kdcli.commands.amounts import duration, size_in_words
 from kdcli.commands.plan import Job, baseline_of, with_seed
 from kdcli.commands.rehearsal import Estimate, estimate
+from kdcli.commands.seen import say_left
 from kdcli.commands.shortcuts import shortcuts
 from kdcli.commands.train import reach_weights, run_of
 from kdcli.commands.unlabelled import reopen_unlabelled
@@ -124,6 +125,7 @@ def foresee(
     for one in todo:
         reach_weights(one.spec)
     if todo:
+        say_left(job.spec, source, progress)
         unlabelled = job.spec.unlabelled
         further = [reopen_unlabelled(unlabelled, progress)] if unlabelled else []
         refuse_undecodable((source.validation, source.test, *further), progress)

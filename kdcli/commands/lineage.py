@@ -161,6 +161,10 @@ def _teachers(entries: Sequence[Entry], shared: _Shared) -> tuple[TeacherRef, ..
     _refuse_twice(found)
     recipe = shared.loaded.recipe
     warn_of_seen(found, shared.data, recipe.data.hidden, shared.progress)
+    if recipe.teacher.seeds > 1 and not any(one.spec for one in found):
+        shared.progress.say(
+            f"every teacher is finished: teacher.seeds={recipe.teacher.seeds} means nothing here"
+        )
     return found
 
 

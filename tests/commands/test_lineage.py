@@ -97,9 +97,16 @@ def test_two_subsets_are_two_teachers(pictures: Path) -> None:
 def test_a_finished_teacher_is_one_member_whatever_the_recipe_says(
     pictures: Path, tmp_path: Path, empty_house: House
 ) -> None:
-    given = save_untrained(tmp_path / "teacher.pt", CLASSES)
-    spec = spec_of(pictures, "teacher.seeds=3", "teacher.subset=0.5", teachers=[str(given)])
+    given, aloud = save_untrained(tmp_path / "teacher.pt", CLASSES), Aloud()
+    settings = ("teacher.seeds=3", "teacher.subset=0.5")
+    spec = spec_of(pictures, *settings, teachers=[str(given)], progress=aloud)
     assert len(spec.members) == 1
+    idle = "every teacher is finished: teacher.seeds=3 means nothing here"
+    assert idle in aloud.said
+    aloud.said.clear()
+    both = {"teachers": [str(given), SMALL], "progress": aloud}
+    assert len(spec_of(pictures, *settings, **both).members) == 4
+    assert idle not in aloud.said
     entry = f"who.teachers=[{{model: {given}, seeds: 2}}, {TEACHER}]"
     with pytest.raises(UsageError, match="is finished; seeds of its entry would mean nothing"):
         spec_of(pictures, entry, teachers=None)
