@@ -1,12 +1,13 @@
 """Who teaches: from what a person named to teachers, through assistants, to a student's spec."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from kdcli.checkpoint import load_model
 from kdcli.commands.adopt import check_classes, teacher_from
 from kdcli.commands.given import is_given, parse, size_of
 from kdcli.commands.loading import read_args
@@ -172,15 +173,29 @@ def _refuse_twice(teachers: tuple[TeacherRef, ...]) -> None:
     """One that is named twice would count twice; weights are what scheme.weights is for."""
     seen: set[str] = set()
     members = [member for teacher in teachers for member in teacher.members]
-    for member in members if len(teachers) > 1 else ():
-        if member.identity in seen:
+    named = zip(members, _identities(members), strict=True)
+    for member, identity in named if len(teachers) > 1 else ():
+        if identity in seen:
             who = f"{member.model} of seed {member.spec.seed}" if member.spec else member.path
             raise UsageError(
                 f"teacher {who} is named twice",
                 "name each teacher once; {model: NAME, seeds: 3} in who.teachers, or --set "
                 "teacher.seeds=3, trains three members of one model, from teacher.seed on",
             )
-        seen.add(member.identity)
+        seen.add(identity)
+
+
+def _identities(members: Sequence[TeacherRef]) -> Iterator[str]:
+    """Of each; a finished one may be the run of one that is named by its model, too."""
+    runs = {member.spec.digest for member in members if member.spec}
+    for member in members:
+        made_as = _digest_in(member.path) if member.path and runs else None
+        yield made_as if made_as in runs else member.identity
+
+
+def _digest_in(model: str) -> str:
+    """Of what a model.pt was made from, as it says itself; wherever it lies by now."""
+    return str(load_model(Path(model)).provenance.get("digest"))
 
 
 def _teacher(entry: Entry, shared: _Shared) -> TeacherRef:

@@ -89,6 +89,18 @@ def test_nobody_teaches_twice(entries: str, pictures: Path) -> None:
         spec_of(pictures, f"who.teachers={entries}", teachers=None)
 
 
+@pytest.mark.parametrize("place", ["run", "elsewhere"])
+def test_nobody_teaches_by_name_and_by_run(
+    place: str, small: House, pictures: Path, tmp_path: Path
+) -> None:
+    file = small.teacher / "model.pt"
+    thing = small.teacher if place == "run" else shutil.copy(file, tmp_path / "mine.pt")
+    for teachers in ([TEACHER, str(thing)], [str(thing), TEACHER]):
+        with pytest.raises(UsageError, match=r"teacher .* is named twice"):
+            spec_of(pictures, teachers=teachers)
+    assert len(spec_of(pictures, "teacher.seed=1", teachers=[TEACHER, str(thing)]).members) == 2
+
+
 def test_two_subsets_are_two_teachers(pictures: Path) -> None:
     entries = f"[{{model: {TEACHER}, subset: 0.5}}, {TEACHER}]"
     assert len(set(digests(spec_of(pictures, f"who.teachers={entries}", teachers=None)))) == 2
