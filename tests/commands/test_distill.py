@@ -181,6 +181,13 @@ def test_a_run_may_be_the_teacher(what: str, small: House, pictures: Path) -> No
     assert sha256(small.teacher / "model.pt") == before
 
 
+def test_a_students_run_that_teaches_is_a_teacher(small: House, pictures: Path) -> None:
+    line = ("distill", "--teacher", small.student, "--student", TEACHER, "--data", pictures)
+    answer = kd_ok(*line, "--set", "train.epochs=1", "--set", "teacher.allow_weak=true")
+    roles = [row.split()[1] for row in answer.out.splitlines() if "epochs" in row]
+    assert roles == ["student", "teacher"]
+
+
 @pytest.mark.parametrize(
     ("classes", "words"),
     [
