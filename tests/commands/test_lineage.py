@@ -252,6 +252,14 @@ def test_unlabelled_images_are_read_once_for_all_of_a_chain(pictures: Path, tmp_
     assert len([line for line in aloud.said if line.startswith("data.unlabelled:")]) == 1
 
 
+@pytest.mark.parametrize("what", ["run", "file"])
+def test_a_finished_assistant_is_a_teacher(what: str, small: House, pictures: Path) -> None:
+    thing = small.teacher if what == "run" else small.teacher / "model.pt"
+    with pytest.raises(UsageError, match="an assistant is trained here") as refused:
+        spec_of(pictures, assistants=[str(thing)])
+    assert f"--teacher {thing}" in (refused.value.fix or "")
+
+
 # What was asked ----------------------------------------------------------------------------------
 
 
