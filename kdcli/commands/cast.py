@@ -120,7 +120,7 @@ def cast_at_hand(run: Run) -> Cast:
 
 def with_given_files(run: Run) -> Spec:
     """Its spec, with given teachers where they lie now: a project's folder may have moved."""
-    given = _given_files(run)
+    given = _given_files(run) if run.spec.teachers else {}
     teachers = tuple(
         ref.model_copy(update={"path": str(given[ref.sha256].resolve())})
         if ref.sha256 in given

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from kdcli.commands.amounts import duration, size_in_words
-from kdcli.commands.plan import Job, baseline_of, with_seed
+from kdcli.commands.plan import Job, baseline_of
 from kdcli.commands.rehearsal import Estimate, estimate
 from kdcli.commands.seen import say_left
 from kdcli.commands.shortcuts import shortcuts
@@ -174,7 +174,7 @@ def _alike(todo: Iterable[tuple[Spec, int]]) -> list[_Alike]:
     first: dict[tuple[str, str, int], Spec] = {}
     times: Counter[tuple[str, str, int]] = Counter()
     for spec, done in todo:
-        key = spec.role, with_seed(spec, 0).digest, done
+        key = spec.role, spec.kind, done
         first.setdefault(key, spec)
         times[key] += 1
     return [_Alike(spec, times[key], key[-1]) for key, spec in first.items()]

@@ -17,7 +17,7 @@ from kdcli.commands.loading import Loaded, load, read_args
 from kdcli.commands.measure import architecture, costs
 from kdcli.commands.members import ensemble_name, total
 from kdcli.commands.model_part import LatencyMs, ModelPart, Percentiles
-from kdcli.commands.plan import baseline_of, with_seed
+from kdcli.commands.plan import baseline_of
 from kdcli.cost import latency
 from kdcli.models.heads import answering
 from kdcli.onnx_file import export_onnx, open_session
@@ -82,7 +82,7 @@ def _alike(members: Iterable[Member]) -> Files:
     found: Files = Counter()
     for one in members:
         spec = one.ref.spec
-        key = with_seed(spec, 0).digest if spec else str(one.file)
+        key = spec.kind if spec else str(one.file)
         found[first.setdefault(key, one.file)] += 1
     return found
 

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from house import House, kd, kd_ok
 
-from kdcli.commands.plan import baseline_of, with_seed
+from kdcli.commands.plan import baseline_of
 from kdcli.commands.prune import Disposable, disposable, expected, remove
 from kdcli.files import lock, sha256
 from kdcli.inventory import Folder, inventory
 from kdcli.recipe import Recipe, fill_auto, update
 from kdcli.runs import RunFile
-from kdcli.spec import DataRef, Spec, TeacherRef
+from kdcli.spec import DataRef, Spec, TeacherRef, with_seed
 
 AUTO: dict[str, Any] = {
     "data.image_size": 32,
