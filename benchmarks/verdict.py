@@ -17,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcli.commands.measure import measure
-from kdcli.commands.plan import open_data, train_spec, with_seed
+from kdcli.commands.plan import open_data, train_spec
 from kdcli.commands.train import ensure
 from kdcli.data.loader import open_store
 from kdcli.devices import open_device
 from kdcli.metrics import paired_gain, verdict_code
 from kdcli.progress import Silent
 from kdcli.recipe_file import load_recipe
+from kdcli.spec import with_seed
 
 MODEL, EPOCHS, POOL, PAIRS, SEEDS = "test_efficientnet", 20, 60, 40, 5
 PLANTED, MARGIN = 0.03, 0.01

@@ -52,8 +52,7 @@ class TeacherRef(BaseModel):
         """Each of them as a teacher of its own."""
         if self.spec is None or self.seeds == 1:
             return (self,)
-        first = self.spec.seed
-        specs = [self.spec.model_copy(update={"seed": first + i}) for i in range(self.seeds)]
+        specs = self.spec.alike(self.seeds)
         return tuple(self.model_copy(update={"spec": spec, "seeds": 1}) for spec in specs)
 
     @property
@@ -64,9 +63,9 @@ class TeacherRef(BaseModel):
         return self.spec.digest + (f" x {self.seeds}" if self.seeds > 1 else "")
 
     @property
-    def but_for_seed(self) -> str:
+    def kind(self) -> str:
         """The same for members that differ in their seeds alone."""
-        return self.spec.model_copy(update={"seed": 0}).digest if self.spec else self.identity
+        return self.spec.kind if self.spec else self.identity
 
     @property
     def words(self) -> str:
@@ -115,6 +114,15 @@ class Spec(BaseModel):
         text = json.dumps(self._weights_depend_on(), sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
+    @property
+    def kind(self) -> str:
+        """The digest but for the seed: one for all trainings that differ in nothing else."""
+        return with_seed(self, 0).digest
+
+    def alike(self, count: int) -> "list[Spec]":
+        """So many trainings that differ in their seeds alone, from this one on."""
+        return [with_seed(self, self.seed + i) for i in range(count)]
+
     def _weights_depend_on(self) -> dict[str, Any]:
         recipe = dump(self.recipe)
         for name, use in recipe["methods"].items():
@@ -144,6 +152,11 @@ class Spec(BaseModel):
         first = who if self.role in ("student", "assistant") else [self.role]
         parts = [*first, self.model, self.data.name]
         return "-".join([*map(slug, parts), f"s{self.seed}", self.digest])
+
+
+def with_seed(spec: Spec, seed: int) -> Spec:
+    """The same training from another seed; its teachers stay."""
+    return spec.model_copy(update={"seed": seed})
 
 
 def slug(text: str) -> str:

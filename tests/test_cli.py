@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import torch
-from house import TEACHER, House, kd, kd_ok
+from house import DISTILL, TEACHER, House, kd, kd_ok
 
 from kdcli import __version__
 from kdcli.console import Console
@@ -577,6 +577,27 @@ def test_check_finds_nothing_wrong() -> None:
     assert "kd: nothing wrong" in kd_ok("recipe", "check", "kd").out
     document = kd_ok("recipe", "check", "kd", "--json").document
     assert document == {"schema": 1, "recipe": "kd", "ok": True}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "settings", "words"),
+    [
+        ("kd", ["data.pool=mixup"], "scheme offline has nobody label them"),
+        ("kd", ["train.tune=head"], "a teacher would have no say"),
+        ("supervised", ["train.tune=head", "train.mixup=0.2"], "images cannot be varied"),
+        ("supervised", ["train.accumulate=9", "train.batch_size=16"], "less than two images"),
+        ("compress", ["train.mixup=0.2"], "that the teachers have labelled before"),
+    ],
+)
+def test_what_contradicts_itself_is_told_before_data_are_read(
+    recipe: str, settings: list[str], words: str
+) -> None:
+    sets = [word for setting in settings for word in ("--set", setting)]
+    who = ("train", "test_vit") if recipe == "supervised" else DISTILL
+    for line in (("recipe", "check", recipe), (*who, "--recipe", recipe, "--data", "nowhere")):
+        answer = kd(*line, *sets)
+        assert answer.code == 2
+        assert words in answer.err
 
 
 def test_check_says_where_in_a_file(tmp_path: Path) -> None:

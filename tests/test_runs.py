@@ -154,6 +154,15 @@ def test_a_given_teacher_counts_by_its_bytes():
     assert given("a.pt", "1") != given("a.pt", "2")
 
 
+def test_trainings_that_differ_in_their_seeds_alone_are_of_a_kind():
+    later = SPEC.model_copy(update={"seed": 3}).alike(3)
+    assert [one.seed for one in later] == [3, 4, 5]
+    assert {one.kind for one in later} == {SPEC.kind}
+    assert len({one.digest for one in later}) == 3
+    other = SPEC.model_copy(update={"model": "resnet18"})
+    assert other.kind != SPEC.kind
+
+
 def test_a_changed_copy_has_its_own_digest():
     spec = fresh(SPEC)
     assert spec.digest

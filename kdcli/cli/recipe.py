@@ -44,10 +44,12 @@ def check(
 ) -> None:
     """Say everything that is wrong with a recipe."""
     with door(json) as console:
+        from kdcli.commands.contradictions import refuse_in_recipe
         from kdcli.recipe_file import load_recipe, refuse_idle
 
         loaded = load_recipe(name, tuple(set_ or ()))
         refuse_idle(loaded)
+        refuse_in_recipe(loaded.recipe)
         if console.as_json:
             console.document({"recipe": loaded.name, "ok": True})
         else:

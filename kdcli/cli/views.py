@@ -53,11 +53,12 @@ def list_runs(
         if not prune:
             lists.runs(console, found)
             return
-        from kdcli.commands.prune import disposable, remove
+        from kdcli.commands.prune import disposable, expected, remove
 
         items = disposable(found)
         if not json:
-            lists.disposable(console, items, [folder for folder in found if folder.in_use])
+            busy = [folder for folder in found if folder.in_use]
+            lists.disposable(console, items, busy, expected(found))
         agreed = True if yes else console.confirm("Remove all of this?") if items else None
         gone = []
         for item in remove(items) if agreed else ():

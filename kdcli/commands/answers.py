@@ -32,7 +32,7 @@ def write_answers(path: Path, answers: Answers, ids: Sequence[str]) -> None:
         DiskError: full, read-only, or no permission.
     """
     with atomic(path) as beside, Path(beside).open("wb") as file:
-        np.savez(
+        np.savez_compressed(
             file,
             logits=answers.logits,
             members=np.array(answers.members),

@@ -48,7 +48,7 @@ def one_of_each(members: Sequence[Respondent], classes: int) -> list[Respondent]
     kinds: dict[str, str] = {}  # a thousand that differ in their seeds need one look
     found: dict[str, Respondent] = {}
     for one in members:
-        if (alike := one.ref.but_for_seed) not in kinds:
+        if (alike := one.ref.kind) not in kinds:
             kinds[alike] = architecture(stand_in_args(one.ref, classes))
         kind = kinds[alike]
         first = found.get(kind)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import torch
 
-from kdcli import catalog
 from kdcli.commands.teacher import refuse_changed
 from kdcli.commands.train import teacher_file
 from kdcli.data.complete import some
 from kdcli.data.source import Source
 from kdcli.files import sha256
 from kdcli.progress import Progress
-from kdcli.records import Panel, Scheme
+from kdcli.recipe_file import scheme_of
+from kdcli.records import Panel
 from kdcli.runs import Need, Run
 from kdcli.spec import Spec, TeacherRef
 
@@ -87,9 +87,7 @@ def cast_of(run: Run, place: Place) -> Cast:
 
 def panel_of(spec: Spec) -> Panel:
     """How the teachers of a spec answer as one."""
-    use = spec.recipe.scheme
-    scheme: Scheme = catalog.load("schemes", use.name)(**use.options)
-    return scheme.panel(len(spec.members))
+    return scheme_of(spec.recipe).panel(len(spec.members))
 
 
 def find_cast(run: Run, source: Source, device: torch.device, progress: Progress) -> Cast:
@@ -100,21 +98,20 @@ def find_cast(run: Run, source: Source, device: torch.device, progress: Progress
     Raises:
         DamagedFile: given teachers that are gone, or are other files by now.
     """
-    chain = _chain(run.spec)
-    refuse_changed(ref for spec in chain for ref in spec.members if ref.path)
+    given = _given_files(run)
+    everyone = [ref for spec in _chain(run.spec) for ref in spec.members]
+    refuse_changed(ref for ref in everyone if ref.path and ref.sha256 not in given)
 
     def place(ref: TeacherRef, need: Need | None) -> Path:
         if ref.path:
-            return Path(ref.path)
+            return given[ref.sha256]
         if need and need.path.is_file():
             return need.path
         return teacher_file(ref, source, device, progress)
 
     cast = cast_of(run, place)
-    everyone = (*cast.teachers, *cast.assistants.values())
-    changed = [
-        os.path.normpath(m.file) for m in everyone if m.recorded not in (None, sha256(m.file))
-    ]
+    found = (*cast.teachers, *cast.assistants.values())
+    changed = [os.path.normpath(m.file) for m in found if m.recorded not in (None, sha256(m.file))]
     if changed:
         progress.warn(f"{some(changed, SHOWN)}: not the bytes that {run.path} was made with")
     return cast
@@ -122,7 +119,41 @@ def find_cast(run: Run, source: Source, device: torch.device, progress: Progress
 
 def cast_at_hand(run: Run) -> Cast:
     """Those of the cast who still lie where the run left them."""
-    return cast_of(run, lambda _, need: need.path if need and need.path.is_file() else None)
+    return cast_of(run, _at_hand)
+
+
+def with_given_files(run: Run) -> Spec:
+    """Its spec, with given teachers where they lie now: a project's folder may have moved."""
+    given = _given_files(run) if run.spec.teachers else {}
+    teachers = tuple(
+        ref.model_copy(update={"path": str(given[ref.sha256].resolve())})
+        if ref.sha256 in given
+        else ref
+        for ref in run.spec.teachers
+    )
+    return run.spec.model_copy(update={"teachers": teachers})
+
+
+def _given_files(run: Run) -> dict[str | None, Path]:
+    """Where the given teachers of its chain lie, by their sha256: as needs.json says, relative to
+    the run, or as they were named."""
+    found: dict[str | None, Path] = {}
+
+    def place(ref: TeacherRef, need: Need | None) -> Path | None:
+        if not ref.path:
+            return _at_hand(ref, need)
+        places = [*([need.path] if need else []), Path(ref.path)]
+        same = (path for path in places if path.is_file() and sha256(path) == ref.sha256)
+        if path := next(same, None):
+            found[ref.sha256] = path
+        return path
+
+    cast_of(run, place)
+    return found
+
+
+def _at_hand(_: TeacherRef, need: Need | None) -> Path | None:
+    return need.path if need and need.path.is_file() else None
 
 
 def _chain(spec: Spec) -> list[Spec]:

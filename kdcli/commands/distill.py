@@ -4,9 +4,10 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from kdcli.commands.contradictions import refuse_in_recipe
 from kdcli.commands.given import read_labels
 from kdcli.commands.lineage import distill_spec, named
-from kdcli.commands.naming import starting_point
+from kdcli.commands.naming import assistant_start, starting_point
 from kdcli.commands.plan import Job, open_data, say_device, who_asks
 from kdcli.data.source import Source
 from kdcli.devices import open_device
@@ -43,6 +44,7 @@ def distill_job(
             f"recipe {loaded.name} has no teacher (scheme {loaded.recipe.scheme.name})",
             shlex.join(["kd", "train", student or "MODEL", "--recipe", recipe]),
         )
+    refuse_in_recipe(loaded.recipe)
     who = who_asks(
         loaded.recipe,
         progress,
@@ -58,7 +60,7 @@ def distill_job(
             f"{lacking} is missing", "kd distill --teacher resnet101 --student mobilenetv3"
         )
     taught_by = [named(entry, progress) for entry in who.taught_by]
-    between = [starting_point(thing, progress) for thing in who.assistants]
+    between = [assistant_start(thing, progress) for thing in who.assistants]
     learner, weights = starting_point(who.student, progress)
     labels = read_labels(classes) if classes else None
     place = open_device(device)  # a device that is not there is told before the data are read

@@ -11,12 +11,12 @@ import torch
 
 from kdcli import per_class
 from kdcli.commands.asked import ask
-from kdcli.commands.cast import find_cast
+from kdcli.commands.cast import find_cast, with_given_files
 from kdcli.commands.comparison import compare
 from kdcli.commands.gates import Checked, check_gates, for_classes, parse_gates
 from kdcli.commands.measure import Measured, beside, measure
 from kdcli.commands.members import MeasuredEnsemble, Validate, measure_ensemble
-from kdcli.commands.plan import baseline_of, reopen_data, with_seed
+from kdcli.commands.plan import baseline_of, reopen_data
 from kdcli.commands.report import DataPart, Report, imitated
 from kdcli.commands.report_file import put_evaluation, read_report, write_report
 from kdcli.commands.train import ensure
@@ -117,8 +117,7 @@ def _students(
     run: Run, seeds: int, source: Source, device: torch.device, progress: Progress
 ) -> list[Run]:
     """The run itself and those of the further seeds, trained where missing."""
-    spec = run.spec
-    further = [with_seed(spec, spec.seed + i) for i in range(1, seeds)]
+    _, *further = with_given_files(run).alike(seeds)
     return [run, *(ensure(s, source, device, progress).run for s in further)]
 
 

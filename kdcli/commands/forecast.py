@@ -11,8 +11,9 @@ from typing import Any
 import torch
 
 from kdcli.commands.amounts import duration, size_in_words
-from kdcli.commands.plan import Job, baseline_of, with_seed
+from kdcli.commands.plan import Job, baseline_of
 from kdcli.commands.rehearsal import Estimate, estimate
+from kdcli.commands.seen import say_left
 from kdcli.commands.shortcuts import shortcuts
 from kdcli.commands.train import reach_weights, run_of
 from kdcli.commands.unlabelled import reopen_unlabelled
@@ -124,6 +125,7 @@ def foresee(
     for one in todo:
         reach_weights(one.spec)
     if todo:
+        say_left(job.spec, source, progress)
         unlabelled = job.spec.unlabelled
         further = [reopen_unlabelled(unlabelled, progress)] if unlabelled else []
         refuse_undecodable((source.validation, source.test, *further), progress)
@@ -172,7 +174,7 @@ def _alike(todo: Iterable[tuple[Spec, int]]) -> list[_Alike]:
     first: dict[tuple[str, str, int], Spec] = {}
     times: Counter[tuple[str, str, int]] = Counter()
     for spec, done in todo:
-        key = spec.role, with_seed(spec, 0).digest, done
+        key = spec.role, spec.kind, done
         first.setdefault(key, spec)
         times[key] += 1
     return [_Alike(spec, times[key], key[-1]) for key, spec in first.items()]

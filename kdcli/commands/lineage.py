@@ -1,26 +1,28 @@
 """Who teaches: from what a person named to teachers, through assistants, to a student's spec."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from kdcli import catalog
+from kdcli.checkpoint import load_model
 from kdcli.commands.adopt import check_classes, teacher_from
 from kdcli.commands.given import is_given, parse, size_of
 from kdcli.commands.loading import read_args
 from kdcli.commands.naming import is_file, started, teacher_name
 from kdcli.commands.plan import refuse_taught, train_spec
+from kdcli.commands.seen import warn_of_seen
 from kdcli.commands.trial import share_right
 from kdcli.commands.unlabelled import unlabelled_of
+from kdcli.data.complete import some
 from kdcli.data.source import Source
-from kdcli.errors import UsageError
+from kdcli.errors import UnmetNeeds, UsageError, counted
 from kdcli.files import sha256
 from kdcli.progress import Progress, Silent
-from kdcli.recipe import SchemeUse, update
-from kdcli.recipe_file import LoadedRecipe, load_recipe
-from kdcli.records import Scheme
+from kdcli.recipe import Recipe, SchemeUse, update
+from kdcli.recipe_file import LoadedRecipe, load_recipe, scheme_of
 from kdcli.runs import locate
 from kdcli.spec import DataRef, FileRef, Spec, TeacherRef
 from kdcli.who_recipe import TeacherEntry
@@ -40,6 +42,7 @@ class _Shared:
     labels: tuple[str, ...] | None
     """The class names of foreign weights."""
     progress: Progress
+    unlabelled: DataRef | None = None
 
 
 def named(entry: Entry, progress: Progress) -> Entry:
@@ -72,12 +75,13 @@ def distill_spec(
 
     Raises:
         UnfitTeacher: a finished teacher's classes are not those of the data.
-        UnmetNeeds: the scheme's weights are for another number of teachers.
+        UnmetNeeds: scheme.weights are for another number of teachers.
         UsageError: a teacher that is named twice, or is finished and has seeds or a subset.
     """
     shared = _Shared(loaded, source, data, device, labels, progress or Silent())
     entries = [teachers] if isinstance(teachers, str | TeacherEntry) else teachers
     refs = _teachers(entries, shared)
+    shared = replace(shared, unlabelled=unlabelled_of(loaded.recipe, source, shared.progress))
     for model, start in assistants:
         above = _learner("assistant", model, start, loaded.recipe.teacher.seed, refs, shared)
         refs = (TeacherRef(model=model, spec=above),)
@@ -94,23 +98,57 @@ def _learner(
 ) -> Spec:
     loaded = _for_so_many(teachers, started(shared.loaded, weights), shared.progress)
     spec = train_spec(model, loaded, shared.source, shared.data, seed, shared.device, teachers)
-    further = unlabelled_of(loaded.recipe, shared.source, shared.progress)
-    return spec.model_copy(update={"role": role, "weights": weights, "unlabelled": further})
+    whose = {"role": role, "weights": weights, "unlabelled": shared.unlabelled}
+    return spec.model_copy(update=whose)
 
 
 def _for_so_many(
     teachers: tuple[TeacherRef, ...], loaded: LoadedRecipe, progress: Progress
 ) -> LoadedRecipe:
     """The recipe; of scheme offline, which takes one teacher, several make scheme average."""
-    count, use = sum(teacher.seeds for teacher in teachers), loaded.recipe.scheme
+    count, use = _members(teachers), loaded.recipe.scheme
     if count > 1 and use.name == "offline":
         progress.say(f"{count} teachers: scheme offline -> average, their mean")
-        options = catalog.load("schemes", "average")().model_dump(by_alias=True)
-        use = SchemeUse(name="average", **options)
-        loaded = replace(loaded, recipe=loaded.recipe.model_copy(update={"scheme": use}))
-    scheme: Scheme = catalog.load("schemes", use.name)(**use.options)
-    scheme.panel(count)  # what it has to object to is told before anything is trained
+        use = _average()
+    weighed = SchemeUse(name=use.name, **use.options | _weights(use, teachers))
+    loaded = replace(loaded, recipe=loaded.recipe.model_copy(update={"scheme": weighed}))
+    scheme_of(loaded.recipe).panel(count)  # it objects before anything is trained
     return loaded
+
+
+def _average() -> SchemeUse:
+    """With its default options, as a recipe that says `scheme: average` has it."""
+    use = SchemeUse(name="average")
+    return SchemeUse(name=use.name, **scheme_of(Recipe(scheme=use)).model_dump(by_alias=True))
+
+
+def _weights(use: SchemeUse, teachers: tuple[TeacherRef, ...]) -> dict[str, Any]:
+    """`scheme.weights`, one per member: a named teacher's is spread evenly over its members.
+
+    They are those of the teachers that were named; an assistant is one teacher, whatever taught it.
+
+    Raises:
+        UnmetNeeds: neither as many as named teachers nor as many as members.
+    """
+    weights, named, members = use.options.get("weights"), len(teachers), _members(teachers)
+    if weights is None or len(weights) == members:
+        return {}
+    if any(one.spec and one.spec.role == "assistant" for one in teachers):
+        return {"weights": None}
+    if len(weights) != named:
+        raise UnmetNeeds(
+            f"scheme.weights has {len(weights)} for {members} members: "
+            f"{some(one.words for one in teachers)}",
+            f"give {counted(named, 'weight')}, one per named teacher"
+            + (f", or {members:,}, one per member" if members > named else "")
+            + ", in their order; or leave scheme.weights out",
+        )
+    shares = zip(weights, teachers, strict=True)
+    return {"weights": tuple(w / one.seeds for w, one in shares for _ in range(one.seeds))}
+
+
+def _members(teachers: tuple[TeacherRef, ...]) -> int:
+    return sum(teacher.seeds for teacher in teachers)
 
 
 def _teachers(entries: Sequence[Entry], shared: _Shared) -> tuple[TeacherRef, ...]:
@@ -122,6 +160,12 @@ def _teachers(entries: Sequence[Entry], shared: _Shared) -> tuple[TeacherRef, ..
         )
     found = tuple(_teacher(entry, shared) for entry in entries)
     _refuse_twice(found)
+    recipe = shared.loaded.recipe
+    warn_of_seen(found, shared.data, recipe.data.hidden, shared.progress)
+    if recipe.teacher.seeds > 1 and not any(one.spec for one in found):
+        shared.progress.say(
+            f"every teacher is finished: teacher.seeds={recipe.teacher.seeds} means nothing here"
+        )
     return found
 
 
@@ -129,15 +173,29 @@ def _refuse_twice(teachers: tuple[TeacherRef, ...]) -> None:
     """One that is named twice would count twice; weights are what scheme.weights is for."""
     seen: set[str] = set()
     members = [member for teacher in teachers for member in teacher.members]
-    for member in members if len(teachers) > 1 else ():
-        if member.identity in seen:
+    named = zip(members, _identities(members), strict=True)
+    for member, identity in named if len(teachers) > 1 else ():
+        if identity in seen:
             who = f"{member.model} of seed {member.spec.seed}" if member.spec else member.path
             raise UsageError(
                 f"teacher {who} is named twice",
                 "name each teacher once; {model: NAME, seeds: 3} in who.teachers, or --set "
                 "teacher.seeds=3, trains three members of one model, from teacher.seed on",
             )
-        seen.add(member.identity)
+        seen.add(identity)
+
+
+def _identities(members: Sequence[TeacherRef]) -> Iterator[str]:
+    """Of each; a finished one may be the run of one that is named by its model, too."""
+    runs = {member.spec.digest for member in members if member.spec}
+    for member in members:
+        made_as = _digest_in(member.path) if member.path and runs else None
+        yield made_as if made_as in runs else member.identity
+
+
+def _digest_in(model: str) -> str:
+    """Of what a model.pt was made from, as it says itself; wherever it lies by now."""
+    return str(load_model(Path(model)).provenance.get("digest"))
 
 
 def _teacher(entry: Entry, shared: _Shared) -> TeacherRef:

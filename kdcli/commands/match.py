@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from kdcli.commands.loading import load
 from kdcli.commands.methods import KINDS
 from kdcli.commands.naming import is_file, model_name
 from kdcli.cost import parameters
+from kdcli.data.complete import some
 from kdcli.data.loader import open_store, plain_batches
 from kdcli.data.open import open_source
 from kdcli.data.source import Source
@@ -87,7 +89,13 @@ def match(
     rules = load_recipe(recipe, settings).recipe
     asked = rules.who or Who()
     named = [one if isinstance(one, str) else one.model for one in asked.taught_by]
-    teacher, student = teacher or (named[0] if len(named) == 1 else None), student or asked.student
+    if teacher is None and len(named) > 1:
+        raise UsageError(
+            f"who.teachers of recipe {recipe} names {some(named)}; kd match compares one with the "
+            "student",
+            f"say which: --teacher {quote(named[0])}",
+        )
+    teacher, student = teacher or next(iter(named), None), student or asked.student
     if not teacher or not student:
         raise UsageError(
             "kd match compares two models", "kd match --teacher resnet101 --student mobilenetv3"

@@ -51,6 +51,20 @@ def starting_point(thing: str, progress: Progress) -> tuple[str, FileRef | None]
     return model_name(thing, progress), None
 
 
+def assistant_start(thing: str, progress: Progress) -> tuple[str, FileRef | None]:
+    """What `--assistant` means: as `--student`.
+
+    Raises:
+        UsageError: a finished run or file, which would be a teacher.
+    """
+    if not is_given(thing) and is_file(thing):
+        raise UsageError(
+            f"--assistant {thing}: an assistant is trained here, from what its teachers answer",
+            f"name a model; a finished one is a teacher: --teacher {quote(thing)}",
+        )
+    return starting_point(thing, progress)
+
+
 def started(loaded: LoadedRecipe, weights: FileRef | None) -> LoadedRecipe:
     """The recipe for a training that starts from given weights: they are its pretrained ones."""
     if weights is None:

@@ -34,7 +34,7 @@ class Job:
     @property
     def specs(self) -> list[Spec]:
         """One for each seed."""
-        return [with_seed(self.spec, self.spec.seed + i) for i in range(self.seeds)]
+        return self.spec.alike(self.seeds)
 
 
 NO_DATA = "no --data: built-in digits (1,797 images); give --data DIR for yours"
@@ -190,8 +190,3 @@ def baseline_of(spec: Spec) -> Spec:
     )
     alone = {"role": "baseline", "recipe": recipe, "teachers": (), "unlabelled": None}
     return spec.model_copy(update=alone)
-
-
-def with_seed(spec: Spec, seed: int) -> Spec:
-    """The same training from another seed; its teachers stay."""
-    return spec.model_copy(update={"seed": seed})

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kdcli.commands.plan import baseline_of, with_seed
+from kdcli.commands.plan import baseline_of
 from kdcli.files import disk_errors, is_leftover, lock
 from kdcli.inventory import Folder, inventory
 from kdcli.runs import FILES
@@ -13,6 +13,12 @@ from kdcli.spec import Spec
 
 STALE_DAYS = 7
 """For so long a training that was interrupted is expected to go on."""
+
+_LEFT = {
+    "state.pt": "resume state of a finished run",
+    "transfer.npz": "what teachers answered to a student that is finished",
+}
+"""What no command reads any more once a run is finished."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +32,15 @@ class Disposable:
 
 def disposable(folders: list[Folder]) -> list[Disposable]:
     """What may go: nothing that a person asked for, or that what they asked for needs, and nothing
-    that was interrupted lately: the command that began it is about to go on.
+    that was interrupted lately: the command that began it is about to go on. Nor, for the same
+    reason, a teacher, assistant or baseline that was finished lately: a student's run begins when
+    the last of its teachers is done.
 
     Folders in which another kd works are left alone; while there is one, no folder goes at all:
     its chain may be about to need it.
     """
     busy = any(folder.in_use for folder in folders)
-    kept = {folder.path for folder in _kept(folders)}
+    kept = _with_needs([*_wanted(folders), *filter(_made_lately, folders)], folders)
     found: list[Disposable] = []
     for folder in folders:
         if folder.in_use:
@@ -42,6 +50,12 @@ def disposable(folders: list[Folder]) -> list[Disposable]:
         else:
             found.append(Disposable(folder.path, folder.bytes, _why(folder)))
     return found
+
+
+def expected(folders: list[Folder]) -> list[Folder]:
+    """Those that stay only because they were finished lately: no run here needs them yet."""
+    needed = _with_needs(_wanted(folders), folders)
+    return [one for one in folders if _made_lately(one) and one.path not in needed]
 
 
 def remove(items: Iterable[Disposable]) -> Iterator[Disposable]:
@@ -68,27 +82,40 @@ def _remove(path: Path) -> None:
                 entry.unlink(missing_ok=True)
 
 
-def _kept(folders: list[Folder]) -> list[Folder]:
-    """What a person asked for or works on, and all that it needs."""
+def _wanted(folders: list[Folder]) -> list[Folder]:
+    """What a person asked for or works on, and what nobody can tell."""
+    return [
+        one
+        for one in folders
+        if one.asked
+        or one.state in ("in use", "unreadable")
+        or (_resumable(one) and not _stale(one))
+    ]
+
+
+def _with_needs(wanted: list[Folder], folders: list[Folder]) -> set[Path]:
+    """These, and all that they need."""
     offered: dict[object, list[Folder]] = {}
-    todo: list[Folder] = []
     for folder in folders:
         for name in _offers(folder):
             offered.setdefault(name, []).append(folder)
-        working = folder.in_use or (_resumable(folder) and not _stale(folder))
-        if folder.asked or working or folder.state == "unreadable":
-            todo.append(folder)
-    kept: dict[Path, Folder] = {}
+    todo, found = list(wanted), set[Path]()
     while todo:
         folder = todo.pop()
-        if folder.path not in kept:
-            kept[folder.path] = folder
+        if folder.path not in found:
+            found.add(folder.path)
             todo += [one for want in _wants(folder) for one in offered.pop(want, [])]
-    return list(kept.values())
+    return found
 
 
 def _resumable(folder: Folder) -> bool:
     return folder.state == "unfinished" and "state.pt" in folder.sizes
+
+
+def _made_lately(folder: Folder) -> bool:
+    """A finished prerequisite, whose run may be still to come."""
+    before = folder.role in ("teacher", "assistant", "baseline")
+    return before and folder.state == "finished" and not _stale(folder)
 
 
 def _stale(folder: Folder) -> bool:
@@ -117,14 +144,14 @@ def _wants(folder: Folder) -> Iterator[object]:
 
 
 def _of_any_seed(spec: Spec) -> tuple[str, str]:
-    return ("any seed", with_seed(spec, 0).digest)
+    return ("any seed", spec.kind)
 
 
 def _leftovers(folder: Folder) -> Iterator[Disposable]:
     """Files that nobody needs in a folder that stays."""
     for name, size in folder.sizes.items():
-        if name == "state.pt" and folder.state == "finished":
-            yield Disposable(folder.path / name, size, "resume state of a finished run")
+        if name in _LEFT and folder.state == "finished":
+            yield Disposable(folder.path / name, size, _LEFT[name])
         elif is_leftover(name):
             yield Disposable(folder.path / name, size, "half-written by a kd that was killed")
 

@@ -81,7 +81,7 @@ def _alike(members: Iterable[Member]) -> Files:
     first: dict[str, Path] = {}
     found: Files = Counter()
     for one in members:
-        found[first.setdefault(one.ref.but_for_seed, one.file)] += 1
+        found[first.setdefault(one.ref.kind, one.file)] += 1
     return found
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from kdcli.checkpoint import ModelFile, save_model
 from kdcli.commands.assemble import Assembled, assemble
+from kdcli.commands.contradictions import refuse_in_recipe
 from kdcli.commands.given import check_unchanged
 from kdcli.commands.naming import started, starting_point
 from kdcli.commands.plan import (
@@ -22,14 +23,14 @@ from kdcli.commands.plan import (
     who_asks,
 )
 from kdcli.commands.run_log import run_log
-from kdcli.commands.teacher import TOLD, refuse_changed
+from kdcli.commands.teacher import TOLD, measure_given, refuse_changed
 from kdcli.data.source import Source
 from kdcli.devices import open_device
 from kdcli.errors import UsageError, counted
 from kdcli.files import is_leftover, lock, probe, sha256, write_text
 from kdcli.models.build import ModelArgs
 from kdcli.models.weights import ensure_reachable
-from kdcli.progress import Progress
+from kdcli.progress import Progress, Silent
 from kdcli.recipe import dump
 from kdcli.recipe_file import load_recipe
 from kdcli.runs import FILES, Run, begin, find, mark_asked, runs_root, versions
@@ -67,14 +68,14 @@ def train_job(
     """
     loaded = load_recipe(recipe, settings)
     refuse_taught(loaded)
+    refuse_in_recipe(loaded.recipe)
     who = who_asks(loaded.recipe, progress, data=data, seed=seed)
     name, weights = starting_point(model, progress)
     place = open_device(device)  # a device that is not there is told before the data are read
     source, ref = open_data(who.data, progress, balance=loaded.recipe.train.balance)
     say_device(place, progress)
     spec = train_spec(name, started(loaded, weights), source, ref, who.seed or 0, place)
-    spec = spec.model_copy(update={"weights": weights})
-    return Job(spec, source, place, seeds)
+    return Job(spec.model_copy(update={"weights": weights}), source, place, seeds)
 
 
 def ensure(
@@ -149,13 +150,19 @@ def warn_of_versions(run: Run, progress: Progress) -> None:
 def teacher_files(
     spec: Spec, source: Source, device: torch.device, progress: Progress
 ) -> list[Path]:
-    """The model.pt of each of `spec.members`; those that are missing are trained first."""
-    members = spec.members
-    if len(members) <= TOLD:
-        return [teacher_file(ref, source, device, progress) for ref in members]
+    """The model.pt of each of `spec.members`; those that are missing are trained first.
+
+    Raises DamagedFile or UnfitTeacher, before that, for a given one that cannot teach.
+    """
+    members, given = spec.members, [ref for ref in spec.teachers if ref.path]
     known = [find(ref.spec) if ref.spec else None for ref in members]
     done = [run.model if run and run.finished else None for run in known]
-    finished = sum(path is not None for path in done) + sum(ref.spec is None for ref in members)
+    finished = sum(path is not None for path in done) + len(given)
+    if given and finished < len(members):  # refused now, or when the others have been trained
+        refuse_changed(given)
+        measure_given(spec, source, device, Silent())
+    if len(members) <= TOLD:
+        return [teacher_file(ref, source, device, progress) for ref in members]
     progress.say(f"{finished} of {len(members)} teachers are finished")
     return [
         path or teacher_file(ref, source, device, progress)

@@ -27,7 +27,8 @@ class Average(Scheme):
     """
 
     weights: MemberWeights = None
-    """One per teacher, in their order; `null` counts all alike. Only their ratios matter."""
+    """One per named teacher, spread evenly over its members, or one per member, in their order;
+    `null` counts all alike. Only their ratios matter."""
     aggregate: Aggregate = "probabilities"
     """`logits` imitates the mean of the teachers' logits instead, which is one pair; it has no
     features."""

@@ -32,7 +32,8 @@ class Compress(Scheme):
 
     labelled_by_teachers: ClassVar[bool] = True
     weights: MemberWeights = None
-    """One per teacher, in their order; `null` counts all alike. Only their ratios matter."""
+    """One per named teacher, spread evenly over its members, or one per member, in their order;
+    `null` counts all alike. Only their ratios matter."""
     aggregate: Aggregate = "probabilities"
     """`logits` keeps the mean of the teachers' logits instead."""
 

@@ -26,8 +26,8 @@ class MimicAll(Scheme):
     """
 
     weights: MemberWeights = None
-    """One per teacher and its head, in their order; `null` counts all alike. Only their ratios
-    matter."""
+    """One per named teacher, spread evenly over its members and their heads, or one per member, in
+    their order; `null` counts all alike. Only their ratios matter."""
     aggregate: Aggregate = "probabilities"
     """How the heads answer as one; `logits` can be folded into one head without loss."""
 

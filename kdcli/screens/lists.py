@@ -32,10 +32,20 @@ def runs(console: Console, found: "list[Folder]") -> None:
     console.next("kd evaluate RUN", "kd export RUN", "kd list runs --prune")
 
 
-def disposable(console: Console, items: "list[Disposable]", busy: "list[Folder]") -> None:
-    """`kd list runs --prune`: what would go."""
+def disposable(
+    console: Console, items: "list[Disposable]", busy: "list[Folder]", expected: "list[Folder]"
+) -> None:
+    """`kd list runs --prune`: what would go; and what stays though no run here needs it."""
+    from kdcli.commands.prune import STALE_DAYS
+    from kdcli.data.complete import some
+
     for folder in busy:
         console.say(f"{folder.path}: another kd is working in it; until it is done, runs stay")
+    if expected:
+        console.say(
+            f"{some([str(one.path) for one in expected], 3)}: made in the last {STALE_DAYS} days, "
+            "maybe for a run that is still to come; stays"
+        )
     if items:
         rows = [[str(item.path), size_in_words(item.bytes), item.why] for item in items]
         console.table(["no longer needed", "size", "why"], rows, figures=False)
@@ -44,7 +54,7 @@ def disposable(console: Console, items: "list[Disposable]", busy: "list[Folder]"
     else:
         console.line(
             "nothing to remove: every run here was asked for, is needed by such a one, or was "
-            "interrupted in the last days"
+            "made or interrupted in the last days"
         )
 
 

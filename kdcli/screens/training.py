@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from kdcli.commands.terms import TermPart
     from kdcli.commands.train import Trained
     from kdcli.runs import Run
+    from kdcli.spec import Spec, TeacherRef
+
+SHOWN = 3
+"""Runs that a line names."""
 
 
 def planned(console: Console, forecast: "Forecast") -> None:
@@ -30,6 +34,7 @@ def planned(console: Console, forecast: "Forecast") -> None:
 def trained(console: Console, results: "list[Trained]") -> None:
     """After `kd train` and `kd distill`: the run, or those of several seeds."""
     from kdcli.commands.plan import NO_DATA
+    from kdcli.data.complete import some
 
     if console.as_json:
         documents = [_document(result) for result in results]
@@ -41,7 +46,7 @@ def trained(console: Console, results: "list[Trained]") -> None:
     else:
         rows = [_trained_row(f"seed {one.run.spec.seed}", one.run) for one in results]
         console.table(heads, rows)
-        console.line(f"runs: {', '.join(str(one.run.path) for one in results)}")
+        console.line(f"runs: {some((str(one.run.path) for one in results), SHOWN)}")
     if results[0].run.spec.data.location is None:
         console.line(NO_DATA)
     console.next(*_next(results))
@@ -65,7 +70,8 @@ def _teacher_rows(run: "Run") -> list[list[str]]:
 
     found = [Run(_short(need.path.parent)) for need in run.needs().values()]
     if len(found) <= TOLD:
-        return [_trained_row(_role(teacher), teacher) for teacher in found]
+        members = zip(run.spec.members, found, strict=True)
+        return [_trained_row(_role(ref), teacher) for ref, teacher in members]
     ends = [end for teacher in found if (end := teacher.outcome())]
     shares = [end["val_accuracy"] for end in ends]
     reached = f"{min(shares):.4f} to {max(shares):.4f}" if ends else "-"
@@ -74,8 +80,9 @@ def _teacher_rows(run: "Run") -> list[list[str]]:
     return [[f"{len(found)} teachers", ", ".join(models), reached, "-", seconds, "-"]]
 
 
-def _role(run: "Run") -> str:
-    return run.spec.role if (run.path / "run.yaml").is_file() else "teacher"
+def _role(ref: "TeacherRef") -> str:
+    """In this chain, whatever a finished one was when it was made."""
+    return ref.spec.role if ref.spec else "teacher"
 
 
 def _document(result: "Trained") -> dict[str, Any]:
@@ -99,8 +106,29 @@ def _next(results: "list[Trained]") -> list[str]:
     on = on_data(spec.data.location)
     if len(results) == 1:
         return [f"kd distill --teacher {run} --student mobilenetv3{on}", f"kd evaluate {run}"]
-    taught_by = " ".join(f"--teacher {shlex.quote(str(one.run.path))}" for one in results)
-    return [f"kd distill {taught_by} --student mobilenetv3{on}"]
+    members = shlex.join(_as_members(spec, len(results)))
+    return [f"kd distill {members} --student mobilenetv3{on}"]
+
+
+def _as_members(spec: "Spec", seeds: int) -> list[str]:
+    """The flags of `kd distill` that mean runs of so many seeds, from this one on."""
+    recipe = spec.recipe
+    model = f"{spec.model}={spec.weights.path}" if spec.weights else spec.model
+    settings = {
+        "teacher.seeds": (seeds, 1),
+        "teacher.seed": (spec.seed, 0),
+        "teacher.subset": (recipe.data.subset, 1),
+        "data.hidden": (recipe.data.hidden, 0),
+        "teacher.tune": (recipe.train.tune, "all"),
+        "teacher.recipe": (spec.recipe_name, "supervised"),
+    }
+    changed = [f"{key}={_spelled(v)}" for key, (v, usual) in settings.items() if v != usual]
+    return ["--teacher", model, *(word for one in changed for word in ("--set", one))]
+
+
+def _spelled(value: Any) -> str:
+    """As --set takes it."""
+    return str(list(value)) if isinstance(value, tuple) else str(value)
 
 
 def on_data(name: str | None) -> str:

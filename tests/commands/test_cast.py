@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from kdcli.commands.cast import Cast, cast_at_hand, find_cast
+from kdcli.commands.cast import Cast, cast_at_hand, find_cast, with_given_files
 from kdcli.commands.side_by_side import _others
 from kdcli.errors import DamagedFile
 from kdcli.files import sha256
@@ -165,6 +165,25 @@ def test_given_teachers_that_are_gone_are_refused_together(tmp_path: Path) -> No
         file.unlink()
     with pytest.raises(DamagedFile, match=r"b\.pt, .*c\.pt, .*d\.pt and 1 more: gone"):
         _found(run)
+
+
+def test_a_project_may_move_with_its_given_teachers(tmp_path: Path) -> None:
+    before = tmp_path / "before"
+    adopted = before / "given-m" / "model.pt"
+    adopted.parent.mkdir(parents=True)
+    adopted.write_text("given")
+    ref = TeacherRef(model="m", path=str(adopted), sha256=sha256(adopted))
+    run = _run(before, "student", (ref, adopted))
+    after = Run(before.rename(tmp_path / "after") / run.path.name)
+    place = tmp_path / "after" / "given-m" / "model.pt"
+    (member,) = _found(after).teachers
+    assert _lies(member.file) == place
+    spec = with_given_files(after)
+    assert _lies(Path(spec.teachers[0].path or "")) == place
+    assert spec.digest == after.spec.digest
+    place.write_text("another")
+    with pytest.raises(DamagedFile, match="gone, or no longer the file"):
+        _found(after)
 
 
 def test_validation_accuracy_is_that_of_the_members_own_run(ensemble: Run) -> None:

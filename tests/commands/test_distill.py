@@ -181,6 +181,13 @@ def test_a_run_may_be_the_teacher(what: str, small: House, pictures: Path) -> No
     assert sha256(small.teacher / "model.pt") == before
 
 
+def test_a_students_run_that_teaches_is_a_teacher(small: House, pictures: Path) -> None:
+    line = ("distill", "--teacher", small.student, "--student", TEACHER, "--data", pictures)
+    answer = kd_ok(*line, "--set", "train.epochs=1", "--set", "teacher.allow_weak=true")
+    roles = [row.split()[1] for row in answer.out.splitlines() if "epochs" in row]
+    assert roles == ["student", "teacher"]
+
+
 @pytest.mark.parametrize(
     ("classes", "words"),
     [
@@ -215,6 +222,18 @@ def test_a_weak_teacher_is_refused_unless_allowed(
     line = (*line, "--set", "teacher.allow_weak=true")
     for answer in (kd_ok(*line, "--dry-run"), kd_ok(*line)):
         assert "warning: teacher" in answer.err
+
+
+@pytest.mark.parametrize("recipe", ["average", "compress"])
+def test_a_weak_teacher_is_refused_before_another_is_trained(
+    recipe: str, empty_house: House, pictures: Path, tmp_path: Path
+) -> None:
+    given = save_untrained(tmp_path / "teacher.pt", CLASSES)
+    who = ("--teacher", TEACHER, "--teacher", given, "--student", STUDENT)
+    answer = kd("distill", *who, "--recipe", recipe, "--data", pictures)
+    assert answer.code == 3
+    assert "hardly better than chance (0.333)" in answer.err
+    assert empty_house.runs() == []
 
 
 def test_a_teacher_file_that_changed_is_not_trusted(

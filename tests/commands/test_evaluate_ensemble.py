@@ -13,7 +13,7 @@ import torch
 from house import STUDENT, TEACHER, House, kd, kd_ok
 
 from kdcli.commands import side_by_side
-from kdcli.commands.plan import reopen_data, with_seed
+from kdcli.commands.plan import reopen_data
 from kdcli.commands.train import ensure
 from kdcli.cost import Latency
 from kdcli.files import sha256
@@ -22,7 +22,7 @@ from kdcli.progress import Silent
 from kdcli.recipe import SchemeUse
 from kdcli.records import Panel
 from kdcli.runs import Run
-from kdcli.spec import Spec, TeacherRef
+from kdcli.spec import Spec, TeacherRef, with_seed
 
 ROLES = ("ensemble", "teacher", "assistant", "student", "baseline")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from house import DISTILL, House, kd, kd_ok, on_pictures
+from house import DISTILL, TEACHER, House, kd, kd_ok, on_pictures
 
 from kdcli.commands import forecast as verb
 from kdcli.commands.amounts import duration
@@ -118,6 +118,22 @@ def test_a_dry_run_says_it_all_and_leaves_nothing(empty_house: House, pictures: 
     assert "baseline later" in answer.out
     assert "next: the same command without --dry-run" in answer.out
     assert not empty_house.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["data.hidden=0.5", "data.subset=0.5"], "data.hidden, data.subset: 21 of 84 training"),
+        (["data.subset=[0.5, 0.5]"], "data.subset: 42 of 84 training images (seed 0)"),
+        ([], None),
+    ],
+)
+def test_how_many_images_are_left_is_said(
+    settings: list[str], said: str | None, empty_house: House, pictures: Path
+) -> None:
+    sets = [word for setting in settings for word in ("--set", setting)]
+    told = kd_ok("train", TEACHER, "--data", pictures, "--dry-run", *sets).err
+    assert said in told if said else "of 84 training" not in told
 
 
 @pytest.mark.parametrize("dry", [("--dry-run",), ()])

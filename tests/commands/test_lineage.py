@@ -1,17 +1,20 @@
 """Who teaches: teachers, their members by seed and subset, assistants; nothing is trained."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from house import STUDENT, TEACHER, House, kd, save_untrained
 
+from kdcli.commands.cast import panel_of
 from kdcli.commands.distill import distill_job
 from kdcli.commands.plan import baseline_of
 from kdcli.commands.train import train_job
 from kdcli.errors import KdError, UnmetNeeds, UsageError
 from kdcli.progress import Silent
 from kdcli.recipe import Recipe, update
+from kdcli.recipe_file import load_recipe
 from kdcli.spec import Spec
 
 SMALL = "test_vit"
@@ -23,15 +26,23 @@ class Aloud(Silent):
 
     def __init__(self) -> None:
         self.said: list[str] = []
+        self.warned: list[str] = []
 
     def say(self, text: str) -> None:
         self.said.append(text)
+
+    def warn(self, text: str) -> None:
+        self.warned.append(text)
 
 
 def spec_of(pictures: Path, *settings: str, **changes: Any) -> Spec:
     wanted = {"teachers": TEACHER, "student": STUDENT, "progress": Silent()} | changes
     teachers, student = wanted.pop("teachers"), wanted.pop("student")
     return distill_job(teachers, student, settings=settings, data=str(pictures), **wanted).spec
+
+
+def weighed(*weights: int) -> tuple[str]:
+    return (f"scheme={{name: average, weights: {list(weights)}}}",)
 
 
 def digests(spec: Spec) -> list[str]:
@@ -78,6 +89,18 @@ def test_nobody_teaches_twice(entries: str, pictures: Path) -> None:
         spec_of(pictures, f"who.teachers={entries}", teachers=None)
 
 
+@pytest.mark.parametrize("place", ["run", "elsewhere"])
+def test_nobody_teaches_by_name_and_by_run(
+    place: str, small: House, pictures: Path, tmp_path: Path
+) -> None:
+    file = small.teacher / "model.pt"
+    thing = small.teacher if place == "run" else shutil.copy(file, tmp_path / "mine.pt")
+    for teachers in ([TEACHER, str(thing)], [str(thing), TEACHER]):
+        with pytest.raises(UsageError, match=r"teacher .* is named twice"):
+            spec_of(pictures, teachers=teachers)
+    assert len(spec_of(pictures, "teacher.seed=1", teachers=[TEACHER, str(thing)]).members) == 2
+
+
 def test_two_subsets_are_two_teachers(pictures: Path) -> None:
     entries = f"[{{model: {TEACHER}, subset: 0.5}}, {TEACHER}]"
     assert len(set(digests(spec_of(pictures, f"who.teachers={entries}", teachers=None)))) == 2
@@ -86,14 +109,52 @@ def test_two_subsets_are_two_teachers(pictures: Path) -> None:
 def test_a_finished_teacher_is_one_member_whatever_the_recipe_says(
     pictures: Path, tmp_path: Path, empty_house: House
 ) -> None:
-    given = save_untrained(tmp_path / "teacher.pt", CLASSES)
-    spec = spec_of(pictures, "teacher.seeds=3", "teacher.subset=0.5", teachers=[str(given)])
+    given, aloud = save_untrained(tmp_path / "teacher.pt", CLASSES), Aloud()
+    settings = ("teacher.seeds=3", "teacher.subset=0.5")
+    spec = spec_of(pictures, *settings, teachers=[str(given)], progress=aloud)
     assert len(spec.members) == 1
+    idle = "every teacher is finished: teacher.seeds=3 means nothing here"
+    assert idle in aloud.said
+    aloud.said.clear()
+    both = {"teachers": [str(given), SMALL], "progress": aloud}
+    assert len(spec_of(pictures, *settings, **both).members) == 4
+    assert idle not in aloud.said
     entry = f"who.teachers=[{{model: {given}, seeds: 2}}, {TEACHER}]"
     with pytest.raises(UsageError, match="is finished; seeds of its entry would mean nothing"):
         spec_of(pictures, entry, teachers=None)
     with pytest.raises(UsageError, match=r"teacher .*teacher.pt is named twice"):
         spec_of(pictures, teachers=[str(given), str(given)])
+
+
+def test_a_finished_teacher_that_has_seen_hidden_labels_is_warned_of(
+    small: House, pictures: Path, tmp_path: Path
+) -> None:
+    def told(hidden: float, teacher: Path) -> tuple[list[str], list[str]]:
+        aloud = Aloud()
+        spec_of(pictures, f"data.hidden={hidden}", teachers=[str(teacher)], progress=aloud)
+        said = [line for line in aloud.said if "nobody can know" in line]
+        return aloud.warned, said
+
+    model = (small.teacher / "model.pt").resolve()
+    seen = "has seen labels that data.hidden hides from the student"
+    assert told(0.5, small.teacher) == ([f"teacher {model}: {seen}"], [])
+    assert told(0.0, small.teacher) == ([], [])
+    alone = save_untrained(tmp_path / "alone.pt", CLASSES)
+    (words,) = told(0.5, alone)[1]
+    assert str(alone) in words
+    assert told(0.5, alone)[0] == told(0.0, alone)[1] == []
+
+
+def test_a_teacher_from_whom_as_many_labels_were_hidden_may_teach(
+    small: House, pictures: Path
+) -> None:
+    file = small.teacher / "run.yaml"
+    file.write_text(file.read_text("utf-8").replace("hidden: 0.0", "hidden: 0.5"), "utf-8")
+    aloud = Aloud()
+    spec_of(pictures, "data.hidden=0.5", teachers=[str(small.teacher)], progress=aloud)
+    assert aloud.warned == []
+    spec_of(pictures, "data.hidden=0.6", teachers=[str(small.teacher)], progress=aloud)
+    assert len(aloud.warned) == 1
 
 
 # The scheme --------------------------------------------------------------------------------------
@@ -112,8 +173,43 @@ def test_several_teachers_make_offline_average_aloud(pictures: Path) -> None:
 def test_weights_for_another_number_of_teachers_are_refused_before_any_training(
     pictures: Path,
 ) -> None:
-    with pytest.raises(UnmetNeeds, match=r"scheme.weights has 2 for 3 teachers"):
+    with pytest.raises(UnmetNeeds, match=rf"scheme.weights has 2 for 3 members: {TEACHER} x 3"):
         spec_of(pictures, "scheme={name: average, weights: [1, 2]}", "teacher.seeds=3")
+    both = {"teachers": [TEACHER, SMALL]}
+    with pytest.raises(UnmetNeeds, match=f"has 4 for 6 members: {TEACHER} x 3, {SMALL} x 3"):
+        spec_of(pictures, *weighed(1, 1, 1, 1), "teacher.seeds=3", **both)
+
+
+@pytest.mark.parametrize(
+    ("weights", "resolved"),
+    [
+        ((2, 1), (2 / 3, 2 / 3, 2 / 3, 1 / 3, 1 / 3, 1 / 3)),
+        ((1, 2, 3, 4, 5, 6), (1, 2, 3, 4, 5, 6)),
+    ],
+)
+def test_a_named_teachers_weight_is_spread_over_its_members(
+    weights: tuple[int, ...], resolved: tuple[float, ...], pictures: Path
+) -> None:
+    both = {"teachers": [TEACHER, SMALL]}
+    spec = spec_of(pictures, *weighed(*weights), "teacher.seeds=3", **both)
+    assert spec.recipe.scheme.options["weights"] == pytest.approx(resolved)
+    assert sum(panel_of(spec).weights) == pytest.approx(1)
+
+
+def test_weights_that_need_no_spreading_are_the_runs_own(pictures: Path) -> None:
+    """Runs made before are found again."""
+    use = spec_of(pictures, *weighed(2, 1), teachers=[TEACHER, SMALL]).recipe.scheme
+    assert use == load_recipe("average", weighed(2, 1)).recipe.scheme
+
+
+def test_weights_belong_to_the_head_of_a_chain(pictures: Path) -> None:
+    both = {"teachers": [TEACHER, SMALL], "assistants": [SMALL]}
+    spec = spec_of(pictures, *weighed(2, 1), **both)
+    (assistant,) = (member.spec for member in spec.members)
+    assert assistant is not None
+    assert panel_of(assistant).weights == pytest.approx((2 / 3, 1 / 3))
+    assert spec.recipe.scheme.options["weights"] is None
+    assert panel_of(spec).weights == (1.0,)
 
 
 # Assistants --------------------------------------------------------------------------------------
@@ -143,6 +239,25 @@ def test_assistants_are_a_chain(pictures: Path) -> None:
     assert len(first.spec.members) == 2
     assert baseline_of(first.spec).teachers == ()
     assert first.spec.folder_name.startswith(f"kd-{TEACHER}x2-{SMALL}-pictures-s3-")
+
+
+def test_unlabelled_images_are_read_once_for_all_of_a_chain(pictures: Path, tmp_path: Path) -> None:
+    aloud, folder = Aloud(), shutil.copytree(pictures / "one", tmp_path / "more")
+    spec = spec_of(
+        pictures, f"data.unlabelled={folder}", recipe="compress", assistants=[SMALL], progress=aloud
+    )
+    (above,) = (member.spec for member in spec.members)
+    assert above is not None
+    assert spec.unlabelled == above.unlabelled is not None
+    assert len([line for line in aloud.said if line.startswith("data.unlabelled:")]) == 1
+
+
+@pytest.mark.parametrize("what", ["run", "file"])
+def test_a_finished_assistant_is_a_teacher(what: str, small: House, pictures: Path) -> None:
+    thing = small.teacher if what == "run" else small.teacher / "model.pt"
+    with pytest.raises(UsageError, match="an assistant is trained here") as refused:
+        spec_of(pictures, assistants=[str(thing)])
+    assert f"--teacher {thing}" in (refused.value.fix or "")
 
 
 # What was asked ----------------------------------------------------------------------------------

@@ -20,6 +20,15 @@ def test_what_a_person_reads():
     assert "match.pairs=[[1, 1], [2, 2], [3, 3], [4, 4]]" in answer.out
 
 
+def test_of_several_teachers_one_has_to_be_named():
+    teachers = "who={teachers: [{model: test_resnet, seeds: 3}, test_vit], student: test_vit}"
+    answer = kd("match", "--set", teachers)
+    assert answer.code == 2
+    assert "who.teachers of recipe kd names test_resnet, test_vit" in answer.err
+    assert "say which: --teacher test_resnet" in answer.err
+    kd_ok("match", "--set", teachers, "--teacher", "test_vit")
+
+
 def test_a_document():
     found = document(*TINY, "--data", "digits")
     assert [a["student"]["stride"] for a in found["answers"]] == [4, 8, 16, 32]

@@ -1,5 +1,6 @@
 """`kd list runs --prune`: what nobody needs, and nothing else, goes after it was shown."""
 
+import os
 import shutil
 import threading
 import time
@@ -11,13 +12,13 @@ from typing import Any
 import pytest
 from house import House, kd, kd_ok
 
-from kdcli.commands.plan import baseline_of, with_seed
-from kdcli.commands.prune import Disposable, disposable, remove
+from kdcli.commands.plan import baseline_of
+from kdcli.commands.prune import Disposable, disposable, expected, remove
 from kdcli.files import lock, sha256
 from kdcli.inventory import Folder, inventory
 from kdcli.recipe import Recipe, fill_auto, update
 from kdcli.runs import RunFile
-from kdcli.spec import DataRef, Spec, TeacherRef
+from kdcli.spec import DataRef, Spec, TeacherRef, with_seed
 
 AUTO: dict[str, Any] = {
     "data.image_size": 32,
@@ -118,6 +119,32 @@ def test_what_was_interrupted_lately_stays_with_what_it_needs() -> None:
     assert list(gone(replace(without_state, changed=now))) == ["baseline"]
 
 
+def test_teachers_that_were_finished_lately_stay_for_their_student() -> None:
+    """Ctrl-C between two of many teachers: the student's run.yaml comes after the last."""
+    now = time.time()
+    members = [replace(folder(f"m{i}", with_seed(TEACHER, i)), changed=now) for i in (0, 1)]
+    assistant = STUDENT.model_copy(update={"role": "assistant"})
+    lately = [*members, replace(folder("assistant", assistant), changed=now)]
+    assert gone(*lately) == {}
+    assert expected(lately) == lately
+    assert list(gone(*(replace(one, changed=now - 8 * 86400) for one in members))) == ["m0", "m1"]
+    second = replace(folder("seed1", with_seed(STUDENT, 1)), changed=now)
+    assert list(gone(second)) == ["seed1"], "no other run is made from it"
+
+
+def test_what_a_run_needs_is_not_kept_for_its_age() -> None:
+    lately = replace(folder("teacher", TEACHER), changed=time.time())
+    assert expected([lately, folder("student", STUDENT, asked=True)]) == []
+
+
+def test_what_teachers_answered_goes_when_their_student_is_finished() -> None:
+    answers = {"transfer.npz": 4000}
+    assert gone(
+        folder("a", STUDENT, asked=True, sizes=DONE | answers),
+        folder("b", with_seed(STUDENT, 1), asked=True, sizes=BEGUN | answers),
+    ) == {"a/transfer.npz": "what teachers answered to a student that is finished"}
+
+
 def test_when_the_student_is_gone_all_that_came_with_it_goes() -> None:
     alone = [
         folder("teacher", TEACHER),
@@ -216,8 +243,10 @@ def test_nothing_comes_of_nothing() -> None:
 
 @pytest.fixture
 def orphans(finished: House) -> House:
-    """A student's teacher and baseline, without the student."""
+    """A student's teacher and baseline of long ago, without the student."""
     shutil.rmtree(finished.student)
+    for run in finished.runs():
+        os.utime(run / "model.pt", (0, 0))
     return finished
 
 
@@ -230,6 +259,14 @@ def test_a_finished_house_has_nothing_to_clear(finished: House) -> None:
     answer = kd_ok("list", "runs", "--prune", "--yes")
     assert "nothing to remove" in answer.out
     assert _everything(finished.path) == before
+
+
+def test_what_stays_for_a_run_to_come_is_said(orphans: House) -> None:
+    os.utime(orphans.teacher / "model.pt")
+    answer = kd_ok("list", "runs", "--prune")
+    assert f"{orphans.teacher}: made in the last 7 days, maybe for a run that is" in answer.err
+    assert str(orphans.teacher) not in answer.out
+    assert str(orphans.run("baseline-")) in answer.out
 
 
 def test_it_is_shown_and_stays_where_nobody_can_be_asked(orphans: House) -> None:
@@ -337,6 +374,8 @@ def test_links_are_removed_not_followed(orphans: House, tmp_path: Path) -> None:
 def test_what_is_needed_by_the_time_of_the_answer_stays(finished: House) -> None:
     """The person thinks it over, and starts a run meanwhile."""
     student = finished.student
+    for run in finished.runs():
+        os.utime(run / "model.pt", (0, 0))
     away = finished.path.parent / "away"
     shutil.move(student, away)
     items = disposable(inventory())

@@ -172,6 +172,10 @@ def test_members_are_trained_ahead_and_found_again(
     ).spec.teachers
     found = [find(member.spec) for member in ref.members if member.spec]
     assert [run and run.path for run in found] == members
+    several = kd_ok(*line, "5").out
+    assert f"runs: {members[0]}, {members[1]}, {members[2]} and 2 more" in several
+    settings = "--set teacher.seeds=5 --set teacher.seed=1 --set 'teacher.subset=[0.6, 1.0]'"
+    assert f"next: kd distill --teacher {TEACHER} {settings} --set teacher.recipe=" in several
 
 
 def _one_epoch(folder: Path) -> Path:
