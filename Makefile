@@ -9,8 +9,9 @@ demo: .venv/installed
 	kd evaluate
 	kd export model.pt
 
+# one process per core, with one thread each: tiny models gain nothing from more
 test: .venv/installed-test check
-	pytest
+	OMP_NUM_THREADS=1 pytest -n logical --maxprocesses 4 --dist loadfile
 
 test-slow: .venv/installed-test
 	@dpkg -s dataset-fashion-mnist >/dev/null 2>&1 || apt-get install -y dataset-fashion-mnist || \
