@@ -167,10 +167,10 @@ def tables(rows: list[Row]) -> Iterator[str]:
     found = {(row.scheme, row.members): row.report for row in rows}
     alone = [r.models["baseline"] for r in found.values() if "baseline" in r.models]
     if alone:
-        yield f"Baseline, the same network without a teacher: {accuracy(alone[0])}."
+        yield f"- Baseline, the same network without a teacher: {accuracy(alone[0])}."
     if control := found.get((CONTROL, 3)):
         together = control.models["student"]
-        yield f"Three networks averaged while they were trained: {accuracy(together)}."
+        yield f"- Three networks averaged while they were trained: {accuracy(together)}."
     shown = [s for s in (*SCHEMES, FURTHER) if any(row.scheme == s for row in rows)]
     students = " | ".join(shown)
     yield from ("", f"| members | a member | best member | ensemble | {students} |")
