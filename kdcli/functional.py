@@ -1,11 +1,13 @@
 """Tensor functions that two methods or more share."""
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from kdcli.errors import UnmetNeeds
-from kdcli.records import Aggregate, Panel
+from kdcli.records import Aggregate, Outputs, Panel
 
 
 def standardized(logits: Tensor) -> Tensor:
@@ -81,3 +83,8 @@ def panel_of(weights: tuple[float, ...] | None, members: int, aggregate: Aggrega
         )
     total = sum(weights)
     return Panel(tuple(weight / total for weight in weights), aggregate)
+
+
+def teachers_of(outputs: Mapping[str, Outputs]) -> list[Outputs]:
+    """What the teachers answered, in their order."""
+    return [answer for name, answer in outputs.items() if name.startswith("teacher.")]

@@ -136,12 +136,7 @@ def foresee(
         later=tuple(one.estimate(source, device) for one in _alike(later)),
         free_bytes=shutil.disk_usage(existing(runs[0].path)).free,
     )
-    if found.disk_bytes > found.free_bytes:
-        raise DiskError(
-            f"{runs[0].path}: {size_in_words(found.disk_bytes)} will be needed, "
-            f"{size_in_words(found.free_bytes)} are free",
-            "free some space (kd list runs --prune), or set KD_RUNS to another place",
-        )
+    _refuse_full_disk(found, runs[0].path)
     if found.seconds < LONG or device.type != "cpu":
         return found
     progress.say("long for a processor: measuring what would shorten it")
@@ -149,6 +144,15 @@ def foresee(
     return replace(
         found, shorter=tuple(way for way in ways if way.seconds < WORTH_NAMING * found.seconds)
     )
+
+
+def _refuse_full_disk(found: Forecast, place: Path) -> None:
+    if found.disk_bytes > found.free_bytes:
+        raise DiskError(
+            f"{place}: {size_in_words(found.disk_bytes)} will be needed, "
+            f"{size_in_words(found.free_bytes)} are free",
+            "free some space (kd list runs --prune), or set KD_RUNS to another place",
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import torch
 
-from kdcli.functional import as_one, panel_of
+from kdcli.functional import as_one, panel_of, teachers_of
 from kdcli.records import (
     Aggregate,
     Learner,
@@ -38,7 +38,7 @@ class Average(Scheme):
 
     def lesson(self, outputs: Mapping[str, Outputs]) -> Lesson:
         student = outputs["student"]
-        teachers = [answer for name, answer in outputs.items() if name.startswith("teacher.")]
+        teachers = teachers_of(outputs)
         panel = self.panel(len(teachers))
         if panel.aggregate == "logits":
             mean = as_one(torch.stack([t.logits for t in teachers], 1), panel)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from kdcli.functional import panel_of
+from kdcli.functional import panel_of, teachers_of
 from kdcli.records import (
     Aggregate,
     Learner,
@@ -42,7 +42,7 @@ class MimicAll(Scheme):
 
     def lesson(self, outputs: Mapping[str, Outputs]) -> Lesson:
         student = outputs["student"]
-        teachers = [answer for name, answer in outputs.items() if name.startswith("teacher.")]
+        teachers = teachers_of(outputs)
         shares = self.panel(len(teachers)).weights
         pairs = zip(_heads(student, len(teachers)), teachers, shares, strict=True)
         return Lesson((Learner(student),), tuple(Pair(*pair) for pair in pairs))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from kdcli.errors import UnmetNeeds
+from kdcli.functional import teachers_of
 from kdcli.records import Learner, Lesson, Outputs, Pair, Panel, Scheme
 
 
@@ -19,6 +20,6 @@ class Offline(Scheme):
 
     def lesson(self, outputs: Mapping[str, Outputs]) -> Lesson:
         student = outputs["student"]
-        teachers = [answer for name, answer in outputs.items() if name.startswith("teacher.")]
+        teachers = teachers_of(outputs)
         self.panel(len(teachers))
         return Lesson(learners=(Learner(student),), pairs=(Pair(student, teachers[0]),))
