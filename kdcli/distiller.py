@@ -14,27 +14,16 @@ from torch import Tensor, nn
 from kdcli.data.complete import some
 from kdcli.disturb import disturb_teachers, refuse_unread
 from kdcli.errors import UnmetNeeds
+from kdcli.losses import Losses, task_loss
 from kdcli.match_recipe import Disturbance
 from kdcli.models.match import Correspondence
 from kdcli.models.tap import Tap
-from kdcli.records import About, Batch, Learner, Lesson, Method, Outputs, Pair, Scheme, Teacher
+from kdcli.records import About, Batch, Lesson, Method, Outputs, Pair, Scheme, Teacher
 
 TOLD = 3
 """Skipped pairs that a line names."""
 WeightAt = Callable[[float], float]
 """A weight as a function of the epochs done."""
-
-
-@dataclass(frozen=True, eq=False)
-class Losses:
-    """One step's scalars; terms in the recipe's order, `task` first."""
-
-    total: Tensor
-    terms: dict[str, Tensor]
-    """Unweighted."""
-    weights: dict[str, float]
-    correct: Tensor
-    """() how many images the first learner got right."""
 
 
 @dataclass(frozen=True)
@@ -103,9 +92,18 @@ class Distiller(nn.Module):
         moving = {term.name: term.weight(epoch) for term in self._terms}
         return {"task": self._task_weight(epoch)} | moving
 
-    def ships(self) -> nn.Module:
-        """What model.pt holds."""
-        return self.scheme.ships(self._learners(), dict(self.parts.items()))
+    @property
+    def learning(self) -> nn.ModuleDict:
+        """What learns and may be kept: the learners, and the scheme's parts."""
+        return nn.ModuleDict({"learners": self.learners, "parts": self.parts})
+
+    def ships(self, learning: nn.ModuleDict | None = None) -> dict[str, nn.Module]:
+        """What model.pt may hold; of a copy of `learning`, where one is given."""
+        return self.scheme.ships(*self._of(learning))
+
+    def beside(self, learning: nn.ModuleDict | None = None) -> dict[str, nn.Module]:
+        """What is kept next to it; of a copy of `learning`, where one is given."""
+        return self.scheme.beside(*self._of(learning))
 
     def no_weight_decay(self) -> set[str]:
         """Parameters that the learners' own models exempt from weight decay (timm's convention)."""
@@ -152,6 +150,15 @@ class Distiller(nn.Module):
                     built[f"{term.name}:{i}"] = adapter
         return built
 
+    def _of(
+        self, learning: nn.ModuleDict | None
+    ) -> tuple[dict[str, nn.Module], dict[str, nn.Module]]:
+        """Learners and parts, by their names."""
+        learners, parts = (learning or self.learning).values()
+        assert isinstance(learners, nn.ModuleDict)
+        assert isinstance(parts, nn.ModuleDict)
+        return {name: learners[_key(name)] for name in self._names}, dict(parts.items())
+
     def _models(self) -> dict[str, Teacher]:
         return {**self._learners(), **self._teachers}
 
@@ -188,32 +195,6 @@ def _probing(distiller: nn.Module) -> Iterator[None]:
 def _key(name: str) -> str:
     """A ModuleDict takes no dots, and peers are called `peer.1`."""
     return name.replace(".", ":")
-
-
-def task_loss(
-    learners: tuple[Learner, ...], batch: Batch, class_weights: Tensor | None = None
-) -> Tensor:
-    """Cross-entropy with the targets, weighted over learners and classes; float32 scalar."""
-    losses = [
-        learner.weight
-        * nn.functional.cross_entropy(learner.outputs.logits, batch.targets, class_weights)
-        for learner in learners
-    ]
-    return torch.stack(losses).sum()
-
-
-def mean_losses(parts: list[tuple[float, Losses]]) -> Losses:
-    """The losses of a batch from those of its parts, each with its share of the batch."""
-    if len(parts) == 1:
-        return parts[0][1]
-    first = parts[0][1]
-    terms = {
-        name: torch.stack([share * part.terms[name].detach() for share, part in parts]).sum()
-        for name in first.terms
-    }
-    total = torch.stack([share * part.total.detach() for share, part in parts]).sum()
-    correct = torch.stack([part.correct for _, part in parts]).sum()
-    return Losses(total, terms, first.weights, correct)
 
 
 def _detached(pair: Pair) -> Pair:

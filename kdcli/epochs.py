@@ -2,7 +2,8 @@
 
 import json
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
@@ -12,6 +13,9 @@ from kdcli.errors import DamagedFile
 from kdcli.files import disk_errors, write_text
 from kdcli.recipe import Train
 from kdcli.runs import Run
+
+Kept = Mapping[str, nn.Module]
+"""What a run keeps, by name: what may ship, and what lies next to it."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,23 @@ class Validation:
     """Mean recall of the classes."""
     nll: float
 
+    def score(self, select: str) -> float:
+        """Of what `train.select` names."""
+        return self.balanced_accuracy if select == "balanced_accuracy" else self.accuracy
+
+
+def best_of(found: Mapping[str, Validation], select: str) -> str:
+    """Who did best, and with fewer nats where that is equal; the first of equals."""
+    return max(found, key=lambda name: (found[name].score(select), -found[name].nll))
+
+
+def validation_line(found: Mapping[str, Validation], best: str) -> dict[str, Any]:
+    """What metrics.jsonl tells of an epoch: of the best, and the accuracy of each of several."""
+    line: dict[str, Any] = {f"val_{name}": value for name, value in asdict(found[best]).items()}
+    if len(found) > 1:
+        line["val_accuracy_of"] = {name: one.accuracy for name, one in found.items()}
+    return line
+
 
 @dataclass
 class Epochs:
@@ -30,13 +51,16 @@ class Epochs:
 
     accuracies: list[float] = field(default_factory=list)
     """Running training accuracy, one per epoch done."""
+    best: str = ""
+    """Who was best on validation, of all that may ship and of all epochs."""
     best_epoch: int = 0
     best_score: float = -1.0
     """Of what `train.select` names."""
     best_accuracy: float = 0.0
     best_balanced: float = 0.0
     best_nll: float = math.inf
-    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    best_weights: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    """Of all that is kept, as it was then; by name."""
     seconds: float = 0.0
 
     @property
@@ -44,17 +68,17 @@ class Epochs:
         return len(self.accuracies)
 
     def remember(
-        self, train_accuracy: float, found: Validation, select: str, ships: nn.Module
+        self, train_accuracy: float, name: str, found: Validation, select: str, kept: Kept
     ) -> None:
-        """Count an epoch, and take its weights if it is the best on validation so far."""
+        """Count an epoch, and take the weights of all that is kept, if `name`, the best of it, is
+        the best on validation so far."""
         self.accuracies.append(train_accuracy)
-        score = found.balanced_accuracy if select == "balanced_accuracy" else found.accuracy
+        score = found.score(select)
         if (score, -found.nll) > (self.best_score, -self.best_nll):
-            self.best_epoch, self.best_score = self.done, score
+            self.best, self.best_epoch, self.best_score = name, self.done, score
             self.best_accuracy, self.best_balanced = found.accuracy, found.balanced_accuracy
             self.best_nll = found.nll
-            weights = ships.state_dict()
-            self.best_weights = {k: v.detach().cpu().clone() for k, v in weights.items()}
+            self.best_weights = _copies(kept)
 
     def ended(self, train: Train) -> str:
         """Which of the three ends has been reached; empty while none has."""
@@ -63,6 +87,22 @@ class Epochs:
         if self.done and train.patience and self.done - self.best_epoch >= int(train.patience):
             return "converged"
         return "epochs" if self.done >= int(train.epochs) else ""
+
+
+def _copies(kept: Kept) -> dict[str, dict[str, Tensor]]:
+    """State dicts on the CPU; a tensor that several share is copied once."""
+    copies: dict[tuple[int, ...], Tensor] = {}
+
+    def copy(tensor: Tensor) -> Tensor:
+        key = (tensor.data_ptr() or id(tensor), *tensor.shape, *tensor.stride())
+        if key not in copies:
+            copies[key] = tensor.detach().cpu().clone()
+        return copies[key]
+
+    return {
+        name: {key: copy(value) for key, value in module.state_dict().items()}
+        for name, module in kept.items()
+    }
 
 
 def log(run: Run, line: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from kdcli.errors import UnmetNeeds
 from kdcli.records import Aggregate, Outputs, Panel
@@ -83,6 +83,19 @@ def panel_of(weights: tuple[float, ...] | None, members: int, aggregate: Aggrega
         )
     total = sum(weights)
     return Panel(tuple(weight / total for weight in weights), aggregate)
+
+
+def peers_of(outputs: Mapping[str, Outputs]) -> list[Outputs]:
+    """What the student and those that learn beside it answered, the student first."""
+    return [
+        answer for name, answer in outputs.items() if name == "student" or name.startswith("peer.")
+    ]
+
+
+def of_architecture(models: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
+    """The student and the peers that are built alike: any of them can be the student."""
+    wanted = getattr(models["student"], "args", None)
+    return {name: one for name, one in models.items() if getattr(one, "args", None) == wanted}
 
 
 def teachers_of(outputs: Mapping[str, Outputs]) -> list[Outputs]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kdcli.errors import KdError
 from kdcli.files import in_use, is_leftover
-from kdcli.runs import FILES, Run, RunFile, runs_root
+from kdcli.runs import Run, RunFile, is_ours, runs_root
 
 REPORTS = ("model.onnx", "report.json", "model.report.json")
 """Made only for a person who asked."""
@@ -97,13 +97,13 @@ def _read(path: Path) -> Folder | None:
 
 
 def _is_ours(entry: Path) -> bool:
-    written = entry.name in FILES or (is_leftover(entry.name) and _of_ours(entry.name))
+    written = is_ours(entry.name) or (is_leftover(entry.name) and _of_ours(entry.name))
     return written and (entry.is_symlink() or entry.is_file())
 
 
 def _of_ours(leftover: str) -> bool:
     name = leftover[1:].rsplit(".", 2)[0]
-    return name in FILES or name == "probe"
+    return is_ours(name) or name == "probe"
 
 
 def _telling(sizes: dict[str, int]) -> list[str]:

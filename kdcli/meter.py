@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from kdcli.distiller import Losses
+from kdcli.losses import Losses
 from kdcli.shares import shares
 
 

@@ -211,6 +211,13 @@ class Scheme(BaseModel, ABC):
     labelled_by_teachers: ClassVar[bool] = False
     """The teachers answer every image once, before the first step, and are then let go; the scheme
     sees their answers as those of `teachers`."""
+    teaches_itself: ClassVar[bool] = False
+    """Online and self-distillation: a student learns more than the labels without a teacher."""
+    has_peers: ClassVar[bool] = False
+    """Further models learn beside the student, as `peer.1`, `peer.2`, ...; an option `peers` says
+    how many there are, the student among them."""
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """The fields of Outputs that it reads itself, of everyone who learns."""
 
     def panel(self, teachers: int) -> Panel:
         """How so many teachers answer as one: what the student imitates, what is compared with it.
@@ -241,6 +248,15 @@ class Scheme(BaseModel, ABC):
         """Which forwards run; each model once."""
         return {name: model(batch) for name, model in models.items()}
 
-    def ships(self, models: Mapping[str, nn.Module], parts: Mapping[str, nn.Module]) -> nn.Module:
-        """What model.pt holds, and what validation measures."""
-        return models["student"]
+    def ships(
+        self, models: Mapping[str, nn.Module], parts: Mapping[str, nn.Module]
+    ) -> dict[str, nn.Module]:
+        """What model.pt may hold, by name, of those that learn: the best on validation is taken,
+        at its best epoch. Each turns a Batch into Outputs."""
+        return {"student": models["student"]}
+
+    def beside(
+        self, models: Mapping[str, nn.Module], parts: Mapping[str, nn.Module]
+    ) -> dict[str, nn.Module]:
+        """Taps that are kept next to it, as they were after that epoch; by name."""
+        return {}

@@ -6,23 +6,24 @@ RUN/ run.yaml         who, resolved recipe, versions   needs.json   what it depe
      metrics.jsonl    one line per epoch and an end    split.json   a split that was made here
      predictions.npz  answers on test                  report.json  report.md   model.onnx
      run.log          what was said, what went wrong   transfer.npz what teachers answered
+     model.NAME.pt    who learnt with the model that ships: a peer, an exit, ...
 """
 
 import json
 import os
+import re
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from kdcli.errors import DamagedFile, DataError, UsageError
+from kdcli.errors import DamagedFile, UsageError
 from kdcli.files import write_text
 from kdcli.spec import Spec
 
@@ -30,7 +31,10 @@ FILES = (
     *("run.yaml", "needs.json", "model.pt", "state.pt", "metrics.jsonl", "run.log"),
     *("split.json", "transfer.npz", "predictions.npz", "report.json", "report.md", "model.onnx"),
 )
-"""All that kd writes into a run's folder."""
+"""All that kd writes into a run's folder, but for what `OF_OTHERS` names."""
+
+OF_OTHERS = re.compile(r"model\.(\w+)\.(pt|onnx|report\.json|report\.md)")
+"""Of the models beside model.pt: `model.peer_1.pt`, and what was made of it."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C: ten times as fast
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +50,11 @@ class RunFile(BaseModel):
     spec: Spec
     versions: dict[str, str]
     started: str
+
+
+def is_ours(name: str) -> bool:
+    """Whether kd writes a file of this name into a run's folder."""
+    return name in FILES or OF_OTHERS.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)
@@ -85,6 +94,16 @@ class Run:
     @property
     def finished(self) -> bool:
         return self.model.is_file()
+
+    def other(self, name: str) -> Path:
+        """The file of one that learnt with the model that ships: `peer.1`, `exit.2`, ..."""
+        return self.path / f"model.{name.replace('.', '_')}.pt"
+
+    def others(self) -> dict[str, Path]:
+        """Those that are there, by role: `peer_1`, `exit_2`, ..."""
+        files = {file.name: file for file in self.path.glob("model.*.pt")}
+        known = {name: OF_OTHERS.fullmatch(name) for name in sorted(files)}
+        return {match[1]: files[name] for name, match in known.items() if match}
 
     def file(self) -> RunFile:
         """run.yaml, checked.
@@ -189,83 +208,6 @@ def _made_from(digest: str, run: Run) -> bool:
         if f"\ndigest: {digest}\n" in (run.path / "run.yaml").read_text("utf-8"):
             return True
     return run.digest in (digest, None)
-
-
-def newest() -> Run | None:
-    """The newest finished run that a person asked for; damaged ones are passed over."""
-    runs = [run for run in all_runs() if run.finished and run.asked]
-    return max(runs, key=lambda run: run.model.stat().st_mtime, default=None)
-
-
-@dataclass(frozen=True)
-class Located:
-    """What RUN or FILE on the command line meant; `said` where it had to be guessed."""
-
-    run: Run | None
-    """None for a model.pt that lies alone."""
-    model: Path
-    said: str = ""
-
-
-def locate(thing: str | None) -> Located:
-    """A run folder or a model.pt as given; `model.pt` or nothing means the newest finished run.
-
-    Raises:
-        UsageError: there is no such thing, or it is another file: an ONNX file, a run's report.
-        DataError: the run has not finished.
-    """
-    if thing is not None and Path(thing).exists():
-        return _locate_path(Path(thing))
-    if thing is None or thing == "model.pt":
-        run = newest()
-        if run is None:
-            raise UsageError(
-                f"no finished run under {runs_root()}/",
-                "make one: kd distill --teacher resnet101 --student mobilenetv3",
-            )
-        shown = "no run given" if thing is None else "model.pt: none here"
-        return Located(run, run.model, f"{shown}, using {run.model} (finished {_ago(run.model)})")
-    raise UsageError(
-        f"{thing}: no such file or folder", "give a run folder or a model.pt; kd list runs"
-    )
-
-
-def refuse_onnx(path: Path) -> None:
-    """Raise UsageError for an ONNX file where a model of PyTorch is wanted."""
-    if path.suffix.lower() == ".onnx":
-        raise UsageError(
-            f"{path}: is an ONNX file already, no model of PyTorch",
-            f"onnxruntime runs it, and kd inspect {quote(str(path))} shows what it is; for "
-            "anything else give the run or the model.pt that it was made from",
-        )
-
-
-def _locate_path(path: Path) -> Located:
-    if path.is_dir():
-        run = Run(path)
-        run.file()
-        if not run.finished:
-            raise DataError(
-                f"{path}: this run has not finished", "repeat the command that started it"
-            )
-        return Located(run, run.model)
-    refuse_onnx(path)
-    inside = (path.parent / "run.yaml").is_file()
-    if inside and path.name in FILES and path.name != "model.pt":
-        raise UsageError(
-            f"{path}: one of a run's files; kd takes the run's folder",
-            f"give the folder, as in kd inspect {quote(str(path.parent))}",
-        )
-    beside = inside and path.name == "model.pt"
-    return Located(Run(path.parent) if beside else None, path)
-
-
-def _ago(path: Path) -> str:
-    seconds = max(0.0, datetime.now().timestamp() - path.stat().st_mtime)
-    for size, word in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {word} ago"
-    return f"{seconds:.0f} s ago"
 
 
 def begin(path: Path, spec: Spec, asked: bool, versions: dict[str, str]) -> Run:

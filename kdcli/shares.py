@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils import get_total_norm
 
-from kdcli.distiller import Distiller, Losses
+from kdcli.distiller import Distiller
+from kdcli.losses import Losses
 
 EVERY = 50
 """Steps between two measurements, or an epoch where that is shorter; each costs one backward pass

@@ -88,8 +88,15 @@ class Spec(BaseModel):
     teachers: tuple[TeacherRef, ...] = ()
     weights: FileRef | None = None
     """Where it starts from, in place of random or timm's weights."""
+    peers: tuple[str, ...] = ()
+    """timm's names of those that learn beside it (`peer.1`, ...)."""
     unlabelled: DataRef | None = None
     """Images without labels that it learns from, too (data.unlabelled)."""
+
+    @property
+    def is_taught(self) -> bool:
+        """It learns from more than labels, so that a baseline belongs beside it."""
+        return self.role in ("student", "assistant")
 
     @property
     def members(self) -> tuple[TeacherRef, ...]:
@@ -128,9 +135,13 @@ class Spec(BaseModel):
         for name, use in recipe["methods"].items():
             use.setdefault("use", name)
         kept = ("scheme", "task", "methods", "student", "data", "train", "match")
-        given = {"weights": self.weights.model_dump(exclude={"path"})} if self.weights else {}
+        given: dict[str, Any] = {}
+        if self.weights:
+            given |= {"weights": self.weights.model_dump(exclude={"path"})}
         if self.unlabelled:
             recipe["data"] |= {"unlabelled": self.unlabelled.identity}
+        if self.peers:
+            given |= {"peers": self.peers}
         return given | {
             "model": self.model,
             "start": self.start,
@@ -147,6 +158,7 @@ class Spec(BaseModel):
     def folder_name(self) -> str:
         """`kd-resnet101-mobilenetv3_small_100-digits-s0-1a2b3c4d`; part of the interface."""
         who = [self.recipe_name, *(t.words.replace(" x ", "x") for t in self.teachers[:NAMED])]
+        who += [peer for peer in self.peers if peer != self.model]
         if more := len(self.teachers) - NAMED:
             who += [f"and_{more}_more"] * (more > 0)
         first = who if self.role in ("student", "assistant") else [self.role]

@@ -20,9 +20,19 @@ from torch import Tensor, nn
 
 from kdcli.data.order import hashes
 from kdcli.devices import accelerator, wait_for
-from kdcli.distiller import Distiller, Losses, mean_losses
-from kdcli.epochs import Epochs, Validation, keep, log, resume, write_lines
+from kdcli.distiller import Distiller
+from kdcli.epochs import (
+    Epochs,
+    Validation,
+    best_of,
+    keep,
+    log,
+    resume,
+    validation_line,
+    write_lines,
+)
 from kdcli.errors import FULL_MEMORY, NotFinite, OutOfMemory
+from kdcli.losses import Losses, mean_losses
 from kdcli.meter import Meter
 from kdcli.metrics import converged
 from kdcli.optimizer import build_optimizer, build_schedule
@@ -40,6 +50,8 @@ class Ended:
     ended: str
     """`epochs` (all done), `converged` (patience) or `satisfactory` (until)."""
     epochs: int
+    ships: str
+    """Who was best on validation, of all that may ship: `student`, `peer.1`, ..."""
     best_epoch: int
     val_accuracy: float
     """Of the best epoch, which is the one that ships."""
@@ -61,12 +73,12 @@ def fit(
     run: Run,
     label: str,
     progress: Progress,
-) -> tuple[dict[str, Tensor], Ended]:
+) -> tuple[dict[str, dict[str, Tensor]], Ended]:
     """Train `distiller`, or go on where `run` left off.
 
     `batches(epoch)` gives one epoch, `validate(model)` measures what would ship. `train` holds no
-    `auto`. Returns the weights of the best epoch on validation, and how training ended; appends
-    to metrics.jsonl and keeps state.pt after each epoch.
+    `auto`. Returns the weights of all that is kept, by name, after the best epoch on validation,
+    and how training ended; appends to metrics.jsonl and keeps state.pt after each epoch.
 
     Raises:
         NotFinite: a loss or the gradient is not a number; before the step, naming the term.
@@ -76,8 +88,10 @@ def fit(
     accelerate = accelerator()
     model, optimizer = accelerate.prepare(distiller, build_optimizer(distiller, train))
     schedule = build_schedule(optimizer, train, steps_per_epoch)
-    ema = ModelEmaV3(model.ships(), decay=train.ema, use_warmup=True) if train.ema else None
-    ships = ema.module if ema else model.ships()
+    ema = ModelEmaV3(model.learning, decay=train.ema, use_warmup=True) if train.ema else None
+    learning = ema.module if ema else model.learning
+    ships = model.ships(learning)
+    kept = ships | model.beside(learning)
     resumed = {"model": model, "optimizer": optimizer} | ({"ema": ema.module} if ema else {})
     epochs = resume(run, resumed)
     if epochs.done:
@@ -93,14 +107,15 @@ def fit(
                 losses = _step(accelerate, model, optimizer, batch, train, seed, step, shares)
             meter.add(losses, len(batch.labels))
             if ema:
-                ema.update(model.ships(), step=step)
+                ema.update(model.learning, step=step)
             if (step + 1) % steps_per_epoch:
                 continue
-            found = validate(ships)
+            found = {name: validate(one) for name, one in ships.items()}
+            best = best_of(found, train.select)
             line = meter.line(epochs.done + 1, step + 1, optimizer.param_groups[0]["lr"])
-            line |= {f"val_{name}": value for name, value in asdict(found).items()}
+            line |= validation_line(found, best)
             epochs.seconds += time.monotonic() - clock
-            epochs.remember(line["train_accuracy"], found, train.select, ships)
+            epochs.remember(line["train_accuracy"], best, found[best], train.select, kept)
             line |= shares.close()
             log(run, line)
             progress.note(_in_words(line, train))
@@ -154,6 +169,7 @@ def _closing(epochs: Epochs, ended: str) -> Ended:
     return Ended(
         ended=ended,
         epochs=epochs.done,
+        ships=epochs.best,
         best_epoch=epochs.best_epoch,
         val_accuracy=epochs.best_accuracy,
         val_balanced_accuracy=epochs.best_balanced,

@@ -29,6 +29,8 @@ class Who(BaseModel):
     assistants: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Between teacher and student, the largest first."""
     student: str | None = None
+    peers: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Models that learn beside the student, in schemes that have such."""
     data: str | None = None
     seed: Annotated[int, Field(ge=0)] | None = None
 

@@ -583,7 +583,7 @@ def test_check_finds_nothing_wrong() -> None:
     ("recipe", "settings", "words"),
     [
         ("kd", ["data.pool=mixup"], "scheme offline has nobody label them"),
-        ("kd", ["train.tune=head"], "a teacher would have no say"),
+        ("kd", ["train.tune=head"], "nobody else would have a say"),
         ("supervised", ["train.tune=head", "train.mixup=0.2"], "images cannot be varied"),
         ("supervised", ["train.accumulate=9", "train.batch_size=16"], "less than two images"),
         ("compress", ["train.mixup=0.2"], "that the teachers have labelled before"),

@@ -38,6 +38,7 @@ FURTHER = {
     "mimic_all",
     "joint_ensemble",
     "compress",
+    "mutual",
 }
 """Recipes that are not called after their one method."""
 
@@ -70,9 +71,11 @@ def test_how_many_there_are() -> None:
         "relation": ["cc", "crd", "fsp", "pkt", "rkd", "sp"],
     }
     assert len(METHODS) == 23
-    assert SCHEMES == ["alone", "average", "compress", "joint_ensemble", "mimic_all", "offline"]
+    assert [
+        *("alone", "average", "compress", "joint_ensemble", "mimic_all", "mutual", "offline"),
+    ] == SCHEMES
     assert set(RECIPES) == {*METHODS, *FURTHER}
-    assert len(RECIPES) == 33
+    assert len(RECIPES) == 34
     assert len(COMMANDS) == 15
 
 
@@ -209,14 +212,16 @@ def test_a_scheme_says_what_it_is_in_a_line(name: str) -> None:
 @pytest.mark.parametrize("name", SCHEMES)
 def test_a_lesson_is_a_pure_function_of_outputs(name: str) -> None:
     scheme = catalog.load("schemes", name)()
-    outputs = {by: _Answers(by)(_batch()) for by in ("student", "teacher.0", "teachers")}
-    if not scheme.needs_teacher:
-        del outputs["teacher.0"]
+    everyone = ["student"]
+    everyone += ["peer.1"] if scheme.has_peers else []
+    everyone += ["teacher.0", "teachers"] if scheme.needs_teacher else []
+    outputs = {by: _Answers(by)(_batch()) for by in everyone}
     first, second = scheme.lesson(outputs), scheme.lesson(outputs)
     assert first.learners
     assert first.learners[0].outputs is outputs["student"]
     assert [p.student.by for p in first.pairs] == [p.student.by for p in second.pairs]
-    assert all((p.teacher is not None) == scheme.needs_teacher for p in first.pairs)
+    taught = scheme.needs_teacher or scheme.teaches_itself
+    assert all((p.teacher is not None) == taught for p in first.pairs)
 
 
 # Recipes -----------------------------------------------------------------------------------------

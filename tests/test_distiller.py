@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from kdcli.distiller import Distiller, Term, task_loss
+from kdcli.distiller import Distiller, Term
 from kdcli.disturb import disturb
 from kdcli.errors import UnmetNeeds
+from kdcli.losses import task_loss
 from kdcli.match_recipe import Disturbance, Mask, Noise
 from kdcli.methods.kd import KD, kd_loss
 from kdcli.models.build import ModelArgs
@@ -272,7 +273,8 @@ def test_an_adapter_learns():
 
 def test_what_ships_is_the_student():
     made = distiller()
-    assert made.ships() is made.learners["student"]
+    assert made.ships() == {"student": made.learners["student"]}
+    assert made.beside() == {}
 
 
 # Disturbed teachers ------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ ORDER: list[set[str]] = [
     {"recipe_file"},
     {"spec"},
     {"runs"},
+    {"locate"},
     {"inventory"},
     {"methods", "models", "data"},  # never each other
     {"schemes"},
@@ -42,6 +43,7 @@ ORDER: list[set[str]] = [
     {"temperature"},
     {"cost"},
     {"onnx_file"},
+    {"losses"},
     {"distiller"},
     {"shares"},
     {"meter"},
@@ -98,6 +100,7 @@ LIGHT = [
     "recipe_file",
     "spec",
     "runs",
+    "locate",
     "inventory",
     "completion",
     "console",

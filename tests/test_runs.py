@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from kdcli.errors import DamagedFile, DataError, UsageError
+from kdcli.locate import locate, newest
 from kdcli.recipe import Recipe, fill_auto, update
-from kdcli.runs import Run, all_runs, begin, find, locate, mark_asked, newest, runs_root, versions
+from kdcli.runs import Run, all_runs, begin, find, mark_asked, runs_root, versions
 from kdcli.spec import DataRef, Spec, TeacherRef, slug
 
 AUTO = {

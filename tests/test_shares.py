@@ -8,7 +8,8 @@ from house import House, kd_ok, on_pictures
 from test_training import STEPS, Job, equal, train, without_seconds
 from torch import nn
 
-from kdcli.distiller import Losses, Term
+from kdcli.distiller import Term
+from kdcli.losses import Losses
 from kdcli.methods.kd import KD
 from kdcli.models.build import ModelArgs, build
 from kdcli.progress import Silent

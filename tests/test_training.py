@@ -129,7 +129,7 @@ class Job:
         return plain_batches(self.images, num_classes=CLASSES)
 
     def fit(self):
-        self.weights, self.ended = fit(
+        kept, self.ended = fit(
             self.distiller,
             self.settings,
             batches=self.feed,
@@ -140,6 +140,7 @@ class Job:
             label="student tiny",
             progress=self.progress,
         )
+        self.weights = kept["student"]
         return self
 
 

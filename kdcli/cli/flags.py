@@ -51,6 +51,15 @@ Assistants = Annotated[
         autocompletion=completion.models,
     ),
 ]
+Peers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--peer",
+        help="A model that learns beside the student (recipes mutual, fusion); default: a copy of "
+        "it; repeatable.",
+        autocompletion=completion.models,
+    ),
+]
 Student = Annotated[
     str | None,
     typer.Option(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,7 +13,15 @@ from torch import nn
 from kdcli import catalog
 from kdcli.commands.asking import Asking
 from kdcli.commands.contradictions import refuse_contradictions
-from kdcli.commands.learner import Learning, Weights, all_of_it, build_learner, head_only
+from kdcli.commands.learner import (
+    Learning,
+    Weights,
+    all_of_it,
+    build_learner,
+    build_peers,
+    head_only,
+    timm_keys,
+)
 from kdcli.commands.teacher import open_teachers
 from kdcli.commands.transfer import Transfer, open_transfer
 from kdcli.data.balance import class_weights
@@ -35,7 +44,7 @@ from kdcli.models.tap import Tap, predict
 from kdcli.models.teachers import Frozen, Recorded
 from kdcli.progress import Progress
 from kdcli.recipe import Recipe, stored_size, weight_at
-from kdcli.recipe_file import needs_teacher, scheme_of
+from kdcli.recipe_file import scheme_of
 from kdcli.records import About, Batch, Method, Teacher
 from kdcli.spec import Spec
 
@@ -46,18 +55,28 @@ class Assembled:
 
     distiller: Distiller
     args: ModelArgs
-    """Of the model that ships."""
+    """Of the student."""
     batches: Callable[[int], Iterator[Batch]]
     """The batches of an epoch."""
     steps_per_epoch: int
     validate: Callable[[nn.Module], Validation]
     """What a model that would ship answers on the validation images."""
     whole: Callable[[Weights], Weights]
-    """The state dict of the model that ships, with timm's own keys, from the learnt weights."""
+    """The student's state dict, with timm's own keys, from the learnt weights."""
     preparing: float
     """Seconds of what was done to every image: read, and with tune=head shown to the trunk."""
     transfer: Transfer | None = None
     """What takes the place of the training images, where teachers label."""
+
+    def finished(self, weights: dict[str, Weights]) -> dict[str, tuple[ModelArgs, Weights]]:
+        """What rebuilds each model that is kept, and its state dict with timm's own keys."""
+        kept: dict[str, Any] = self.distiller.ships() | self.distiller.beside()
+        return {
+            name: (self.args, self.whole(weights[name]))
+            if name == "student"
+            else (one.args, timm_keys(weights[name]))
+            for name, one in kept.items()
+        }
 
 
 def assemble(
@@ -88,6 +107,7 @@ def assemble(
     refuse_contradictions(spec)
     asking = Asking(spec, source, device, progress)
     args, student = build_learner(spec, asking.classes, device, progress, rehearsal)
+    peers = build_peers(spec, asking.classes, device, progress, rehearsal)
     start = time.monotonic()
     training, validation = _stores(asking, 0 if on_demand else MOST_BYTES)
     read = time.monotonic()
@@ -101,7 +121,8 @@ def assemble(
     batches = partial(_batches, spec, learning.training, asking.classes, shown)
     steps = steps_per_epoch(shown or len(learning.training), int(spec.recipe.train.batch_size))
     example = next(batches(0, workers=0)).to(device)
-    distiller = _distiller(asking, learning, taught_by, example, steps)
+    learners = {"student": learning.learner, **peers}
+    distiller = _distiller(asking, learners, taught_by, learning.training, example, steps)
     validate = partial(_validate, learning.validation, asking.classes, device)
     return Assembled(distiller, args, batches, steps, validate, learning.whole, preparing, transfer)
 
@@ -174,13 +195,14 @@ def _validate(store: Store, classes: int, device: torch.device, model: nn.Module
 
 def _distiller(
     asking: Asking,
-    learning: Learning,
+    learners: dict[str, nn.Module],
     teachers: dict[str, Frozen | Recorded],
+    training: Store,
     example: Batch,
     steps_per_epoch: int,
 ) -> Distiller:
     """All of them in one; what it skips is said."""
-    train, labels = asking.spec.recipe.train, learning.training.labels
+    train, labels = asking.spec.recipe.train, training.labels
     about = About(
         asking.classes,
         len(labels),
@@ -190,7 +212,7 @@ def _distiller(
         adapter=asking.spec.recipe.match.adapter,
     )
     with seeded(asking.spec.seed, "distiller"):
-        distiller = _joined(asking.spec, learning.learner, teachers, example, about)
+        distiller = _joined(asking.spec, learners, teachers, example, about)
     if train.balance == "loss":
         weights = torch.from_numpy(class_weights(labels, asking.classes))
         distiller.class_weights = weights.to(asking.device)
@@ -201,13 +223,14 @@ def _distiller(
 
 def _joined(
     spec: Spec,
-    student: nn.Module,
+    learners: dict[str, nn.Module],
     teachers: dict[str, Frozen | Recorded],
     example: Batch,
     about: About,
 ) -> Distiller:
     recipe, epochs = spec.recipe, int(spec.recipe.train.epochs)
-    if not needs_teacher(recipe):
+    scheme = scheme_of(recipe)
+    if not scheme.needs_teacher:
         teachers = {}  # only compared against
     methods = methods_of(recipe)
     terms = tuple(
@@ -217,14 +240,15 @@ def _joined(
     taught_by: dict[str, Teacher] = dict(teachers)
     matched = correspondences(
         methods.values(),
-        {"student": student} if isinstance(student, Tap) else {},
+        {name: one for name, one in learners.items() if isinstance(one, Tap)},
         {name: one.tap for name, one in teachers.items() if isinstance(one, Frozen)},
         example.images[:2],
         recipe.match.pairs,
+        scheme.needs,
     )
     return Distiller(
-        scheme=scheme_of(recipe),
-        learners={"student": student},
+        scheme=scheme,
+        learners=learners,
         teachers=taught_by,
         terms=terms,
         task_weight=partial(weight_at, recipe.task.weight, epochs=epochs),

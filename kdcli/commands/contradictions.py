@@ -41,7 +41,7 @@ def refuse_in_recipe(recipe: Recipe) -> None:
             f"of {train.batch_size}",
             f"--set train.accumulate={max(1, train.batch_size // 2)} or less",
         )
-    if train.tune == "head" and needs_teacher(recipe):
+    if train.tune == "head" and (needs_teacher(recipe) or scheme_of(recipe).teaches_itself):
         raise _no_say()
     augment = None if data.augment == "auto" else data.augment
     if train.tune == "head" and any((augment, data.randaugment, train.mixup, train.cutmix)):
@@ -53,7 +53,7 @@ def refuse_in_recipe(recipe: Recipe) -> None:
 
 def _no_say() -> UsageError:
     return UsageError(
-        "train.tune=head fits a classifier to labels; a teacher would have no say",
+        "train.tune=head fits a classifier to labels; nobody else would have a say",
         "for the teacher: --set teacher.tune=head; for the student: --set train.tune=all",
     )
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from kdcli.commands.contradictions import refuse_in_recipe
 from kdcli.commands.given import read_labels
 from kdcli.commands.lineage import distill_spec, named
-from kdcli.commands.naming import assistant_start, starting_point
+from kdcli.commands.naming import assistant_start, model_name, starting_point
 from kdcli.commands.plan import Job, open_data, say_device, who_asks
 from kdcli.data.source import Source
 from kdcli.devices import open_device
 from kdcli.errors import UsageError
 from kdcli.progress import Progress
-from kdcli.recipe_file import LoadedRecipe, load_recipe, refuse_idle
+from kdcli.recipe_file import LoadedRecipe, load_recipe, refuse_idle, scheme_of
 
 MANY_CLASSES = 500
 """From here on published comparisons take the numbers of the recipe kd_many_classes."""
@@ -24,6 +24,7 @@ def distill_job(
     student: str | None,
     *,
     assistants: Sequence[str] = (),
+    peers: Sequence[str] = (),
     recipe: str = "kd",
     settings: tuple[str, ...] = (),
     data: str | None = None,
@@ -34,8 +35,9 @@ def distill_job(
 ) -> Job:
     """`kd distill`: what is None or empty comes from the recipe's `who:` block.
 
-    `assistants` stand between teachers and student, the largest first; `classes` is a file that
-    names the classes of a teacher's given weights.
+    `assistants` stand between teachers and student, the largest first; `peers` learn beside the
+    student, in schemes that have such; `classes` is a file that names the classes of a teacher's
+    given weights. Online and self-distillation need no teacher.
     """
     loaded = load_recipe(recipe, settings)
     refuse_idle(loaded)
@@ -50,17 +52,23 @@ def distill_job(
         progress,
         teachers=(teachers,) if isinstance(teachers, str) else tuple(teachers or ()),
         assistants=tuple(assistants),
+        peers=tuple(peers),
         student=student,
         data=data,
         seed=seed,
     )
-    if not who.taught_by or who.student is None:
-        lacking = "--student" if who.taught_by else "--teacher"
+    unaided = scheme_of(loaded.recipe).teaches_itself
+    if who.student is None or not (who.taught_by or unaided):
+        lacking = "--student" if who.taught_by or unaided else "--teacher"
         raise UsageError(
-            f"{lacking} is missing", "kd distill --teacher resnet101 --student mobilenetv3"
+            f"{lacking} is missing",
+            shlex.join(["kd", "distill", "--student", "mobilenetv3", "--recipe", recipe])
+            if unaided
+            else "kd distill --teacher resnet101 --student mobilenetv3",
         )
     taught_by = [named(entry, progress) for entry in who.taught_by]
     between = [assistant_start(thing, progress) for thing in who.assistants]
+    beside = [model_name(thing, progress) for thing in who.peers]
     learner, weights = starting_point(who.student, progress)
     labels = read_labels(classes) if classes else None
     place = open_device(device)  # a device that is not there is told before the data are read
@@ -76,6 +84,7 @@ def distill_job(
         who.seed or 0,
         place,
         assistants=between,
+        peers=beside,
         weights=weights,
         labels=labels,
         progress=progress,

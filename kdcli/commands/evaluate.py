@@ -26,9 +26,10 @@ from kdcli.data.source import Source, Split
 from kdcli.devices import open_device
 from kdcli.errors import UsageError
 from kdcli.files import atomic, lock, sha256
+from kdcli.locate import locate
 from kdcli.metrics import accuracy
 from kdcli.progress import Progress
-from kdcli.runs import Run, find, locate
+from kdcli.runs import Run, find
 
 WAIT_SECONDS = 60.0
 """For another kd that is writing into the run's folder: what was measured is not thrown away."""

@@ -28,11 +28,11 @@ from kdcli.data.loader import Store, open_store, plain_batches
 from kdcli.data.source import Source, Split
 from kdcli.errors import UsageError
 from kdcli.files import atomic, lock, sha256
+from kdcli.locate import Located, locate
 from kdcli.models.heads import answering
 from kdcli.models.tap import Tap
 from kdcli.onnx_file import export_onnx, opset
 from kdcli.progress import Progress
-from kdcli.runs import Located, locate
 
 Floats = NDArray[np.float32]
 SYNTHETIC_IMAGES = 32

@@ -223,7 +223,7 @@ def _done(run: Run | None, again: bool) -> int:
 
 def _later(spec: Spec) -> list[Spec]:
     """What `kd evaluate` would train."""
-    if not spec.teachers or _finished(baseline := baseline_of(spec)):
+    if not spec.is_taught or _finished(baseline := baseline_of(spec)):
         return []
     return [baseline]
 

@@ -10,13 +10,13 @@ from kdcli.checkpoint import read_weights
 from kdcli.data.tree import class_name
 from kdcli.errors import DamagedFile, DataError, UsageError
 from kdcli.files import sha256
+from kdcli.locate import refuse_onnx
 from kdcli.models import foreign
 from kdcli.models.build import ModelArgs, own_size, plan, resolve
 from kdcli.models.licences import warning_of
 from kdcli.models.local_dir import describe
 from kdcli.models.weights import fetch
 from kdcli.progress import Progress
-from kdcli.runs import refuse_onnx
 from kdcli.spec import FileRef, slug
 
 _SOURCES = ("hf-hub", "hf_hub", "local-dir")

@@ -11,11 +11,12 @@ from kdcli.commands.report import Report
 from kdcli.commands.report_file import read_report
 from kdcli.errors import DamagedFile, UsageError
 from kdcli.files import sha256
+from kdcli.locate import locate
 from kdcli.models.build import ModelArgs, build_meta, plan
 from kdcli.models.cards import Card, card
 from kdcli.onnx_file import Description, describe
 from kdcli.progress import Progress
-from kdcli.runs import Run, locate
+from kdcli.runs import Run
 
 _FILES = (".pt", ".pth", ".onnx", ".safetensors", ".ckpt", ".bin")
 

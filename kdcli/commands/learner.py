@@ -32,6 +32,18 @@ class Learning:
     """The state dict of the model that ships, with timm's own keys, from the learnt weights."""
 
 
+def build_peers(
+    spec: Spec, classes: int, device: torch.device, progress: Progress, rehearsal: bool
+) -> dict[str, Tap]:
+    """Those that learn beside the student, each from random or timm's weights of its own."""
+    found: dict[str, Tap] = {}
+    for i, model in enumerate(spec.peers, 1):
+        of_peer = spec.model_copy(update={"model": model, "weights": None})
+        by = f"peer.{i}"
+        _, found[by] = build_learner(of_peer, classes, device, progress, rehearsal, by)
+    return found
+
+
 def learner_args(spec: Spec, classes: int) -> ModelArgs:
     """Of the model that learns, with as many heads or copies as its scheme wants."""
     recipe, options = spec.recipe, spec.weights.options if spec.weights else None
@@ -41,7 +53,12 @@ def learner_args(spec: Spec, classes: int) -> ModelArgs:
 
 
 def build_learner(
-    spec: Spec, classes: int, device: torch.device, progress: Progress, rehearsal: bool
+    spec: Spec,
+    classes: int,
+    device: torch.device,
+    progress: Progress,
+    rehearsal: bool,
+    by: str = "student",
 ) -> tuple[ModelArgs, Tap]:
     """The model that learns; a student and its baseline begin with the same weights."""
     settings, size = spec.recipe.student, int(spec.recipe.data.image_size)
@@ -56,17 +73,17 @@ def build_learner(
         ensure_reachable(spec.model)
         if warning := licence_warning(spec.model):
             progress.warn(warning)
-    with seeded(spec.seed, spec.start):
+    with seeded(spec.seed, spec.start if by == "student" else by):
         module = build(args, pretrained=fetched)
     if weights is not None:  # in a rehearsal too: what does not fit is told before the training
         args = start_args(args, weights)
         begin(module, args, weights, progress)
-    return args, Tap(module, args, "student", settings.precision).to(device)
+    return args, Tap(module, args, by, settings.precision).to(device)
 
 
 def all_of_it(tap: Tap, training: Store, validation: Store) -> Learning:
     """The whole model, from images."""
-    return Learning(tap, training, validation, _timm_keys)
+    return Learning(tap, training, validation, timm_keys)
 
 
 def head_only(
@@ -94,7 +111,7 @@ def head_only(
     )
 
 
-def _timm_keys(weights: Weights) -> Weights:
+def timm_keys(weights: Weights) -> Weights:
     """A tap holds its module under `module.`."""
     return {key.removeprefix("module."): value for key, value in weights.items()}
 

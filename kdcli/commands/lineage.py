@@ -20,10 +20,10 @@ from kdcli.data.complete import some
 from kdcli.data.source import Source
 from kdcli.errors import UnmetNeeds, UsageError, counted
 from kdcli.files import sha256
+from kdcli.locate import locate
 from kdcli.progress import Progress, Silent
 from kdcli.recipe import Recipe, SchemeUse, update
 from kdcli.recipe_file import LoadedRecipe, load_recipe, scheme_of
-from kdcli.runs import locate
 from kdcli.spec import DataRef, FileRef, Spec, TeacherRef
 from kdcli.who_recipe import TeacherEntry
 
@@ -62,12 +62,14 @@ def distill_spec(
     device: torch.device,
     *,
     assistants: Sequence[tuple[str, FileRef | None]] = (),
+    peers: Sequence[str] = (),
     weights: FileRef | None = None,
     labels: tuple[str, ...] | None = None,
     progress: Progress | None = None,
 ) -> Spec:
     """Distilling teachers (timm names, runs, model.pt files, or given weights) into `student`.
 
+    There may be none, in a scheme that needs none; `peers` (timm's names) learn beside the student.
     `assistants` stand between (timm's names and what they start from, the largest first): the
     first learns from the teachers, each further one, and then the student, from the one before
     (Mirzadeh et al. 2020, arXiv:1902.03393). `weights` are the student's start, `labels` the class
@@ -85,7 +87,30 @@ def distill_spec(
     for model, start in assistants:
         above = _learner("assistant", model, start, loaded.recipe.teacher.seed, refs, shared)
         refs = (TeacherRef(model=model, spec=above),)
-    return _learner("student", student, weights, seed, refs, shared)
+    spec = _learner("student", student, weights, seed, refs, shared)
+    return _with_peers(spec, peers, shared.progress)
+
+
+def _with_peers(spec: Spec, named: Sequence[str], progress: Progress) -> Spec:
+    """Copies of the student, in a scheme that has peers, but for those that are named.
+
+    Raises:
+        UsageError: the scheme has no peers.
+    """
+    use = spec.recipe.scheme
+    if not scheme_of(spec.recipe).has_peers:
+        if named:
+            raise UsageError(
+                f"scheme {use.name} has no peers; --peer {named[0]} would mean nothing",
+                "--recipe mutual trains networks that learn from each other",
+            )
+        return spec
+    if 1 + len(named) > use.options["peers"]:
+        progress.say(f"scheme.peers: {1 + len(named)}, as many as are named and the student")
+        recipe = update(spec.recipe, {"scheme.peers": 1 + len(named)})
+        spec = spec.model_copy(update={"recipe": recipe})
+    copies = int(spec.recipe.scheme.options["peers"]) - 1 - len(named)
+    return spec.model_copy(update={"peers": (*named, *[spec.model] * copies)})
 
 
 def _learner(
@@ -107,6 +132,8 @@ def _for_so_many(
 ) -> LoadedRecipe:
     """The recipe; of scheme offline, which takes one teacher, several make scheme average."""
     count, use = _members(teachers), loaded.recipe.scheme
+    if not count:
+        return loaded
     if count > 1 and use.name == "offline":
         progress.say(f"{count} teachers: scheme offline -> average, their mean")
         use = _average()
@@ -155,7 +182,8 @@ def _teachers(entries: Sequence[Entry], shared: _Shared) -> tuple[TeacherRef, ..
     models = [entry if isinstance(entry, str) else entry.model for entry in entries]
     if shared.labels and not any(map(is_given, models)):
         raise UsageError(
-            f"--classes names the classes of foreign weights; {models[0]} is none",
+            "--classes names the classes of foreign weights; "
+            + (f"{models[0]} is none" if models else "no teacher has any"),
             "leave --classes out, or give --teacher NAME=FILE",
         )
     found = tuple(_teacher(entry, shared) for entry in entries)

@@ -19,6 +19,7 @@ from kdcli.data.open import open_source
 from kdcli.data.source import Source
 from kdcli.distiller import Term, adapter_for, missing
 from kdcli.errors import UnmetNeeds, UsageError
+from kdcli.locate import locate
 from kdcli.models.build import build, own_size, plan, seeded
 from kdcli.models.correspondences import correspondences
 from kdcli.models.match import Pairs, match_stages
@@ -28,7 +29,6 @@ from kdcli.progress import Progress, Silent
 from kdcli.recipe import Recipe
 from kdcli.recipe_file import load_recipe
 from kdcli.records import About, Batch, Method, Outputs, Pair
-from kdcli.runs import locate
 from kdcli.who_recipe import Who
 
 IMAGES = 8

@@ -6,11 +6,11 @@ from shlex import quote
 
 from kdcli.commands.given import is_given, parse, start_from
 from kdcli.errors import UsageError
+from kdcli.locate import locate
 from kdcli.models.build import resolve
 from kdcli.progress import Progress
 from kdcli.recipe import update
 from kdcli.recipe_file import LoadedRecipe
-from kdcli.runs import locate
 from kdcli.spec import FileRef
 
 

@@ -16,7 +16,7 @@ from kdcli.devices import describe_device
 from kdcli.errors import DamagedFile, DataError, UsageError
 from kdcli.progress import Progress
 from kdcli.recipe import Match, Recipe, SchemeUse, Task
-from kdcli.recipe_file import LoadedRecipe, needs_teacher
+from kdcli.recipe_file import LoadedRecipe, needs_teacher, scheme_of
 from kdcli.spec import DataRef, Spec, TeacherRef
 from kdcli.who_recipe import Who
 
@@ -46,7 +46,13 @@ def say_device(device: torch.device, progress: Progress) -> None:
 
 
 def refuse_taught(loaded: LoadedRecipe) -> None:
-    """Raise UsageError for a recipe that needs a teacher, where there is none to have."""
+    """Raise UsageError for a recipe that makes a student, where a model learns from labels."""
+    if scheme_of(loaded.recipe).teaches_itself:
+        raise UsageError(
+            f"recipe {loaded.name} makes a student (scheme {loaded.recipe.scheme.name})",
+            f"kd distill --student MODEL --recipe {loaded.name} takes no teacher; kd train and "
+            "teacher.recipe take recipes of scheme alone, such as supervised",
+        )
     if needs_teacher(loaded.recipe):
         raise UsageError(
             f"recipe {loaded.name} needs a teacher (scheme {loaded.recipe.scheme.name})",
@@ -188,5 +194,5 @@ def baseline_of(spec: Spec) -> Spec:
             "match": Match(),
         }
     )
-    alone = {"role": "baseline", "recipe": recipe, "teachers": (), "unlabelled": None}
+    alone = {"role": "baseline", "recipe": recipe, "teachers": (), "peers": (), "unlabelled": None}
     return spec.model_copy(update=alone)

@@ -8,7 +8,7 @@ from pathlib import Path
 from kdcli.commands.plan import baseline_of
 from kdcli.files import disk_errors, is_leftover, lock
 from kdcli.inventory import Folder, inventory
-from kdcli.runs import FILES
+from kdcli.runs import is_ours
 from kdcli.spec import Spec
 
 STALE_DAYS = 7
@@ -78,7 +78,7 @@ def _remove(path: Path) -> None:
     folder = path if path.is_dir() else path.parent
     with lock(folder), disk_errors(path):
         for entry in list(folder.iterdir()) if path == folder else [path]:
-            if entry == path or entry.name in FILES or is_leftover(entry.name):
+            if entry == path or is_ours(entry.name) or is_leftover(entry.name):
                 entry.unlink(missing_ok=True)
 
 

@@ -130,7 +130,8 @@ def _rehearsed(spec: Spec, source: Source, device: torch.device) -> _Rehearsed:
     label = f"{spec.role} {spec.model}"
     steps = sorted(rehearse(parts.distiller, spec.recipe.train, _endless(parts), device, label))
     validating = _seconds_of_validation(parts, device) / len(few.validation)
-    learnt = parts.distiller.ships().state_dict()
+    kept = parts.distiller.ships() | parts.distiller.beside()
+    student, others = kept.pop("student").state_dict(), [one.state_dict() for one in kept.values()]
     preparing = parts.preparing / (len(few.train) + len(few.validation))
     shown, answered = len(source.train), 0
     if parts.transfer:
@@ -141,8 +142,8 @@ def _rehearsed(spec: Spec, source: Source, device: torch.device) -> _Rehearsed:
         # the first steps are slower than those behind them, whatever is done
         epoch=steps[len(steps) // 4] * steps_per_epoch(shown, batch)
         + validating * len(source.validation),
-        model_bytes=_bytes(parts.whole(learnt)),
-        learning_bytes=_bytes(learnt),
+        model_bytes=_bytes(parts.whole(student)) + sum(map(_bytes, others)),
+        learning_bytes=_bytes(parts.distiller.learning.state_dict()),
         asking=(answered + len(source.validation))  # on which the teachers are measured, too
         * (parts.transfer.seconds_per_image if parts.transfer else 0.0),
         answered=answered,
@@ -183,7 +184,8 @@ def _endless(parts: Assembled) -> Iterator[Batch]:
 
 def _seconds_of_validation(parts: Assembled, device: torch.device) -> float:
     start = time.monotonic()
-    parts.validate(parts.distiller.ships())
+    for one in parts.distiller.ships().values():
+        parts.validate(one)
     wait_for(device)
     return time.monotonic() - start
 

@@ -1,18 +1,16 @@
 """Train one model, or find it trained: a chain of runs is a list of specs handed to `ensure`."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from kdcli.checkpoint import ModelFile, save_model
 from kdcli.commands.assemble import Assembled, assemble
 from kdcli.commands.contradictions import refuse_in_recipe
 from kdcli.commands.given import check_unchanged
+from kdcli.commands.keep import save_models, write_needs
 from kdcli.commands.naming import started, starting_point
 from kdcli.commands.plan import (
     Job,
@@ -27,15 +25,13 @@ from kdcli.commands.teacher import TOLD, measure_given, refuse_changed
 from kdcli.data.source import Source
 from kdcli.devices import open_device
 from kdcli.errors import UsageError, counted
-from kdcli.files import is_leftover, lock, probe, sha256, write_text
-from kdcli.models.build import ModelArgs
+from kdcli.files import is_leftover, lock, probe, write_text
 from kdcli.models.weights import ensure_reachable
 from kdcli.progress import Progress, Silent
-from kdcli.recipe import dump
 from kdcli.recipe_file import load_recipe
-from kdcli.runs import FILES, Run, begin, find, mark_asked, runs_root, versions
+from kdcli.runs import Run, begin, find, is_ours, mark_asked, runs_root, versions
 from kdcli.spec import Spec, TeacherRef
-from kdcli.training import Ended, finish, fit
+from kdcli.training import finish, fit
 
 
 @dataclass(frozen=True)
@@ -209,8 +205,9 @@ def _only_leavings(folder: Path) -> bool:
 
 def _clear(run: Run) -> None:
     """Remove what kd wrote; a person's own files stay."""
-    for name in FILES:
-        (run.path / name).unlink(missing_ok=True)
+    for entry in list(run.path.iterdir()) if run.path.is_dir() else ():
+        if is_ours(entry.name):
+            entry.unlink()
 
 
 def _train(
@@ -245,7 +242,7 @@ def _fit(
     progress: Progress,
 ) -> None:
     """What is written between run.yaml and model.pt."""
-    _write_needs(run, teachers)
+    write_needs(run, teachers)
     if parts.transfer:
         parts.transfer.keep(run.transfer)
     if source.carved:
@@ -262,39 +259,5 @@ def _fit(
         progress=progress,
     )
     finish(run, ended)
-    save_model(_model_file(spec, source, parts.args, parts.whole(weights), ended), run.model)
+    save_models(run, spec, source, parts, weights, ended)
     run.state.unlink(missing_ok=True)
-
-
-def _write_needs(run: Run, teachers: list[Path]) -> None:
-    """What this run depends on, by paths relative to it."""
-    needs = {
-        f"teacher.{i}": {"path": _relative(path, run.path), "sha256": sha256(path)}
-        for i, path in enumerate(teachers)
-    }
-    if needs:
-        write_text(run.path / "needs.json", json.dumps(needs, indent=1))
-
-
-def _relative(path: Path, folder: Path) -> str:
-    """Absolute where no relative path leads there, as between Windows' drives."""
-    try:
-        return os.path.relpath(path, folder)
-    except ValueError:
-        return str(path.resolve())
-
-
-def _model_file(
-    spec: Spec, source: Source, args: ModelArgs, weights: dict[str, Tensor], ended: Ended
-) -> ModelFile:
-    provenance = {
-        "role": spec.role,
-        "teachers": [teacher.words for teacher in spec.teachers],
-        "data": spec.data.name,
-        "seed": spec.seed,
-        "digest": spec.digest,
-        "versions": versions(),
-        "epochs": ended.epochs,
-        "val_accuracy": ended.val_accuracy,
-    }
-    return ModelFile(args.as_dict(), weights, source.classes, dump(spec.recipe), provenance)

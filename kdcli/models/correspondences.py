@@ -19,9 +19,11 @@ def correspondences(
     teachers: Mapping[str, Tap],
     images: Tensor,
     wanted: Sequence[Sequence[int]] | None = None,
+    read: frozenset[str] = frozenset(),
 ) -> dict[tuple[str, str], Correspondence]:
     """Tell every tap what to show for these methods, tried on `images`; and match each learner's
-    stages with everyone else's. `wanted` is the recipe's `match.pairs`.
+    stages with everyone else's. `wanted` is the recipe's `match.pairs`, `read` what the scheme
+    itself reads of learners.
 
     Raises:
         UnmetNeeds: a model cannot show what a method reads.
@@ -29,7 +31,7 @@ def correspondences(
     """
     methods = tuple(methods)
     of_both = frozenset[str]().union(*(method.needs for method in methods))
-    of_students = of_both.union(*(method.student_needs for method in methods))
+    of_students = of_both.union(read, *(method.student_needs for method in methods))
     taps = {**learners, **teachers}
     needs = {name: of_students if name in learners else of_both for name in taps}
     tables: dict[str, StageTable] = {}
@@ -48,7 +50,9 @@ def correspondences(
         if view := _view(shown[name], needs[name]):
             tap.show(view, images)
     return {
-        (one, other): _correspondence(taps[other], shown[one], shown[other], pairs, (one, other))
+        (one, other): _correspondence(
+            teachers.get(other), shown[one], shown[other], pairs, (one, other)
+        )
         for one in learners
         for other in taps
         if one != other
@@ -75,16 +79,20 @@ def _view(shown: tuple[int, ...], needs: frozenset[str]) -> View | None:
 
 
 def _correspondence(
-    teacher: Tap,
+    teacher: Tap | None,
     mine: tuple[int, ...],
     theirs: tuple[int, ...],
     pairs: Mapping[tuple[str, str], Pairs],
     names: tuple[str, str],
 ) -> Correspondence:
+    """`teacher` is None for one that learns: its layers are no target that stays."""
     found = pairs.get(names, ())
+    stages = tuple((mine.index(s.index), theirs.index(t.index)) for s, t in found)
+    if teacher is None:
+        return Correspondence(stages)
     endings = teacher.route.endings
     return Correspondence(
-        stages=tuple((mine.index(s.index), theirs.index(t.index)) for s, t in found),
+        stages=stages,
         classifier=teacher.classifier if teacher.route.linear else None,
         norms=tuple(endings[theirs.index(t.index)].norm for _, t in found) if endings else (),
     )

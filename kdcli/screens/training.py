@@ -55,7 +55,7 @@ def trained(console: Console, results: "list[Trained]") -> None:
 def _one(console: Console, run: "Run", heads: list[str]) -> None:
     from kdcli.commands.terms import terms_of
 
-    taught = "student" if run.spec.teachers else "model"
+    taught = "student" if run.spec.is_taught else "model"
     console.table(heads, [_trained_row(taught, run), *_teacher_rows(run)])
     if terms := terms_of(run):
         heads = ["term, last epoch", "weight", "loss", "share of loss", "share of gradient"]

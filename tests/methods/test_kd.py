@@ -7,7 +7,7 @@ from check_values import LABELS, STUDENT_LOGITS, TEACHER_LOGITS, TOLERANCE
 from pydantic import ValidationError
 
 from kdcli.data.loader import smooth
-from kdcli.distiller import task_loss
+from kdcli.losses import task_loss
 from kdcli.methods.kd import KD, kd_loss
 from kdcli.records import Batch, Learner, Outputs
 

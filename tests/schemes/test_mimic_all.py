@@ -9,9 +9,9 @@ from check_values import TEACHER_LOGITS as TEACHER
 from kdcli.commands.assemble import assemble
 from kdcli.commands.lineage import distill_spec
 from kdcli.commands.plan import open_data
-from kdcli.distiller import task_loss
 from kdcli.errors import UnmetNeeds
 from kdcli.functional import as_one
+from kdcli.losses import task_loss
 from kdcli.methods.kd import kd_loss
 from kdcli.progress import Silent
 from kdcli.recipe_file import load_recipe

@@ -60,7 +60,8 @@ def test_a_step_asks_each_model_once(scheme):
 @pytest.mark.parametrize("scheme", [Alone(), Offline()])
 def test_the_student_ships_and_nothing_else_is_trained(scheme):
     student = torch.nn.Linear(2, 2)
-    assert scheme.ships({"student": student}, {}) is student
+    assert scheme.ships({"student": student}, {}) == {"student": student}
+    assert scheme.beside({"student": student}, {}) == {}
     assert scheme.parts({}, About(num_classes=2, num_samples=2, steps_per_epoch=1)) == {}
 
 

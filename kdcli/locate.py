@@ -1,0 +1,86 @@
+"""What RUN or FILE on the command line meant."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from shlex import quote
+
+from kdcli.errors import DataError, UsageError
+from kdcli.runs import Run, all_runs, is_ours, runs_root
+
+
+def newest() -> Run | None:
+    """The newest finished run that a person asked for; damaged ones are passed over."""
+    runs = [run for run in all_runs() if run.finished and run.asked]
+    return max(runs, key=lambda run: run.model.stat().st_mtime, default=None)
+
+
+@dataclass(frozen=True)
+class Located:
+    """What RUN or FILE on the command line meant; `said` where it had to be guessed."""
+
+    run: Run | None
+    """None for a model.pt that lies alone."""
+    model: Path
+    said: str = ""
+
+
+def locate(thing: str | None) -> Located:
+    """A run folder or a model.pt as given; `model.pt` or nothing means the newest finished run.
+
+    Raises:
+        UsageError: there is no such thing, or it is another file: an ONNX file, a run's report.
+        DataError: the run has not finished.
+    """
+    if thing is not None and Path(thing).exists():
+        return _locate_path(Path(thing))
+    if thing is None or thing == "model.pt":
+        run = newest()
+        if run is None:
+            raise UsageError(
+                f"no finished run under {runs_root()}/",
+                "make one: kd distill --teacher resnet101 --student mobilenetv3",
+            )
+        shown = "no run given" if thing is None else "model.pt: none here"
+        return Located(run, run.model, f"{shown}, using {run.model} (finished {_ago(run.model)})")
+    raise UsageError(
+        f"{thing}: no such file or folder", "give a run folder or a model.pt; kd list runs"
+    )
+
+
+def refuse_onnx(path: Path) -> None:
+    """Raise UsageError for an ONNX file where a model of PyTorch is wanted."""
+    if path.suffix.lower() == ".onnx":
+        raise UsageError(
+            f"{path}: is an ONNX file already, no model of PyTorch",
+            f"onnxruntime runs it, and kd inspect {quote(str(path))} shows what it is; for "
+            "anything else give the run or the model.pt that it was made from",
+        )
+
+
+def _locate_path(path: Path) -> Located:
+    if path.is_dir():
+        run = Run(path)
+        run.file()
+        if not run.finished:
+            raise DataError(
+                f"{path}: this run has not finished", "repeat the command that started it"
+            )
+        return Located(run, run.model)
+    refuse_onnx(path)
+    inside = (path.parent / "run.yaml").is_file()
+    if inside and is_ours(path.name) and path.name != "model.pt":
+        raise UsageError(
+            f"{path}: one of a run's files; kd takes the run's folder",
+            f"give the folder, as in kd inspect {quote(str(path.parent))}",
+        )
+    beside = inside and path.name == "model.pt"
+    return Located(Run(path.parent) if beside else None, path)
+
+
+def _ago(path: Path) -> str:
+    seconds = max(0.0, datetime.now().timestamp() - path.stat().st_mtime)
+    for size, word in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {word} ago"
+    return f"{seconds:.0f} s ago"
