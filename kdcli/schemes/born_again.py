@@ -21,7 +21,8 @@ class BornAgain(Scheme):
     Generation 0 is trained as the baseline is, from other starting weights and `teacher.seed`; a
     teacher that is named takes its place. The further ones have the student's seed and settings,
     and lie under runs/ as any training does: more generations reuse those that are there, all but
-    the last, which begins as the baseline does and is trained anew.
+    the last, which begins as the baseline does and is trained anew. Random starts differ from one
+    generation to the next; pretrained or given weights are the start of all of them.
     """
 
     teaches_itself: ClassVar[bool] = True
