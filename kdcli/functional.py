@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kdcli.errors import UnmetNeeds
-from kdcli.records import Aggregate, Outputs, Panel
+from kdcli.records import Aggregate, Learner, Lesson, Outputs, Pair, Panel
 
 
 def standardized(logits: Tensor) -> Tensor:
@@ -101,3 +101,28 @@ def of_architecture(models: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
 def teachers_of(outputs: Mapping[str, Outputs]) -> list[Outputs]:
     """What the teachers answered, in their order."""
     return [answer for name, answer in outputs.items() if name.startswith("teacher.")]
+
+
+def panel_of_one(scheme: str, teachers: int) -> Panel:
+    """The panel of a scheme in which there is one teacher.
+
+    Raises:
+        UnmetNeeds: there are more, or none.
+    """
+    if teachers != 1:
+        raise UnmetNeeds(
+            f"scheme {scheme} takes one teacher, not {teachers}",
+            "scheme: average imitates the mean of several",
+        )
+    return Panel((1.0,))
+
+
+def lesson_of_one(scheme: str, outputs: Mapping[str, Outputs]) -> Lesson:
+    """The student learns from the labels and from its one teacher.
+
+    Raises:
+        UnmetNeeds: there are more, or none.
+    """
+    student, teachers = outputs["student"], teachers_of(outputs)
+    panel_of_one(scheme, len(teachers))
+    return Lesson(learners=(Learner(student),), pairs=(Pair(student, teachers[0]),))

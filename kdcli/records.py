@@ -216,6 +216,9 @@ class Scheme(BaseModel, ABC):
     has_peers: ClassVar[bool] = False
     """Further models learn beside the student, as `peer.1`, `peer.2`, ...; an option `peers` says
     how many there are, the student among them."""
+    has_generations: ClassVar[bool] = False
+    """The student is the last of a chain of its own kind, each taught by the one before; an option
+    `generations` says how many are taught."""
     needs: ClassVar[frozenset[str]] = frozenset()
     """The fields of Outputs that it reads itself, of everyone who learns."""
 

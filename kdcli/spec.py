@@ -13,6 +13,9 @@ _FROZEN = ConfigDict(frozen=True, extra="forbid")
 NAMED = 3
 """Teachers that a folder's name spells out."""
 
+Role = Literal["teacher", "assistant", "generation", "baseline", "student"]
+"""Whose training it is; a generation is taught by its own kind, and teaches it."""
+
 
 class DataRef(BaseModel):
     """Which data: `location` is what --data said (None: the built-in default), made absolute."""
@@ -77,7 +80,7 @@ class Spec(BaseModel):
     """Everything that decides a training's weights, and whose it is."""
 
     model_config = _FROZEN
-    role: Literal["teacher", "assistant", "baseline", "student"]
+    role: Role
     model: str
     """timm's name."""
     data: DataRef
@@ -96,7 +99,12 @@ class Spec(BaseModel):
     @property
     def is_taught(self) -> bool:
         """It learns from more than labels, so that a baseline belongs beside it."""
-        return self.role in ("student", "assistant")
+        return self.role == "student" or self.stands_between
+
+    @property
+    def stands_between(self) -> bool:
+        """It is taught, and teaches the student or the next one."""
+        return self.role in ("assistant", "generation")
 
     @property
     def members(self) -> tuple[TeacherRef, ...]:
@@ -107,13 +115,21 @@ class Spec(BaseModel):
     def start(self) -> str:
         """Whose starting weights: no student begins where its teacher began."""
         if self.role == "assistant":
-            return f"assistant.{self._assistants_above}"
+            return f"assistant.{self._alike_above}"
+        if self.role == "generation":  # generation 0 is the teacher
+            return f"generation.{1 + self._alike_above}"
         return "teacher" if self.role == "teacher" else "student"
 
     @property
-    def _assistants_above(self) -> int:
-        above = (t.spec for t in self.teachers if t.spec and t.spec.role == "assistant")
-        return max((1 + spec._assistants_above for spec in above), default=0)
+    def title(self) -> str:
+        """Its role; of a generation, which one: `generation 1`."""
+        return self.start.replace(".", " ") if self.role == "generation" else self.role
+
+    @property
+    def _alike_above(self) -> int:
+        """How many of its role stand above it."""
+        above = (t.spec for t in self.teachers if t.spec and t.spec.role == self.role)
+        return max((1 + spec._alike_above for spec in above), default=0)
 
     @property
     def digest(self) -> str:
@@ -161,14 +177,24 @@ class Spec(BaseModel):
         who += [peer for peer in self.peers if peer != self.model]
         if more := len(self.teachers) - NAMED:
             who += [f"and_{more}_more"] * (more > 0)
-        first = who if self.role in ("student", "assistant") else [self.role]
+        first = who if self.role in ("student", "assistant") else [self.title.replace(" ", "_")]
         parts = [*first, self.model, self.data.name]
         return "-".join([*map(slug, parts), f"s{self.seed}", self.digest])
 
 
 def with_seed(spec: Spec, seed: int) -> Spec:
-    """The same training from another seed; its teachers stay."""
-    return spec.model_copy(update={"seed": seed})
+    """The same training from another seed.
+
+    Its teachers stay, so that all students of a comparison have the same; generations in front of
+    it are part of the training, and go along, down from the teacher at their head.
+    """
+    teachers = tuple(
+        ref.model_copy(update={"spec": with_seed(ref.spec, seed)})
+        if ref.spec and ref.spec.role == "generation"
+        else ref
+        for ref in spec.teachers
+    )
+    return spec.model_copy(update={"seed": seed, "teachers": teachers})
 
 
 def slug(text: str) -> str:

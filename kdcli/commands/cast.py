@@ -1,4 +1,4 @@
-"""Who is compared in a run that was taught: its teachers, and the assistants on the way."""
+"""Who is compared in a run that was taught: its teachers, and who stands between."""
 
 import os
 from collections.abc import Callable
@@ -24,7 +24,7 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Member:
-    """A single teacher or assistant, and where its model.pt lies."""
+    """A single teacher, assistant or generation, and where its model.pt lies."""
 
     ref: TeacherRef
     file: Path
@@ -50,7 +50,8 @@ class Cast:
     panel: Panel
     """How the teachers answer as one; of as many as there should be."""
     assistants: dict[str, Member]
-    """By role, from the head of the chain down: `assistant`, or `assistant_1`, `assistant_2`."""
+    """By role, from the head of the chain down: `assistant`, or `assistant_1`, `assistant_2`; or
+    the generations in front of the student, `generation_1`, ..."""
 
     @property
     def is_ensemble(self) -> bool:
@@ -74,15 +75,22 @@ Place = Callable[[TeacherRef, Need | None], Path | None]
 
 def cast_of(run: Run, place: Place) -> Cast:
     """Everyone above a taught student, each looked up once; who has no place is left out."""
-    *below, head = _chain(run.spec)
+    chain = _chain(run.spec)
+    *below, head = chain
     needs, found = run.needs(), list[tuple[Member, ...]]()
     for spec in below:
         found.insert(0, _members(spec, needs, place))
         needs = Run(found[0][0].file.parent).needs() if found[0] else {}
-    names = [f"assistant_{i}" for i in range(1, len(found) + 1)]
-    names = names if len(names) > 1 else ["assistant"]
-    assistants = {name: one[0] for name, one in zip(names, found, strict=False) if one}
+    named = zip(_names(chain[:0:-1]), found, strict=True)
+    assistants = {name: one[0] for name, one in named if one}
     return Cast(_members(head, needs, place), panel_of(head), assistants)
+
+
+def _names(between: list[Spec]) -> list[str]:
+    """The roles of those who stand between, from the head of the chain down."""
+    if [spec.role for spec in between] == ["assistant"]:
+        return ["assistant"]
+    return [f"{spec.role}_{i}" for i, spec in enumerate(between, 1)]
 
 
 def panel_of(spec: Spec) -> Panel:
@@ -124,14 +132,17 @@ def cast_at_hand(run: Run) -> Cast:
 
 def with_given_files(run: Run) -> Spec:
     """Its spec, with given teachers where they lie now: a project's folder may have moved."""
-    given = _given_files(run) if run.spec.teachers else {}
-    teachers = tuple(
-        ref.model_copy(update={"path": str(given[ref.sha256].resolve())})
-        if ref.sha256 in given
-        else ref
-        for ref in run.spec.teachers
-    )
-    return run.spec.model_copy(update={"teachers": teachers})
+    return _with_files(run.spec, _given_files(run) if run.spec.teachers else {})
+
+
+def _with_files(spec: Spec, given: dict[str | None, Path]) -> Spec:
+    def moved(ref: TeacherRef) -> TeacherRef:
+        if ref.spec:
+            return ref.model_copy(update={"spec": _with_files(ref.spec, given)})
+        path = given.get(ref.sha256)
+        return ref.model_copy(update={"path": str(path.resolve())}) if path else ref
+
+    return spec.model_copy(update={"teachers": tuple(map(moved, spec.teachers))})
 
 
 def _given_files(run: Run) -> dict[str | None, Path]:
@@ -157,9 +168,9 @@ def _at_hand(_: TeacherRef, need: Need | None) -> Path | None:
 
 
 def _chain(spec: Spec) -> list[Spec]:
-    """A spec, and those of the assistants above it: the last one's teachers are no assistants."""
+    """A spec, and those who stand between it and its teachers, which are the last one's."""
     above = spec.members[0].spec if len(spec.members) == 1 else None
-    return [spec, *(_chain(above) if above and above.role == "assistant" else ())]
+    return [spec, *(_chain(above) if above and above.stands_between else ())]
 
 
 def _members(spec: Spec, needs: dict[str, Need], place: Place) -> tuple[Member, ...]:

@@ -6,7 +6,7 @@ from kdcli.commands.amounts import points, span
 from kdcli.commands.class_table import UNEVEN, class_table, uneven
 from kdcli.commands.ensemble_lines import ensemble_lines
 from kdcli.commands.model_part import ModelPart, Percentiles, Range
-from kdcli.commands.report import Comparison, FoldPart, Report, imitated
+from kdcli.commands.report import Comparison, FoldPart, Report, between, imitated
 from kdcli.nearness import WORTH_CLOSING
 
 LONG = 24
@@ -15,8 +15,8 @@ LONG = 24
 
 def roles(report: Report) -> list[str]:
     """The roles there are: from the teachers down to the student, its baseline, any others."""
-    assistants = [role for role in report.models if role.startswith("assistant")]
-    order = dict.fromkeys(["ensemble", "teacher", *assistants, "student", "baseline"])
+    chain = ["ensemble", "teacher", *between(report.models), "student"]
+    order = dict.fromkeys([*chain, "generations", "baseline"])
     return [role for role in order | report.models if role in report.models]
 
 

@@ -1,8 +1,8 @@
-"""What a report says of an ensemble of teachers, and of a chain with assistants, in lines."""
+"""What a report says of an ensemble of teachers, and of a chain, in lines."""
 
 from kdcli.commands.amounts import points, span
 from kdcli.commands.model_part import ModelPart, TeacherPart
-from kdcli.commands.report import EnsembleComparison, imitated
+from kdcli.commands.report import EnsembleComparison, between, imitated
 
 TELLING = {"ensemble": "nearer the ensemble", "single": "nearer its best member"}
 
@@ -54,11 +54,10 @@ def _nearer(closer: str) -> str:
 
 
 def hops(models: dict[str, ModelPart]) -> str | None:
-    """How much each step of a chain lost on test; None where there is no assistant."""
-    assistants = [role for role in models if role.startswith("assistant")]
-    if not assistants:
+    """How much each step of a chain lost or gained on test; None where there is a single one."""
+    if not (on_the_way := between(models)):
         return None
-    roles = [imitated(models), *assistants, "student"]
+    roles = [imitated(models), *on_the_way, "student"]
     accuracies = [models[role].accuracy or 0.0 for role in roles]
     steps = [f"{roles[0]} {accuracies[0]:.4f}"]
     steps += [
@@ -66,3 +65,15 @@ def hops(models: dict[str, ModelPart]) -> str | None:
         for role, here, before in zip(roles[1:], accuracies[1:], accuracies, strict=False)
     ]
     return f"test accuracy along the chain: {', '.join(steps)}"
+
+
+def all_generations(models: dict[str, ModelPart]) -> str | None:
+    """What a student and its earlier generations do as one; None where there are none."""
+    if not (whole := models.get("generations")):
+        return None
+    student = models["student"]
+    ahead = (whole.accuracy or 0.0) - (student.accuracy or 0.0)
+    return (
+        f"all generations as one: test accuracy {whole.accuracy:.4f} ({points(ahead)} against the "
+        f"student), with {_share(student.params / whole.params)} its parameters"
+    )

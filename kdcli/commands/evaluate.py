@@ -14,6 +14,7 @@ from kdcli.commands.asked import ask
 from kdcli.commands.cast import find_cast, with_given_files
 from kdcli.commands.comparison import compare
 from kdcli.commands.gates import Checked, check_gates, for_classes, parse_gates
+from kdcli.commands.generations import ensemble_of, measure_between
 from kdcli.commands.measure import Measured, beside, measure
 from kdcli.commands.members import MeasuredEnsemble, Validate, measure_ensemble
 from kdcli.commands.plan import baseline_of, reopen_data
@@ -77,8 +78,8 @@ def _measured(
         cast = find_cast(run, source, place, progress)
         baselines = [_baseline(s, source, place, progress) for s in students]
         models["baseline"] = measure([b.model for b in baselines], test, place)
-        for role, assistant in cast.assistants.items():
-            models[role] = measure([assistant.file], test, place)
+        look_up = partial(find_cast, source=source, device=place, progress=progress)
+        models |= measure_between(students, cast, look_up, test, place)
         if cast.is_ensemble:
             validate = _validate(run, source, place, progress)
             answers = models["student"].logits
@@ -86,6 +87,7 @@ def _measured(
             models |= {"teacher": ensemble.single, "ensemble": ensemble.whole}
         else:
             models["teacher"] = measure([cast.teachers[0].file], test, place)
+        models |= ensemble_of(run.spec, cast, models, test.labels, source.classes)
         models = {role: beside(m, models[imitated(models)]) for role, m in models.items()}
     with lock(run.path, wait=WAIT_SECONDS):
         _keep_predictions(run, test, source, models)

@@ -14,8 +14,11 @@ from kdcli.commands.model_part import TeacherPart
 from kdcli.commands.report import Export, Report
 from kdcli.errors import GateMissed, UsageError, counted, did_you_mean
 
-_ROLES = ("teacher", "ensemble", "assistant", "assistant_1", "student", "baseline")
-"""`assistant_1` stands for every numbered one."""
+_ROLES = (
+    *("teacher", "ensemble", "assistant", "assistant_1", "generation_1", "student"),
+    *("generations", "baseline"),
+)
+"""`assistant_1` and `generation_1` stand for every numbered one."""
 CLASS = "CLASS"
 """Stands for the name of a class in keys such as `models.student.recall.CLASS`."""
 
@@ -98,9 +101,9 @@ def _parse(kind: Any, text: str, known: list[str]) -> Gate:
 
 
 def _for_role(key: str, pattern: str) -> str:
-    """The pattern of `assistant_1` as that of the assistant that a key names."""
-    named = re.match(r"models\.assistant_\d+\.", key)
-    return pattern.replace("models.assistant_1.", named[0]) if named else pattern
+    """The pattern of `assistant_1` as that of the assistant that a key names; so of generations."""
+    named = re.match(r"models\.(assistant|generation)_\d+\.", key)
+    return pattern.replace(f"models.{named[1]}_1.", named[0]) if named else pattern
 
 
 def _fits(key: str, pattern: str) -> bool:

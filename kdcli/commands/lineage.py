@@ -9,6 +9,7 @@ import torch
 
 from kdcli.checkpoint import load_model
 from kdcli.commands.adopt import check_classes, teacher_from
+from kdcli.commands.chain import earlier_generations
 from kdcli.commands.given import is_given, parse, size_of
 from kdcli.commands.loading import read_args
 from kdcli.commands.naming import is_file, started, teacher_name
@@ -24,7 +25,7 @@ from kdcli.locate import locate
 from kdcli.progress import Progress, Silent
 from kdcli.recipe import Recipe, SchemeUse, update
 from kdcli.recipe_file import LoadedRecipe, load_recipe, scheme_of
-from kdcli.spec import DataRef, FileRef, Spec, TeacherRef
+from kdcli.spec import DataRef, FileRef, Role, Spec, TeacherRef
 from kdcli.who_recipe import TeacherEntry
 
 Entry = str | TeacherEntry
@@ -87,6 +88,10 @@ def distill_spec(
     for model, start in assistants:
         above = _learner("assistant", model, start, loaded.recipe.teacher.seed, refs, shared)
         refs = (TeacherRef(model=model, spec=above),)
+    if scheme_of(loaded.recipe).has_generations:
+        refs = earlier_generations(
+            refs, assistants, lambda role, by: _learner(role, student, weights, seed, by, shared)
+        )
     spec = _learner("student", student, weights, seed, refs, shared)
     return _with_peers(spec, peers, shared.progress)
 
@@ -114,7 +119,7 @@ def _with_peers(spec: Spec, named: Sequence[str], progress: Progress) -> Spec:
 
 
 def _learner(
-    role: str,
+    role: Role,
     model: str,
     weights: FileRef | None,
     seed: int,

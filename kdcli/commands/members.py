@@ -1,6 +1,6 @@
 """An ensemble of teachers on test: its members one after another, the best of them, their mean."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def measure_ensemble(
     logits = together(answers(), cast.panel)[None]
     ((best, asked),) = single
     return MeasuredEnsemble(
-        whole=Measured(logits, _role_of_all(parts, scores(logits, test.labels, asked.classes))),
+        whole=Measured(logits, role_of_all(parts, scores(logits, test.labels, asked.classes))),
         single=measured([asked], test.labels),
         best=best,
         members=tuple(parts),
@@ -99,8 +99,10 @@ def _record(
     )
 
 
-def _role_of_all(parts: list[TeacherPart], scored: dict[str, object]) -> ModelPart:
-    """The ensemble as a role: it costs what all its members cost together."""
+def role_of_all(
+    parts: Sequence[TeacherPart | ModelPart], scored: Mapping[str, object]
+) -> ModelPart:
+    """An ensemble as a role: it costs what all its members cost together."""
     macs, seconds = [part.macs for part in parts], [part.train_seconds for part in parts]
     return ModelPart.model_validate(
         {

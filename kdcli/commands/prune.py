@@ -33,8 +33,8 @@ class Disposable:
 def disposable(folders: list[Folder]) -> list[Disposable]:
     """What may go: nothing that a person asked for, or that what they asked for needs, and nothing
     that was interrupted lately: the command that began it is about to go on. Nor, for the same
-    reason, a teacher, assistant or baseline that was finished lately: a student's run begins when
-    the last of its teachers is done.
+    reason, a teacher, assistant, generation or baseline that was finished lately: a student's run
+    begins when the last of its teachers is done.
 
     Folders in which another kd works are left alone; while there is one, no folder goes at all:
     its chain may be about to need it.
@@ -114,7 +114,7 @@ def _resumable(folder: Folder) -> bool:
 
 def _made_lately(folder: Folder) -> bool:
     """A finished prerequisite, whose run may be still to come."""
-    before = folder.role in ("teacher", "assistant", "baseline")
+    before = folder.role in ("teacher", "assistant", "generation", "baseline")
     return before and folder.state == "finished" and not _stale(folder)
 
 

@@ -88,7 +88,7 @@ def estimate(spec: Spec, source: Source, device: torch.device, done: int = 0) ->
     asking = 0.0 if done else found.asking
     answers_bytes = found.answered * len(source.classes) * 4
     return Estimate(
-        role=spec.role,
+        role=spec.title,
         model=spec.model,
         epochs=epochs,
         seconds=found.once + asking + epochs * found.epoch + writing * _seconds_per_byte(),
@@ -127,7 +127,7 @@ def _rehearsed(spec: Spec, source: Source, device: torch.device) -> _Rehearsed:
         _bold(spec), few, teachers, device, Silent(), rehearsal=True, on_demand=not held
     )
     once = time.monotonic() - start - parts.preparing
-    label = f"{spec.role} {spec.model}"
+    label = f"{spec.title} {spec.model}"
     steps = sorted(rehearse(parts.distiller, spec.recipe.train, _endless(parts), device, label))
     validating = _seconds_of_validation(parts, device) / len(few.validation)
     kept = parts.distiller.ships() | parts.distiller.beside()

@@ -3,7 +3,7 @@
 Accuracies are fractions of test. What does not exist is absent, what cannot be said is null.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from kdcli import __version__
 from kdcli.commands.model_part import PART, ModelPart, Percentiles, Range, TeacherPart
 from kdcli.nearness import Closer
+from kdcli.spec import Role
 
 
 class Speedup(BaseModel):
@@ -191,7 +192,7 @@ class Report(BaseModel):
     kd: str = __version__
     run: str
     model_sha256: str
-    role: Literal["teacher", "assistant", "baseline", "student"] = "student"
+    role: Role = "student"
     """Of the run whose record this is; `models.student` is its model whatever it says."""
     data: DataPart | None = None
     models: dict[str, ModelPart] = {}
@@ -219,3 +220,8 @@ class Report(BaseModel):
 def imitated(roles: Container[str]) -> str:
     """Whom the student is compared with: the ensemble, where there is one."""
     return "ensemble" if "ensemble" in roles else "teacher"
+
+
+def between(roles: Iterable[str]) -> list[str]:
+    """Assistants and generations on the way to the student, from the head of the chain down."""
+    return [role for role in roles if role.startswith(("assistant", "generation_"))]

@@ -26,6 +26,7 @@ class SchemePart:
     notes: str
     """What its docstring says below the first line."""
     needs_teacher: bool
+    """It has to be given one."""
     options: tuple[Option, ...]
     built_in: bool
     """Not a plug-in's."""
@@ -43,7 +44,7 @@ def _part(name: str, scheme: type[Scheme]) -> SchemePart:
         also_called=tuple(other for other, known in ALSO_CALLED.items() if known == name),
         what=what,
         notes=notes.strip(),
-        needs_teacher=scheme.needs_teacher,
+        needs_teacher=scheme.needs_teacher and not scheme.teaches_itself,
         options=tuple(options_of(scheme)),
         built_in=scheme.__module__ == f"kdcli.schemes.{name}",
     )

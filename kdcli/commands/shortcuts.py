@@ -7,6 +7,7 @@ from typing import Any
 from kdcli.commands.defaults import head_only
 from kdcli.models.siblings import smaller_sibling
 from kdcli.recipe import update
+from kdcli.recipe_file import scheme_of
 from kdcli.spec import Spec
 
 SMALLER = 160
@@ -75,7 +76,10 @@ def _resized(spec: Spec, change: dict[str, Any]) -> Spec:
 
 
 def _big(spec: Spec) -> Spec | None:
-    """The teacher at the top, where it is the only one and to be trained; without, the model."""
+    """The teacher at the top, where it is the only one and to be trained; without, the model;
+    nobody, where models of one size teach each other."""
+    if scheme_of(spec.recipe).teaches_itself:
+        return None
     if not spec.teachers:
         return spec
     (ref, *others) = spec.teachers

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from kdcli.commands.amounts import ensemble_name, total
 from kdcli.commands.cast import Member, cast_at_hand
+from kdcli.commands.generations import files_of_all
 from kdcli.commands.loading import Loaded, load, read_args
 from kdcli.commands.measure import architecture, costs
 from kdcli.commands.model_part import LatencyMs, ModelPart, Percentiles
@@ -71,6 +72,8 @@ def _others(run: Run, best: int | None) -> dict[str, Files]:
         best = 0
     if single := [one.file for one in cast.teachers if one.number == best]:
         found = {"teacher": Counter(single)} | found
+    if generations := files_of_all(run, cast):
+        found["generations"] = Counter(generations)
     if found and (baseline := find(baseline_of(run.spec))) and baseline.finished:
         found["baseline"] = Counter([baseline.model])
     return found

@@ -173,7 +173,7 @@ def teacher_file(ref: TeacherRef, source: Source, device: torch.device, progress
         if known is None or not known.finished:
             seed = f", seed {ref.spec.seed}" if ref.spec.seed else ""
             progress.say(
-                f"no finished {ref.spec.role} {ref.model} on {ref.spec.data.name} yet: training "
+                f"no finished {ref.spec.title} {ref.model} on {ref.spec.data.name} yet: training "
                 f"one (recipe {ref.spec.recipe_name}, "
                 f"{counted(int(ref.spec.recipe.train.epochs), 'epoch')}{seed})"
             )
@@ -255,7 +255,7 @@ def _fit(
         validate=parts.validate,
         seed=spec.seed,
         run=run,
-        label=f"{spec.role} {spec.model}",
+        label=f"{spec.title} {spec.model}",
         progress=progress,
     )
     finish(run, ended)

@@ -3,7 +3,7 @@
 import math
 
 from kdcli.commands.amounts import points, span
-from kdcli.commands.ensemble_lines import hops
+from kdcli.commands.ensemble_lines import all_generations, hops
 from kdcli.commands.model_part import ModelPart
 from kdcli.commands.report import Comparison, DataPart, imitated
 from kdcli.nearness import WORTH_CLOSING
@@ -66,8 +66,9 @@ def _what_would_decide(c: Comparison, test_images: int, run: str, margin: float)
 def notes(c: Comparison, models: dict[str, ModelPart]) -> list[str]:
     """What else a reader must know before believing the verdict."""
     above, baseline = imitated(models), models["baseline"]
-    found = [chain] if (chain := hops(models)) else []
-    if (lead := c.accuracy_drop + c.gain) < WORTH_CLOSING:
+    found = [line for line in (hops(models), all_generations(models)) if line]
+    lead, itself = c.accuracy_drop + c.gain, "generations" in models  # which never is ahead
+    if lead < WORTH_CLOSING and not itself:
         found.append(
             f"the {above} ({models[above].accuracy:.4f}) is {'hardly' if lead > 0 else 'not'} "
             f"ahead of the baseline ({baseline.accuracy:.4f}) on test: there was little to learn "

@@ -82,7 +82,7 @@ def _teacher_rows(run: "Run") -> list[list[str]]:
 
 def _role(ref: "TeacherRef") -> str:
     """In this chain, whatever a finished one was when it was made."""
-    return ref.spec.role if ref.spec else "teacher"
+    return ref.spec.title if ref.spec else "teacher"
 
 
 def _document(result: "Trained") -> dict[str, Any]:
