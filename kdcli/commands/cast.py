@@ -94,8 +94,9 @@ def _names(between: list[Spec]) -> list[str]:
 
 
 def panel_of(spec: Spec) -> Panel:
-    """How the teachers of a spec answer as one."""
-    return scheme_of(spec.recipe).panel(len(spec.members))
+    """How the teachers of a spec answer as one; there may be none."""
+    count = len(spec.members)
+    return scheme_of(spec.recipe).panel(count) if count else Panel(())
 
 
 def find_cast(run: Run, source: Source, device: torch.device, progress: Progress) -> Cast:

@@ -23,48 +23,59 @@ def compare(
     classes: tuple[str, ...],
     settings: Evaluate,
 ) -> Comparison:
-    """The student against baseline (paired, image by image and seed by seed) and teacher.
+    """The student against baseline (paired, image by image and seed by seed) and any teacher.
 
     Of several teachers it is compared with their ensemble, and with the best of them on its own.
     What compares costs is left to whoever writes the record.
     """
-    right = {role: found.right(labels) for role, found in measured.items()}
-    gain = metrics.paired_gain(right["student"], right["baseline"])
-    above = imitated(measured)
-    student = measured["student"].part
-    accuracy = {role: float(rows.mean()) for role, rows in right.items()}
-    ahead = accuracy[above] - accuracy["baseline"]
-    assert student.agreement is not None  # `beside` has filled it
-    return Comparison(
+    student, baseline = (measured[role].right(labels) for role in ("student", "baseline"))
+    gain = metrics.paired_gain(student, baseline)
+    balanced, interval = per_class.balanced_gain(student, baseline, labels)
+    found = Comparison(
         gain=gain.gain,
         gain_ci95=range_of(gain.ci95),
         p_value=gain.p_value,
         detectable_gain=gain.detectable,
-        gap_closed=gain.gain / ahead if ahead > 0 else None,
-        accuracy_drop=accuracy[above] - accuracy["student"],
-        agreement=student.agreement,
-        size_priority=settings.size_priority,
         seeds=gain.seeds,
         verdict_code=metrics.verdict_code(gain, settings.margin),
+        balanced_gain=balanced,
+        balanced_gain_ci95=range_of(interval),
         ensemble=compare_ensemble(measured["student"], ensemble, labels) if ensemble else None,
-        **_by_class(right["student"], right["baseline"], right[above], labels, classes),
     )
+    if above := imitated(measured):
+        teacher = measured[above].right(labels)
+        against = _against(student, baseline, teacher, labels, classes)
+        against["agreement"] = measured["student"].part.agreement
+        found = found.model_copy(update=against | {"size_priority": settings.size_priority})
+    return found
 
 
-def _by_class(
+def _against(
     student: Right, baseline: Right, teacher: Right, labels: Labels, classes: tuple[str, ...]
 ) -> dict[str, Any]:
-    """The comparison with every class counted alike, and the class that lost most."""
-    gain, interval = per_class.balanced_gain(student, baseline, labels)
-    found: dict[str, Any] = {"balanced_gain": gain, "balanced_gain_ci95": range_of(interval)}
-    if lost := per_class.lost_most(teacher[0], student, labels):
-        found["class_lost_most"] = ClassLostMost(
-            name=classes[lost.label],
-            drop=lost.drop,
-            ci95=range_of(lost.ci95),
-            test_images=lost.images,
-        )
-    return found
+    """The student against a teacher, and the class that lost most.
+
+    Of teachers that learnt along, one per seed, the first is asked about classes.
+    """
+    right = float(teacher.mean())
+    ahead = right - float(baseline.mean())
+    gain = float(student.mean() - baseline.mean())
+    own = student if len(teacher) == 1 else student[:1]
+    lost = per_class.lost_most(teacher[0], own, labels)
+    return {
+        "gap_closed": gain / ahead if ahead > 0 else None,
+        "accuracy_drop": right - float(student.mean()),
+        "class_lost_most": lost and _class_lost(lost, classes),
+    }
+
+
+def _class_lost(lost: per_class.ClassLoss, classes: tuple[str, ...]) -> ClassLostMost:
+    return ClassLostMost(
+        name=classes[lost.label],
+        drop=lost.drop,
+        ci95=range_of(lost.ci95),
+        test_images=lost.images,
+    )
 
 
 def compare_ensemble(

@@ -4,7 +4,7 @@ from typing import Literal
 
 from kdcli.commands.amounts import points, span
 from kdcli.commands.class_table import UNEVEN, class_table, uneven
-from kdcli.commands.ensemble_lines import ensemble_lines
+from kdcli.commands.ensemble_lines import ensemble_lines, peers_line
 from kdcli.commands.model_part import ModelPart, Percentiles, Range
 from kdcli.commands.report import Comparison, FoldPart, Report, between, imitated
 from kdcli.nearness import WORTH_CLOSING
@@ -16,7 +16,7 @@ LONG = 24
 def roles(report: Report) -> list[str]:
     """The roles there are: from the teachers down to the student, its baseline, any others."""
     chain = ["ensemble", "teacher", *between(report.models), "student"]
-    order = dict.fromkeys([*chain, "generations", "baseline"])
+    order = dict.fromkeys([*chain, "generations", "baseline", "peers"])
     return [role for role in order | report.models if role in report.models]
 
 
@@ -63,11 +63,15 @@ def figures(report: Report) -> list[str]:
     lines = [
         f"gain over the baseline {points(c.gain)} (95% CI {span(c.gain_ci95)}), "
         f"p = {c.p_value:.3g}, {c.seeds} seed{'s' if c.seeds > 1 else ''}",
-        f"size -{c.size_reduction:.1%}, accuracy {points(-c.accuracy_drop)} against the {above}, "
-        f"agreement {c.agreement:.3f}",
     ]
-    if c.macs_reduction is not None:
-        lines[-1] = lines[-1].replace(",", f", MACs -{c.macs_reduction:.1%},", 1)
+    if c.accuracy_drop is not None and c.agreement is not None and c.size_reduction is not None:
+        macs = "" if c.macs_reduction is None else f", MACs -{c.macs_reduction:.1%}"
+        lines.append(
+            f"size -{c.size_reduction:.1%}{macs}, accuracy {points(-c.accuracy_drop)} against the "
+            f"{above}, agreement {c.agreement:.3f}"
+        )
+    if together := peers_line(report.models):
+        lines.append(together)
     if c.ensemble:
         lines += ensemble_lines(c.ensemble, report.teachers or [])
     lines += _on_classes(report, c)
@@ -76,7 +80,7 @@ def figures(report: Report) -> list[str]:
             f"{c.speedup.onnxruntime:.1f}x as fast as the {above} in onnxruntime, "
             f"{c.speedup.pytorch:.1f}x in PyTorch ({report.measured_on})"
         )
-    lead = c.accuracy_drop + c.gain  # over the baseline
+    lead = (c.accuracy_drop or 0.0) + c.gain  # the teacher's, over the baseline
     if c.gap_closed is not None and lead >= WORTH_CLOSING:
         lines.append(f"share of the baseline-to-{above} gap closed: {c.gap_closed:.0%}")
     if c.distillation_score is not None:

@@ -1,4 +1,4 @@
-"""What a report says of an ensemble of teachers, and of a chain, in lines."""
+"""What a report says of ensembles (teachers, peers) and of a chain, in lines."""
 
 from kdcli.commands.amounts import points, span
 from kdcli.commands.model_part import ModelPart, TeacherPart
@@ -53,11 +53,23 @@ def _nearer(closer: str) -> str:
     return TELLING.get(closer, "these images cannot tell to which it is nearer")
 
 
+def peers_line(models: dict[str, ModelPart]) -> str | None:
+    """What student and peers as one would add, and cost; None where there are no peers."""
+    peers, student = models.get("peers"), models["student"]
+    if peers is None or peers.accuracy is None or student.accuracy is None:
+        return None
+    return (
+        f"student and peers as one: {points(peers.accuracy - student.accuracy)} against the "
+        f"student, at {peers.params / student.params:.3g} times its parameters"
+    )
+
+
 def hops(models: dict[str, ModelPart]) -> str | None:
     """How much each step of a chain lost or gained on test; None where there is a single one."""
-    if not (on_the_way := between(models)):
+    above, on_the_way = imitated(models), between(models)
+    if not (above and on_the_way):
         return None
-    roles = [imitated(models), *on_the_way, "student"]
+    roles = [above, *on_the_way, "student"]
     accuracies = [models[role].accuracy or 0.0 for role in roles]
     steps = [f"{roles[0]} {accuracies[0]:.4f}"]
     steps += [

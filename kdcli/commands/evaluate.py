@@ -1,4 +1,4 @@
-"""`kd evaluate`: student against teacher and an equal-size baseline, on the test images."""
+"""`kd evaluate`: student against an equal-size baseline and any teacher, on the test images."""
 
 import shlex
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from kdcli.commands.gates import Checked, check_gates, for_classes, parse_gates
 from kdcli.commands.generations import ensemble_of, measure_between
 from kdcli.commands.measure import Measured, beside, measure
 from kdcli.commands.members import MeasuredEnsemble, Validate, measure_ensemble
+from kdcli.commands.peers import measure_beside, measure_peers, notes_on_peers
 from kdcli.commands.plan import baseline_of, reopen_data
 from kdcli.commands.report import DataPart, Report, imitated
 from kdcli.commands.report_file import put_evaluation, read_report, write_report
@@ -30,6 +31,7 @@ from kdcli.files import atomic, lock, sha256
 from kdcli.locate import locate
 from kdcli.metrics import accuracy
 from kdcli.progress import Progress
+from kdcli.recipe_file import scheme_of
 from kdcli.runs import Run, find
 
 WAIT_SECONDS = 60.0
@@ -74,24 +76,40 @@ def _measured(
     students = _students(run, seeds, source, place, progress)
     models = {"student": measure([s.model for s in students], test, place)}
     ensemble = None
-    if run.spec.teachers:
-        cast = find_cast(run, source, place, progress)
+    if run.spec.is_taught:
         baselines = [_baseline(s, source, place, progress) for s in students]
         models["baseline"] = measure([b.model for b in baselines], test, place)
-        look_up = partial(find_cast, source=source, device=place, progress=progress)
-        models |= measure_between(students, cast, look_up, test, place)
-        if cast.is_ensemble:
-            validate = _validate(run, source, place, progress)
-            answers = models["student"].logits
-            ensemble = measure_ensemble(cast, answers, test, validate, place, progress)
-            models |= {"teacher": ensemble.single, "ensemble": ensemble.whole}
-        else:
-            models["teacher"] = measure([cast.teachers[0].file], test, place)
-        models |= ensemble_of(run.spec, cast, models, test.labels, source.classes)
-        models = {role: beside(m, models[imitated(models)]) for role, m in models.items()}
+    if run.spec.teachers:
+        taught_by, ensemble = _taught_by(students, models["student"], source, test, place, progress)
+        models |= taught_by
+    models |= measure_beside(students, models, test, place)
+    models |= measure_peers(students, models, source, test)
+    if above := imitated(models):
+        models = {role: beside(found, models[above]) for role, found in models.items()}
     with lock(run.path, wait=WAIT_SECONDS):
         _keep_predictions(run, test, source, models)
-        return _report(run, source, test, models, ensemble)
+        return _report(run, source, test, models, ensemble, notes_on_peers(students))
+
+
+def _taught_by(
+    students: list[Run],
+    student: Measured,
+    source: Source,
+    test: Store,
+    place: torch.device,
+    progress: Progress,
+) -> tuple[dict[str, Measured], MeasuredEnsemble | None]:
+    """Those between, and the teacher; of several teachers their ensemble and the best of them."""
+    run, look_up = students[0], partial(find_cast, source=source, device=place, progress=progress)
+    cast = look_up(run)
+    models = measure_between(students, cast, look_up, test, place)
+    if not cast.is_ensemble:
+        models["teacher"] = measure([cast.teachers[0].file], test, place)
+        everyone = {**models, "student": student}
+        return models | ensemble_of(run.spec, cast, everyone, test.labels, source.classes), None
+    validate = _validate(run, source, place, progress)
+    ensemble = measure_ensemble(cast, student.logits, test, validate, place, progress)
+    return models | {"teacher": ensemble.single, "ensemble": ensemble.whole}, ensemble
 
 
 def _images(split: Split, run: Run, progress: Progress) -> Store:
@@ -142,20 +160,22 @@ def _report(
     test: Store,
     measured: dict[str, Measured],
     ensemble: MeasuredEnsemble | None,
+    on_peers: list[str],
 ) -> Report:
     settings = run.spec.recipe.evaluate
     data = _data(source, test)
     parts = {role: found.part for role, found in measured.items()}
     comparison, remarks = None, []
     verdict = f"{parts['student'].name} was measured alone: no teacher, nothing to compare."
-    if "teacher" in measured:
+    if "baseline" in measured:
         comparison = compare(measured, ensemble, test.labels, source.classes, settings)
-        remarks = notes(comparison, parts)
+        remarks = [*notes(comparison, parts), *on_peers]
         verdict = sentence(
             comparison,
             run=shlex.quote(str(run.path)),
             test_images=len(test),
             margin=settings.margin,
+            scheme=_own_scheme(run),
         )
     place, digest = run.path / "report.json", sha256(run.model)
     report = read_report(place, digest) or Report(
@@ -173,6 +193,12 @@ def _report(
             notes=[*remarks, *notes_on_classes(data, run.spec.recipe.train)],
         ),
     )
+
+
+def _own_scheme(run: Run) -> str | None:
+    """The name of a scheme in which the student learns from itself or its peers."""
+    recipe = run.spec.recipe
+    return recipe.scheme.name if scheme_of(recipe).teaches_itself else None
 
 
 def _data(source: Source, test: Store) -> DataPart:

@@ -15,10 +15,10 @@ from kdcli.commands.report import Export, Report
 from kdcli.errors import GateMissed, UsageError, counted, did_you_mean
 
 _ROLES = (
-    *("teacher", "ensemble", "assistant", "assistant_1", "generation_1", "student"),
-    *("generations", "baseline"),
+    *("teacher", "ensemble", "assistant", "assistant_1", "generation_1", "student", "baseline"),
+    *("generations", "peers", "peer_1", "exit_1", "fused"),
 )
-"""`assistant_1` and `generation_1` stand for every numbered one."""
+"""`assistant_1` stands for every numbered one, and so do `generation_1`, `peer_1` and `exit_1`."""
 CLASS = "CLASS"
 """Stands for the name of a class in keys such as `models.student.recall.CLASS`."""
 
@@ -101,8 +101,8 @@ def _parse(kind: Any, text: str, known: list[str]) -> Gate:
 
 
 def _for_role(key: str, pattern: str) -> str:
-    """The pattern of `assistant_1` as that of the assistant that a key names; so of generations."""
-    named = re.match(r"models\.(assistant|generation)_\d+\.", key)
+    """The pattern of `assistant_1` as that of the assistant that a key names; of any such role."""
+    named = re.match(r"models\.([a-z]+)_\d+\.", key)
     return pattern.replace(f"models.{named[1]}_1.", named[0]) if named else pattern
 
 
@@ -149,7 +149,8 @@ def check_gates(gates: tuple[Gate, ...], report: Report) -> list[Checked]:
     """Each gate with the value it met; where no class lost anything, the largest drop is 0."""
     raw = report.as_dict()
     c = report.comparison
-    if c and c.class_lost_most is None and c.balanced_gain is not None:  # evaluate looked for it
+    looked = c and c.balanced_gain is not None and c.accuracy_drop is not None  # for a class
+    if c and looked and c.class_lost_most is None:
         raw["comparison"]["class_lost_most"] = {"drop": 0.0}
     return [Checked(gate, _value(raw, gate.key)) for gate in gates]
 

@@ -58,6 +58,11 @@ class Trained:
     report: Report | None
 
     @property
+    def beside(self) -> list[Path]:
+        """The files of those that learnt with it."""
+        return list(self.run.others().values()) if self.run else []
+
+    @property
     def began_pretrained(self) -> bool:
         """Whether training began from timm's weights."""
         return (self.loaded.file.recipe.get("student") or {}).get("pretrained") is True

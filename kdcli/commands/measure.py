@@ -71,16 +71,19 @@ def scores(
 
 def beside(role: Measured, imitated: Measured) -> Measured:
     """How much a role answers like the one that the student imitates."""
-    agreement, divergence = likeness(role.logits, imitated.logits[0])
+    paired = len(imitated.logits) == len(role.logits)  # each seed has its own, or all have one
+    agreement, divergence = likeness(role.logits, imitated.logits[slice(None) if paired else 0])
     update = {"agreement": agreement, "kl_to_teacher": divergence}
     return Measured(role.logits, role.part.model_copy(update=update))
 
 
 def likeness(students: Logits, target: Logits) -> tuple[float, float]:
-    """Agreement and KL of (S, N, K) answers with a target's (N, K), means over seeds."""
+    """Agreement and KL of (S, N, K) answers with a target's (N, K), or with each seed's own;
+    means over seeds."""
+    rows = list(zip(students, np.broadcast_to(target, students.shape), strict=True))
     return (
-        mean(metrics.agreement(row, target) for row in students),
-        mean(metrics.kl(target, row) for row in students),
+        mean(metrics.agreement(row, wanted) for row, wanted in rows),
+        mean(metrics.kl(wanted, row) for row, wanted in rows),
     )
 
 

@@ -137,7 +137,7 @@ def _wants(folder: Folder) -> Iterator[object]:
         return
     spec = folder.file.spec
     yield from (member.spec.digest for member in spec.members if member.spec)
-    if spec.teachers:
+    if spec.is_taught:
         yield baseline_of(spec).digest
     if folder.asked:
         yield _of_any_seed(spec)

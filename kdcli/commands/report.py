@@ -81,7 +81,10 @@ class EnsembleComparison(BaseModel):
 
 
 class Comparison(BaseModel):
-    """The student against baseline and teacher; of several teachers, against their ensemble."""
+    """The student against baseline and teacher; of several teachers, against their ensemble.
+
+    What compares with a teacher is null where there is none: in online and self-distillation.
+    """
 
     model_config = PART
     gain: float
@@ -90,17 +93,17 @@ class Comparison(BaseModel):
     p_value: float
     detectable_gain: float
     """The smallest gain that this test set could have shown (80% power)."""
-    gap_closed: float | None
+    gap_closed: float | None = None
     """gain / (teacher - baseline); null where the teacher is not ahead."""
-    size_reduction: float = 0.0
+    size_reduction: float | None = None
     """1 - params_student / params_teacher. What compares costs is filled whenever the record is
     written, with what the models cost by then."""
     macs_reduction: float | None = None
     speedup: Speedup | None = None
     """teacher / student, median latency; null before an export."""
-    accuracy_drop: float
+    accuracy_drop: float | None = None
     """teacher - student."""
-    agreement: float
+    agreement: float | None = None
     distillation_score: float | None = None
     size_priority: float | None = None
     """a of the distillation score; null in an earlier kd's record."""
@@ -217,9 +220,9 @@ class Report(BaseModel):
         return raw
 
 
-def imitated(roles: Container[str]) -> str:
-    """Whom the student is compared with: the ensemble, where there is one."""
-    return "ensemble" if "ensemble" in roles else "teacher"
+def imitated(roles: Container[str]) -> str | None:
+    """Whom the student is compared with: the ensemble, where there is one; None: no teacher."""
+    return next((role for role in ("ensemble", "teacher") if role in roles), None)
 
 
 def between(roles: Iterable[str]) -> list[str]:

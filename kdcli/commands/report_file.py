@@ -93,7 +93,7 @@ def _has_heads(report: Report) -> bool:
 
 def _with_costs(report: Report) -> Report:
     """What compares costs, anew: an export may have folded the student, evaluate not."""
-    teacher = report.models.get(imitated(report.models))
+    teacher = report.models.get(imitated(report.models) or "")
     student = report.models.get("student")
     if not (report.comparison and teacher and student):
         return report

@@ -25,7 +25,8 @@ def _story(run: Run, device: str) -> str:
     spec = run.spec
     recipe = yaml.safe_dump(dump(spec.recipe), sort_keys=False, allow_unicode=True)
     taught = [f"{t.spec.title if t.spec else 'teacher'} {t.words}" for t in spec.teachers]
-    who = ", ".join([f"{spec.title} {spec.model}", *taught])
+    beside = [f"peer {model}" for model in spec.peers]
+    who = ", ".join([f"{spec.title} {spec.model}", *beside, *taught])
     return (
         f"{who}, data {spec.data.name} ({spec.data.location or 'built in'}), seed {spec.seed}, "
         f"device {device}, digest {spec.digest}\nrecipe {spec.recipe_name}, resolved:\n{recipe}"

@@ -26,10 +26,15 @@ class SchemePart:
     notes: str
     """What its docstring says below the first line."""
     needs_teacher: bool
-    """It has to be given one."""
+    teaches_itself: bool
     options: tuple[Option, ...]
     built_in: bool
     """Not a plug-in's."""
+
+    def taught_by(self) -> str:
+        """Who teaches: `teachers`, `itself`, both, or nobody (`-`)."""
+        who = {"teachers": self.needs_teacher, "itself": self.teaches_itself}
+        return ", ".join(one for one, teaches in who.items() if teaches) or "-"
 
 
 def schemes() -> list[SchemePart]:
@@ -44,7 +49,8 @@ def _part(name: str, scheme: type[Scheme]) -> SchemePart:
         also_called=tuple(other for other, known in ALSO_CALLED.items() if known == name),
         what=what,
         notes=notes.strip(),
-        needs_teacher=scheme.needs_teacher and not scheme.teaches_itself,
+        needs_teacher=scheme.needs_teacher,
+        teaches_itself=scheme.teaches_itself,
         options=tuple(options_of(scheme)),
         built_in=scheme.__module__ == f"kdcli.schemes.{name}",
     )

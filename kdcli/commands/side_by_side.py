@@ -72,9 +72,12 @@ def _others(run: Run, best: int | None) -> dict[str, Files]:
         best = 0
     if single := [one.file for one in cast.teachers if one.number == best]:
         found = {"teacher": Counter(single)} | found
+    if "teacher" in (kept := run.others()):  # it learnt with the student
+        found.setdefault("teacher", Counter([kept["teacher"]]))
     if generations := files_of_all(run, cast):
         found["generations"] = Counter(generations)
-    if found and (baseline := find(baseline_of(run.spec))) and baseline.finished:
+    taught = run.spec.is_taught
+    if taught and (baseline := find(baseline_of(run.spec))) and baseline.finished:
         found["baseline"] = Counter([baseline.model])
     return found
 

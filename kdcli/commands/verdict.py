@@ -15,16 +15,20 @@ FEW = 10
 """Test images of a class: of fewer, a single one moves its recall by more than ten points."""
 
 
-def sentence(c: Comparison, *, run: str, test_images: int, margin: float) -> str:
+def sentence(
+    c: Comparison, *, run: str, test_images: int, margin: float, scheme: str | None = None
+) -> str:
     """The verdict. One or two seeds speak of the files at hand, three or more of distillation.
 
-    `run` is the run's folder as a shell takes it.
+    `run` is the run's folder as a shell takes it; `scheme` that of a student that learnt from
+    itself or its peers.
     """
     gain, interval = points(c.gain), f"95% CI {span(c.gain_ci95)}"
     interval += f", p = {c.p_value:.2g}" if c.seeds == 1 else ""
     few = "one seed" if c.seeds == 1 else f"{c.seeds} seeds"
-    taught = "the teachers" if c.ensemble else "the teacher"
-    luck = f"{few} cannot tell {taught} from luck: kd evaluate {run} --seeds 3"
+    taught = "scheme" if scheme else "teachers" if c.ensemble else "teacher"
+    what = f"Distillation (scheme {scheme})" if scheme else "Distillation"
+    luck = f"{few} cannot tell the {taught} from luck: kd evaluate {run} --seeds 3"
     ours = f"{100 * abs(c.gain):.1f} points ({interval})"
     match c.verdict_code:
         case "one_seed_better":
@@ -36,15 +40,15 @@ def sentence(c: Comparison, *, run: str, test_images: int, margin: float) -> str
                 f"This student and this baseline cannot be told apart: {gain} ({interval}); {luck}"
             )
         case "helped":
-            return f"Distillation helped: {gain} over the baseline ({interval}, {few})."
+            return f"{what} helped: {gain} over the baseline ({interval}, {few})."
         case "hurt":
             return (
-                f"Distillation hurt: {gain} against the baseline ({interval}, {few}). "
+                f"{what} hurt: {gain} against the baseline ({interval}, {few}). "
                 "Ship the baseline, or try another recipe."
             )
         case "equal":
             return (
-                f"Distillation made no difference: {gain} ({interval}, {few}), within the margin "
+                f"{what} made no difference: {gain} ({interval}, {few}), within the margin "
                 f"of {100 * margin:g} points. The baseline is as good, and cheaper to train."
             )
     way_out = _what_would_decide(c, test_images, run, margin)
@@ -67,8 +71,8 @@ def notes(c: Comparison, models: dict[str, ModelPart]) -> list[str]:
     """What else a reader must know before believing the verdict."""
     above, baseline = imitated(models), models["baseline"]
     found = [line for line in (hops(models), all_generations(models)) if line]
-    lead, itself = c.accuracy_drop + c.gain, "generations" in models  # which never is ahead
-    if lead < WORTH_CLOSING and not itself:
+    lead, itself = (c.accuracy_drop or 0.0) + c.gain, "generations" in models  # never ahead
+    if above and lead < WORTH_CLOSING and not itself:
         found.append(
             f"the {above} ({models[above].accuracy:.4f}) is {'hardly' if lead > 0 else 'not'} "
             f"ahead of the baseline ({baseline.accuracy:.4f}) on test: there was little to learn "

@@ -188,6 +188,7 @@ def _history(found: "Trained") -> Rows:
     rows = [
         ("role", provenance.get("role")),
         ("teachers", counted_names(provenance.get("teachers") or ())),
+        ("learnt with", ", ".join(path.name for path in found.beside)),
         ("began from", began if provenance else None),
         (
             "data, seed",

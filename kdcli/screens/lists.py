@@ -156,12 +156,12 @@ def schemes(console: Console, found: "list[SchemePart]") -> None:
         [
             ", ".join((part.name, *part.also_called)),
             part.what,
-            "yes" if part.needs_teacher else "no",
+            part.taught_by(),
             ", ".join(option.name for option in part.options) or "-",
         ]
         for part in found
     ]
-    console.table(["scheme", "who imitates whom", "teacher", "options"], rows, figures=False)
+    console.table(["scheme", "who imitates whom", "taught by", "options"], rows, figures=False)
     console.next("kd list recipes", "kd recipe show average")
 
 

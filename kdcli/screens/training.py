@@ -101,7 +101,7 @@ def _document(result: "Trained") -> dict[str, Any]:
 
 def _next(results: "list[Trained]") -> list[str]:
     spec, run = results[0].run.spec, shlex.quote(str(results[0].run.path))
-    if spec.teachers:
+    if spec.is_taught:
         return [f"kd evaluate {run}", f"kd export {run}"]
     on = on_data(spec.data.location)
     if len(results) == 1:

@@ -4,7 +4,7 @@ import pytest
 
 from kdcli.commands.model_part import ModelPart, Range
 from kdcli.commands.report import Comparison, DataPart
-from kdcli.commands.verdict import notes, notes_on_classes
+from kdcli.commands.verdict import notes, notes_on_classes, sentence
 from kdcli.recipe import Train
 
 
@@ -87,3 +87,20 @@ def test_an_ensemble_that_is_not_ahead_is_called_one() -> None:
     models = _models(student=0.9, baseline=0.9, teacher=0.95, ensemble=0.9)
     (first, _) = notes(_comparison(0.0), models)
     assert first.startswith("the ensemble (0.9000) is not ahead of the baseline (0.9000)")
+
+
+@pytest.mark.parametrize("code", ["helped", "hurt", "equal"])
+def test_a_scheme_without_teacher_is_named(code: str) -> None:
+    found = _comparison(0.0).model_copy(update={"verdict_code": code, "seeds": 3})
+    named, taught = (
+        sentence(found, run="r", test_images=9, margin=0.01, scheme=scheme)
+        for scheme in ("mutual", None)
+    )
+    assert named.startswith("Distillation (scheme mutual) ")
+    assert taught == named.replace(" (scheme mutual)", "")
+
+
+def test_without_a_teacher_there_is_no_word_of_one() -> None:
+    found = _comparison(0.0).model_copy(update={"accuracy_drop": None, "agreement": None})
+    models = _models(student=0.9, baseline=0.9, peers=0.95)
+    assert "teacher" not in " ".join(notes(found, models))

@@ -1,0 +1,101 @@
+"""Who learnt with the student, on test: each a role of its own, and student and peers as one."""
+
+from collections.abc import Container
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from kdcli.commands.amounts import ensemble_name, total
+from kdcli.commands.ensemble import together
+from kdcli.commands.measure import Measured, measure, scores
+from kdcli.commands.model_part import ModelPart
+from kdcli.data.loader import Store
+from kdcli.data.source import Source
+from kdcli.records import Panel
+from kdcli.runs import Run
+
+
+def measure_beside(
+    students: list[Run], known: Container[str], test: Store, device: torch.device
+) -> dict[str, Measured]:
+    """Each that every seed has kept, one model.pt per seed; but for roles that are `known`."""
+    kept = [_roles(run) for run in students]
+    shared = [role for role in kept[0] if all(role in files for files in kept)]
+    return {
+        role: measure([files[role] for files in kept], test, device)
+        for role in shared
+        if role not in known
+    }
+
+
+def _roles(run: Run) -> dict[str, Path]:
+    """A peer that ships has left its place to the network that began as the student: both are
+    built alike, so that `peer_2` has one architecture whatever ships."""
+    found, ships = run.others(), _ships(run)
+    if ships.startswith("peer.") and "peer_0" in found:
+        found[ships.replace(".", "_")] = found.pop("peer_0")
+    return {role: found[role] for role in sorted(found, key=lambda role: (len(role), role))}
+
+
+def measure_peers(
+    students: list[Run], models: dict[str, Measured], source: Source, test: Store
+) -> dict[str, Measured]:
+    """Role `peers`: all networks of each seed as one, the mean of their probabilities; it costs
+    what they cost together. Empty for schemes without peers, or where one of them is gone."""
+    networks = [models[role] for role in models if role == "student" or role.startswith("peer_")]
+    count = 1 + len(students[0].spec.peers)
+    if len(networks) != count or count == 1:
+        return {}
+    panel = Panel((1 / count,) * count)
+    rows = zip(*(one.logits for one in networks), strict=True)
+    logits = np.stack([together(answers, panel) for answers in rows])
+    parts, seeds = [one.part for one in networks], [run.spec.seed for run in students]
+    student = models["student"].part
+    part = ModelPart(
+        name=ensemble_name(part.name for part in parts),
+        params=sum(part.params for part in parts),
+        macs=total([part.macs for part in parts]),
+        train_seconds=student.train_seconds,
+        epochs=student.epochs,
+        **scores(logits, test.labels, source.classes, seeds),
+    )
+    return {"peers": Measured(logits, part)}
+
+
+def notes_on_peers(students: list[Run]) -> list[str]:
+    """Which network ships, where several might have, and what the training time is that of."""
+    found, count = [], 1 + len(students[0].spec.peers)
+    if candidates := _candidates(students[0]):
+        found.append(_who_ships(students, candidates))
+    if any(_ships(run).startswith("peer.") for run in students):
+        found.append(
+            "where a peer ships, its column shows the network that began as the student "
+            "(model.peer_0.pt)"
+        )
+    if count > 1:
+        found.append(f"the student's training time is that of all {count} networks together")
+    return found
+
+
+def _who_ships(students: list[Run], candidates: int) -> str:
+    if len(students) == 1:
+        who = f"{_ships(students[0])} was best on validation and ships"
+    else:
+        each = ", ".join(f"{_ships(run)} (seed {run.spec.seed})" for run in students)
+        who = f"{each} were best on validation and ship"
+    return (
+        f"of {candidates} networks that could ship, {who}: picking the best of {candidates} is "
+        "part of the scheme's gain"
+    )
+
+
+def _ships(run: Run) -> str:
+    ships: str = run.outcome().get("ships", "student")
+    return ships
+
+
+def _candidates(run: Run) -> int:
+    """How many might have shipped; 0 where there was no choice."""
+    epochs = [line for line in run.lines() if "epoch" in line]
+    return len(epochs[-1].get("val_accuracy_of", ())) if epochs else 0
