@@ -14,6 +14,7 @@ from kdcli.commands.asked import ask
 from kdcli.commands.cast import find_cast, with_given_files
 from kdcli.commands.comparison import compare
 from kdcli.commands.gates import Checked, check_gates, for_classes, parse_gates
+from kdcli.commands.maps import with_maps
 from kdcli.commands.measure import Measured, beside, measure
 from kdcli.commands.members import MeasuredEnsemble, Validate, measure_ensemble
 from kdcli.commands.plan import baseline_of, reopen_data
@@ -87,6 +88,7 @@ def _measured(
         else:
             models["teacher"] = measure([cast.teachers[0].file], test, place)
         models = {role: beside(m, models[imitated(models)]) for role, m in models.items()}
+    models = with_maps(models, students, test, place, progress)
     with lock(run.path, wait=WAIT_SECONDS):
         _keep_predictions(run, test, source, models)
         return _report(run, source, test, models, ensemble)
