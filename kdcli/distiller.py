@@ -209,6 +209,7 @@ def _detached(pair: Pair) -> Pair:
         features=tuple(f.detach() for f in teacher.features),
         preactivations=tuple(f.detach() for f in teacher.preactivations),
         heads=None if teacher.heads is None else teacher.heads.detach(),
+        attention=tuple(a.detach() for a in teacher.attention),
     )
     return replace(pair, teacher=cut)
 

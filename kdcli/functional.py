@@ -1,6 +1,6 @@
 """Tensor functions that two methods or more share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -54,6 +54,14 @@ def attention_map(features: Tensor, power: float = 2.0) -> Tensor:
     Paying More Attention to Attention (Zagoruyko, Komodakis), arXiv:1612.03928.
     """
     return F.normalize(features.abs().pow(power).mean(1).flatten(1), dim=1)
+
+
+def on_largest_grid(maps: Sequence[Tensor]) -> Tensor:
+    """(B, L, H, W): (B, h, w) maps side by side on the largest of their grids, per side; the
+    smaller are interpolated (bilinear)."""
+    grid = max(one.shape[1] for one in maps), max(one.shape[2] for one in maps)
+    each = (one.unsqueeze(1) for one in maps)
+    return torch.cat([F.interpolate(one, grid, mode="bilinear") for one in each], 1)
 
 
 def as_one(logits: Tensor, panel: Panel) -> Tensor:

@@ -90,6 +90,8 @@ class Outputs:
     does. Only where a method needs them."""
     heads: Tensor | None = None
     """(B, M, K) logits of a student with M heads; `logits` are then theirs as one."""
+    attention: tuple[Tensor, ...] = ()
+    """(B, h, w) maps in [0.5, 0.74), in depth order: where it looks. Filled by schemes alone."""
 
 
 @dataclass(frozen=True, eq=False)

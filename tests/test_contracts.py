@@ -40,6 +40,7 @@ FURTHER = {
     "compress",
     "mutual",
     "born_again",
+    "attention_self",
 }
 """Recipes that are not called after their one method."""
 
@@ -68,16 +69,16 @@ def test_how_many_there_are() -> None:
         kinds[catalog.load("methods", name).kind].append(name)
     assert kinds == {
         "response": ["ctkd", "deit", "dist", "dkd", "kd", "kd_hard", "kd_mse", "ofa", "tfkd"],
-        "feature": ["at", "fitnet", "ft", "nst", "ofd", "reviewkd", "srrl", "vid"],
+        "feature": ["at", "casd", "fitnet", "ft", "nst", "ofd", "reviewkd", "srrl", "vid"],
         "relation": ["cc", "crd", "fsp", "pkt", "rkd", "sp"],
     }
-    assert len(METHODS) == 23
+    assert len(METHODS) == 24
     assert [
-        *("alone", "average", "born_again", "compress", "joint_ensemble", "mimic_all", "mutual"),
-        "offline",
+        *("alone", "attention_self", "average", "born_again", "compress"),
+        *("joint_ensemble", "mimic_all", "mutual", "offline"),
     ] == SCHEMES
-    assert set(RECIPES) == {*METHODS, *FURTHER}
-    assert len(RECIPES) == 35
+    assert set(RECIPES) == {*METHODS, *FURTHER} - {"casd"}, "casd has the recipe of its one scheme"
+    assert len(RECIPES) == 36
     assert len(COMMANDS) == 15
 
 
@@ -175,6 +176,7 @@ class _Answers(nn.Module):
             features=(first.relu(), second.relu()),
             preactivations=(first, second),
             heads=torch.stack([logits, self.second_head(embedding)], 1),
+            attention=(first.square().mean(1).sigmoid(), second.square().mean(1).sigmoid()),
         )
 
 
@@ -217,7 +219,7 @@ def test_a_lesson_is_a_pure_function_of_outputs(name: str) -> None:
     everyone = ["student"]
     everyone += ["peer.1"] if scheme.has_peers else []
     everyone += ["teacher.0", "teachers"] if scheme.needs_teacher else []
-    outputs = {by: _Answers(by)(_batch()) for by in everyone}
+    outputs = scheme.step({by: _Answers(by) for by in everyone}, {}, _batch())
     first, second = scheme.lesson(outputs), scheme.lesson(outputs)
     assert first.learners
     assert first.learners[0].outputs is outputs["student"]

@@ -45,6 +45,11 @@ def table(report: Report) -> list[list[str]]:
         ["calibration error", *(_number(p.ece, ".3f") for p in parts)],
         [f"agrees with {above}", *(_number(p.agreement, ".3f") for p in parts)],
         [f"KL to {above}", *(_number(p.kl_to_teacher, ".3f") for p in parts)],
+        [
+            "maps agree: flip / scale / layers",
+            *(_maps(p, "flip", "scale", "layers") for p in parts),
+        ],
+        ["map entropy (1 = flat)", *(_maps(p, "entropy") for p in parts)],
         ["parameters", *(_amount(p.params) for p in parts)],
         ["MACs (FLOPs = 2x)", *(_amount(p.macs) for p in parts)],
         ["ONNX file", *(_amount(p.file_bytes, "B") for p in parts)],
@@ -161,6 +166,12 @@ def _worst(part: ModelPart) -> str:
     return (
         f"{part.worst_class_recall:.3f} ({name if len(name) <= LONG else name[: LONG - 1] + '…'})"
     )
+
+
+def _maps(part: ModelPart, *fields: str) -> str:
+    if part.maps is None:
+        return "-"
+    return " / ".join(_number(getattr(part.maps, field), ".3f") for field in fields)
 
 
 def _number(value: float | None, how: str, unit: str = "") -> str:

@@ -15,6 +15,7 @@ from kdcli.commands.cast import find_cast, with_given_files
 from kdcli.commands.comparison import compare
 from kdcli.commands.gates import Checked, check_gates, for_classes, parse_gates
 from kdcli.commands.generations import ensemble_of, measure_between
+from kdcli.commands.maps import with_maps
 from kdcli.commands.measure import Measured, beside, measure
 from kdcli.commands.members import MeasuredEnsemble, Validate, measure_ensemble
 from kdcli.commands.peers import measure_beside, measure_peers, notes_on_peers
@@ -86,6 +87,7 @@ def _measured(
     models |= measure_peers(students, models, source, test)
     if above := imitated(models):
         models = {role: beside(found, models[above]) for role, found in models.items()}
+    models = with_maps(models, students, test, place, progress)
     with lock(run.path, wait=WAIT_SECONDS):
         _keep_predictions(run, test, source, models)
         return _report(run, source, test, models, ensemble, notes_on_peers(students))

@@ -38,6 +38,21 @@ class SeedAccuracy(BaseModel):
     accuracy: float
 
 
+class MapsPart(BaseModel):
+    """What a model's attention maps do on test: means over images and stages. Correlations are
+    Pearson's over the cells of a map: 1 the same places, 0 unrelated ones, -1 the opposite."""
+
+    model_config = PART
+    flip: float
+    """With the mirror image's maps, mirrored back."""
+    scale: float
+    """With those of the images seen from farther away (0.75) and nearer (1.25)."""
+    layers: float | None = None
+    """Of one stage's maps with another's; null where there is a single one."""
+    entropy: float
+    """As a share of the largest there is: near 1 the maps are flat, and say of no place."""
+
+
 class ModelPart(BaseModel):
     """One role. The last two fields are export's, the others evaluate's."""
 
@@ -62,6 +77,8 @@ class ModelPart(BaseModel):
     agreement: float | None = None
     """Share of images on which its top-1 class is that of the teacher, or of their ensemble."""
     kl_to_teacher: float | None = None
+    maps: MapsPart | None = None
+    """Of scheme attention_self: of student and baseline."""
     params: int
     """Of the student, with MACs: of what was exported, where its heads were folded."""
     macs: int | None = None

@@ -212,7 +212,7 @@ class Report(BaseModel):
         """What report.json holds: roles and fields of models that do not exist are left out."""
         raw = self.model_dump(mode="json", by_alias=True)
         for part in raw["models"].values():
-            for key in ("accuracy_sd", "seeds"):
+            for key in ("accuracy_sd", "seeds", "maps"):
                 if part[key] is None:
                     del part[key]
         if raw["teachers"] is None:

@@ -70,6 +70,14 @@ def test_models_show_what_is_read_and_no_more(names, student, teacher):
     assert theirs.route.view == teacher
 
 
+def test_a_model_alone_shows_what_its_scheme_reads_and_only_then():
+    alone = tap("test_efficientnet", "student")
+    assert correspondences(methods("casd"), {"student": alone}, {}, IMAGES) == {}
+    assert alone.route.view == View()
+    correspondences(methods("kd"), {"student": alone}, {}, IMAGES, read=frozenset({"stages"}))
+    assert alone.route.view == View((1, 2, 3, 4))
+
+
 def test_pairs_that_a_person_chose():
     mine, theirs = tap("test_efficientnet", "student"), tap("test_resnet", "teacher.0")
     wanted = [[2, 1], [4, 4]]
