@@ -39,6 +39,7 @@ FURTHER = {
     "joint_ensemble",
     "compress",
     "mutual",
+    "exits",
 }
 """Recipes that are not called after their one method."""
 
@@ -72,10 +73,11 @@ def test_how_many_there_are() -> None:
     }
     assert len(METHODS) == 23
     assert [
-        *("alone", "average", "compress", "joint_ensemble", "mimic_all", "mutual", "offline"),
+        *("alone", "average", "compress", "exits", "joint_ensemble", "mimic_all", "mutual"),
+        *("offline",),
     ] == SCHEMES
     assert set(RECIPES) == {*METHODS, *FURTHER}
-    assert len(RECIPES) == 34
+    assert len(RECIPES) == 35
     assert len(COMMANDS) == 15
 
 

@@ -86,8 +86,9 @@ def cast_of(run: Run, place: Place) -> Cast:
 
 
 def panel_of(spec: Spec) -> Panel:
-    """How the teachers of a spec answer as one."""
-    return scheme_of(spec.recipe).panel(len(spec.members))
+    """How the teachers of a spec answer as one; there may be none."""
+    count = len(spec.members)
+    return scheme_of(spec.recipe).panel(count) if count else Panel(())
 
 
 def find_cast(run: Run, source: Source, device: torch.device, progress: Progress) -> Cast:

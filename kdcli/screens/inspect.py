@@ -119,6 +119,8 @@ def _costs(module: "Module") -> Rows:
 
 def _heads(args: "ModelArgs") -> str:
     kind, members = ("heads", args.heads) if args.copies == 1 else ("copies", args.copies)
+    if args.exit is not None:
+        return f"with an early exit of {args.num_classes:,} classes, at stage {args.exit}"
     if members == 1:
         return f"with a head of {args.num_classes:,} classes"
     return f"{members} {kind} of {args.num_classes:,} classes, mean of their {args.aggregate}"
