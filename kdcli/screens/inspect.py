@@ -75,7 +75,8 @@ def _next(found: "Inspected") -> list[str]:
         return ["kd distill --teacher {} --student {} --data DIR".format(*pair)]
     if not isinstance(found, Trained):
         return []
-    thing = shlex.quote(str(found.run.path if found.run else found.path))
+    ships = found.run and found.path == found.run.model
+    thing = shlex.quote(str(found.path.parent if ships else found.path))
     if found.run and found.run.spec.role == "teacher":
         on = on_data(found.run.spec.data.location)
         return [f"kd distill --teacher {thing} --student {STUDENT}{on}"]

@@ -121,6 +121,7 @@ def test_its_file_is_another_way_to_say_which(with_exits: House) -> None:
     said = kd_ok("inspect", model).out
     assert "with an early exit of 10 classes, at stage 2" in said
     assert "ResNet, of timm's resnet" in said
+    assert f"next: kd export {model}" in said
     assert "model.exit_2.onnx" in kd_ok("inspect", model.with_suffix(".onnx")).out
 
 
