@@ -7,10 +7,9 @@ from pathlib import Path
 
 from kdcli.errors import KdError
 from kdcli.files import in_use, is_leftover
-from kdcli.runs import Run, RunFile, is_ours, runs_root
+from kdcli.runs import OF_OTHERS, Run, RunFile, is_model, is_ours, runs_root
 
 REPORTS = ("model.onnx", "report.json", "model.report.json")
-"""Made only for a person who asked."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Folder:
     @property
     def asked(self) -> bool:
         """A person asked for it, or for what was made of it."""
-        return any(name in self.sizes for name in REPORTS) or bool(self.file and self.file.asked)
+        return any(map(_for_somebody, self.sizes)) or bool(self.file and self.file.asked)
 
     @cached_property
     def needs(self) -> frozenset[Path]:
@@ -99,6 +98,11 @@ def _read(path: Path) -> Folder | None:
 def _is_ours(entry: Path) -> bool:
     written = is_ours(entry.name) or (is_leftover(entry.name) and _of_ours(entry.name))
     return written and (entry.is_symlink() or entry.is_file())
+
+
+def _for_somebody(name: str) -> bool:
+    """Made only for a person who asked, of what ships or of another of a run's models."""
+    return name in REPORTS or (OF_OTHERS.fullmatch(name) is not None and not is_model(name))
 
 
 def _of_ours(leftover: str) -> bool:

@@ -1,4 +1,6 @@
-"""Small learned modules that methods share."""
+"""Small learned modules that methods, models and schemes share."""
+
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -62,3 +64,25 @@ class Projections(nn.Module):
 
     def forward(self, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
         return self.student(student), self.teacher(teacher)
+
+
+def downsampling(channels: int, width: int, halvings: int) -> list[nn.Module]:
+    """A `separable_block` for each halving of the grid of a (B, channels, h, w) map: each doubles
+    the channels, the last one gives `width`."""
+    widths = [*(channels * 2**i for i in range(halvings)), width]
+    return [separable_block(inner, outer) for inner, outer in pairwise(widths)]
+
+
+def separable_block(inner: int, outer: int, stride: int = 2) -> nn.Module:
+    """Two separable convolutions; the first has the stride."""
+    return nn.Sequential(*_separable(inner, inner, stride), *_separable(inner, outer, stride=1))
+
+
+def _separable(inner: int, outer: int, stride: int) -> list[nn.Module]:
+    """Depthwise 3x3, pointwise, batch norm, ReLU."""
+    return [
+        nn.Conv2d(inner, inner, 3, stride, padding=1, groups=inner, bias=False),
+        nn.Conv2d(inner, outer, 1, bias=False),
+        nn.BatchNorm2d(outer),
+        nn.ReLU(),
+    ]

@@ -1,12 +1,12 @@
 """What RUN or FILE on the command line meant."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from shlex import quote
 
-from kdcli.errors import DataError, UsageError
-from kdcli.runs import Run, all_runs, is_ours, runs_root
+from kdcli.errors import DataError, UsageError, did_you_mean
+from kdcli.runs import Run, all_runs, is_model, is_ours, runs_root
 
 
 def newest() -> Run | None:
@@ -23,6 +23,17 @@ class Located:
     """None for a model.pt that lies alone."""
     model: Path
     said: str = ""
+
+    @property
+    def stem(self) -> str:
+        """What files made of the model are called; weights.kd.pt was made of weights.pth."""
+        return self.model.stem.removesuffix(".kd")
+
+    @property
+    def report(self) -> Path:
+        """Its record; report.json is that of what a run ships."""
+        ships = self.run is not None and self.model == self.run.model
+        return self.model.with_name("report.json" if ships else f"{self.stem}.report.json")
 
 
 def locate(thing: str | None) -> Located:
@@ -48,6 +59,26 @@ def locate(thing: str | None) -> Located:
     )
 
 
+def other_model(located: Located, which: str) -> Located:
+    """Another model of the same run, by its role: `exit_1`, `peer_0`, ...
+
+    Raises:
+        UsageError: a lone model.pt, or the run has no such model.
+    """
+    if located.run is None:
+        raise UsageError(
+            f"--which {which}: {located.model} lies alone, no run around it",
+            "give that model's own file",
+        )
+    others = located.run.others()
+    if which in others:
+        return replace(located, model=others[which])
+    raise UsageError(
+        f"--which {which}: no other model of {located.run.path}{did_you_mean(which, others)}",
+        f"it has {', '.join(others) or 'none'}; without --which, what ships",
+    )
+
+
 def refuse_onnx(path: Path) -> None:
     """Raise UsageError for an ONNX file where a model of PyTorch is wanted."""
     if path.suffix.lower() == ".onnx":
@@ -69,13 +100,13 @@ def _locate_path(path: Path) -> Located:
         return Located(run, run.model)
     refuse_onnx(path)
     inside = (path.parent / "run.yaml").is_file()
-    if inside and is_ours(path.name) and path.name != "model.pt":
+    if inside and is_ours(path.name) and not is_model(path.name):
         raise UsageError(
             f"{path}: one of a run's files; kd takes the run's folder",
             f"give the folder, as in kd inspect {quote(str(path.parent))}",
         )
-    beside = inside and path.name == "model.pt"
-    return Located(Run(path.parent) if beside else None, path)
+    of_run = inside and is_model(path.name)
+    return Located(Run(path.parent) if of_run else None, path)
 
 
 def _ago(path: Path) -> str:

@@ -41,6 +41,7 @@ FURTHER = {
     "mutual",
     "born_again",
     "attention_self",
+    "exits",
 }
 """Recipes that are not called after their one method."""
 
@@ -74,11 +75,11 @@ def test_how_many_there_are() -> None:
     }
     assert len(METHODS) == 24
     assert [
-        *("alone", "attention_self", "average", "born_again", "compress"),
+        *("alone", "attention_self", "average", "born_again", "compress", "exits"),
         *("joint_ensemble", "mimic_all", "mutual", "offline"),
     ] == SCHEMES
     assert set(RECIPES) == {*METHODS, *FURTHER} - {"casd"}, "casd has the recipe of its one scheme"
-    assert len(RECIPES) == 36
+    assert len(RECIPES) == 37
     assert len(COMMANDS) == 15
 
 

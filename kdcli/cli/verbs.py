@@ -149,6 +149,13 @@ def evaluate(
 
 def export(
     thing: Thing = None,
+    which: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Another of the run's models: exit_1, peer_0, ...; default: the one that ships.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The ONNX file; default: model.onnx in the run's folder.")
     ] = None,
@@ -184,6 +191,7 @@ def export(
 
         result = export(
             thing,
+            which=which,
             out=out,
             model=model,
             classes=classes,

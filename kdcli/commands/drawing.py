@@ -123,6 +123,8 @@ def markdown(report: Report) -> str:
     if rows := class_table(report, roles(report)):
         names = dict(zip(roles(report), heads(report), strict=True))
         lines += ["", *_markdown_table([names.get(head, head) for head in rows[0]], rows[1:])]
+    if rows := exit_table(report):
+        lines += ["", *_markdown_table(rows[0], rows[1:])]
     if data := report.data:
         words = f"{data.test_images} test images, {data.classes} classes"
         if data.imbalance is not None:
@@ -138,6 +140,33 @@ def markdown(report: Report) -> str:
         if export.fold:
             lines[-1] += f" {fold_words(export.fold)}."
     return "\n".join(lines) + f"\n\nkd {report.kd}\n"
+
+
+def exit_table(report: Report) -> list[list[str]]:
+    """Heads and rows `[exit, parameters, MACs, accuracy, share of the deepest's accuracy]` of the
+    early exits, the shallowest first, and of the model that ships. Empty where there are none."""
+    early = [role for role in report.models if role.startswith("exit_")]
+    deepest = report.models.get("student")
+    if not early or deepest is None:
+        return []
+    ordered = sorted(early, key=lambda role: int(role.removeprefix("exit_")))
+    return [
+        ["exit", "parameters", "MACs", "accuracy", "of the deepest's accuracy"],
+        *(
+            [
+                role.replace("_", " ") if role in early else f"the deepest: {role}",
+                _amount(part.params),
+                _amount(part.macs),
+                _number(part.accuracy, ".4f"),
+                _number(_share(part.accuracy, deepest.accuracy), ".1%"),
+            ]
+            for role, part in ((role, report.models[role]) for role in [*ordered, "student"])
+        ),
+    ]
+
+
+def _share(part: float | None, whole: float | None) -> float | None:
+    return part / whole if part is not None and whole else None
 
 
 def fold_words(part: FoldPart) -> str:

@@ -28,7 +28,7 @@ from kdcli.data.loader import Store, open_store, plain_batches
 from kdcli.data.source import Source, Split
 from kdcli.errors import UsageError
 from kdcli.files import atomic, lock, sha256
-from kdcli.locate import Located, locate
+from kdcli.locate import Located, locate, other_model
 from kdcli.models.heads import answering
 from kdcli.models.tap import Tap
 from kdcli.onnx_file import export_onnx, opset
@@ -64,6 +64,7 @@ class _Images:
 def export(
     thing: str | None,
     *,
+    which: str | None = None,
     out: Path | None = None,
     model: str | None = None,
     classes: Path | None = None,
@@ -75,12 +76,15 @@ def export(
 ) -> Exported:
     """Write the ONNX file of a run or of a lone model.pt, and keep it only if it agrees.
 
-    Of somebody else's weights, `model` is timm's name, `classes` a file of class names, `size`
-    the pixels of a side that they are fed. Several heads become one by `fold`: where that costs
-    next to no accuracy, where it is exact, or never.
+    `which` names another of the run's models than the one that ships; its record is its own. Of
+    somebody else's weights, `model` is timm's name, `classes` a file of class names, `size` the
+    pixels of a side that they are fed. Several heads become one by `fold`: where that costs next to
+    no accuracy, where it is exact, or never.
     """
     gates = parse_gates(minima, maxima)
     located = _located(thing, out, model, classes, size, progress)
+    if which:
+        located = other_model(located, which)
     if located.said:
         progress.say(located.said)
     with progress.log(located.run.log) if located.run else nullcontext():
@@ -98,8 +102,7 @@ def _exported(
     student = load(located.model)
     gates = for_classes(gates, student.file.classes)
     folder = located.model.parent
-    path = _path(out, located.model)
-    place = folder / ("report.json" if located.run else f"{_stem(located.model)}.report.json")
+    path, place = _path(out, located), located.report
     digest = sha256(located.model)
     earlier = read_report(place, digest)  # refused, if at all, before the work
     source = _source(located, progress)
@@ -139,7 +142,7 @@ def _located(
             raise _unclear(thing)
         return locate(thing)
     given = parse(foreign, progress)
-    beside = out if out and out.is_dir() else _path(out, given.file).parent
+    beside = out if out and out.is_dir() else _path(out, Located(None, given.file)).parent
     labels = read_labels(classes) if classes else None
     return Located(None, alone(given, beside, size, labels, progress))
 
@@ -158,15 +161,10 @@ def _unclear(thing: str | None) -> UsageError:
     )
 
 
-def _stem(model: Path) -> str:
-    """What files made of a model are called; weights.kd.pt was made of weights.pth."""
-    return model.stem.removesuffix(".kd")
-
-
-def _path(out: Path | None, model: Path) -> Path:
+def _path(out: Path | None, located: Located) -> Path:
     """Where the file goes; a folder gets a model.onnx, another kind of file is left alone."""
     if out is None or out.is_dir():
-        return (out or model.parent) / f"{_stem(model)}.onnx"
+        return (out or located.model.parent) / f"{located.stem}.onnx"
     if out.suffix != ".onnx":
         better = out.with_suffix(".onnx")
         raise UsageError(f"--out {out}: an ONNX file ends in .onnx", f"--out {better}")
@@ -229,6 +227,8 @@ def _metadata(student: Loaded, fold: FoldPart | None) -> dict[str, str]:
         "kd.input": "float32 RGB, (pixel / 255 - mean) / std, NCHW",
         "kd.data": str(student.file.provenance.get("data", "")),
     }
+    if args.exit is not None:
+        texts["kd.exit"] = f"stage {args.exit}"
     if fold:
         how = "folded into one" if fold.folded else f"as one, the mean of their {args.aggregate}"
         texts["kd.fold"] = f"{fold.heads} heads {how}"

@@ -116,7 +116,7 @@ def _model(name: str) -> Model:
 
 
 def _module(args: ModelArgs) -> Module:
-    return Module(args, type(build_meta(args.single)).__name__, **costs(args))
+    return Module(args, type(build_meta(args.whole.single)).__name__, **costs(args))
 
 
 def _trained(thing: str, progress: Progress) -> Trained:
@@ -125,7 +125,6 @@ def _trained(thing: str, progress: Progress) -> Trained:
         progress.say(located.said)
     path, run = located.model, located.run
     loaded = load(path)
-    place = path.parent / "report.json" if run else path.with_name(f"{path.stem}.report.json")
     return Trained(
         path=path,
         file_bytes=path.stat().st_size,
@@ -135,7 +134,7 @@ def _trained(thing: str, progress: Progress) -> Trained:
         run=run,
         outcome=run.outcome() if run else {},
         needs={role: str(need.path) for role, need in run.needs().items()} if run else {},
-        report=_report(place, path, progress),
+        report=_report(located.report, path, progress),
     )
 
 

@@ -1,12 +1,11 @@
 """Stages speak in logits, so that a student of any architecture can answer any teacher."""
 
-from itertools import pairwise
-
 import torch
 import torch.nn.functional as F
 from pydantic import PositiveFloat
 from torch import Tensor, nn
 
+from kdcli.layers import downsampling
 from kdcli.records import About, Batch, Method, Outputs
 from kdcli.undefined import refuse_single_images, refuse_unknown_labels
 
@@ -74,25 +73,9 @@ def projected(stages: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 
 def projector(channels: int, width: int, num_classes: int, halvings: int) -> nn.Module:
-    """(B, channels, h, w) -> (B, num_classes): a block per halving of the grid, mean over the grid,
-    linear. Each block doubles the channels, the last one gives `width`."""
-    widths = [*(channels * 2**i for i in range(halvings)), width]
-    body = [block(i, o) for i, o in pairwise(widths)] or [nn.Conv2d(channels, width, 1)]
+    """(B, channels, h, w) -> (B, num_classes): a block per halving of the grid (`downsampling`, up
+    to `width` channels), mean over the grid, linear."""
+    body = downsampling(channels, width, halvings) or [nn.Conv2d(channels, width, 1)]
     return nn.Sequential(
         *body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, num_classes)
     )
-
-
-def block(inner: int, outer: int) -> nn.Module:
-    """Two separable convolutions; the first halves the grid."""
-    return nn.Sequential(*separable(inner, inner, stride=2), *separable(inner, outer, stride=1))
-
-
-def separable(inner: int, outer: int, stride: int) -> list[nn.Module]:
-    """Depthwise 3x3, pointwise, batch norm, ReLU."""
-    return [
-        nn.Conv2d(inner, inner, 3, stride, padding=1, groups=inner, bias=False),
-        nn.Conv2d(inner, outer, 1, bias=False),
-        nn.BatchNorm2d(outer),
-        nn.ReLU(),
-    ]

@@ -15,6 +15,7 @@ from kdcli.errors import DataError, UsageError, WeightsUnavailable, did_you_mean
 from kdcli.models.copies import Copies
 from kdcli.models.families import FAMILIES
 from kdcli.models.memory_format import channels_last
+from kdcli.models.stem import set_stem_stride
 from kdcli.models.weights import from_cache, ways_out
 from kdcli.records import Aggregate, Panel
 
@@ -47,9 +48,17 @@ class ModelArgs:
     """Of the heads or copies; their sum is 1."""
     aggregate: Aggregate = "probabilities"
     """How the heads or copies answer as one."""
+    exit: int | None = None
+    """The stage, an index of timm's `forward_intermediates`, at which the model ends early with a
+    head of its own (`models.exits`); None: the whole model."""
 
     def __post_init__(self) -> None:
         members = max(self.heads, self.copies)
+        if members > 1 and self.exit is not None:
+            raise UsageError(
+                f"{self.name}: an exit with several heads or copies: no such model",
+                "an exit has a head of its own, and one",
+            )
         if min(self.heads, self.copies) != 1 or len(self.weights) not in (0, members):
             raise UsageError(
                 f"{self.name}: {self.heads} heads, {self.copies} copies, {len(self.weights)} "
@@ -61,6 +70,11 @@ class ModelArgs:
     def single(self) -> "ModelArgs":
         """The same model once, with one head."""
         return replace(self, heads=1, copies=1, weights=(), aggregate="probabilities")
+
+    @property
+    def whole(self) -> "ModelArgs":
+        """The model that an exit is the beginning of; itself where it is no exit."""
+        return replace(self, exit=None)
 
     @property
     def panel(self) -> Panel:
@@ -213,6 +227,10 @@ def build(args: ModelArgs, pretrained: bool = False) -> nn.Module:
     Raises:
         WeightsUnavailable: they cannot be fetched or read after all.
     """
+    if args.exit is not None:
+        from kdcli.models.exits import early_exit  # which asks how wide the model's stages are
+
+        return early_exit(build(args.whole, pretrained), args)
     if args.copies > 1:
         return Copies((build(args.single, pretrained) for _ in range(args.copies)), args.panel)
     options: dict[str, Any] = dict(args.options)
@@ -260,35 +278,3 @@ def build_meta(args: ModelArgs) -> nn.Module:
     """The module without storage: for shapes, parameters and MACs."""
     with torch.device("meta"):
         return build(args)
-
-
-def set_stem_stride(model: nn.Module, stride: int) -> None:
-    """Give the first strided convolution this stride; at stride 1 drop a max-pool right behind it.
-
-    Keys of the state dict stay timm's own.
-
-    Raises:
-        UsageError: the model has no strided convolution.
-    """
-    layers = [
-        (name, m) for name, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.MaxPool2d)
-    ]
-    strided = (
-        i for i, (_, m) in enumerate(layers) if isinstance(m, nn.Conv2d) and max(m.stride) > 1
-    )
-    first = next(strided, None)
-    if first is None:
-        raise UsageError(
-            f"{type(model).__name__} has no strided convolution",
-            "leave student.stem_stride / teacher.stem_stride at null",
-        )
-    convolution = layers[first][1]
-    assert isinstance(convolution, nn.Conv2d)
-    if convolution.kernel_size == convolution.stride:
-        raise UsageError(
-            f"{type(model).__name__} begins with patches; their stride is their size",
-            "leave student.stem_stride / teacher.stem_stride at null",
-        )
-    convolution.stride = (stride, stride)
-    if stride == 1 and first + 1 < len(layers) and isinstance(layers[first + 1][1], nn.MaxPool2d):
-        model.set_submodule(layers[first + 1][0], nn.Identity())

@@ -68,7 +68,8 @@ def _probe(args: ModelArgs) -> list[Tensor]:
         return _maps(build_meta(args), args, "meta")
     except Exception:  # some models read values while they run, which meta tensors do not have
         try:
-            return _maps(build(args), args, "cpu")
+            with torch.device("cpu"):  # also where a meta model is being built
+                return _maps(build(args), args, "cpu")
         except Exception as error:
             raise UnmetNeeds(
                 f"{args.name} does not show what its layers see: {error}",

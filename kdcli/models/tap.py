@@ -54,7 +54,7 @@ class Tap(nn.Module):
         Raises:
             UnmetNeeds: the model gives no maps.
         """
-        self._refuse_copies()
+        self._refuse_closed()
         return stages_of(self.args)
 
     @property
@@ -70,7 +70,7 @@ class Tap(nn.Module):
         Raises:
             UnmetNeeds: this model cannot.
         """
-        self._refuse_copies()
+        self._refuse_closed()
         if view.heads and self.args.heads > 1:
             raise UnmetNeeds(
                 f"{self.args.name} has {self.args.heads} heads, one per teacher, so its "
@@ -91,10 +91,14 @@ class Tap(nn.Module):
             seen["logits"] = as_one(seen["heads"], self.args.panel)
         return Outputs(by=self.by, **seen)
 
-    def _refuse_copies(self) -> None:
-        if self.args.copies > 1:
+    def _refuse_closed(self) -> None:
+        """Models that show nothing but their answer."""
+        closed = f"{self.args.copies} x {self.args.name} side by side"
+        if self.args.exit is not None:
+            closed = f"an exit of {self.args.name}"
+        if self.args.copies > 1 or self.args.exit is not None:
             raise UnmetNeeds(
-                f"{self.args.copies} x {self.args.name} side by side show nothing but their answer",
+                f"{closed}: nothing is shown but the answer",
                 "methods that read logits work with every model: kd list methods",
             )
 

@@ -75,7 +75,8 @@ def _next(found: "Inspected") -> list[str]:
         return ["kd distill --teacher {} --student {} --data DIR".format(*pair)]
     if not isinstance(found, Trained):
         return []
-    thing = shlex.quote(str(found.run.path if found.run else found.path))
+    ships = found.run and found.path == found.run.model
+    thing = shlex.quote(str(found.path.parent if ships else found.path))
     if found.run and found.run.spec.role == "teacher":
         on = on_data(found.run.spec.data.location)
         return [f"kd distill --teacher {thing} --student {STUDENT}{on}"]
@@ -119,6 +120,8 @@ def _costs(module: "Module") -> Rows:
 
 def _heads(args: "ModelArgs") -> str:
     kind, members = ("heads", args.heads) if args.copies == 1 else ("copies", args.copies)
+    if args.exit is not None:
+        return f"with an early exit of {args.num_classes:,} classes, at stage {args.exit}"
     if members == 1:
         return f"with a head of {args.num_classes:,} classes"
     return f"{members} {kind} of {args.num_classes:,} classes, mean of their {args.aggregate}"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kdcli.commands.class_table import class_table
-from kdcli.commands.drawing import figures, heads, markdown, roles, table
+from kdcli.commands.drawing import exit_table, figures, heads, markdown, roles, table
 from kdcli.commands.ensemble_lines import ensemble_lines
 from kdcli.commands.model_part import ModelPart, Range
 from kdcli.commands.report import (
@@ -219,3 +219,30 @@ def test_the_columns_go_from_the_teachers_down() -> None:
     assert heads(report)[:3] == ["ensemble", "best teacher", "assistant 1"]
     alone = Report(run="r", model_sha256="0", role="assistant", models={"student": part})
     assert heads(alone) == ["assistant"]
+
+
+# Early exits -------------------------------------------------------------------------------------
+
+
+def _with_exits(**accuracies: float) -> Report:
+    parts = {
+        role: ModelPart(name="m", params=1000 * i, macs=10**6 * i, accuracy=accuracy)
+        for i, (role, accuracy) in enumerate(accuracies.items(), 1)
+    }
+    return Report(run="r", model_sha256="0", models=parts)
+
+
+def test_accuracy_against_cost_of_each_exit() -> None:
+    report = _with_exits(exit_10=0.8, exit_2=0.72, baseline=0.85, student=0.9)
+    assert exit_table(report) == [
+        ["exit", "parameters", "MACs", "accuracy", "of the deepest's accuracy"],
+        ["exit 2", "2.00 k", "2.00 M", "0.7200", "80.0%"],
+        ["exit 10", "1.00 k", "1.00 M", "0.8000", "88.9%"],
+        ["the deepest: student", "4.00 k", "4.00 M", "0.9000", "100.0%"],
+    ]
+    assert "| exit 2 | 2.00 k | 2.00 M | 0.7200 | 80.0% |" in markdown(report)
+
+
+def test_a_model_without_exits_has_no_such_table() -> None:
+    assert exit_table(_with_exits(student=0.9, baseline=0.8)) == []
+    assert "deepest" not in markdown(_with_exits(student=0.9))

@@ -187,6 +187,7 @@ def test_adopted_teachers_go_when_no_run_needs_them() -> None:
 
 def test_a_model_that_was_exported_or_measured_was_asked_for() -> None:
     assert gone(folder("teacher", TEACHER, sizes=DONE | {"model.onnx": 5})) == {}
+    assert gone(folder("teacher", TEACHER, sizes=DONE | {"model.exit_1.onnx": 5})) == {}
     assert gone(folder("teacher", TEACHER, sizes=DONE | {"report.json": 5})) == {}
     assert gone(folder("given-a-b", sizes={"model.pt": 9, "model.onnx": 5})) == {}
 

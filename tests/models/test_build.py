@@ -15,8 +15,8 @@ from kdcli.models.build import (
     plan,
     resolve,
     seeded,
-    set_stem_stride,
 )
+from kdcli.models.stem import set_stem_stride
 
 
 def shape(args):
