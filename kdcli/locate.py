@@ -6,7 +6,7 @@ from pathlib import Path
 from shlex import quote
 
 from kdcli.errors import DataError, UsageError
-from kdcli.runs import Run, all_runs, is_ours, runs_root
+from kdcli.runs import Run, all_runs, is_model, is_ours, runs_root
 
 
 def newest() -> Run | None:
@@ -27,6 +27,7 @@ class Located:
 
 def locate(thing: str | None) -> Located:
     """A run folder or a model.pt as given; `model.pt` or nothing means the newest finished run.
+    A model beside it (`model.peer_1.pt`) is a model.pt that lies alone.
 
     Raises:
         UsageError: there is no such thing, or it is another file: an ONNX file, a run's report.
@@ -69,7 +70,7 @@ def _locate_path(path: Path) -> Located:
         return Located(run, run.model)
     refuse_onnx(path)
     inside = (path.parent / "run.yaml").is_file()
-    if inside and is_ours(path.name) and path.name != "model.pt":
+    if inside and is_ours(path.name) and not is_model(path.name):
         raise UsageError(
             f"{path}: one of a run's files; kd takes the run's folder",
             f"give the folder, as in kd inspect {quote(str(path.parent))}",

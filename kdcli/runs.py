@@ -57,6 +57,12 @@ def is_ours(name: str) -> bool:
     return name in FILES or OF_OTHERS.fullmatch(name) is not None
 
 
+def is_model(name: str) -> bool:
+    """Whether a file of this name in a run's folder is model.pt, or one beside it."""
+    other = OF_OTHERS.fullmatch(name)
+    return name == "model.pt" or (other is not None and other[2] == "pt")
+
+
 @dataclass(frozen=True)
 class Need:
     """A file that a run was made from, and its sum at that time."""

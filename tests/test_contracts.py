@@ -39,6 +39,7 @@ FURTHER = {
     "joint_ensemble",
     "compress",
     "mutual",
+    "fusion",
 }
 """Recipes that are not called after their one method."""
 
@@ -72,10 +73,11 @@ def test_how_many_there_are() -> None:
     }
     assert len(METHODS) == 23
     assert [
-        *("alone", "average", "compress", "joint_ensemble", "mimic_all", "mutual", "offline"),
+        *("alone", "average", "compress", "fusion", "joint_ensemble", "mimic_all", "mutual"),
+        "offline",
     ] == SCHEMES
     assert set(RECIPES) == {*METHODS, *FURTHER}
-    assert len(RECIPES) == 34
+    assert len(RECIPES) == 35
     assert len(COMMANDS) == 15
 
 
@@ -215,7 +217,10 @@ def test_a_lesson_is_a_pure_function_of_outputs(name: str) -> None:
     everyone = ["student"]
     everyone += ["peer.1"] if scheme.has_peers else []
     everyone += ["teacher.0", "teachers"] if scheme.needs_teacher else []
-    outputs = {by: _Answers(by)(_batch()) for by in everyone}
+    models = {by: _Answers(by) for by in everyone}
+    answers = {by: model(_batch()) for by, model in models.items()}
+    about = About(num_classes=4, num_samples=4, steps_per_epoch=1)
+    outputs = scheme.step(models, scheme.parts(answers, about), _batch())
     first, second = scheme.lesson(outputs), scheme.lesson(outputs)
     assert first.learners
     assert first.learners[0].outputs is outputs["student"]

@@ -44,7 +44,7 @@ def measured(asked: list[Asked], labels: NDArray[np.int64]) -> Measured:
     """The models of one role, one per seed."""
     logits, first = np.stack([one.logits for one in asked]), asked[0]
     part = ModelPart(
-        name=first.args.name,
+        name=first.args.words,
         **scores(logits, labels, first.classes, [one.provenance.get("seed") for one in asked]),
         **training([one.file for one in asked]),
         **costs(first.args),

@@ -14,7 +14,9 @@ from torch import nn
 from kdcli.errors import DataError, UsageError, WeightsUnavailable, did_you_mean
 from kdcli.models.copies import Copies
 from kdcli.models.families import FAMILIES
+from kdcli.models.fusion import Fused, FusionBlock, Normalisation, Shape
 from kdcli.models.memory_format import channels_last
+from kdcli.models.stem import set_stem_stride
 from kdcli.models.weights import from_cache, ways_out
 from kdcli.records import Aggregate, Panel
 
@@ -47,6 +49,10 @@ class ModelArgs:
     """Of the heads or copies; their sum is 1."""
     aggregate: Aggregate = "probabilities"
     """How the heads or copies answer as one."""
+    peers: tuple["ModelArgs", ...] = ()
+    """Further networks, whose last maps are fused with its own into one answer."""
+    maps: tuple[Shape, ...] = ()
+    """(C, h, w) of those maps, its own first; none where there are no peers."""
 
     def __post_init__(self) -> None:
         members = max(self.heads, self.copies)
@@ -56,17 +62,44 @@ class ModelArgs:
                 "weights: no such model",
                 "several heads, or several copies, and a weight for each or none",
             )
+        if self.peers and not self._fuses:
+            raise UsageError(
+                f"{self.words}: networks that cannot be fused",
+                "single networks, fed with images of one size, and a map of each",
+            )
+
+    @property
+    def _fuses(self) -> bool:
+        single = self.heads == self.copies == 1 and all(one == one.single for one in self.peers)
+        fed = {(one.input_size, one.num_classes) for one in self.networks}
+        return single and len(fed) == 1 and len(self.maps) == len(self.networks)
 
     @property
     def single(self) -> "ModelArgs":
         """The same model once, with one head."""
-        return replace(self, heads=1, copies=1, weights=(), aggregate="probabilities")
+        alone: dict[str, Any] = {"peers": (), "maps": (), "weights": ()}
+        return replace(self, heads=1, copies=1, aggregate="probabilities", **alone)
+
+    @property
+    def networks(self) -> tuple["ModelArgs", ...]:
+        """Those that are fused, itself the first."""
+        return self.single, *self.peers
+
+    @property
+    def words(self) -> str:
+        """`resnet18`, or `resnet18 and vgg11, fused`."""
+        return " and ".join(one.name for one in self.networks) + ", fused" * bool(self.peers)
 
     @property
     def panel(self) -> Panel:
         """How its heads or copies answer as one."""
         members = max(self.heads, self.copies)
         return Panel(self.weights or (1 / members,) * members, self.aggregate)
+
+    @property
+    def normalisations(self) -> list[Normalisation]:
+        """Mean and deviation of each network."""
+        return [(one.mean, one.std) for one in self.networks]
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -81,6 +114,8 @@ class ModelArgs:
         """
         tuples: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
         check_options(tuples.get("options", {}))
+        tuples["peers"] = tuple(map(cls.from_dict, tuples.get("peers", ())))
+        tuples["maps"] = tuple(map(tuple, tuples.get("maps", ())))
         return cls(**tuples)
 
 
@@ -215,6 +250,9 @@ def build(args: ModelArgs, pretrained: bool = False) -> nn.Module:
     """
     if args.copies > 1:
         return Copies((build(args.single, pretrained) for _ in range(args.copies)), args.panel)
+    if args.peers:
+        networks = [build(one, pretrained) for one in args.networks]
+        return Fused(networks, FusionBlock(args.maps, args.num_classes), args.normalisations)
     options: dict[str, Any] = dict(args.options)
     if args.img_size:
         options["img_size"] = args.img_size
@@ -260,35 +298,3 @@ def build_meta(args: ModelArgs) -> nn.Module:
     """The module without storage: for shapes, parameters and MACs."""
     with torch.device("meta"):
         return build(args)
-
-
-def set_stem_stride(model: nn.Module, stride: int) -> None:
-    """Give the first strided convolution this stride; at stride 1 drop a max-pool right behind it.
-
-    Keys of the state dict stay timm's own.
-
-    Raises:
-        UsageError: the model has no strided convolution.
-    """
-    layers = [
-        (name, m) for name, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.MaxPool2d)
-    ]
-    strided = (
-        i for i, (_, m) in enumerate(layers) if isinstance(m, nn.Conv2d) and max(m.stride) > 1
-    )
-    first = next(strided, None)
-    if first is None:
-        raise UsageError(
-            f"{type(model).__name__} has no strided convolution",
-            "leave student.stem_stride / teacher.stem_stride at null",
-        )
-    convolution = layers[first][1]
-    assert isinstance(convolution, nn.Conv2d)
-    if convolution.kernel_size == convolution.stride:
-        raise UsageError(
-            f"{type(model).__name__} begins with patches; their stride is their size",
-            "leave student.stem_stride / teacher.stem_stride at null",
-        )
-    convolution.stride = (stride, stride)
-    if stride == 1 and first + 1 < len(layers) and isinstance(layers[first + 1][1], nn.MaxPool2d):
-        model.set_submodule(layers[first + 1][0], nn.Identity())

@@ -54,7 +54,7 @@ class Tap(nn.Module):
         Raises:
             UnmetNeeds: the model gives no maps.
         """
-        self._refuse_copies()
+        self._refuse_several()
         return stages_of(self.args)
 
     @property
@@ -70,7 +70,7 @@ class Tap(nn.Module):
         Raises:
             UnmetNeeds: this model cannot.
         """
-        self._refuse_copies()
+        self._refuse_several()
         if view.heads and self.args.heads > 1:
             raise UnmetNeeds(
                 f"{self.args.name} has {self.args.heads} heads, one per teacher, so its "
@@ -91,12 +91,14 @@ class Tap(nn.Module):
             seen["logits"] = as_one(seen["heads"], self.args.panel)
         return Outputs(by=self.by, **seen)
 
-    def _refuse_copies(self) -> None:
-        if self.args.copies > 1:
-            raise UnmetNeeds(
-                f"{self.args.copies} x {self.args.name} side by side show nothing but their answer",
-                "methods that read logits work with every model: kd list methods",
-            )
+    def _refuse_several(self) -> None:
+        if self.args.copies == 1 and not self.args.peers:
+            return
+        copies = f"{self.args.copies} x {self.args.name} side by side"
+        raise UnmetNeeds(
+            f"{self.args.words if self.args.peers else copies} show nothing but their answer",
+            "methods that read logits work with every model: kd list methods",
+        )
 
     def prepare(self, images: Tensor) -> Tensor:
         """What the module is fed: resized to its size, then normalised."""

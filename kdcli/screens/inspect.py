@@ -118,6 +118,8 @@ def _costs(module: "Module") -> Rows:
 
 
 def _heads(args: "ModelArgs") -> str:
+    if args.peers:
+        return f"one answer of {args.num_classes:,} classes over {args.words}"
     kind, members = ("heads", args.heads) if args.copies == 1 else ("copies", args.copies)
     if members == 1:
         return f"with a head of {args.num_classes:,} classes"

@@ -8,15 +8,8 @@ import torch
 from torch import nn
 
 from kdcli.errors import UsageError
-from kdcli.models.build import (
-    ModelArgs,
-    build,
-    build_meta,
-    plan,
-    resolve,
-    seeded,
-    set_stem_stride,
-)
+from kdcli.models.build import ModelArgs, build, build_meta, plan, resolve, seeded
+from kdcli.models.stem import set_stem_stride
 
 
 def shape(args):
