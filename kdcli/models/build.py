@@ -87,8 +87,8 @@ class ModelArgs:
 
     @property
     def words(self) -> str:
-        """`resnet18`, or `resnet18 and vgg11, fused`."""
-        return " and ".join(one.name for one in self.networks) + ", fused" * bool(self.peers)
+        """`resnet18`, or `resnet18 + vgg11, fused`."""
+        return " + ".join(one.name for one in self.networks) + ", fused" * bool(self.peers)
 
     @property
     def panel(self) -> Panel:

@@ -31,10 +31,10 @@ def test_the_networks_learn_and_the_fused_model_is_one_like_any_other(empty_hous
     for i, file in enumerate((run.model, others["peer_1"])):
         assert all(fused[f"networks.{i}.{key}"].equal(v) for key, v in weights_of(file).items())
     found = kd_ok("inspect", others["fused"]).out
-    assert "one answer of 10 classes over test_resnet and test_efficientnet, fused" in found
+    assert "one answer of 10 classes over test_resnet + test_efficientnet, fused" in found
     kd_ok("export", others["fused"])
     onnx = others["fused"].with_suffix(".onnx")
-    assert "the last maps of test_resnet and test_efficientnet, fused" in kd_ok("inspect", onnx).out
+    assert "the last maps of test_resnet + test_efficientnet, fused" in kd_ok("inspect", onnx).out
     assert "fusion-test_efficientnet" in kd_ok("list", "runs").out
 
 
@@ -44,9 +44,9 @@ def test_the_fused_model_ships_where_it_is_asked_for(empty_house: House, picture
     assert run.outcome()["ships"] == "fused"
     assert list(run.others()) == ["peer_0", "peer_1"]
     shipped = load(run.model)
-    assert shipped.args.words == "test_resnet and test_efficientnet, fused"
+    assert shipped.args.words == "test_resnet + test_efficientnet, fused"
     assert load(run.others()["peer_0"]).args == shipped.args.single
-    assert "over test_resnet and test_efficientnet, fused" in kd_ok("inspect", run.path).out
+    assert "over test_resnet + test_efficientnet, fused" in kd_ok("inspect", run.path).out
 
 
 def test_it_goes_on_bit_for_bit(

@@ -33,6 +33,12 @@ def test_a_name_that_is_no_model_of_timm_is_refused_and_never_fetched(
         load(saved(replace(ARGS, name=name), tmp_path / "model.pt"))
 
 
+def test_a_network_of_a_fused_model_is_never_fetched_either(tmp_path: Path) -> None:
+    peer, maps = replace(ARGS, name="hf-hub:a/b"), ((64, 1, 1), (64, 1, 1))
+    with pytest.raises(DamagedFile, match="names no model"):
+        load(saved(replace(ARGS, peers=(peer,), maps=maps), tmp_path / "model.pt"))
+
+
 def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DamagedFile, match="do not fit test_resnet"):
         load(saved(replace(ARGS, name="test_resnet"), tmp_path / "model.pt"))

@@ -112,7 +112,7 @@ def test_the_fused_model_ships_and_the_networks_lie_beside():
         expected = scheme.step(models, parts, images())["fused"].logits
         found = whole.eval()(images()).logits
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
-    assert whole.args.words == "test_resnet and test_efficientnet, fused"
+    assert whole.args.words == "test_resnet + test_efficientnet, fused"
 
 
 def test_the_fused_model_is_that_of_the_living_networks():
