@@ -76,6 +76,7 @@ class Distiller(nn.Module):
         self.skipped = _refuse_or_skip(terms, lesson, type(scheme).__module__.split(".")[-1])
         adapters = self._adapters(lesson, about)
         self.adapters = nn.ModuleDict(adapters).to(device)
+        self.ships()  # what could not ship is refused now
 
     def forward(self, batch: Batch) -> Losses:
         lesson = disturb_teachers(self._lesson(batch), batch, self._seed, self._augment)

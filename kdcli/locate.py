@@ -38,6 +38,7 @@ class Located:
 
 def locate(thing: str | None) -> Located:
     """A run folder or a model.pt as given; `model.pt` or nothing means the newest finished run.
+    A model beside it (`model.peer_1.pt`) is a model.pt that lies alone.
 
     Raises:
         UsageError: there is no such thing, or it is another file: an ONNX file, a run's report.

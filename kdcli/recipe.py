@@ -4,6 +4,7 @@
 `null` means off. Reading the YAML is `recipe_file.py`.
 """
 
+import math
 import re
 from typing import Annotated, Any, Literal
 
@@ -35,7 +36,7 @@ def span_epochs(span: str, epochs: int) -> float:
 
 
 class Ramp(BaseModel):
-    """A weight that moves in a straight line and then stays."""
+    """A weight that moves and then stays."""
 
     model_config = OPTIONS
     from_: float = Field(alias="from", ge=0)
@@ -44,12 +45,19 @@ class Ramp(BaseModel):
     """How long it takes."""
     start: Span = "0%"
     """When it begins; before that the weight is `from`."""
+    shape: Literal["line", "gaussian"] = "line"
+    """`gaussian` goes exp(-5 (1 - x)^2) of the way when the share x of `over` is done: slowly at
+    first (Laine, Aila, arXiv:1610.02242)."""
 
     def at(self, epoch: float, epochs: int) -> float:
         """The weight after `epoch` (fractional) of `epochs`."""
         begin, length = span_epochs(self.start, epochs), span_epochs(self.over, epochs)
-        done = min(max((epoch - begin) / length, 0.0), 1.0) if length else float(epoch >= begin)
-        return self.from_ + (self.to - self.from_) * done
+        if epoch < begin:
+            return self.from_
+        way = min((epoch - begin) / length, 1.0) if length else 1.0
+        if self.shape == "gaussian":
+            way = math.exp(-5 * (1 - way) ** 2)
+        return self.from_ + (self.to - self.from_) * way
 
 
 Weight = Annotated[float, Field(ge=0)] | Ramp

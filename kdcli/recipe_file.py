@@ -247,7 +247,8 @@ def _validated(
     try:
         return model.model_validate(given).model_dump(by_alias=True)
     except ValidationError as error:
-        known = (*model.model_fields, *also_known)
+        own = (field.alias or name for name, field in model.model_fields.items())
+        known = (*own, *also_known)
         problems |= {f"{path}.{key}": text for key, text in tell(error, given, known).items()}
         return {}
 

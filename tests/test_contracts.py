@@ -42,6 +42,7 @@ FURTHER = {
     "born_again",
     "attention_self",
     "exits",
+    "fusion",
 }
 """Recipes that are not called after their one method."""
 
@@ -75,11 +76,11 @@ def test_how_many_there_are() -> None:
     }
     assert len(METHODS) == 24
     assert [
-        *("alone", "attention_self", "average", "born_again", "compress", "exits"),
+        *("alone", "attention_self", "average", "born_again", "compress", "exits", "fusion"),
         *("joint_ensemble", "mimic_all", "mutual", "offline"),
     ] == SCHEMES
     assert set(RECIPES) == {*METHODS, *FURTHER} - {"casd"}, "casd has the recipe of its one scheme"
-    assert len(RECIPES) == 37
+    assert len(RECIPES) == 38
     assert len(COMMANDS) == 15
 
 
@@ -220,7 +221,10 @@ def test_a_lesson_is_a_pure_function_of_outputs(name: str) -> None:
     everyone = ["student"]
     everyone += ["peer.1"] if scheme.has_peers else []
     everyone += ["teacher.0", "teachers"] if scheme.needs_teacher else []
-    outputs = scheme.step({by: _Answers(by) for by in everyone}, {}, _batch())
+    models = {by: _Answers(by) for by in everyone}
+    answers = {by: model(_batch()) for by, model in models.items()}
+    about = About(num_classes=4, num_samples=4, steps_per_epoch=1)
+    outputs = scheme.step(models, scheme.parts(answers, about), _batch())
     first, second = scheme.lesson(outputs), scheme.lesson(outputs)
     assert first.learners
     assert first.learners[0].outputs is outputs["student"]

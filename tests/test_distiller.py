@@ -13,7 +13,7 @@ from kdcli.errors import UnmetNeeds
 from kdcli.losses import task_loss
 from kdcli.match_recipe import Disturbance, Mask, Noise
 from kdcli.methods.kd import KD, kd_loss
-from kdcli.models.build import ModelArgs
+from kdcli.models.model_args import ModelArgs
 from kdcli.models.tap import Tap
 from kdcli.models.teachers import Frozen
 from kdcli.records import About, Batch, Learner, Lesson, Method, Outputs, Pair, Scheme

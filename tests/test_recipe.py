@@ -94,6 +94,15 @@ def test_a_ramp_longer_than_the_training_does_not_arrive():
     assert ramp(over="40 epochs").at(10, 10) == pytest.approx(0.25)
 
 
+def test_a_gaussian_ramp_begins_slowly():
+    slow = Ramp.model_validate({"from": 0.0, "to": 1.0, "over": "80 epochs", "shape": "gaussian"})
+    assert slow.at(20, 300) == pytest.approx(0.0600546679, abs=1e-10)
+    assert [slow.at(epoch, 300) for epoch in (80, 81, 300)] == [1.0, 1.0, 1.0]
+    late = slow.model_copy(update={"from_": 0.5, "to": 0.1, "start": "10 epochs"})
+    assert late.at(9.9, 300) == 0.5
+    assert late.at(30, 300) == pytest.approx(0.5 - 0.4 * 0.0600546679)
+
+
 @pytest.mark.parametrize(("epochs", "expected"), [(10, 0.5), (20, 0.25), (5, 1.0)])
 def test_percent_follow_the_training_and_epochs_do_not(epochs, expected):
     assert weight_at(ramp(over="10 epochs"), 5, epochs) == pytest.approx(0.5)
@@ -104,7 +113,9 @@ def test_a_plain_weight_never_moves():
     assert {weight_at(0.3, epoch, 10) for epoch in (0, 3.7, 10)} == {0.3}
 
 
-@pytest.mark.parametrize("wrong", [{"to": -1.0}, {"from": float("inf")}, {"over": 5}, {"upto": 1}])
+@pytest.mark.parametrize(
+    "wrong", [{"to": -1.0}, {"from": float("inf")}, {"over": 5}, {"upto": 1}, {"shape": "cosine"}]
+)
 def test_a_ramp_that_makes_no_sense_is_refused(wrong):
     with pytest.raises(ValidationError):
         Ramp.model_validate({"from": 0.0, "to": 1.0, "over": "5%"} | wrong)

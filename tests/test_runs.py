@@ -368,6 +368,16 @@ def test_a_bare_model_pt_means_the_newest_finished_run_and_says_so(age, ago):
     assert locate(None).said == f"no run given, using runs/a/model.pt (finished {ago} ago)"
 
 
+def test_a_model_that_learnt_beside_it_lies_alone_and_other_files_are_none():
+    run = make("runs/a")
+    for name in ("model.fused.pt", "state.pt"):
+        (run.path / name).touch()
+    found = locate("runs/a/model.fused.pt")
+    assert (found.run, found.model) == (None, Path("runs/a/model.fused.pt"))
+    with pytest.raises(UsageError, match=r"state.pt: one of a run's files"):
+        locate("runs/a/state.pt")
+
+
 @pytest.mark.parametrize("thing", [None, "model.pt"])
 def test_no_finished_run_says_how_to_make_one(thing):
     make("runs/unfinished", finished=False)

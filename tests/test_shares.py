@@ -11,7 +11,8 @@ from torch import nn
 from kdcli.distiller import Term
 from kdcli.losses import Losses
 from kdcli.methods.kd import KD
-from kdcli.models.build import ModelArgs, build
+from kdcli.models.build import build
+from kdcli.models.model_args import ModelArgs
 from kdcli.progress import Silent
 from kdcli.recipe import Ramp, weight_at
 from kdcli.runs import Run

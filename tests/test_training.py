@@ -16,7 +16,8 @@ from kdcli.distiller import Distiller, Term
 from kdcli.epochs import Validation
 from kdcli.errors import MissingDevice, NotFinite, OutOfMemory, UsageError
 from kdcli.methods.kd import KD
-from kdcli.models.build import ModelArgs, build, seeded
+from kdcli.models.build import build, seeded
+from kdcli.models.model_args import ModelArgs
 from kdcli.models.tap import Tap, predict
 from kdcli.models.teachers import Frozen
 from kdcli.progress import Silent

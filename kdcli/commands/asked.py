@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kdcli.commands.loading import load
 from kdcli.data.loader import Store, plain_batches
 from kdcli.errors import counted
-from kdcli.models.build import ModelArgs
+from kdcli.models.model_args import ModelArgs
 from kdcli.models.tap import Tap, predict
 from kdcli.progress import Progress
 

@@ -38,8 +38,9 @@ from kdcli.data.subset import training_split
 from kdcli.distiller import Distiller, Term
 from kdcli.epochs import Validation
 from kdcli.metrics import accuracy, balanced_accuracy, nll
-from kdcli.models.build import ModelArgs, seeded
+from kdcli.models.build import seeded
 from kdcli.models.correspondences import correspondences
+from kdcli.models.model_args import ModelArgs
 from kdcli.models.tap import Tap, predict
 from kdcli.models.teachers import Frozen, Recorded
 from kdcli.progress import Progress

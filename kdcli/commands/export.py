@@ -110,7 +110,7 @@ def _exported(
     validation = partial(_store, located, source.validation, progress) if source else None
     tried = torch.from_numpy(images.ready[:FEW])
     student, fold = choose(student, wanted, tried, validation, progress)
-    progress.say(f"exporting {student.args.name} to {path}")
+    progress.say(f"exporting {student.args.words} to {path}")
     with atomic(path) as beside:
         parity, answers = _write(student, beside, images, fold, progress)
     compared = earlier.comparison.ensemble if earlier and earlier.comparison else None
@@ -229,6 +229,8 @@ def _metadata(student: Loaded, fold: FoldPart | None) -> dict[str, str]:
     }
     if args.exit is not None:
         texts["kd.exit"] = f"stage {args.exit}"
+    if args.peers:
+        texts["kd.fused"] = f"the last maps of {args.words}"
     if fold:
         how = "folded into one" if fold.folded else f"as one, the mean of their {args.aggregate}"
         texts["kd.fold"] = f"{fold.heads} heads {how}"

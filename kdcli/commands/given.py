@@ -12,9 +12,10 @@ from kdcli.errors import DamagedFile, DataError, UsageError
 from kdcli.files import sha256
 from kdcli.locate import refuse_onnx
 from kdcli.models import foreign
-from kdcli.models.build import ModelArgs, own_size, plan, resolve
+from kdcli.models.build import own_size, plan, resolve
 from kdcli.models.licences import warning_of
 from kdcli.models.local_dir import describe
+from kdcli.models.model_args import ModelArgs
 from kdcli.models.weights import fetch
 from kdcli.progress import Progress
 from kdcli.spec import FileRef, slug

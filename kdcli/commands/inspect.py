@@ -12,8 +12,9 @@ from kdcli.commands.report_file import read_report
 from kdcli.errors import DamagedFile, UsageError
 from kdcli.files import sha256
 from kdcli.locate import locate
-from kdcli.models.build import ModelArgs, build_meta, plan
+from kdcli.models.build import build_meta, plan
 from kdcli.models.cards import Card, card
+from kdcli.models.model_args import ModelArgs
 from kdcli.onnx_file import Description, describe
 from kdcli.progress import Progress
 from kdcli.runs import Run

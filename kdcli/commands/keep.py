@@ -10,7 +10,7 @@ from kdcli.checkpoint import ModelFile, save_model
 from kdcli.commands.assemble import Assembled
 from kdcli.data.source import Source
 from kdcli.files import sha256, write_text
-from kdcli.models.build import ModelArgs
+from kdcli.models.model_args import ModelArgs
 from kdcli.recipe import dump
 from kdcli.runs import Run, versions
 from kdcli.spec import Spec

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from kdcli.commands.given import begin, start_args
 from kdcli.data.loader import Store, plain_batches
 from kdcli.data.store import InMemory
-from kdcli.models.build import ModelArgs, build, plan, seeded
+from kdcli.models.build import build, plan, seeded
 from kdcli.models.head import embed, head_of
 from kdcli.models.licences import licence_warning
+from kdcli.models.model_args import ModelArgs
 from kdcli.models.tap import Tap
 from kdcli.models.weights import ensure_reachable
 from kdcli.progress import Progress

@@ -7,7 +7,8 @@ from torch import nn
 
 from kdcli.checkpoint import ModelFile, load_model
 from kdcli.errors import DamagedFile, KdError, UsageError
-from kdcli.models.build import ModelArgs, build, resolve
+from kdcli.models.build import build, resolve
+from kdcli.models.model_args import ModelArgs
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +35,7 @@ def load(path: Path) -> Loaded:
         raise
     except (RuntimeError, TypeError, ValueError) as error:
         raise DamagedFile(
-            f"{path}: its weights do not fit {args.name} ({str(error).splitlines()[0]})",
+            f"{path}: its weights do not fit {args.words} ({str(error).splitlines()[0]})",
             "make it again, or install the timm it was made with: "
             f"{file.provenance.get('versions', {}).get('timm', 'unknown')}",
         ) from error
@@ -50,7 +51,8 @@ def read_args(path: Path) -> tuple[ModelArgs, tuple[str, ...]]:
 def _args(file: ModelFile, path: Path) -> ModelArgs:
     try:
         args = ModelArgs.from_dict(file.model)
-        if resolve(args.name).name == args.name:  # timm would also fetch hf-hub: names
+        names = [one.name for one in args.networks]
+        if [resolve(name).name for name in names] == names:  # timm would also fetch hf-hub: names
             return args
     except (TypeError, AttributeError, UsageError):
         pass

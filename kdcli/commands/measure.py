@@ -17,7 +17,8 @@ from kdcli.commands.model_part import ModelPart, Range, SeedAccuracy
 from kdcli.cost import macs, parameters
 from kdcli.data.loader import Store
 from kdcli.metrics import Interval
-from kdcli.models.build import ModelArgs, build_meta
+from kdcli.models.build import build_meta
+from kdcli.models.model_args import ModelArgs
 from kdcli.runs import Run
 
 
@@ -44,7 +45,7 @@ def measured(asked: list[Asked], labels: NDArray[np.int64]) -> Measured:
     """The models of one role, one per seed."""
     logits, first = np.stack([one.logits for one in asked]), asked[0]
     part = ModelPart(
-        name=first.args.name,
+        name=first.args.words,
         **scores(logits, labels, first.classes, [one.provenance.get("seed") for one in asked]),
         **training([one.file for one in asked]),
         **costs(first.args),

@@ -17,9 +17,10 @@ from kdcli.cost import Latency, latency
 from kdcli.errors import DataError, DiskError, UsageError
 from kdcli.files import cache_folder
 from kdcli.machine import processor
-from kdcli.models.build import ModelArgs, build, model_names, plan, seeded
+from kdcli.models.build import build, model_names, plan, seeded
 from kdcli.models.families import EDGE
 from kdcli.models.licences import FREE, licence_of
+from kdcli.models.model_args import ModelArgs
 from kdcli.models.weights import has_weights
 from kdcli.onnx_file import export_onnx, open_session
 from kdcli.progress import Progress

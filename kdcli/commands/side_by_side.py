@@ -51,7 +51,7 @@ def costs_side_by_side(
                 continue
             models[kind], exported[kind] = load(file), Path(scratch) / f"{len(models)}.onnx"
             args = models[kind].args
-            progress.say(f"exporting {role} {args.name} for comparison")
+            progress.say(f"exporting {role} {args.words} for comparison")
             size = (args.input_size, args.input_size)
             whole = answering(models[kind].module, args)
             export_onnx(whole, exported[kind], input_size=size, metadata={})
@@ -95,7 +95,7 @@ def _parts(models: dict[str, Loaded], files: dict[str, Path]) -> dict[str, Model
     times = _times(models, files)
     return {
         kind: ModelPart(
-            name=model.args.name,
+            name=model.args.words,
             file_bytes=files[kind].stat().st_size,
             latency_ms=times[kind],
             **costs(model.args),

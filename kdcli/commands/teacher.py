@@ -17,7 +17,8 @@ from kdcli.data.source import Source
 from kdcli.errors import DamagedFile, UnfitTeacher
 from kdcli.files import sha256
 from kdcli.metrics import Interval, accuracy_if_renamed, balanced_accuracy, too_weak
-from kdcli.models.build import ModelArgs, build
+from kdcli.models.build import build
+from kdcli.models.model_args import ModelArgs
 from kdcli.models.tap import Tap
 from kdcli.models.teachers import Frozen
 from kdcli.progress import Progress

@@ -4,7 +4,7 @@ import logging
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import timm
@@ -14,106 +14,13 @@ from torch import nn
 from kdcli.errors import DataError, UsageError, WeightsUnavailable, did_you_mean
 from kdcli.models.copies import Copies
 from kdcli.models.families import FAMILIES
+from kdcli.models.fusion import Fused, FusionBlock
 from kdcli.models.memory_format import channels_last
+from kdcli.models.model_args import ModelArgs
 from kdcli.models.stem import set_stem_stride
 from kdcli.models.weights import from_cache, ways_out
-from kdcli.records import Aggregate, Panel
 
 logging.getLogger("timm").setLevel(logging.ERROR)  # it narrates every weight it loads
-
-
-@dataclass(frozen=True)
-class ModelArgs:
-    """What rebuilds a module, as model.pt records it."""
-
-    name: str
-    """timm's name."""
-    num_classes: int
-    input_size: int
-    """Pixels of a side that the module is fed; images of another size are resized to it."""
-    img_size: int | None = None
-    """Constructor argument, for models that are built for one size."""
-    stem_stride: int | None = None
-    """Of the first strided convolution; None leaves timm's own."""
-    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
-    """Of the normalisation, for RGB in [0, 1]."""
-    std: tuple[float, ...] = (0.229, 0.224, 0.225)
-    options: dict[str, Any] = field(default_factory=dict)
-    """Further constructor arguments, as a Hub config names them: text, numbers, booleans."""
-    heads: int = 1
-    """Classifiers on the one trunk: the last layer has heads x num_classes outputs."""
-    copies: int = 1
-    """Whole models side by side, which answer as one."""
-    weights: tuple[float, ...] = ()
-    """Of the heads or copies; their sum is 1."""
-    aggregate: Aggregate = "probabilities"
-    """How the heads or copies answer as one."""
-    exit: int | None = None
-    """The stage, an index of timm's `forward_intermediates`, at which the model ends early with a
-    head of its own (`models.exits`); None: the whole model."""
-
-    def __post_init__(self) -> None:
-        members = max(self.heads, self.copies)
-        if members > 1 and self.exit is not None:
-            raise UsageError(
-                f"{self.name}: an exit with several heads or copies: no such model",
-                "an exit has a head of its own, and one",
-            )
-        if min(self.heads, self.copies) != 1 or len(self.weights) not in (0, members):
-            raise UsageError(
-                f"{self.name}: {self.heads} heads, {self.copies} copies, {len(self.weights)} "
-                "weights: no such model",
-                "several heads, or several copies, and a weight for each or none",
-            )
-
-    @property
-    def single(self) -> "ModelArgs":
-        """The same model once, with one head."""
-        return replace(self, heads=1, copies=1, weights=(), aggregate="probabilities")
-
-    @property
-    def whole(self) -> "ModelArgs":
-        """The model that an exit is the beginning of; itself where it is no exit."""
-        return replace(self, exit=None)
-
-    @property
-    def panel(self) -> Panel:
-        """How its heads or copies answer as one."""
-        members = max(self.heads, self.copies)
-        return Panel(self.weights or (1 / members,) * members, self.aggregate)
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, raw: dict[str, Any]) -> "ModelArgs":
-        """What `as_dict` gave.
-
-        Raises:
-            TypeError: other keys than ours.
-            UsageError: options that are no plain constructor arguments.
-        """
-        tuples: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
-        check_options(tuples.get("options", {}))
-        return cls(**tuples)
-
-
-_NOT_OPTIONS = {
-    *("num_classes", "in_chans", "img_size", "features_only", "out_indices", "device", "dtype"),
-    *("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "pretrained_model_args"),
-    *("checkpoint_path", "cache_dir", "scriptable", "exportable", "no_jit"),
-}
-"""What kd sets itself, and what would fetch or read a file."""
-
-
-def check_options(options: Mapping[str, Any]) -> None:
-    """Raise UsageError for what is no plain constructor argument of a model."""
-    for key, value in options.items():
-        if key in _NOT_OPTIONS or not isinstance(value, str | int | float | bool):
-            raise UsageError(
-                f"the model's argument {key}={value!r} is none that kd passes on",
-                "text, numbers and booleans that shape the model are taken, nothing else",
-            )
 
 
 @dataclass(frozen=True)
@@ -233,6 +140,9 @@ def build(args: ModelArgs, pretrained: bool = False) -> nn.Module:
         return early_exit(build(args.whole, pretrained), args)
     if args.copies > 1:
         return Copies((build(args.single, pretrained) for _ in range(args.copies)), args.panel)
+    if args.peers:
+        networks = [build(one, pretrained) for one in args.networks]
+        return Fused(networks, FusionBlock(args.maps, args.num_classes), args.normalisations)
     options: dict[str, Any] = dict(args.options)
     if args.img_size:
         options["img_size"] = args.img_size

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from kdcli.errors import UsageError
 from kdcli.layers import downsampling, separable_block
-from kdcli.models.build import ModelArgs
+from kdcli.models.model_args import ModelArgs
 from kdcli.models.stages import intermediates, stages_of
 
 

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from kdcli.errors import UnmetNeeds
-from kdcli.models.build import ModelArgs, build, build_meta
+from kdcli.models.build import build, build_meta
 from kdcli.models.heads import split
+from kdcli.models.model_args import ModelArgs
 
 State = dict[str, Tensor]
 TOLERANCE = 1e-5

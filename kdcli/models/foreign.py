@@ -10,7 +10,8 @@ from timm.models import model_entrypoint
 from torch import Tensor
 
 from kdcli.errors import DamagedFile, UsageError
-from kdcli.models.build import ModelArgs, build_meta
+from kdcli.models.build import build_meta
+from kdcli.models.model_args import ModelArgs
 
 _AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema_model", "ema")
 _PLAIN = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights")

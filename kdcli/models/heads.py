@@ -6,7 +6,7 @@ B images, H heads, K classes. The module is timm's own, with H * K outputs.
 from torch import Tensor, nn
 
 from kdcli.functional import as_one
-from kdcli.models.build import ModelArgs
+from kdcli.models.model_args import ModelArgs
 
 
 def split(logits: Tensor, heads: int) -> Tensor:

@@ -9,7 +9,7 @@ import timm
 from timm.models._hub import load_model_config_from_path
 
 from kdcli.errors import DamagedFile, DataError, UsageError, did_you_mean
-from kdcli.models.build import check_options
+from kdcli.models.model_args import check_options
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth")
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from kdcli.errors import UnmetNeeds
-from kdcli.models.build import ModelArgs, build, build_meta
+from kdcli.models.build import build, build_meta
+from kdcli.models.model_args import ModelArgs
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from kdcli.errors import UnmetNeeds
 from kdcli.functional import as_one
-from kdcli.models.build import ModelArgs
 from kdcli.models.heads import answering, split
+from kdcli.models.model_args import ModelArgs
 from kdcli.models.route import Route, View, turn_on_both_heads
 from kdcli.models.stages import StageTable, stages_of
 from kdcli.records import Batch, Outputs
@@ -92,15 +92,12 @@ class Tap(nn.Module):
         return Outputs(by=self.by, **seen)
 
     def _refuse_closed(self) -> None:
-        """Models that show nothing but their answer."""
-        closed = f"{self.args.copies} x {self.args.name} side by side"
-        if self.args.exit is not None:
-            closed = f"an exit of {self.args.name}"
-        if self.args.copies > 1 or self.args.exit is not None:
-            raise UnmetNeeds(
-                f"{closed}: nothing is shown but the answer",
-                "methods that read logits work with every model: kd list methods",
-            )
+        if self.args.words == self.args.name:
+            return
+        raise UnmetNeeds(
+            f"{self.args.words}: nothing is shown but the answer",
+            "methods that read logits work with every model: kd list methods",
+        )
 
     def prepare(self, images: Tensor) -> Tensor:
         """What the module is fed: resized to its size, then normalised."""

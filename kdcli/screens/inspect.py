@@ -12,8 +12,8 @@ from kdcli.screens.training import on_data
 if TYPE_CHECKING:
     from kdcli.commands.inspect import Inspected, Model, Module, Onnx, Trained
     from kdcli.commands.soften import Softened
-    from kdcli.models.build import ModelArgs
     from kdcli.models.cards import Card
+    from kdcli.models.model_args import ModelArgs
 
 Rows = list[tuple[str, str]]
 _ENDS = {
@@ -119,6 +119,8 @@ def _costs(module: "Module") -> Rows:
 
 
 def _heads(args: "ModelArgs") -> str:
+    if args.peers:
+        return f"one answer of {args.num_classes:,} classes over {args.words}"
     kind, members = ("heads", args.heads) if args.copies == 1 else ("copies", args.copies)
     if args.exit is not None:
         return f"with an early exit of {args.num_classes:,} classes, at stage {args.exit}"

@@ -9,7 +9,8 @@ from kdcli.commands import folding
 from kdcli.commands.folding import choose
 from kdcli.commands.loading import Loaded
 from kdcli.errors import UnmetNeeds
-from kdcli.models.build import ModelArgs, build, seeded
+from kdcli.models.build import build, seeded
+from kdcli.models.model_args import ModelArgs
 from kdcli.progress import Silent
 
 IMAGES = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))

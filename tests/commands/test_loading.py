@@ -8,7 +8,8 @@ import pytest
 from kdcli.checkpoint import ModelFile, save_model
 from kdcli.commands.loading import load
 from kdcli.errors import DamagedFile
-from kdcli.models.build import ModelArgs, build
+from kdcli.models.build import build
+from kdcli.models.model_args import ModelArgs
 
 ARGS = ModelArgs("test_efficientnet", num_classes=3, input_size=32)
 
@@ -31,6 +32,12 @@ def test_a_name_that_is_no_model_of_timm_is_refused_and_never_fetched(
 ) -> None:
     with pytest.raises(DamagedFile, match="names no model"):
         load(saved(replace(ARGS, name=name), tmp_path / "model.pt"))
+
+
+def test_a_network_of_a_fused_model_is_never_fetched_either(tmp_path: Path) -> None:
+    peer, maps = replace(ARGS, name="hf-hub:a/b"), ((64, 1, 1), (64, 1, 1))
+    with pytest.raises(DamagedFile, match="names no model"):
+        load(saved(replace(ARGS, peers=(peer,), maps=maps), tmp_path / "model.pt"))
 
 
 def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from kdcli.commands import models
 from kdcli.commands.models import parse_count, parse_ms
 from kdcli.cost import Latency
 from kdcli.errors import UsageError
-from kdcli.models.build import ModelArgs
+from kdcli.models.model_args import ModelArgs
 
 FEW = {"test": ("test_resnet", "test_efficientnet", "test_vit"), "edge": ("lcnet_035",)}
 AT_32 = ("list", "models", "--size", "32")

@@ -8,14 +8,8 @@ import torch
 from torch import nn
 
 from kdcli.errors import UsageError
-from kdcli.models.build import (
-    ModelArgs,
-    build,
-    build_meta,
-    plan,
-    resolve,
-    seeded,
-)
+from kdcli.models.build import build, build_meta, plan, resolve, seeded
+from kdcli.models.model_args import ModelArgs
 from kdcli.models.stem import set_stem_stride
 
 

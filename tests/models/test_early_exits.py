@@ -9,9 +9,10 @@ from one_of_each import ONE_OF_EACH
 
 from kdcli.cost import macs, parameters
 from kdcli.errors import UnmetNeeds, UsageError
-from kdcli.models.build import ModelArgs, build, build_meta, plan, seeded
+from kdcli.models.build import build, build_meta, plan, seeded
 from kdcli.models.exits import EarlyExit, exit_head
 from kdcli.models.match import milestones
+from kdcli.models.model_args import ModelArgs
 from kdcli.models.route import View
 from kdcli.models.stages import intermediates, stages_of
 from kdcli.models.tap import Tap

@@ -10,8 +10,9 @@ import torchvision
 from torch import nn
 
 from kdcli.errors import DamagedFile, UsageError
-from kdcli.models.build import ModelArgs, build, plan, seeded
+from kdcli.models.build import build, plan, seeded
 from kdcli.models.foreign import classifier_keys, find_state, fit, reordered, start
+from kdcli.models.model_args import ModelArgs
 
 ARGS = ModelArgs("test_resnet", num_classes=2, input_size=32)
 """Two classes of its own: how many the weights answer is found in them."""

@@ -7,9 +7,10 @@ import torch
 
 from kdcli.commands.measure import costs
 from kdcli.errors import UnmetNeeds, UsageError
-from kdcli.models.build import ModelArgs, build, build_meta, plan, seeded
+from kdcli.models.build import build, build_meta, plan, seeded
 from kdcli.models.head import embed
 from kdcli.models.heads import answering
+from kdcli.models.model_args import ModelArgs
 from kdcli.models.route import View
 from kdcli.models.tap import Tap
 from kdcli.onnx_file import export_onnx, open_session

@@ -4,8 +4,9 @@ import timm
 import torch
 from torch import nn
 
-from kdcli.models.build import ModelArgs, build
+from kdcli.models.build import build
 from kdcli.models.memory_format import channels_last
+from kdcli.models.model_args import ModelArgs
 
 LAST = torch.channels_last
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from kdcli.models.build import ModelArgs, build, seeded
+from kdcli.models.build import build, seeded
+from kdcli.models.model_args import ModelArgs
 from kdcli.models.tap import Tap, predict
 from kdcli.models.teachers import Frozen
 from kdcli.records import Batch, Outputs

@@ -13,7 +13,8 @@ from huggingface_hub import constants
 from safetensors.torch import save_file
 
 from kdcli.errors import DamagedFile, DataError, UsageError, WeightsUnavailable
-from kdcli.models.build import ModelArgs, build, plan, seeded
+from kdcli.models.build import build, plan, seeded
+from kdcli.models.model_args import ModelArgs
 from kdcli.models.weights import (
     ensure_reachable,
     fetch,

@@ -8,7 +8,7 @@ from check_values import TEACHER_LOGITS as TEACHER
 from torch import nn
 
 from kdcli.methods.kd import kd_loss
-from kdcli.models.build import ModelArgs
+from kdcli.models.model_args import ModelArgs
 from kdcli.records import Outputs
 from kdcli.schemes.mutual import Mutual
 
