@@ -368,12 +368,11 @@ def test_a_bare_model_pt_means_the_newest_finished_run_and_says_so(age, ago):
     assert locate(None).said == f"no run given, using runs/a/model.pt (finished {ago} ago)"
 
 
-def test_a_model_that_learnt_beside_it_lies_alone_and_other_files_are_none():
+def test_a_model_that_learnt_beside_it_is_one_and_other_files_are_none():
     run = make("runs/a")
     for name in ("model.fused.pt", "state.pt"):
         (run.path / name).touch()
-    found = locate("runs/a/model.fused.pt")
-    assert (found.run, found.model) == (None, Path("runs/a/model.fused.pt"))
+    assert locate("runs/a/model.fused.pt").model == Path("runs/a/model.fused.pt")
     with pytest.raises(UsageError, match=r"state.pt: one of a run's files"):
         locate("runs/a/state.pt")
 
