@@ -39,6 +39,8 @@ FURTHER = {
     "joint_ensemble",
     "compress",
     "mutual",
+    "together",
+    "trajectory",
 }
 """Recipes that are not called after their one method."""
 
@@ -75,7 +77,7 @@ def test_how_many_there_are() -> None:
         *("alone", "average", "compress", "joint_ensemble", "mimic_all", "mutual", "offline"),
     ] == SCHEMES
     assert set(RECIPES) == {*METHODS, *FURTHER}
-    assert len(RECIPES) == 34
+    assert len(RECIPES) == 36
     assert len(COMMANDS) == 15
 
 

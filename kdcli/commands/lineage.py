@@ -9,6 +9,7 @@ import torch
 
 from kdcli.checkpoint import load_model
 from kdcli.commands.adopt import check_classes, teacher_from
+from kdcli.commands.follow import refuse_assistants, refuse_finished, with_trail
 from kdcli.commands.given import is_given, parse, size_of
 from kdcli.commands.loading import read_args
 from kdcli.commands.naming import is_file, started, teacher_name
@@ -83,10 +84,11 @@ def distill_spec(
     shared = _Shared(loaded, source, data, device, labels, progress or Silent())
     entries = [teachers] if isinstance(teachers, str | TeacherEntry) else teachers
     refs = _teachers(entries, shared)
+    refuse_assistants(assistants, loaded.recipe)
     shared = replace(shared, unlabelled=unlabelled_of(loaded.recipe, source, shared.progress))
     for model, start in assistants:
         above = _learner("assistant", model, start, loaded.recipe.teacher.seed, refs, shared)
-        refs = (TeacherRef(model=model, spec=above),)
+        refs = (TeacherRef(model=model, spec=with_trail(above, loaded.recipe)),)
     spec = _learner("student", student, weights, seed, refs, shared)
     return _with_peers(spec, peers, shared.progress)
 
@@ -235,6 +237,7 @@ def _teacher(entry: Entry, shared: _Shared) -> TeacherRef:
     else:
         found = _taught_first(said, shared, None)
     own = [key for key in ("seeds", "subset") if getattr(said, key) is not None]
+    refuse_finished(found, shared.loaded.recipe)
     if own and found.spec is None:
         raise UsageError(
             f"teacher {said.model} is finished; {' and '.join(own)} of its entry would mean "
@@ -284,7 +287,7 @@ def _taught_first(entry: TeacherEntry, shared: _Shared, weights: FileRef | None)
         entry.model, own, shared.source, shared.data, settings.seed, shared.device
     ).model_copy(update={"weights": weights})
     seeds = settings.seeds if entry.seeds is None else entry.seeds
-    return TeacherRef(model=entry.model, spec=spec, seeds=seeds)
+    return TeacherRef(model=entry.model, spec=with_trail(spec, recipe), seeds=seeds)
 
 
 def _given_teacher(thing: str, source: Source) -> TeacherRef:
