@@ -66,8 +66,15 @@ def refuse_around_followed(recipe: Recipe) -> None:
         )
 
 
-def refuse_finished(teacher: TeacherRef, recipe: Recipe) -> None:
-    """Raise UsageError for one that is finished, where teachers are followed while they learn."""
+def refuse_unfollowable(teacher: TeacherRef, recipe: Recipe) -> None:
+    """Raise UsageError for one that is finished, or would see other images than its student."""
+    together = recipe.teacher.follow == "together"
+    if together and teacher.spec and teacher.spec.recipe.data.subset != 1:
+        raise UsageError(
+            f"teacher.subset={teacher.spec.recipe.data.subset} ({teacher.model}): a teacher "
+            "that learns together with its student learns from the student's batches",
+            "leave it out, or --set data.subset=... for both",
+        )
     if teacher.spec is None and recipe.teacher.follow != "finished":
         raise UsageError(
             f"teacher {teacher.path} is finished; teacher.follow={recipe.teacher.follow} follows "

@@ -9,7 +9,7 @@ import torch
 
 from kdcli.checkpoint import load_model
 from kdcli.commands.adopt import check_classes, teacher_from
-from kdcli.commands.follow import refuse_assistants, refuse_finished, with_trail
+from kdcli.commands.follow import refuse_assistants, refuse_unfollowable, with_trail
 from kdcli.commands.given import is_given, parse, size_of
 from kdcli.commands.loading import read_args
 from kdcli.commands.naming import is_file, started, teacher_name
@@ -237,7 +237,7 @@ def _teacher(entry: Entry, shared: _Shared) -> TeacherRef:
     else:
         found = _taught_first(said, shared, None)
     own = [key for key in ("seeds", "subset") if getattr(said, key) is not None]
-    refuse_finished(found, shared.loaded.recipe)
+    refuse_unfollowable(found, shared.loaded.recipe)
     if own and found.spec is None:
         raise UsageError(
             f"teacher {said.model} is finished; {' and '.join(own)} of its entry would mean "

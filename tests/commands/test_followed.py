@@ -207,6 +207,7 @@ def test_nobody_has_to_be_finished_before_one_that_learns_together(pictures: Pat
         (("teacher.tune=head",), "cannot learn together"),
         (("scheme=compress",), "asks its teachers once"),
         (("scheme=mutual",), "has no teacher"),
+        (("teacher.subset=0.5",), "learns from the student's batches"),
     ],
 )
 def test_what_cannot_be_followed_is_refused(
