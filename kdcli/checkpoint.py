@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from torch.serialization import MAGIC_NUMBER
 
 from kdcli.errors import DamagedFile, KdError, UsageError
@@ -103,6 +103,21 @@ def read_weights(path: Path) -> Any:
         raise DamagedFile(
             f"{path}: truncated or not a safetensors file ({_first_line(error)})", _COPY
         ) from error
+
+
+def save_weights(weights: dict[str, torch.Tensor], path: Path, *, half: bool = False) -> None:
+    """Write a safetensors file, whole or not at all; `half`: in float16, but for what does not fit
+    into its range."""
+    with atomic(path) as beside:
+        beside.write_bytes(save({key: _stored(value, half) for key, value in weights.items()}))
+
+
+def _stored(tensor: torch.Tensor, half: bool) -> torch.Tensor:
+    """On the CPU, in memory of its own, as the format wants it."""
+    value = tensor.detach().cpu()
+    if half and value.dtype == torch.float32 and value.half().isfinite().all():
+        return value.half().contiguous()
+    return value.clone(memory_format=torch.contiguous_format)
 
 
 def save_state(state: dict[str, Any], path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from kdcli.data_recipe import Auto, Data, Share, Subset
+from kdcli.follow_recipe import Checkpoints, Follow
 from kdcli.match_recipe import Disturbance
 from kdcli.records import OPTIONS
 from kdcli.who_recipe import Who
@@ -126,6 +127,11 @@ class TeacherSettings(BaseModel):
     `seed` on."""
     subset: Subset = 1.0
     """As data.subset, for teachers that have to be trained: each member draws its own."""
+    follow: Follow = "finished"
+    """The student follows the teacher through the checkpoints of its training (`trajectory`), or
+    step by step while both learn (`together`)."""
+    checkpoints: Checkpoints = Checkpoints()
+    """Of a trajectory."""
     allow_weak: bool = False
     """Go on with a given teacher that is hardly better than chance."""
 

@@ -7,6 +7,7 @@ RUN/ run.yaml         who, resolved recipe, versions   needs.json   what it depe
      predictions.npz  answers on test                  report.json  report.md   model.onnx
      run.log          what was said, what went wrong   transfer.npz what teachers answered
      model.NAME.pt    who learnt with the model that ships: a peer, an exit, ...
+     step.N.safetensors  the weights after N steps, of a teacher whose trajectory is followed
 """
 
 import json
@@ -36,6 +37,9 @@ FILES = (
 OF_OTHERS = re.compile(r"model\.(\w+)\.(pt|onnx|report\.json|report\.md)")
 """Of the models beside model.pt: `model.peer_1.pt`, and what was made of it."""
 
+OF_STEPS = re.compile(r"step\.(\d{7,})\.safetensors")
+"""Of the weights after a step: `step.0000123.safetensors`."""
+
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C: ten times as fast
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
 
@@ -54,7 +58,7 @@ class RunFile(BaseModel):
 
 def is_ours(name: str) -> bool:
     """Whether kd writes a file of this name into a run's folder."""
-    return name in FILES or OF_OTHERS.fullmatch(name) is not None
+    return name in FILES or any(kind.fullmatch(name) for kind in (OF_OTHERS, OF_STEPS))
 
 
 def is_model(name: str) -> bool:
@@ -110,6 +114,15 @@ class Run:
         files = {file.name: file for file in self.path.glob("model.*.pt")}
         known = {name: OF_OTHERS.fullmatch(name) for name in sorted(files)}
         return {match[1]: files[name] for name, match in known.items() if match}
+
+    def step(self, number: int) -> Path:
+        """The file of the weights after so many steps."""
+        return self.path / f"step.{number:07}.safetensors"
+
+    def steps(self) -> tuple[int, ...]:
+        """After which steps weights are kept; ascending."""
+        found = [OF_STEPS.fullmatch(file.name) for file in self.path.glob("step.*.safetensors")]
+        return tuple(sorted(int(match[1]) for match in found if match))
 
     def file(self) -> RunFile:
         """run.yaml, checked.

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from kdcli.follow_recipe import Checkpoints
 from kdcli.recipe import Recipe, dump
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
@@ -95,6 +96,8 @@ class Spec(BaseModel):
     """timm's names of those that learn beside it (`peer.1`, ...)."""
     unlabelled: DataRef | None = None
     """Images without labels that it learns from, too (data.unlabelled)."""
+    keeps: Checkpoints | None = None
+    """Of its training, for a student that follows its trajectory."""
 
     @property
     def is_taught(self) -> bool:
@@ -110,6 +113,21 @@ class Spec(BaseModel):
     def members(self) -> tuple[TeacherRef, ...]:
         """Every single teacher."""
         return tuple(member for teacher in self.teachers for member in teacher.members)
+
+    @property
+    def alongside(self) -> dict[str, TeacherRef]:
+        """Teachers that learn in the same loop, by the names of what is kept of them."""
+        if self.recipe.teacher.follow != "together":
+            return {}
+        members = self.members
+        names = [f"teacher.{i}" for i in range(len(members))] if len(members) > 1 else ["teacher"]
+        return dict(zip(names, members, strict=False))
+
+    @property
+    def before(self) -> "tuple[Spec, ...]":
+        """The trainings of teachers that have to be finished first."""
+        members = () if self.alongside else self.members
+        return tuple(member.spec for member in members if member.spec)
 
     @property
     def start(self) -> str:
@@ -158,6 +176,10 @@ class Spec(BaseModel):
             recipe["data"] |= {"unlabelled": self.unlabelled.identity}
         if self.peers:
             given |= {"peers": self.peers}
+        if self.keeps:
+            given |= {"keeps": self.keeps.model_dump(exclude={"clock"})}
+        if self.teachers and (followed := self._followed()):
+            given |= {"follows": followed}
         return given | {
             "model": self.model,
             "start": self.start,
@@ -169,6 +191,12 @@ class Spec(BaseModel):
                 for t in self.teachers
             ],
         }
+
+    def _followed(self) -> list[str]:
+        """How it follows its teachers, where they are not finished."""
+        teacher = self.recipe.teacher
+        clock = [teacher.checkpoints.clock] * (teacher.follow == "trajectory")
+        return [] if teacher.follow == "finished" else [teacher.follow, *clock]
 
     @property
     def folder_name(self) -> str:

@@ -5,21 +5,17 @@ generator is seeded anew from (seed, step) before each step, so that a resumed r
 uninterrupted one would have seen.
 """
 
-import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
 
-from kdcli.data.order import hashes
-from kdcli.devices import accelerator, wait_for
+from kdcli.devices import wait_for
 from kdcli.distiller import Distiller
 from kdcli.epochs import (
     Epochs,
@@ -32,15 +28,15 @@ from kdcli.epochs import (
     write_lines,
 )
 from kdcli.errors import FULL_MEMORY, NotFinite, OutOfMemory
-from kdcli.losses import Losses, mean_losses
 from kdcli.meter import Meter
 from kdcli.metrics import converged
-from kdcli.optimizer import build_optimizer, build_schedule
 from kdcli.progress import Progress
 from kdcli.recipe import Train
 from kdcli.records import Batch
 from kdcli.runs import Run
 from kdcli.shares import Shares
+from kdcli.stepper import Stepper
+from kdcli.trail import Trail
 
 
 @dataclass(frozen=True)
@@ -73,46 +69,46 @@ def fit(
     run: Run,
     label: str,
     progress: Progress,
+    alongside: Mapping[str, Stepper] | None = None,
+    trail: Trail | None = None,
 ) -> tuple[dict[str, dict[str, Tensor]], Ended]:
     """Train `distiller`, or go on where `run` left off.
 
     `batches(epoch)` gives one epoch, `validate(model)` measures what would ship. `train` holds no
-    `auto`. Returns the weights of all that is kept, by name, after the best epoch on validation,
-    and how training ended; appends to metrics.jsonl and keeps state.pt after each epoch.
+    `auto`. `alongside` are teachers that learn at its steps: resumed with it, and kept beside it
+    under these names. `trail` keeps weights after some of the steps.
+
+    Returns the weights of all that is kept, by name, after the best epoch on validation, and how
+    training ended; appends to metrics.jsonl and keeps state.pt after each epoch.
 
     Raises:
         NotFinite: a loss or the gradient is not a number; before the step, naming the term.
         OutOfMemory: the device is full.
     """
     total = int(train.epochs) * steps_per_epoch
-    accelerate = accelerator()
-    model, optimizer = accelerate.prepare(distiller, build_optimizer(distiller, train))
-    schedule = build_schedule(optimizer, train, steps_per_epoch)
-    ema = ModelEmaV3(model.learning, decay=train.ema, use_warmup=True) if train.ema else None
-    learning = ema.module if ema else model.learning
-    ships = model.ships(learning)
-    kept = ships | model.beside(learning)
-    resumed = {"model": model, "optimizer": optimizer} | ({"ema": ema.module} if ema else {})
+    stepper, others = Stepper(distiller, train, steps_per_epoch), dict(alongside or {})
+    ships = stepper.ships
+    kept = ships | stepper.beside | {name: other.ships["student"] for name, other in others.items()}
+    resumed = {"learning": stepper, **others}
     epochs = resume(run, resumed)
     if epochs.done:
         progress.say(f"{label}: going on after epoch {epochs.done} of {train.epochs}")
     ended, first = epochs.ended(train), epochs.done * steps_per_epoch
     feed = chain.from_iterable(batches(epoch) for epoch in range(epochs.done, int(train.epochs)))
-    meter, shares, clock = Meter(), Shares(model, steps_per_epoch), time.monotonic()
+    meter, shares, clock = Meter(), Shares(distiller, steps_per_epoch), time.monotonic()
     waited = progress.track(feed if not ended else (), total - first, label)
     with closing(waited):  # else a bar would outlive an error
         for step, batch in enumerate(waited, first):
-            schedule.step_update(step + 1)
             with _memory_errors(label, batch, train):
-                losses = _step(accelerate, model, optimizer, batch, train, seed, step, shares)
+                losses = stepper.step(batch, seed, step, shares)
             meter.add(losses, len(batch.labels))
-            if ema:
-                ema.update(model.learning, step=step)
+            if trail:
+                trail.after(step + 1, ships["student"])
             if (step + 1) % steps_per_epoch:
                 continue
             found = {name: validate(one) for name, one in ships.items()}
             best = best_of(found, train.select)
-            line = meter.line(epochs.done + 1, step + 1, optimizer.param_groups[0]["lr"])
+            line = meter.line(epochs.done + 1, step + 1, stepper.lr)
             line |= validation_line(found, best)
             epochs.seconds += time.monotonic() - clock
             epochs.remember(line["train_accuracy"], best, found[best], train.select, kept)
@@ -122,6 +118,8 @@ def fit(
             for words in shares.warnings(epochs.done):
                 progress.warn(f"{label}: {words}")
             if ended := epochs.ended(train):
+                if trail:
+                    trail.last(step + 1, ships["student"])
                 break  # the caller writes model.pt now: no need for a resume state
             meter, clock = Meter(), time.monotonic()
             keep(run, epochs, resumed)
@@ -139,15 +137,14 @@ def rehearse(
 
     `distiller` is changed: it is not to be trained afterwards.
     """
-    accelerate = accelerator()
-    slow = train.model_copy(update={"lr": 1e-9})  # no warm-up here
-    model, optimizer = accelerate.prepare(distiller, build_optimizer(distiller, slow))
+    slow = train.model_copy(update={"lr": 1e-9, "warmup": None})
+    stepper = Stepper(distiller, slow, REHEARSED)
     seconds: list[float] = []
     clock = time.monotonic()
     with torch.random.fork_rng():
         for step, batch in enumerate(islice(batches, REHEARSED)):
             with _memory_errors(label, batch, train), suppress(NotFinite):  # training says so
-                _step(accelerate, model, optimizer, batch, train, 0, step)
+                stepper.step(batch, 0, step)
             wait_for(device)
             seconds.append(time.monotonic() - clock)
             if sum(seconds[1:]) > ENOUGH_SECONDS:
@@ -176,51 +173,6 @@ def _closing(epochs: Epochs, ended: str) -> Ended:
         val_nll=epochs.best_nll,
         converged=converged(epochs.accuracies),
         seconds=round(epochs.seconds, 1),
-    )
-
-
-def _step(
-    accelerate: Accelerator,
-    model: Distiller,
-    optimizer: Any,
-    batch: Batch,
-    train: Train,
-    seed: int,
-    step: int,
-    shares: Shares | None = None,
-) -> Losses:
-    """One step of the optimiser, over the parts of the batch one after another."""
-    torch.manual_seed(int(hashes(seed, step)) & (2**63 - 1))
-    parts: list[tuple[float, Losses]] = []
-    for share, part in batch.to(accelerate.device).parts(train.accumulate):
-        losses: Losses = model(part)
-        if not torch.isfinite(losses.total):
-            raise _not_finite(losses)
-        if not parts:  # as late as can be: the new gradients find the room of the old ones
-            optimizer.zero_grad(set_to_none=True)
-            if shares:
-                shares.measure(step, losses)
-        accelerate.backward(losses.total * share if share != 1 else losses.total)
-        parts.append((share, losses))
-    if train.clip is not None:
-        norm = accelerate.clip_grad_norm_(model.parameters(), train.clip)
-        if not torch.isfinite(norm):
-            raise NotFinite("the gradient is not finite, though every loss is", _CALMER)
-    optimizer.step()
-    return mean_losses(parts)
-
-
-_CALMER = "lower --set train.lr=..., or train in --set student.precision=fp32"
-
-
-def _not_finite(losses: Losses) -> NotFinite:
-    values = {name: float(loss.detach()) for name, loss in losses.terms.items()}
-    wrong = [name for name, value in values.items() if not math.isfinite(value)]
-    shown = ", ".join(f"{name} = {value:g}" for name, value in values.items())
-    return NotFinite(
-        f"the loss is not finite: {' and '.join(wrong) or 'their sum'} ({shown}); "
-        "stopped before the step",
-        _CALMER,
     )
 
 

@@ -43,6 +43,8 @@ FURTHER = {
     "attention_self",
     "exits",
     "fusion",
+    "together",
+    "trajectory",
 }
 """Recipes that are not called after their one method."""
 
@@ -80,7 +82,7 @@ def test_how_many_there_are() -> None:
         *("joint_ensemble", "mimic_all", "mutual", "offline"),
     ] == SCHEMES
     assert set(RECIPES) == {*METHODS, *FURTHER} - {"casd"}, "casd has the recipe of its one scheme"
-    assert len(RECIPES) == 38
+    assert len(RECIPES) == 40
     assert len(COMMANDS) == 15
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from torch import nn
 from kdcli import catalog
 from kdcli.commands.asking import Asking
 from kdcli.commands.contradictions import refuse_contradictions
+from kdcli.commands.followed import followed, learning_teachers
 from kdcli.commands.learner import (
     Learning,
     Weights,
@@ -42,12 +43,13 @@ from kdcli.models.build import seeded
 from kdcli.models.correspondences import correspondences
 from kdcli.models.model_args import ModelArgs
 from kdcli.models.tap import Tap, predict
-from kdcli.models.teachers import Frozen, Recorded
+from kdcli.models.teachers import Live
 from kdcli.progress import Progress
 from kdcli.recipe import Recipe, stored_size, weight_at
 from kdcli.recipe_file import scheme_of
 from kdcli.records import About, Batch, Method, Teacher
 from kdcli.spec import Spec
+from kdcli.stepper import Stepper
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +70,17 @@ class Assembled:
     """Seconds of what was done to every image: read, and with tune=head shown to the trunk."""
     transfer: Transfer | None = None
     """What takes the place of the training images, where teachers label."""
+    alongside: dict[str, Stepper] = field(default_factory=dict)
+    """Teachers that learn at the same steps."""
+
+    def kept(self) -> dict[str, nn.Module]:
+        """What the run keeps, by name: what may ship, and what lies next to it."""
+        others = {name: one.ships["student"] for name, one in self.alongside.items()}
+        return self.distiller.ships() | self.distiller.beside() | others
 
     def finished(self, weights: dict[str, Weights]) -> dict[str, tuple[ModelArgs, Weights]]:
         """What rebuilds each model that is kept, and its state dict with timm's own keys."""
-        kept: dict[str, Any] = self.distiller.ships() | self.distiller.beside()
+        kept: dict[str, Any] = self.kept()
         return {
             name: (self.args, self.whole(weights[name]))
             if name == "student"
@@ -94,7 +103,8 @@ def assemble(
     """Build and check everything; `teachers` are the model.pt files of `spec.members`.
 
     A rehearsal, which times a few steps, takes random weights in place of timm's pretrained ones,
-    which it would have to fetch, and an untrained teacher for None;
+    which it would have to fetch, and an untrained teacher for None (as is given for each that
+    learns together with the student);
     `on_demand` decodes even few training images when they are asked for. `recorded` is where the
     teachers' answers to a transfer set may be found.
 
@@ -122,10 +132,18 @@ def assemble(
     batches = partial(_batches, spec, learning.training, asking.classes, shown)
     steps = steps_per_epoch(shown or len(learning.training), int(spec.recipe.train.batch_size))
     example = next(batches(0, workers=0)).to(device)
-    learners = {"student": learning.learner, **peers}
-    distiller = _distiller(asking, learners, taught_by, learning.training, example, steps)
+    join = partial(_distiller, training=learning.training, example=example, steps_per_epoch=steps)
+    alongside = learning_teachers(
+        asking, steps, lambda own, tap: join(own, {"student": tap}, {}), rehearsal
+    )
+    total = steps * int(spec.recipe.train.epochs)
+    teaching = followed(spec, taught_by, teachers, alongside, total)
+    distiller = join(asking, {"student": learning.learner, **peers}, teaching)
     validate = partial(_validate, learning.validation, asking.classes, device)
-    return Assembled(distiller, args, batches, steps, validate, learning.whole, preparing, transfer)
+    whole = learning.whole
+    return Assembled(
+        distiller, args, batches, steps, validate, whole, preparing, transfer, alongside
+    )
 
 
 def _stores(asking: Asking, limit: int) -> tuple[Store, Store]:
@@ -142,9 +160,11 @@ def _taught(
     teachers: Sequence[Path | None],
     recorded: Path | None,
     rehearsal: bool,
-) -> tuple[Store, dict[str, Frozen | Recorded], Transfer | None]:
+) -> tuple[Store, dict[str, Teacher], Transfer | None]:
     """The images to learn from, and the teachers; of a transfer set, what they have answered."""
     spec, device, progress = asking.spec, asking.device, asking.progress
+    if spec.alongside:
+        return training, {}, None
     if not scheme_of(spec.recipe).labelled_by_teachers:
         live = open_teachers(spec, teachers, asking.classes, validation, device, progress)
         return training, dict(live), None
@@ -197,7 +217,7 @@ def _validate(store: Store, classes: int, device: torch.device, model: nn.Module
 def _distiller(
     asking: Asking,
     learners: dict[str, nn.Module],
-    teachers: dict[str, Frozen | Recorded],
+    teachers: dict[str, Teacher],
     training: Store,
     example: Batch,
     steps_per_epoch: int,
@@ -225,7 +245,7 @@ def _distiller(
 def _joined(
     spec: Spec,
     learners: dict[str, nn.Module],
-    teachers: dict[str, Frozen | Recorded],
+    teachers: dict[str, Teacher],
     example: Batch,
     about: About,
 ) -> Distiller:
@@ -238,11 +258,10 @@ def _joined(
         Term(name, method, partial(weight_at, recipe.methods[name].weight, epochs=epochs))
         for name, method in methods.items()
     )
-    taught_by: dict[str, Teacher] = dict(teachers)
     matched = correspondences(
         methods.values(),
         {name: one for name, one in learners.items() if isinstance(one, Tap)},
-        {name: one.tap for name, one in teachers.items() if isinstance(one, Frozen)},
+        {name: one.tap for name, one in teachers.items() if isinstance(one, Live)},
         example.images[:2],
         recipe.match.pairs,
         scheme.needs,
@@ -250,7 +269,7 @@ def _joined(
     return Distiller(
         scheme=scheme,
         learners=learners,
-        teachers=taught_by,
+        teachers=teachers,
         terms=terms,
         task_weight=partial(weight_at, recipe.task.weight, epochs=epochs),
         example=example,

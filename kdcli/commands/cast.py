@@ -11,6 +11,7 @@ from kdcli.commands.teacher import refuse_changed
 from kdcli.commands.train import teacher_file
 from kdcli.data.complete import some
 from kdcli.data.source import Source
+from kdcli.errors import DamagedFile
 from kdcli.files import sha256
 from kdcli.progress import Progress
 from kdcli.recipe_file import scheme_of
@@ -37,7 +38,8 @@ class Member:
     def validation(self) -> float | None:
         """Its accuracy on the validation images of these data; None where it was given, and may
         have been trained on others."""
-        known = Run(self.file.parent).outcome() if self.ref.spec else {}
+        alone = self.ref.spec and self.file.name == "model.pt"  # else its student's run is there
+        known = Run(self.file.parent).outcome() if alone else {}
         return known.get("val_accuracy")
 
 
@@ -77,7 +79,7 @@ def cast_of(run: Run, place: Place) -> Cast:
     """Everyone above a taught student, each looked up once; who has no place is left out."""
     chain = _chain(run.spec)
     *below, head = chain
-    needs, found = run.needs(), list[tuple[Member, ...]]()
+    needs, found = run.needs() | _alongside(run), list[tuple[Member, ...]]()
     for spec in below:
         found.insert(0, _members(spec, needs, place))
         needs = Run(found[0][0].file.parent).needs() if found[0] else {}
@@ -116,6 +118,11 @@ def find_cast(run: Run, source: Source, device: torch.device, progress: Progress
             return given[ref.sha256]
         if need and need.path.is_file():
             return need.path
+        if run.spec.alongside:
+            raise DamagedFile(
+                f"{run.path}: the teacher that learnt with its student is gone",
+                "repeat the command that made the run with --again",
+            )
         return teacher_file(ref, source, device, progress)
 
     cast = cast_of(run, place)
@@ -162,6 +169,13 @@ def _given_files(run: Run) -> dict[str | None, Path]:
 
     cast_of(run, place)
     return found
+
+
+def _alongside(run: Run) -> dict[str, Need]:
+    """Teachers that learnt with the student: they lie beside it."""
+    files = map(run.other, run.spec.alongside)
+    found = [file for file in files if file.is_file()]
+    return {f"teacher.{i}": Need(file, sha256(file)) for i, file in enumerate(found)}
 
 
 def _at_hand(_: TeacherRef, need: Need | None) -> Path | None:

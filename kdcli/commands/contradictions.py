@@ -1,5 +1,6 @@
 """Settings of a recipe that contradict each other, or the models that they are meant for."""
 
+from kdcli.commands.follow import refuse_around_followed
 from kdcli.data.randaugment import check_randaugment
 from kdcli.errors import UsageError
 from kdcli.recipe import Recipe
@@ -35,6 +36,7 @@ def refuse_in_recipe(recipe: Recipe) -> None:
     if data.randaugment:
         check_randaugment(data.randaugment)
     _refuse_around_transfer_sets(recipe)
+    refuse_around_followed(recipe)
     if train.batch_size != "auto" and 2 * train.accumulate > train.batch_size:
         raise UsageError(
             f"train.accumulate={train.accumulate} leaves parts of less than two images of a batch "

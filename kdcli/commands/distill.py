@@ -6,9 +6,10 @@ from pathlib import Path
 
 from kdcli.commands.contradictions import refuse_in_recipe
 from kdcli.commands.given import read_labels
-from kdcli.commands.lineage import distill_spec, named
+from kdcli.commands.lineage import distill_spec
 from kdcli.commands.naming import assistant_start, model_name, starting_point
 from kdcli.commands.plan import Job, open_data, say_device, who_asks
+from kdcli.commands.teacher_refs import named
 from kdcli.data.source import Source
 from kdcli.devices import open_device
 from kdcli.errors import UsageError

@@ -62,7 +62,7 @@ class Forecast:
         """At most, while they train."""
         everyone = (*self.now, *self.later)
         most = max((one.state_bytes for one in everyone), default=0)
-        return sum(one.times * (one.model_bytes + one.answers_bytes) for one in everyone) + most
+        return sum(one.times * one.kept_bytes for one in everyone) + most
 
     @property
     def memory_bytes(self) -> int:
@@ -209,8 +209,7 @@ def _before(specs: Iterable[Spec]) -> list[Spec]:
     """The teachers that `ensure` would train for them, in its order, each once."""
     found: dict[str, Spec] = {}
     for spec in specs:
-        taught_by = (member.spec for member in spec.members if member.spec)
-        todo = [one for one in taught_by if one.digest not in found and not _finished(one)]
+        todo = [one for one in spec.before if one.digest not in found and not _finished(one)]
         for one in (*_before(todo), *todo):
             found.setdefault(one.digest, one)
     return list(found.values())

@@ -35,11 +35,12 @@ def save_models(
     save_model(shipped, run.model)
 
 
-def write_needs(run: Run, teachers: list[Path]) -> None:
-    """What this run depends on, by paths relative to it."""
+def write_needs(run: Run, teachers: list[Path | None]) -> None:
+    """What this run depends on, by paths relative to it; not on teachers that learn with it."""
     needs = {
         f"teacher.{i}": {"path": _relative(path, run.path), "sha256": sha256(path)}
         for i, path in enumerate(teachers)
+        if path
     }
     if needs:
         write_text(run.path / "needs.json", json.dumps(needs, indent=1))

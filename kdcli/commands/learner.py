@@ -41,7 +41,7 @@ def build_peers(
     for i, model in enumerate(spec.peers, 1):
         of_peer = spec.model_copy(update={"model": model, "weights": None})
         by = f"peer.{i}"
-        _, found[by] = build_learner(of_peer, classes, device, progress, rehearsal, by)
+        _, found[by] = build_learner(of_peer, classes, device, progress, rehearsal, by, start=by)
     return found
 
 
@@ -60,8 +60,10 @@ def build_learner(
     progress: Progress,
     rehearsal: bool,
     by: str = "student",
+    start: str = "",
 ) -> tuple[ModelArgs, Tap]:
-    """The model that learns; a student and its baseline begin with the same weights."""
+    """The model that learns; a student and its baseline begin with the same weights, others with
+    those of `start`."""
     settings, size = spec.recipe.student, int(spec.recipe.data.image_size)
     args, weights = learner_args(spec, classes), spec.weights
     if args.input_size != size:
@@ -74,7 +76,7 @@ def build_learner(
         ensure_reachable(spec.model)
         if warning := licence_warning(spec.model):
             progress.warn(warning)
-    with seeded(spec.seed, spec.start if by == "student" else by):
+    with seeded(spec.seed, start or spec.start):
         module = build(args, pretrained=fetched)
     if weights is not None:  # in a rehearsal too: what does not fit is told before the training
         args = start_args(args, weights)

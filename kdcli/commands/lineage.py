@@ -1,56 +1,25 @@
-"""Who teaches: from what a person named to teachers, through assistants, to a student's spec."""
+"""From teachers, through assistants or generations, to a student's spec."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 
-from kdcli.checkpoint import load_model
-from kdcli.commands.adopt import check_classes, teacher_from
 from kdcli.commands.chain import earlier_generations
-from kdcli.commands.given import is_given, parse, size_of
-from kdcli.commands.loading import read_args
-from kdcli.commands.naming import is_file, started, teacher_name
-from kdcli.commands.plan import refuse_taught, train_spec
-from kdcli.commands.seen import warn_of_seen
-from kdcli.commands.trial import share_right
+from kdcli.commands.follow import refuse_assistants, with_trail
+from kdcli.commands.naming import started
+from kdcli.commands.plan import train_spec
+from kdcli.commands.teacher_refs import Entry, Shared, teacher_refs
 from kdcli.commands.unlabelled import unlabelled_of
 from kdcli.data.complete import some
 from kdcli.data.source import Source
 from kdcli.errors import UnmetNeeds, UsageError, counted
-from kdcli.files import sha256
-from kdcli.locate import locate
 from kdcli.progress import Progress, Silent
 from kdcli.recipe import Recipe, SchemeUse, update
-from kdcli.recipe_file import LoadedRecipe, load_recipe, scheme_of
+from kdcli.recipe_file import LoadedRecipe, scheme_of
 from kdcli.spec import DataRef, FileRef, Role, Spec, TeacherRef
 from kdcli.who_recipe import TeacherEntry
-
-Entry = str | TeacherEntry
-"""A teacher as --teacher takes it, or as who.teachers does."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Shared:
-    """What all trainings of a distillation have in common."""
-
-    loaded: LoadedRecipe
-    source: Source
-    data: DataRef
-    device: torch.device
-    labels: tuple[str, ...] | None
-    """The class names of foreign weights."""
-    progress: Progress
-    unlabelled: DataRef | None = None
-
-
-def named(entry: Entry, progress: Progress) -> Entry:
-    """The entry with its model as `naming.teacher_name` has it; families are resolved aloud."""
-    if isinstance(entry, str):
-        return teacher_name(entry, progress)
-    return entry.model_copy(update={"model": teacher_name(entry.model, progress)})
 
 
 def distill_spec(
@@ -81,13 +50,14 @@ def distill_spec(
         UnmetNeeds: scheme.weights are for another number of teachers.
         UsageError: a teacher that is named twice, or is finished and has seeds or a subset.
     """
-    shared = _Shared(loaded, source, data, device, labels, progress or Silent())
+    shared = Shared(loaded, source, data, device, labels, progress or Silent())
     entries = [teachers] if isinstance(teachers, str | TeacherEntry) else teachers
-    refs = _teachers(entries, shared)
+    refs = teacher_refs(entries, shared)
+    refuse_assistants(assistants, loaded.recipe)
     shared = replace(shared, unlabelled=unlabelled_of(loaded.recipe, source, shared.progress))
     for model, start in assistants:
         above = _learner("assistant", model, start, loaded.recipe.teacher.seed, refs, shared)
-        refs = (TeacherRef(model=model, spec=above),)
+        refs = (TeacherRef(model=model, spec=with_trail(above, loaded.recipe)),)
     if scheme_of(loaded.recipe).has_generations:
         refs = earlier_generations(
             refs, assistants, lambda role, by: _learner(role, student, weights, seed, by, shared)
@@ -124,7 +94,7 @@ def _learner(
     weights: FileRef | None,
     seed: int,
     teachers: tuple[TeacherRef, ...],
-    shared: _Shared,
+    shared: Shared,
 ) -> Spec:
     loaded = _for_so_many(teachers, started(shared.loaded, weights), shared.progress)
     spec = train_spec(model, loaded, shared.source, shared.data, seed, shared.device, teachers)
@@ -181,119 +151,3 @@ def _weights(use: SchemeUse, teachers: tuple[TeacherRef, ...]) -> dict[str, Any]
 
 def _members(teachers: tuple[TeacherRef, ...]) -> int:
     return sum(teacher.seeds for teacher in teachers)
-
-
-def _teachers(entries: Sequence[Entry], shared: _Shared) -> tuple[TeacherRef, ...]:
-    models = [entry if isinstance(entry, str) else entry.model for entry in entries]
-    if shared.labels and not any(map(is_given, models)):
-        raise UsageError(
-            "--classes names the classes of foreign weights; "
-            + (f"{models[0]} is none" if models else "no teacher has any"),
-            "leave --classes out, or give --teacher NAME=FILE",
-        )
-    found = tuple(_teacher(entry, shared) for entry in entries)
-    _refuse_twice(found)
-    recipe = shared.loaded.recipe
-    warn_of_seen(found, shared.data, recipe.data.hidden, shared.progress)
-    if recipe.teacher.seeds > 1 and not any(one.spec for one in found):
-        shared.progress.say(
-            f"every teacher is finished: teacher.seeds={recipe.teacher.seeds} means nothing here"
-        )
-    return found
-
-
-def _refuse_twice(teachers: tuple[TeacherRef, ...]) -> None:
-    """One that is named twice would count twice; weights are what scheme.weights is for."""
-    seen: set[str] = set()
-    members = [member for teacher in teachers for member in teacher.members]
-    named = zip(members, _identities(members), strict=True)
-    for member, identity in named if len(teachers) > 1 else ():
-        if identity in seen:
-            who = f"{member.model} of seed {member.spec.seed}" if member.spec else member.path
-            raise UsageError(
-                f"teacher {who} is named twice",
-                "name each teacher once; {model: NAME, seeds: 3} in who.teachers, or --set "
-                "teacher.seeds=3, trains three members of one model, from teacher.seed on",
-            )
-        seen.add(identity)
-
-
-def _identities(members: Sequence[TeacherRef]) -> Iterator[str]:
-    """Of each; a finished one may be the run of one that is named by its model, too."""
-    runs = {member.spec.digest for member in members if member.spec}
-    for member in members:
-        made_as = _digest_in(member.path) if member.path and runs else None
-        yield made_as if made_as in runs else member.identity
-
-
-def _digest_in(model: str) -> str:
-    """Of what a model.pt was made from, as it says itself; wherever it lies by now."""
-    return str(load_model(Path(model)).provenance.get("digest"))
-
-
-def _teacher(entry: Entry, shared: _Shared) -> TeacherRef:
-    said = TeacherEntry(model=entry) if isinstance(entry, str) else entry
-    if is_given(said.model):
-        found = _foreign_teacher(said, shared)
-    elif is_file(said.model):
-        found = _given_teacher(said.model, shared.source)
-    else:
-        found = _taught_first(said, shared, None)
-    own = [key for key in ("seeds", "subset") if getattr(said, key) is not None]
-    if own and found.spec is None:
-        raise UsageError(
-            f"teacher {said.model} is finished; {' and '.join(own)} of its entry would mean "
-            "nothing: it is not trained",
-            f"leave {' and '.join(own)} out, or name a model that is to be trained",
-        )
-    return found
-
-
-def _foreign_teacher(entry: TeacherEntry, shared: _Shared) -> TeacherRef:
-    """Finished, where it answers the data's classes; else trained on the data from its weights."""
-    source, size = shared.source, shared.loaded.recipe.data.image_size
-    given = parse(entry.model, Silent())  # said before
-    wanted = size if isinstance(size, int) else None
-    sizes = [size_of(given, wanted)]
-    if not (wanted or given.size):  # nobody says what they were trained for
-        sizes += {source.defaults.image_size} - set(sizes)
-    found = teacher_from(
-        given,
-        source.classes,
-        source.name,
-        sizes=tuple(sizes),
-        score=lambda read: share_right(read, source, shared.device),
-        labels=shared.labels,
-        progress=shared.progress,
-    )
-    if isinstance(found, Path):
-        return _given_teacher(str(found), source)
-    return _taught_first(entry.model_copy(update={"model": given.model}), shared, found)
-
-
-def _taught_first(entry: TeacherEntry, shared: _Shared, weights: FileRef | None) -> TeacherRef:
-    """A teacher that has to be trained, by the recipe that `teacher.recipe` names."""
-    recipe, settings = shared.loaded.recipe, shared.loaded.recipe.teacher
-    loaded = load_recipe(settings.recipe)
-    refuse_taught(loaded)
-    handed = {
-        "student.pretrained": settings.pretrained,
-        "student.stem_stride": settings.stem_stride,
-        "data.image_size": recipe.data.image_size,  # images have one size in a run
-        "data.subset": settings.subset if entry.subset is None else entry.subset,
-        "data.hidden": recipe.data.hidden,  # from everyone who learns from labels
-        "train.tune": settings.tune,
-    }
-    own = started(replace(loaded, recipe=update(loaded.recipe, handed)), weights)
-    spec = train_spec(
-        entry.model, own, shared.source, shared.data, settings.seed, shared.device
-    ).model_copy(update={"weights": weights})
-    seeds = settings.seeds if entry.seeds is None else entry.seeds
-    return TeacherRef(model=entry.model, spec=spec, seeds=seeds)
-
-
-def _given_teacher(thing: str, source: Source) -> TeacherRef:
-    path = locate(thing).model
-    args, classes = read_args(path)
-    check_classes(classes, source.classes, str(path))
-    return TeacherRef(model=args.name, path=str(path.resolve()), sha256=sha256(path))

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from kdcli.checkpoint import save_state
-from kdcli.commands.amounts import duration
+from kdcli.commands.amounts import duration, size_in_words
 from kdcli.commands.assemble import Assembled, assemble
 from kdcli.commands.transfer import images_in_all
 from kdcli.data.loader import steps_per_epoch
@@ -56,16 +56,27 @@ class Estimate:
     """Of the process, and of the GPU where there is one."""
     answers_bytes: int = 0
     """Of teachers' answers to a transfer set, kept with the run."""
+    checkpoints: int = 0
+    """Of a trajectory, kept with the run."""
+    checkpoint_bytes: int = 0
+    """Of all of them."""
     times: int = 1
     """So many trainings like this one, which differ in their seeds; each takes all that."""
+
+    @property
+    def kept_bytes(self) -> int:
+        """On the disk, when it is finished."""
+        return self.model_bytes + self.answers_bytes + self.checkpoint_bytes
 
     @property
     def words(self) -> str:
         """`3 x teacher resnet18 7 epochs ~ 40 s each`."""
         many = self.times > 1
+        kept = f"{self.checkpoints:,} checkpoints of {size_in_words(self.checkpoint_bytes)}"
         return (
             f"{f'{self.times} x ' if many else ''}{self.role} {self.model} "
-            f"{counted(self.epochs, 'epoch')} ~ {duration(self.seconds)}{' each' if many else ''}"
+            f"{counted(self.epochs, 'epoch')}{f' with {kept}' if self.checkpoints else ''} "
+            f"~ {duration(self.seconds)}{' each' if many else ''}"
         )
 
 
@@ -84,7 +95,9 @@ def estimate(spec: Spec, source: Source, device: torch.device, done: int = 0) ->
     gc.collect()
     epochs = int(spec.recipe.train.epochs) - done
     state_bytes = 4 * found.learning_bytes  # weights, the best ones, and two moments of each
+    checkpoints, checkpoint_bytes = _trail(spec, found)
     writing = found.model_bytes + max(0, epochs - 1) * state_bytes  # none after the last epoch
+    writing += checkpoint_bytes
     asking = 0.0 if done else found.asking
     answers_bytes = found.answered * len(source.classes) * 4
     return Estimate(
@@ -99,7 +112,17 @@ def estimate(spec: Spec, source: Source, device: torch.device, done: int = 0) ->
         + _held(spec, source)
         + COPIES_OF_ANSWERS * answers_bytes,
         answers_bytes=answers_bytes,
+        checkpoints=checkpoints,
+        checkpoint_bytes=checkpoint_bytes,
     )
+
+
+def _trail(spec: Spec, found: "_Rehearsed") -> tuple[int, int]:
+    """How many checkpoints a trajectory has at most, and the bytes of all of them."""
+    if not spec.keeps:
+        return 0, 0
+    count = min(spec.keeps.count, int(spec.recipe.train.epochs) * found.steps)
+    return count, count * found.model_bytes // (2 if spec.keeps.precision == "fp16" else 1)
 
 
 @dataclass(frozen=True)
@@ -108,6 +131,8 @@ class _Rehearsed:
 
     once: float
     epoch: float
+    steps: int
+    """Of an epoch."""
     model_bytes: int
     learning_bytes: int
     """Of what learns; less than the model where only its head does."""
@@ -130,20 +155,22 @@ def _rehearsed(spec: Spec, source: Source, device: torch.device) -> _Rehearsed:
     label = f"{spec.title} {spec.model}"
     steps = sorted(rehearse(parts.distiller, spec.recipe.train, _endless(parts), device, label))
     validating = _seconds_of_validation(parts, device) / len(few.validation)
-    kept = parts.distiller.ships() | parts.distiller.beside()
+    kept = parts.kept()
     student, others = kept.pop("student").state_dict(), [one.state_dict() for one in kept.values()]
     preparing = parts.preparing / (len(few.train) + len(few.validation))
     shown, answered = len(source.train), 0
     if parts.transfer:
         shown = round(shown * (1 - spec.recipe.data.hidden))
         answered = images_in_all(_bold(spec), source)
+    per_epoch = steps_per_epoch(shown, batch)
+    learning = [parts.distiller, *(one.model for one in parts.alongside.values())]
     return _Rehearsed(
         once=once + preparing * (len(source.train) + len(source.validation)),
         # the first steps are slower than those behind them, whatever is done
-        epoch=steps[len(steps) // 4] * steps_per_epoch(shown, batch)
-        + validating * len(source.validation),
+        epoch=steps[len(steps) // 4] * per_epoch + validating * len(source.validation),
+        steps=per_epoch,
         model_bytes=_bytes(parts.whole(student)) + sum(map(_bytes, others)),
-        learning_bytes=_bytes(parts.distiller.learning.state_dict()),
+        learning_bytes=sum(_bytes(one.learning.state_dict()) for one in learning),
         asking=(answered + len(source.validation))  # on which the teachers are measured, too
         * (parts.transfer.seconds_per_image if parts.transfer else 0.0),
         answered=answered,

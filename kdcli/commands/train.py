@@ -9,6 +9,7 @@ import torch
 
 from kdcli.commands.assemble import Assembled, assemble
 from kdcli.commands.contradictions import refuse_in_recipe
+from kdcli.commands.follow import lacking, trail_of
 from kdcli.commands.given import check_unchanged
 from kdcli.commands.keep import save_models, write_needs
 from kdcli.commands.naming import started, starting_point
@@ -111,7 +112,7 @@ def run_of(spec: Spec, out: Path | None = None, again: bool = False) -> Run:
 
 
 def reach_weights(spec: Spec) -> None:
-    """Return if what the model begins with can be had now.
+    """Return if what the model begins with can be had now, and whoever learns beside it.
 
     Raises:
         DamagedFile: a given file of weights is gone, or another one.
@@ -121,6 +122,9 @@ def reach_weights(spec: Spec) -> None:
         check_unchanged(spec.weights)
     elif spec.recipe.student.pretrained:
         ensure_reachable(spec.model)
+    for teacher in spec.alongside.values():
+        if teacher.spec:
+            reach_weights(teacher.spec)
 
 
 def _reuse(run: Run, asked: bool, progress: Progress) -> Trained:
@@ -145,11 +149,15 @@ def warn_of_versions(run: Run, progress: Progress) -> None:
 
 def teacher_files(
     spec: Spec, source: Source, device: torch.device, progress: Progress
-) -> list[Path]:
+) -> list[Path | None]:
     """The model.pt of each of `spec.members`; those that are missing are trained first.
+
+    None for each that learns together with the student.
 
     Raises DamagedFile or UnfitTeacher, before that, for a given one that cannot teach.
     """
+    if spec.alongside:
+        return [None] * len(spec.alongside)
     members, given = spec.members, [ref for ref in spec.teachers if ref.path]
     known = [find(ref.spec) if ref.spec else None for ref in members]
     done = [run.model if run and run.finished else None for run in known]
@@ -173,8 +181,7 @@ def teacher_file(ref: TeacherRef, source: Source, device: torch.device, progress
         if known is None or not known.finished:
             seed = f", seed {ref.spec.seed}" if ref.spec.seed else ""
             progress.say(
-                f"no finished {ref.spec.title} {ref.model} on {ref.spec.data.name} yet: training "
-                f"one (recipe {ref.spec.recipe_name}, "
+                f"{lacking(ref.spec)} (recipe {ref.spec.recipe_name}, "
                 f"{counted(int(ref.spec.recipe.train.epochs), 'epoch')}{seed})"
             )
         return ensure(ref.spec, source, device, progress).run.model
@@ -214,7 +221,7 @@ def _train(
     run: Run,
     spec: Spec,
     source: Source,
-    teachers: list[Path],
+    teachers: list[Path | None],
     device: torch.device,
     progress: Progress,
     asked: bool,
@@ -237,7 +244,7 @@ def _fit(
     run: Run,
     spec: Spec,
     source: Source,
-    teachers: list[Path],
+    teachers: list[Path | None],
     parts: Assembled,
     progress: Progress,
 ) -> None:
@@ -257,6 +264,8 @@ def _fit(
         run=run,
         label=f"{spec.title} {spec.model}",
         progress=progress,
+        alongside=parts.alongside,
+        trail=trail_of(run, spec, parts.steps_per_epoch, parts.whole),
     )
     finish(run, ended)
     save_models(run, spec, source, parts, weights, ended)

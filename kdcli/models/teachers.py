@@ -1,10 +1,22 @@
 """Teachers: anything that turns a Batch into Outputs."""
 
+from typing import Protocol, runtime_checkable
+
 import torch
 from torch import Tensor
 
 from kdcli.models.tap import Tap
 from kdcli.records import Batch, Outputs
+
+
+@runtime_checkable
+class Live(Protocol):
+    """A teacher whose model is at hand, so that methods may see more than its answers."""
+
+    @property
+    def tap(self) -> Tap: ...
+
+    def __call__(self, batch: Batch) -> Outputs: ...
 
 
 class Frozen:

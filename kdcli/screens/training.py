@@ -68,6 +68,8 @@ def _teacher_rows(run: "Run") -> list[list[str]]:
     from kdcli.commands.teacher import TOLD
     from kdcli.runs import Run
 
+    if run.spec.alongside:
+        return []  # its training was the student's
     found = [Run(_short(need.path.parent)) for need in run.needs().values()]
     if len(found) <= TOLD:
         members = zip(run.spec.members, found, strict=True)
