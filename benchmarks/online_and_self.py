@@ -9,8 +9,9 @@ hundred times as large, at temperatures 1 and 4. Time is that of a training over
 finished teacher's own is left out, networks that a scheme trains itself are counted. Agreement and
 KL are those with the teacher; what the baseline has, which never saw it, stands in brackets.
 `fashion_mnist` takes 5,000 of the training images of the Debian package dataset-fashion-mnist and
-all 10,000 test images. Recipes that this kd does not have are left out, with a line. Resumable:
-finished runs in --pool are reused, and several may share the work by --only.
+all 10,000 test images: about an hour on one thread (estimated). Recipes that this kd does not have
+are left out, with a line. Resumable: finished runs in --pool are reused, and several may share the
+work by --only.
 """
 
 import argparse

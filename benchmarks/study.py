@@ -80,9 +80,10 @@ class Row:
     name: str
     student: str
     accuracy: float
-    sd: float
+    sd: float | None
+    """None: one seed."""
     baseline: float
-    baseline_sd: float
+    baseline_sd: float | None
     gain: float
     gain_low: float
     gain_high: float
@@ -175,7 +176,7 @@ def _size(job: Job) -> int:
 def _of_accuracy(name: str, spread: str, right: Right) -> dict[str, Any]:
     """Mean and deviation over seeds, as fields of a row."""
     each = right.mean(1)
-    return {name: float(each.mean()), spread: float(each.std(ddof=1)) if len(each) > 1 else 0.0}
+    return {name: float(each.mean()), spread: float(each.std(ddof=1)) if len(each) > 1 else None}
 
 
 def _seconds(spec: Spec) -> float:

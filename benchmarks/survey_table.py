@@ -5,10 +5,10 @@
 resnet18 (11.2 million parameters) teaches a student that is 56% smaller, one that is 75%, and one
 that is 95% smaller, counted in parameters. The distillation score of Alkhulaifi et al. (2021) is
 half the share of size plus half the share of accuracy lost: lower is better, and "better" stands
-where it is below the mean of the whole table. Drop and gain are in points of test accuracy: against
-the teacher, and against the same student without a teacher.
+where it is below the mean of the whole table. Accuracies against the teacher, and gains over the
+same student without a teacher, are in points on test.
 `fashion_mnist` takes 5,000 of the training images of the Debian package dataset-fashion-mnist, at
-28 x 28 pixels, and all 10,000 test images. ESTIMATE
+28 x 28 pixels, and all 10,000 test images. About two and a half hours on one thread.
 Resumable: finished runs in --pool are reused; several may share the work by --only and --methods.
 """
 
@@ -49,8 +49,8 @@ def main() -> None:
 
 
 HEAD = (
-    "| student | method | parameters | MACs | test accuracy | drop | DS | | accuracy nearer "
-    "| gain, points (95%) | verdict |",
+    "| student | method | parameters | MACs | test accuracy | against teacher | DS | "
+    "| accuracy nearer | gain, points (95%) | verdict |",
     "|---|---|---:|---:|---:|---:|---:|---|---|---:|---|",
 )
 
