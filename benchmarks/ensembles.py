@@ -13,37 +13,28 @@ average --members 8). --write puts the tables into docs/evidence.md.
 """
 
 import argparse
-import gzip
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from fashion_mnist import further_fashion, some_fashion
+from study import IMAGES, TRAINING, label_recipe
 
 from kdcli.commands.distill import distill_job
 from kdcli.commands.evaluate import evaluate
 from kdcli.commands.model_part import ModelPart
 from kdcli.commands.report import Report
 from kdcli.commands.train import ensure, train_job
-from kdcli.data.idx import read_idx
-from kdcli.data.order import permutation
 from kdcli.progress import Silent
 
 MODEL, SEEDS, MEMBERS = "test_resnet", 3, (1, 2, 3, 5, 8)
 SCHEMES = ("average", "mimic_all", "compress")
 FURTHER = "compress, further images"
 CONTROL = "joint_ensemble"
-IMAGES, UNLABELLED = 5_000, 15_000
+UNLABELLED = 15_000
 HERE = Path(__file__).parent
-DEBIAN = Path("/usr/share/datasets/fashion-mnist")
-TRAINING = {
-    "digits": (),
-    "fashion_mnist": ("train.epochs=15", "train.batch_size=64"),
-}
-"""Of members and students alike, where it is not kd's default for the data."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +72,7 @@ def main() -> None:
 def measured(asked: argparse.Namespace, scheme: str, members: int) -> Report:
     """Train what is missing, then measure on test."""
     data, pool = asked.data, asked.pool
-    place = None if data == "digits" else str(some_fashion(pool / "fashion_mnist_5000"))
+    place = None if data == "digits" else str(some_fashion(pool, IMAGES))
     if scheme == CONTROL:
         settings = (*TRAINING[data], f"scheme.members={members}")
         job = train_job(
@@ -108,11 +99,7 @@ def measured(asked: argparse.Namespace, scheme: str, members: int) -> Report:
 
 def members_of(asked: argparse.Namespace, members: int) -> tuple[str, ...]:
     """How the teachers are made: as the student is trained, from labels, on a share of the data."""
-    data, pool = asked.data, asked.pool
-    recipe = pool / f"members_on_{data}.yaml"
-    pool.mkdir(parents=True, exist_ok=True)
-    train = ", ".join(line.removeprefix("train.").replace("=", ": ") for line in TRAINING[data])
-    recipe.write_text(f"scheme: alone\ntrain: {{{train}}}\n", "utf-8")
+    recipe = label_recipe(asked.pool, asked.data, TRAINING[asked.data])
     return f"teacher.recipe={recipe}", f"teacher.seeds={members}", f"teacher.subset={asked.subset}"
 
 
@@ -120,31 +107,7 @@ def further(scheme: str, pool: Path) -> tuple[str, ...]:
     """Images that nobody has labelled, as PNG files."""
     if scheme != FURTHER:
         return ()
-    folder = pool / f"fashion_mnist_{UNLABELLED}_unlabelled"
-    if not folder.is_dir():
-        folder.mkdir(parents=True)
-        images = read_idx(DEBIAN / "train-images-idx3-ubyte.gz", 3)
-        for row in permutation(0, 0, 60_000)[IMAGES : IMAGES + UNLABELLED]:
-            Image.fromarray(images[row]).save(folder / f"{row:05d}.png")
-    return (f"data.unlabelled={folder}",)
-
-
-def some_fashion(folder: Path) -> Path:
-    """IDX files with 5,000 of the training images, drawn once and for all, and the whole test."""
-    rows = np.sort(permutation(0, 0, 60_000)[:IMAGES])
-    for part, kept in (("train", rows), ("t10k", slice(None))):
-        for what, dimensions in (("images", 3), ("labels", 1)):
-            name = f"{part}-{what}-idx{dimensions}-ubyte.gz"
-            if not (folder / name).is_file():
-                folder.mkdir(parents=True, exist_ok=True)
-                write_idx(folder / name, read_idx(DEBIAN / name, dimensions)[kept])
-    return folder
-
-
-def write_idx(path: Path, array: NDArray[np.uint8]) -> None:
-    """As `read_idx` reads it; the same bytes every time."""
-    head = bytes((0, 0, 8, array.ndim)) + np.array(array.shape, ">u4").tobytes()
-    path.write_bytes(gzip.compress(head + array.tobytes(), mtime=0))
+    return (f"data.unlabelled={further_fashion(pool, IMAGES, UNLABELLED)}",)
 
 
 # What is shown -----------------------------------------------------------------------------------

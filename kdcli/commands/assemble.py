@@ -14,6 +14,7 @@ from kdcli import catalog
 from kdcli.commands.asking import Asking
 from kdcli.commands.contradictions import refuse_contradictions
 from kdcli.commands.followed import followed, learning_teachers
+from kdcli.commands.join import join
 from kdcli.commands.learner import (
     Learning,
     Weights,
@@ -40,10 +41,8 @@ from kdcli.distiller import Distiller, Term
 from kdcli.epochs import Validation
 from kdcli.metrics import accuracy, balanced_accuracy, nll
 from kdcli.models.build import seeded
-from kdcli.models.correspondences import correspondences
 from kdcli.models.model_args import ModelArgs
 from kdcli.models.tap import Tap, predict
-from kdcli.models.teachers import Live
 from kdcli.progress import Progress
 from kdcli.recipe import Recipe, stored_size, weight_at
 from kdcli.recipe_file import scheme_of
@@ -223,18 +222,29 @@ def _distiller(
     steps_per_epoch: int,
 ) -> Distiller:
     """All of them in one; what it skips is said."""
-    train, labels = asking.spec.recipe.train, training.labels
+    spec, recipe, labels = asking.spec, asking.spec.recipe, training.labels
     about = About(
         asking.classes,
         len(labels),
         steps_per_epoch,
-        smallest_batch=len(example.labels) // train.accumulate,
+        smallest_batch=len(example.labels) // recipe.train.accumulate,
         labels=torch.from_numpy(labels),
-        adapter=asking.spec.recipe.match.adapter,
+        adapter=recipe.match.adapter,
     )
-    with seeded(asking.spec.seed, "distiller"):
-        distiller = _joined(asking.spec, learners, teachers, example, about)
-    if train.balance == "loss":
+    task_weight = partial(weight_at, recipe.task.weight, epochs=int(recipe.train.epochs))
+    with seeded(spec.seed, "distiller"):
+        distiller = join(
+            scheme_of(recipe),
+            learners,
+            teachers,
+            _terms(recipe),
+            task_weight,
+            example,
+            about,
+            recipe.match,
+            spec.seed,
+        )
+    if recipe.train.balance == "loss":
         weights = torch.from_numpy(class_weights(labels, asking.classes))
         distiller.class_weights = weights.to(asking.device)
     for line in distiller.skipped:
@@ -242,41 +252,11 @@ def _distiller(
     return distiller
 
 
-def _joined(
-    spec: Spec,
-    learners: dict[str, nn.Module],
-    teachers: dict[str, Teacher],
-    example: Batch,
-    about: About,
-) -> Distiller:
-    recipe, epochs = spec.recipe, int(spec.recipe.train.epochs)
-    scheme = scheme_of(recipe)
-    if not scheme.needs_teacher:
-        teachers = {}  # only compared against
-    methods = methods_of(recipe)
-    terms = tuple(
+def _terms(recipe: Recipe) -> tuple[Term, ...]:
+    epochs = int(recipe.train.epochs)
+    return tuple(
         Term(name, method, partial(weight_at, recipe.methods[name].weight, epochs=epochs))
-        for name, method in methods.items()
-    )
-    matched = correspondences(
-        methods.values(),
-        {name: one for name, one in learners.items() if isinstance(one, Tap)},
-        {name: one.tap for name, one in teachers.items() if isinstance(one, Live)},
-        example.images[:2],
-        recipe.match.pairs,
-        scheme.needs,
-    )
-    return Distiller(
-        scheme=scheme,
-        learners=learners,
-        teachers=teachers,
-        terms=terms,
-        task_weight=partial(weight_at, recipe.task.weight, epochs=epochs),
-        example=example,
-        about=about,
-        correspondences=matched,
-        augment=recipe.match.augment,
-        seed=spec.seed,
+        for name, method in methods_of(recipe).items()
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from kdcli import catalog
 from kdcli.commands.page import Option, linked, option_table, options_of, renewed
+from kdcli.commands.schemes import schemes
 from kdcli.records import Method
 
 KINDS = ("response", "feature", "relation")
@@ -88,14 +89,25 @@ def _rank(kind: str) -> int:
 
 
 def markdown() -> str:
-    """A table of the built-in methods, then a section for each."""
+    """A table of the built-in methods, one of the schemes they go with, a section for each."""
     parts = [part for part in methods() if part.built_in]
     rows = [
         f"| [`{p.name}`](#{p.name}) | {p.kind} | {linked(p.paper)} | {p.weight_in_words()} |"
         for p in parts
     ]
-    table = ["| method | knowledge | paper | weight |", "|---|---|---|---:|", *rows]
-    return "\n".join([*table, *(line for part in parts for line in _section(part))]) + "\n"
+    head = ["| method | knowledge | paper | weight |", "|---|---|---|---:|"]
+    sections = (line for part in parts for line in _section(part))
+    return "\n".join([*head, *rows, "", *_with_schemes(parts), *sections]) + "\n"
+
+
+def _with_schemes(parts: list[MethodPart]) -> Iterator[str]:
+    """What goes with what, as tiny models show it."""
+    from kdcli.commands.grid import table  # timm, of which `kd list methods` has no need
+
+    yield "With which scheme each goes, tried with teachers and students that have all it reads:"
+    yield ""
+    built_in = [scheme.name for scheme in schemes() if scheme.built_in]
+    yield from table([part.name for part in parts], built_in)
 
 
 def _section(part: MethodPart) -> Iterator[str]:

@@ -32,7 +32,7 @@ class OFD(Method):
         norms = about.norms or (None,) * stages
         if others := [str(i) for i, norm in enumerate(norms, 1) if norm is None or not norm.affine]:
             raise UnmetNeeds(
-                "is only for stages of the teacher that end in a batch norm and a ReLU; "
+                "is only for stages of a finished teacher that end in a batch norm and a ReLU; "
                 f"of {stages} stages these do not: {', '.join(others)}",
                 "a teacher like resnet, or a method like fitnet or at",
             )

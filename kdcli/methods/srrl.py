@@ -30,7 +30,7 @@ class SRRL(Method):
         if about.classifier is None:
             raise UnmetNeeds(
                 "shows the student's embedding to the teacher's classifier, and this teacher's "
-                "logits are not one layer of its embedding",
+                "logits are not one layer of its embedding, or it still learns",
                 "another method that reads embeddings: rkd, pkt, cc or crd",
             )
 

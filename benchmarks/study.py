@@ -1,0 +1,222 @@
+"""What studies share: how everybody is trained, over seeds, and what came of it on test."""
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+from fashion_mnist import some_fashion
+from numpy.typing import NDArray
+
+from kdcli.commands.distill import distill_job
+from kdcli.commands.measure import Measured, likeness, measure
+from kdcli.commands.plan import Job, baseline_of
+from kdcli.commands.train import ensure, teacher_files
+from kdcli.data.loader import open_store
+from kdcli.files import write_text
+from kdcli.metrics import paired_gain, verdict_code
+from kdcli.nearness import closer_in_accuracy
+from kdcli.progress import Silent
+from kdcli.recipe_file import load_recipe, scheme_of
+from kdcli.runs import find
+from kdcli.spec import Spec
+
+IMAGES = 5_000
+TRAINING = {
+    "digits": (),
+    "fashion_mnist": ("train.epochs=15", "train.batch_size=64"),
+}
+"""Of teachers and students alike, where it is not kd's default for the data."""
+Right = NDArray[np.bool_]
+NEARER = {"ensemble": "teacher", "single": "baseline", "undecided": "undecided"}
+
+
+@dataclass(frozen=True)
+class Study:
+    """Which images, how everybody is trained on them, and with how many seeds."""
+
+    data: str
+    seeds: int
+    pool: Path
+    images: int = IMAGES
+    epochs: int | None = None
+    """None: as `TRAINING` says."""
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Of everybody's training."""
+        own = (f"train.epochs={self.epochs}",) if self.epochs else ()
+        return (*TRAINING[self.data], *own)
+
+    def job(self, recipe: str, student: str, teacher: str, *settings: str) -> Job:
+        """One student's training; a scheme that needs no teacher is given none."""
+        alone = scheme_of(load_recipe(recipe).recipe).teaches_itself
+        place = None if self.data == "digits" else str(some_fashion(self.pool, self.images))
+        return distill_job(
+            () if alone else (teacher,),
+            student,
+            recipe=recipe,
+            settings=(*self.settings, *(() if alone else (self._teachers(),)), *settings),
+            data=place,
+            device="cpu",
+            progress=Silent(),
+        )
+
+    def _teachers(self) -> str:
+        """They are trained as the students are, from labels."""
+        return f"teacher.recipe={label_recipe(self.pool, self.data, self.settings)}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a way of teaching came to: means over seeds, against baseline and teacher on test."""
+
+    group: str
+    name: str
+    student: str
+    accuracy: float
+    sd: float | None
+    """None: one seed."""
+    baseline: float
+    baseline_sd: float | None
+    gain: float
+    gain_low: float
+    gain_high: float
+    verdict: str
+    seconds: float
+    """Of one training: the student's, with all that its scheme trains itself."""
+    baseline_seconds: float
+    params: int
+    macs: int | None
+    teacher: str | None = None
+    teacher_accuracy: float | None = None
+    teacher_params: int | None = None
+    teacher_macs: int | None = None
+    agreement: float | None = None
+    """With the teacher."""
+    baseline_agreement: float | None = None
+    kl: float | None = None
+    baseline_kl: float | None = None
+    nearer: str | None = None
+    """Whose accuracy is nearer: teacher | baseline | undecided."""
+
+
+def label_recipe(pool: Path, data: str, settings: Sequence[str]) -> Path:
+    """A recipe file: from labels alone, with these settings of `train`."""
+    pool.mkdir(parents=True, exist_ok=True)
+    train = dict(line.removeprefix("train.").split("=") for line in settings)
+    inside = ", ".join(f"{key}: {value}" for key, value in train.items())
+    name = "_".join(("members_on", data, *(f"{v}" for k, v in train.items() if k == "epochs")))
+    write_text(pool / f"{name}.yaml", f"scheme: alone\ntrain: {{{inside}}}\n")
+    return pool / f"{name}.yaml"
+
+
+def measured(study: Study, group: str, name: str, job: Job) -> Row:
+    """Train what is missing, every seed and its baseline, then ask all of them about test."""
+    specs = job.spec.alike(study.seeds)
+    student, baseline = _asked(job, specs), _asked(job, [baseline_of(spec) for spec in specs])
+    labels = open_store(job.source.test, _size(job), Silent()).labels
+    right, alone = student.right(labels), baseline.right(labels)
+    found = paired_gain(right, alone)
+    row = Row(
+        group=group,
+        name=name,
+        student=student.part.name,
+        **_of_accuracy("accuracy", "sd", right),
+        **_of_accuracy("baseline", "baseline_sd", alone),
+        gain=found.gain,
+        gain_low=found.ci95.low,
+        gain_high=found.ci95.high,
+        verdict=verdict_code(found, job.spec.recipe.evaluate.margin),
+        seconds=mean(_seconds(spec) for spec in specs),
+        baseline_seconds=mean(_seconds(baseline_of(spec)) for spec in specs),
+        params=student.part.params,
+        macs=student.part.macs,
+    )
+    return replace(row, **_beside_teacher(job, student, baseline, labels))
+
+
+def _beside_teacher(
+    job: Job, student: Measured, baseline: Measured, labels: NDArray[np.int64]
+) -> dict[str, Any]:
+    """The fields that compare with a teacher, where there is one."""
+    files = teacher_files(job.spec, job.source, job.device, Silent())
+    if not files:
+        return {}
+    teacher = measure(files[:1], open_store(job.source.test, _size(job), Silent()), job.device)
+    right = teacher.right(labels)
+    agreement, kl = likeness(student.logits, teacher.logits[0])
+    alike, apart = likeness(baseline.logits, teacher.logits[0])
+    nearer = closer_in_accuracy(student.right(labels), right[0], baseline.right(labels))
+    return {
+        "teacher": teacher.part.name,
+        "teacher_accuracy": float(right.mean()),
+        "teacher_params": teacher.part.params,
+        "teacher_macs": teacher.part.macs,
+        **{"agreement": agreement, "kl": kl, "nearer": NEARER[nearer]},
+        **{"baseline_agreement": alike, "baseline_kl": apart},
+    }
+
+
+def _asked(job: Job, specs: Sequence[Spec]) -> Measured:
+    runs = [ensure(spec, job.source, job.device, Silent(), asked=True).run for spec in specs]
+    test = open_store(job.source.test, _size(job), Silent())
+    return measure([run.model for run in runs], test, job.device)
+
+
+def _size(job: Job) -> int:
+    return int(job.spec.recipe.data.image_size)
+
+
+def _of_accuracy(name: str, spread: str, right: Right) -> dict[str, Any]:
+    """Mean and deviation over seeds, as fields of a row."""
+    each = right.mean(1)
+    return {name: float(each.mean()), spread: float(each.std(ddof=1)) if len(each) > 1 else None}
+
+
+def _seconds(spec: Spec) -> float:
+    """Of a finished training, with those of the teachers that its scheme trains itself."""
+    run = find(spec)
+    own = float(run.outcome()["seconds"]) if run else 0.0
+    if not scheme_of(spec.recipe).teaches_itself:
+        return own
+    return own + sum(_seconds(member.spec) for member in spec.members if member.spec)
+
+
+# What is asked and shown -------------------------------------------------------------------------
+
+
+def asked_study(parser: argparse.ArgumentParser, pool: str) -> tuple[argparse.Namespace, Study]:
+    """The flags that all studies have; KD_RUNS becomes the pool."""
+    parser.add_argument("--pool", type=Path, default=Path(pool), help="Where runs are kept.")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--images", type=int, default=IMAGES, help="Of Fashion-MNIST.")
+    parser.add_argument("--out", type=Path, help="A JSON file of all numbers.")
+    asked = parser.parse_args()
+    os.environ["KD_RUNS"] = str(asked.pool)
+    return asked, Study(asked.data, asked.seeds, asked.pool, asked.images, asked.epochs)
+
+
+def keep(rows: Sequence[Row], out: Path | None) -> None:
+    """All numbers as JSON, where that is wanted."""
+    if out:
+        write_text(out, json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+
+
+def percent(accuracy: float | None, sd: float | None = None) -> str:
+    """`86.8 ± 0.1`."""
+    if accuracy is None:
+        return "-"
+    return f"{100 * accuracy:.1f}" + (f" ± {100 * sd:.1f}" if sd is not None else "")
+
+
+def gain(row: Row) -> str:
+    """In points, with its 95% interval."""
+    low, high = 100 * row.gain_low, 100 * row.gain_high
+    return f"{100 * row.gain:+.1f} ({low:+.1f} to {high:+.1f})"
