@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import AfterValidator, Field
@@ -29,8 +29,8 @@ class AttentionSelf(Scheme):
     Comprehensive Attention Self-Distillation (Huang et al. 2020), carried from weakly supervised
     detection to classification. Each view imitates all of them as one: their mean (probabilities,
     embedding, maps laid on the image), and of attention the maximum, which the method casd reads.
-    The labels see the mean over views. The model runs once per view, so that a step costs as many
-    passes; its batch norms see each view as a batch of its own.
+    The model runs once per view, so that a step costs as many passes; its batch norms see each view
+    as a batch of its own.
     """
 
     needs_teacher: ClassVar[bool] = False
@@ -39,6 +39,9 @@ class AttentionSelf(Scheme):
     scales: Annotated[Scales, Field(strict=False), AfterValidator(_distinct)] = ()
     """A further view for each, on the same canvas: 0.75 from farther away, amid reflections, 1.25
     the middle, nearer. The image as it is and its mirror image are always there."""
+    labels: Literal["plain", "all"] = "plain"
+    """Whether they are asked of the images as they are, or of every view: a mirrored shoe is a
+    shoe, a mirrored digit is none."""
     layers: Annotated[int, Field(ge=1)] = 3
     """Attention maps of the last so many stages that have more than one cell; kd shows four
     stages at most."""
@@ -69,7 +72,9 @@ class AttentionSelf(Scheme):
             Pair(one, _shown(everyone, view), share)
             for one, view in zip(seen, views.values(), strict=True)
         ]
-        return Lesson(tuple(Learner(one, share) for one in answers), tuple(pairs))
+        learners = [Learner(one, share) for one in answers]
+        plain = self.labels == "plain"
+        return Lesson((Learner(answers[0]),) if plain else tuple(learners), tuple(pairs))
 
     def _attention(self, outputs: Outputs) -> tuple[Tensor, ...]:
         return tuple(attention(energy(stage)) for stage in spatial(outputs.stages, self.layers))

@@ -51,7 +51,7 @@ def lesson_of(scheme, model):
 
 
 def test_every_view_learns_and_imitates_all_of_them():
-    lesson = lesson_of(SCALED, Looks())
+    lesson = lesson_of(SCALED.model_copy(update={"labels": "all"}), Looks())
     views = ["student", "student@flip", "student@scale_0.75", "student@scale_1.25"]
     assert [(one.outputs.by, one.weight) for one in lesson.learners] == [(v, 0.25) for v in views]
     assert [(p.student.by, p.teacher.by, p.weight) for p in lesson.pairs] == [
@@ -61,6 +61,12 @@ def test_every_view_learns_and_imitates_all_of_them():
         pair.student.logits is one.outputs.logits
         for pair, one in zip(lesson.pairs, lesson.learners, strict=True)
     )
+
+
+def test_labels_are_those_of_the_images_as_they_are():
+    """A mirrored digit is none."""
+    (learner,) = lesson_of(SCALED, Looks()).learners
+    assert (learner.outputs.by, learner.weight) == ("student", 1.0)
 
 
 def test_the_mirror_image_and_no_other_view_by_default():
