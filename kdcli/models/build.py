@@ -13,6 +13,7 @@ from torch import nn
 
 from kdcli.errors import DataError, UsageError, WeightsUnavailable, did_you_mean
 from kdcli.models.copies import Copies
+from kdcli.models.exits import EarlyExit, ExitHead
 from kdcli.models.families import FAMILIES
 from kdcli.models.fusion import Fused, FusionBlock
 from kdcli.models.memory_format import channels_last
@@ -135,9 +136,9 @@ def build(args: ModelArgs, pretrained: bool = False) -> nn.Module:
         WeightsUnavailable: they cannot be fetched or read after all.
     """
     if args.exit is not None:
-        from kdcli.models.exits import early_exit  # which asks how wide the model's stages are
-
-        return early_exit(build(args.whole, pretrained), args)
+        stage, last = args.maps  # ModelArgs has refused any other number
+        head = ExitHead(stage, last, args.num_classes)
+        return EarlyExit(build(args.single, pretrained), head, args.exit)
     if args.copies > 1:
         return Copies((build(args.single, pretrained) for _ in range(args.copies)), args.panel)
     if args.peers:

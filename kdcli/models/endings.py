@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kdcli.models.stages import intermediates
+from kdcli.models.intermediates import intermediates
 
 SHORTCUTS = ("downsample", "shortcut", "proj")
 """In whose branches a batch norm is not the one that a stage's last map comes from."""

@@ -2,16 +2,14 @@
 
 import copy
 import math
-from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
 from torch import Tensor, nn
 
-from kdcli.errors import UsageError
 from kdcli.layers import downsampling, separable_block
-from kdcli.models.model_args import ModelArgs
-from kdcli.models.stages import intermediates, stages_of
+from kdcli.models.intermediates import intermediates
+from kdcli.models.model_args import Shape
 
 
 class ExitHead(nn.Module):
@@ -22,8 +20,12 @@ class ExitHead(nn.Module):
     arXiv:1905.08094.
     """
 
-    def __init__(self, channels: int, width: int, halvings: int, num_classes: int) -> None:
+    def __init__(self, stage: Shape, last: Shape, num_classes: int) -> None:
+        """`stage` is the map that it reads, `last` that of the model's last stage."""
         super().__init__()
+        self.maps = stage, last
+        (channels, height, _), (width, lowest, _) = self.maps
+        halvings = round(math.log2(height / lowest))
         blocks = downsampling(channels, width, halvings)
         self.blocks = nn.Sequential(*(blocks or [separable_block(channels, width, stride=1)]))
         self.classifier = nn.Linear(width, num_classes)
@@ -53,31 +55,6 @@ class EarlyExit(nn.Module):
         _, _, logits = self.head(features)
         found: Tensor = logits
         return found
-
-
-def early_exit(trunk: nn.Module, args: ModelArgs) -> EarlyExit:
-    """The exit that `args` name, on `trunk`; the head is new.
-
-    Raises:
-        UnmetNeeds: the model shows no stages.
-        UsageError: it has no such stage in front of its last.
-    """
-    *early, last = stages_of(args.whole).stages
-    for stage in early:
-        if stage.index == args.exit:
-            grids = (stage.height, stage.width), (last.height, last.width)
-            head = exit_head(stage.channels, last.channels, *grids, args.num_classes)
-            return EarlyExit(trunk, head, stage.index)
-    known = ", ".join(str(stage.index) for stage in early)
-    raise UsageError(f"{args.name} cannot end at stage {args.exit}", f"its early stages: {known}")
-
-
-def exit_head(
-    channels: int, width: int, grid: Sequence[int], last: Sequence[int], num_classes: int
-) -> ExitHead:
-    """For a stage of so many channels on `grid` (h, w); `width` channels on the grid `last` are
-    those of the model's last stage."""
-    return ExitHead(channels, width, round(math.log2(grid[0] / last[0])), num_classes)
 
 
 def _cut(trunk: nn.Module, index: int) -> nn.Module:

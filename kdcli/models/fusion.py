@@ -10,10 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-Shape = tuple[int, int, int]
-"""(C, h, w) of a map."""
-Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
-"""Mean and standard deviation per channel."""
+from kdcli.models.model_args import Normalisation, Shape
+
 WIDEST = 512
 """Channels to which maps that differ are brought, at most."""
 

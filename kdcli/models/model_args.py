@@ -4,9 +4,21 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from torch import Tensor
+
 from kdcli.errors import UsageError
-from kdcli.models.fusion import Normalisation, Shape
 from kdcli.records import Aggregate, Panel
+
+Shape = tuple[int, int, int]
+"""(C, h, w) of a map."""
+Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
+"""Mean and standard deviation per channel."""
+
+
+def shape_of(maps: Tensor) -> Shape:
+    """Of one of (B, C, h, w) maps."""
+    _, channels, height, width = maps.shape
+    return channels, height, width
 
 
 @dataclass(frozen=True)
@@ -41,13 +53,15 @@ class ModelArgs:
     peers: tuple["ModelArgs", ...] = ()
     """Further networks, whose last maps are fused with its own into one answer."""
     maps: tuple[Shape, ...] = ()
-    """(C, h, w) of those maps, its own first; none where there are no peers."""
+    """(C, h, w) of those maps, its own first; of an exit, of the map that its head reads and of the
+    model's last one. So building probes nothing."""
 
     def __post_init__(self) -> None:
         members = max(self.heads, self.copies)
-        if members > 1 and self.exit is not None:
+        if self.exit is not None and (members > 1 or self.peers or len(self.maps) != 2):
             raise UsageError(
-                f"{self.name}: an exit with several heads or copies: no such model",
+                f"{self.name}: an exit with several heads, copies or peers, or without the shapes "
+                "of its maps: no such model",
                 "an exit has a head of its own, and one",
             )
         if min(self.heads, self.copies) != 1 or len(self.weights) not in (0, members):
@@ -64,15 +78,14 @@ class ModelArgs:
 
     @property
     def _fuses(self) -> bool:
-        single = self.heads == self.copies == 1 and self.exit is None
-        single = single and all(one == one.single for one in self.peers)
+        single = self.heads == self.copies == 1 and all(one == one.single for one in self.peers)
         fed = {(one.input_size, one.num_classes) for one in self.networks}
         return single and len(fed) == 1 and len(self.maps) == len(self.networks)
 
     @property
     def single(self) -> "ModelArgs":
-        """The same model once, with one head."""
-        alone: dict[str, Any] = {"peers": (), "maps": (), "weights": ()}
+        """The same model once, whole and with one head."""
+        alone: dict[str, Any] = {"exit": None, "peers": (), "maps": (), "weights": ()}
         return replace(self, heads=1, copies=1, aggregate="probabilities", **alone)
 
     @property
@@ -88,11 +101,6 @@ class ModelArgs:
         if self.copies > 1:
             return f"{self.copies} x {self.name}"
         return " + ".join(one.name for one in self.networks) + ", fused" * bool(self.peers)
-
-    @property
-    def whole(self) -> "ModelArgs":
-        """The model that an exit is the beginning of; itself where it is no exit."""
-        return replace(self, exit=None)
 
     @property
     def panel(self) -> Panel:

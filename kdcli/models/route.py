@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from kdcli.errors import UnmetNeeds
 from kdcli.models.endings import Ending, endings
-from kdcli.models.stages import intermediates
+from kdcli.models.intermediates import intermediates
 
 
 @dataclass(frozen=True)

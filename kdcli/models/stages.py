@@ -1,15 +1,14 @@
 """A model's stages: where its maps shrink, and how wide they are; shapes only, no arithmetic."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from kdcli.errors import UnmetNeeds
 from kdcli.models.build import build, build_meta
+from kdcli.models.intermediates import intermediates
 from kdcli.models.model_args import ModelArgs
 
 
@@ -82,21 +81,3 @@ def _probe(args: ModelArgs) -> list[Tensor]:
 def _maps(module: nn.Module, args: ModelArgs, device: str) -> list[Tensor]:
     images = torch.zeros(1, 3, args.input_size, args.input_size, device=device)
     return intermediates(module.eval(), images)
-
-
-def intermediates(
-    module: nn.Module,
-    images: Tensor,
-    indices: Sequence[int] | None = None,
-    stop_early: bool = False,
-) -> list[Tensor]:
-    """The (B, C, h, w) maps of these stages, all by default; in depth order."""
-    timm_model: Any = module
-    maps: list[Tensor] = timm_model.forward_intermediates(
-        images,
-        indices=None if indices is None else list(indices),
-        stop_early=stop_early,
-        output_fmt="NCHW",
-        intermediates_only=True,
-    )
-    return maps

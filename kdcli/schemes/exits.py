@@ -8,7 +8,8 @@ from pydantic import NonNegativeFloat
 from torch import nn
 
 from kdcli.errors import UnmetNeeds
-from kdcli.models.exits import EarlyExit, ExitHead, exit_head
+from kdcli.models.exits import EarlyExit, ExitHead
+from kdcli.models.model_args import shape_of
 from kdcli.models.tap import Tap
 from kdcli.records import About, Batch, Learner, Lesson, Outputs, Pair, Scheme, Teacher
 from kdcli.undefined import refuse_single_images
@@ -39,9 +40,8 @@ class Exits(Scheme):
                 "scheme exits: the student has one stage, and none in front of it to leave from",
                 "choose another student: kd inspect and kd match show stages",
             )
-        width, grid, classes = last.shape[1], last.shape[2:], about.num_classes
         return {
-            f"exit_{i}": exit_head(stage.shape[1], width, stage.shape[2:], grid, classes)
+            f"exit_{i}": ExitHead(shape_of(stage), shape_of(last), about.num_classes)
             for i, stage in enumerate(early, 1)
         }
 
@@ -83,5 +83,6 @@ def _exit(student: Tap, head: nn.Module, stage: int, by: str) -> Tap:
     """The student up to a stage, and its head there, as a model: the weights are theirs."""
     assert isinstance(head, ExitHead)
     module = EarlyExit(student.module, head, stage)
-    tap = Tap(module, replace(student.args, exit=stage), by, student.precision)
+    args = replace(student.args, exit=stage, maps=head.maps)
+    tap = Tap(module, args, by, student.precision)
     return tap.to(student.mean.device)

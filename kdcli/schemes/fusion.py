@@ -10,7 +10,8 @@ from torch import nn
 
 from kdcli.errors import UnmetNeeds
 from kdcli.functional import of_architecture, peers_of
-from kdcli.models.fusion import Fused, FusionBlock, Shape
+from kdcli.models.fusion import Fused, FusionBlock
+from kdcli.models.model_args import shape_of
 from kdcli.models.tap import Tap
 from kdcli.records import About, Batch, Learner, Lesson, Outputs, Pair, Scheme, Teacher
 
@@ -41,13 +42,13 @@ class Fusion(Scheme):
     all others are kept beside it."""
 
     def parts(self, outputs: Mapping[str, Outputs], about: About) -> dict[str, nn.Module]:
-        maps = [_shape(one) for one in peers_of(outputs)]
+        maps = [shape_of(one.stages[-1]) for one in peers_of(outputs)]
         return {"fusion": FusionBlock(maps, about.num_classes)}
 
     def step(
         self, models: Mapping[str, Teacher], parts: Mapping[str, nn.Module], batch: Batch
     ) -> dict[str, Outputs]:
-        outputs = super().step(models, parts, batch)
+        outputs = {name: model(batch) for name, model in models.items()}
         logits, embedding = parts["fusion"]([one.stages[-1] for one in peers_of(outputs)])
         return outputs | {"fused": Outputs("fused", logits, embedding=embedding)}
 
@@ -77,12 +78,6 @@ class Fusion(Scheme):
         if self.shipped == "fused" or len(_sizes(models)) > 1:
             return dict(models)
         return {**models, "fused": _fused(models, parts)}
-
-
-def _shape(one: Outputs) -> Shape:
-    """Of the last map."""
-    _, channels, height, width = one.stages[-1].shape
-    return channels, height, width
 
 
 def _taps(models: Mapping[str, nn.Module]) -> list[Tap]:

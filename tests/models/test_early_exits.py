@@ -10,11 +10,12 @@ from one_of_each import ONE_OF_EACH
 from kdcli.cost import macs, parameters
 from kdcli.errors import UnmetNeeds, UsageError
 from kdcli.models.build import build, build_meta, plan, seeded
-from kdcli.models.exits import EarlyExit, exit_head
+from kdcli.models.exits import EarlyExit, ExitHead
+from kdcli.models.intermediates import intermediates
 from kdcli.models.match import milestones
 from kdcli.models.model_args import ModelArgs
 from kdcli.models.route import View
-from kdcli.models.stages import intermediates, stages_of
+from kdcli.models.stages import stages_of
 from kdcli.models.tap import Tap
 
 CLASSES = 5
@@ -30,13 +31,21 @@ def early(args: ModelArgs) -> list[int]:
     return [stage.index for stage in milestones(stages_of(args))[:-1]]
 
 
+def leaving(args: ModelArgs, index: int) -> ModelArgs:
+    """The same model, ending at this stage."""
+    *stages, last = stages_of(args).stages
+    (stage,) = [one for one in stages if one.index == index]
+    maps = tuple((one.channels, one.height, one.width) for one in (stage, last))
+    return replace(args, exit=index, maps=maps)
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_a_head_ends_as_the_last_stage_does(name):
     args = planned(name)
     *stages, last = milestones(stages_of(args))
     assert stages
     for stage in stages:
-        head = build(replace(args, exit=stage.index)).head.eval()
+        head = build(leaving(args, stage.index)).head.eval()
         features, pooled, logits = head(torch.rand(2, stage.channels, stage.height, stage.width))
         assert features.shape == (2, last.channels, last.height, last.width)
         assert pooled.shape == (2, last.channels)
@@ -46,7 +55,7 @@ def test_a_head_ends_as_the_last_stage_does(name):
 
 
 def test_a_head_of_a_stage_on_the_last_grid_keeps_it():
-    head = exit_head(8, 12, (4, 4), (4, 4), CLASSES)
+    head = ExitHead((8, 4, 4), (12, 4, 4), CLASSES)
     assert [conv.stride for conv in head.modules() if hasattr(conv, "stride")] == [(1, 1)] * 4
 
 
@@ -56,7 +65,7 @@ def test_an_exit_is_smaller_and_answers_as_the_whole_trunk_does(name):
     before = parameters(build_meta(args))
     for index in early(args):
         check(args, index)
-    costs = [build_meta(replace(args, exit=index)) for index in early(args)]
+    costs = [build_meta(leaving(args, index)) for index in early(args)]
     trunks = [parameters(one.trunk) for one in costs]
     assert trunks == sorted(trunks)
     assert trunks[-1] < before
@@ -68,7 +77,7 @@ def check(args: ModelArgs, index: int) -> None:
     """Cut off or not, the trunk's stage is the same, and so are its weights."""
     with seeded(0, "exit"):
         trunk = build(args).eval()
-    one = build(replace(args, exit=index)).eval()
+    one = build(leaving(args, index)).eval()
     live = EarlyExit(trunk, one.head, index).eval()
     images = torch.rand(1, 3, args.input_size, args.input_size)
     with torch.no_grad():
@@ -87,7 +96,7 @@ def check(args: ModelArgs, index: int) -> None:
 def test_training_the_trunk_trains_the_exit():
     args = planned("test_resnet")
     trunk = build(args)
-    one = EarlyExit(trunk, build(replace(args, exit=1)).head, 1)
+    one = EarlyExit(trunk, build(leaving(args, 1)).head, 1)
     trunk.train()(torch.rand(2, 3, 64, 64)).sum().backward()
     with torch.no_grad():
         trunk.conv1[0].weight += 1
@@ -95,16 +104,16 @@ def test_training_the_trunk_trains_the_exit():
     assert torch.equal(one.trunk.bn1.running_mean, trunk.bn1.running_mean)
 
 
-def test_what_is_no_early_stage_is_refused():
-    args = planned("test_resnet")
-    with pytest.raises(UsageError, match="cannot end at stage 4"):
-        build(replace(args, exit=4))
-    with pytest.raises(UsageError, match="several heads"):
-        replace(args, exit=1, heads=2)
+def test_an_exit_has_one_head_and_the_shapes_of_its_maps():
+    args = leaving(planned("test_resnet"), 1)
+    assert ModelArgs.from_dict(args.as_dict()) == args
+    for wrong in ({"heads": 2}, {"maps": ()}, {"peers": (args.single,)}):
+        with pytest.raises(UsageError, match="an exit with several heads"):
+            replace(args, **wrong)
 
 
 def test_an_exit_shows_nothing_but_its_answer():
-    args = replace(planned("test_resnet"), exit=1)
+    args = leaving(planned("test_resnet"), 1)
     tap = Tap(build(args), args, "teacher.0")
     with pytest.raises(UnmetNeeds, match="an exit of test_resnet"):
         tap.show(View(embedding=True), torch.rand(2, 3, 64, 64))
