@@ -117,7 +117,7 @@ def _model(name: str) -> Model:
 
 
 def _module(args: ModelArgs) -> Module:
-    return Module(args, type(build_meta(args.single.single)).__name__, **costs(args))
+    return Module(args, type(build_meta(args.single)).__name__, **costs(args))
 
 
 def _trained(thing: str, progress: Progress) -> Trained:
