@@ -13,10 +13,11 @@ import numpy as np
 from fashion_mnist import some_fashion
 from numpy.typing import NDArray
 
+from kdcli.commands.cast import find_cast
 from kdcli.commands.distill import distill_job
 from kdcli.commands.measure import Measured, likeness, measure
 from kdcli.commands.plan import Job, baseline_of
-from kdcli.commands.train import ensure, teacher_files
+from kdcli.commands.train import ensure
 from kdcli.data.loader import open_store
 from kdcli.files import write_text
 from kdcli.metrics import paired_gain, verdict_code
@@ -33,6 +34,7 @@ TRAINING = {
 }
 """Of teachers and students alike, where it is not kd's default for the data."""
 Right = NDArray[np.bool_]
+Labels = NDArray[np.int64]
 NEARER = {"ensemble": "teacher", "single": "baseline", "undecided": "undecided"}
 
 
@@ -138,21 +140,27 @@ def measured(study: Study, group: str, name: str, job: Job) -> Row:
         params=student.part.params,
         macs=student.part.macs,
     )
-    return replace(row, **_beside_teacher(job, student, baseline, labels))
+    return replace(row, **_beside_teacher(job, specs, student, baseline, labels))
 
 
 def _beside_teacher(
-    job: Job, student: Measured, baseline: Measured, labels: NDArray[np.int64]
+    job: Job, specs: Sequence[Spec], student: Measured, baseline: Measured, labels: Labels
 ) -> dict[str, Any]:
-    """The fields that compare with a teacher, where there is one."""
-    files = teacher_files(job.spec, job.source, job.device, Silent())
-    if not files:
+    """The fields that compare with a teacher, where there is one that is not the student's kind.
+
+    One that learns in the same loop is another one for each seed.
+    """
+    if scheme_of(job.spec.recipe).teaches_itself:
         return {}
-    teacher = measure(files[:1], open_store(job.source.test, _size(job), Silent()), job.device)
-    right = teacher.right(labels)
-    agreement, kl = likeness(student.logits, teacher.logits[0])
-    alike, apart = likeness(baseline.logits, teacher.logits[0])
-    nearer = closer_in_accuracy(student.right(labels), right[0], baseline.right(labels))
+    runs = [ensure(spec, job.source, job.device, Silent()).run for spec in specs]
+    casts = [find_cast(run, job.source, job.device, Silent()) for run in runs]
+    test = open_store(job.source.test, _size(job), Silent())
+    teacher = measure([cast.teachers[0].file for cast in casts], test, job.device)
+    right, nearer = teacher.right(labels), "undecided"
+    if all((row == right[0]).all() for row in right):
+        nearer = closer_in_accuracy(student.right(labels), right[0], baseline.right(labels))
+    agreement, kl = _likeness(student, teacher)
+    alike, apart = _likeness(baseline, teacher)
     return {
         "teacher": teacher.part.name,
         "teacher_accuracy": float(right.mean()),
@@ -161,6 +169,13 @@ def _beside_teacher(
         **{"agreement": agreement, "kl": kl, "nearer": NEARER[nearer]},
         **{"baseline_agreement": alike, "baseline_kl": apart},
     }
+
+
+def _likeness(role: Measured, teacher: Measured) -> tuple[float, float]:
+    """Of each seed with its own teacher, the mean."""
+    pairs = zip(role.logits, teacher.logits, strict=True)
+    each = [likeness(mine[None], theirs) for mine, theirs in pairs]
+    return mean(one for one, _ in each), mean(one for _, one in each)
 
 
 def _asked(job: Job, specs: Sequence[Spec]) -> Measured:
@@ -180,12 +195,12 @@ def _of_accuracy(name: str, spread: str, right: Right) -> dict[str, Any]:
 
 
 def _seconds(spec: Spec) -> float:
-    """Of a finished training, with those of the teachers that its scheme trains itself."""
+    """Of a finished training, with all generations in front of it."""
     run = find(spec)
     own = float(run.outcome()["seconds"]) if run else 0.0
-    if not scheme_of(spec.recipe).teaches_itself:
-        return own
-    return own + sum(_seconds(member.spec) for member in spec.members if member.spec)
+    generations = scheme_of(spec.recipe).has_generations or spec.role == "generation"
+    before = (member.spec for member in spec.members if member.spec) if generations else ()
+    return own + sum(map(_seconds, before))
 
 
 # What is asked and shown -------------------------------------------------------------------------
