@@ -47,6 +47,22 @@ class Trained:
     def outcome(self) -> dict[str, Any]:
         return self.run.outcome()
 
+    @property
+    def others(self) -> dict[str, str]:
+        """The files of those that lie beside the model that ships, by role."""
+        return {role: str(file) for role, file in self.run.others().items()}
+
+    @property
+    def shipped(self) -> str:
+        """Which of its networks is model.pt, in words; empty where it is plainly the student."""
+        ships = self.outcome.get("ships", "student")
+        epochs = [line for line in self.run.lines() if "epoch" in line]
+        candidates = len(epochs[-1].get("val_accuracy_of", ())) if epochs else 0
+        if candidates > 1:
+            return f"{ships}, the best of {candidates} networks on validation"
+        count = 1 + len(self.run.spec.peers)
+        return f"{ships}, {count} networks as one model" if ships == "fused" else ""
+
 
 def train_job(
     model: str,

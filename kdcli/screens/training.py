@@ -42,7 +42,7 @@ def trained(console: Console, results: "list[Trained]") -> None:
         return
     heads = ["", "model", "validation accuracy", "best epoch", "trained", "ended"]
     if len(results) == 1:
-        _one(console, results[0].run, heads)
+        _one(console, results[0], heads)
     else:
         rows = [_trained_row(f"seed {one.run.spec.seed}", one.run) for one in results]
         console.table(heads, rows)
@@ -52,14 +52,20 @@ def trained(console: Console, results: "list[Trained]") -> None:
     console.next(*_next(results))
 
 
-def _one(console: Console, run: "Run", heads: list[str]) -> None:
+def _one(console: Console, result: "Trained", heads: list[str]) -> None:
     from kdcli.commands.terms import terms_of
 
+    run = result.run
     taught = "student" if run.spec.is_taught else "model"
     console.table(heads, [_trained_row(taught, run), *_teacher_rows(run)])
     if terms := terms_of(run):
         heads = ["term, last epoch", "weight", "loss", "share of loss", "share of gradient"]
         console.table(heads, [_term_row(part) for part in terms])
+    if result.shipped:
+        console.line(f"ships: {result.shipped}")
+    if others := list(result.others):
+        export = shlex.join(["kd", "export", str(run.path), "--which", others[0]])
+        console.line(f"beside it: {', '.join(others)} ({export})")
     console.line(f"run: {run.path}")
 
 
@@ -98,6 +104,7 @@ def _document(result: "Trained") -> dict[str, Any]:
         "name": spec.model,
         "data": {"name": spec.data.name, "is_default": int(spec.data.location is None)},
         "training": result.outcome,
+        "others": result.others,
     } | ({"terms": [asdict(part) for part in terms]} if terms else {})
 
 
@@ -148,7 +155,16 @@ def _trained_row(role: str, run: "Run") -> list[str]:
         return [role, str(run.path), "-", "-", "-", "given"]
     best = f"{end['best_epoch']} of {end['epochs']}"
     seconds = f"{end['seconds']:.0f} s"
-    return [role, run.spec.model, f"{end['val_accuracy']:.4f}", best, seconds, end["ended"]]
+    return [role, _ships(run), f"{end['val_accuracy']:.4f}", best, seconds, end["ended"]]
+
+
+def _ships(run: "Run") -> str:
+    """Of a fused model, all of whose answer it gives."""
+    from kdcli.commands.amounts import counted_names
+
+    fused = run.outcome().get("ships") == "fused"
+    names = counted_names([run.spec.model, *run.spec.peers])
+    return f"fused: {names}" if fused else run.spec.model
 
 
 def _term_row(part: "TermPart") -> list[str]:

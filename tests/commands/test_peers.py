@@ -18,7 +18,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
 
 
 def test_the_best_network_ships_and_the_others_are_kept(here: House) -> None:
-    kd_ok(*MUTUAL)
+    said = " ".join(kd_ok(*MUTUAL).out.split())
     run = Run(here.run("mutual-test_resnet"))
     assert run.spec.peers == ("test_resnet",)
     outcome = run.outcome()
@@ -27,6 +27,9 @@ def test_the_best_network_ships_and_the_others_are_kept(here: House) -> None:
     (other,) = run.others()
     assert other == {"student": "peer_1", "peer.1": "peer_0"}[outcome["ships"]]
     assert not same_weights(run.model, run.others()[other])
+    assert f"ships: {outcome['ships']}, the best of 2 networks on validation" in said
+    assert f"beside it: {other} (kd export {run.path} --which {other})" in said
+    assert kd_ok(*MUTUAL, "--json").document["others"] == {other: str(run.others()[other])}
 
 
 def test_another_architecture_learns_along_but_never_ships(here: House) -> None:
