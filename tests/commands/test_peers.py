@@ -64,6 +64,14 @@ def _then_stop(keep):  # type: ignore[no-untyped-def]
     return stop
 
 
+def test_a_teacher_that_nobody_needs_is_told_of_before_it_is_trained(here: House) -> None:
+    unread = ("--set", "teacher.checkpoints.count=7")
+    job = (*MUTUAL, "--teacher", "test_efficientnet", *unread, "--peer", "vgg11", "--dry-run")
+    said = " ".join(kd(*job, "--device", "meta").err.split())
+    assert "scheme mutual needs no teacher: test_efficientnet is only compared with" in said
+    assert "teacher.checkpoints.count=7: nobody reads it" in said
+
+
 @pytest.mark.parametrize(
     ("command", "words"),
     [
@@ -75,6 +83,15 @@ def _then_stop(keep):  # type: ignore[no-untyped-def]
         (
             ("distill", "--teacher", "test_resnet", "--student", "test_resnet", "--peer", "vgg11"),
             "scheme offline has no peers",
+        ),
+        (("distill", "--student", "test_resnet", "--peer", "vgg11"), "scheme offline has no peers"),
+        (
+            ("distill", "--student", "test_resnet", "--recipe", "at"),
+            "kd distill --teacher resnet101 --student test_resnet --recipe at",
+        ),
+        (
+            (*MUTUAL, "--peer", "test_vit", "--peer", "vgg11", "--set", "scheme.peers=2"),
+            "scheme.peers=2 (--set): the student and 2 named by --peer are 3 networks",
         ),
     ],
 )
