@@ -138,6 +138,9 @@ def reach_weights(spec: Spec) -> None:
         check_unchanged(spec.weights)
     elif spec.recipe.student.pretrained:
         ensure_reachable(spec.model)
+    for peer in spec.peers:
+        if spec.recipe.student.pretrained and not (spec.weights and peer == spec.model):
+            ensure_reachable(peer)
     for teacher in spec.alongside.values():
         if teacher.spec:
             reach_weights(teacher.spec)

@@ -3,9 +3,16 @@
 from pathlib import Path
 
 import pytest
+import torch
 from house import House, kd, kd_ok, same_weights, weights_of
 
 from kdcli import training
+from kdcli.commands import train
+from kdcli.commands.assemble import assemble
+from kdcli.commands.distill import distill_job
+from kdcli.errors import UsageError
+from kdcli.models.build import build, plan, seeded
+from kdcli.progress import Silent
 from kdcli.runs import Run
 
 MUTUAL = ("distill", "--student", "test_resnet", "--recipe", "mutual", "--set", "train.epochs=2")
@@ -62,6 +69,39 @@ def _then_stop(keep):  # type: ignore[no-untyped-def]
         raise KeyboardInterrupt
 
     return stop
+
+
+@pytest.mark.parametrize(("classes", "twins"), [(3, False), (10, True)])
+def test_copies_of_a_given_student_begin_as_it_does(
+    here: House, tmp_path: Path, classes: int, twins: bool
+) -> None:
+    file = tmp_path / "given.pth"
+    with seeded(7, "given"):
+        torch.save(build(plan("test_resnet", classes, 32, None)).state_dict(), file)
+    job = distill_job(None, f"test_resnet={file}", recipe="mutual", progress=Silent())
+    if twins:
+        with pytest.raises(UsageError, match="they would never part"):
+            assemble(job.spec, job.source, [], job.device, Silent(), rehearsal=True)
+        return
+    made = assemble(job.spec, job.source, [], job.device, Silent(), rehearsal=True)
+    one, other = (tap.state_dict() for tap in made.distiller.learners.values())
+    assert [key for key in one if not torch.equal(one[key], other[key])] == [
+        "module.fc.weight",
+        "module.fc.bias",
+    ]
+
+
+def test_weights_of_pretrained_peers_have_to_be_within_reach(
+    here: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretrained, asked = ("train.epochs=1", "student.pretrained=true"), []
+    job = distill_job(
+        *(None, "test_resnet"), recipe="mutual", peers=("test_vit",), settings=pretrained,
+        progress=Silent(),
+    )  # fmt: skip
+    monkeypatch.setattr(train, "ensure_reachable", asked.append)
+    train.reach_weights(job.spec)
+    assert asked == ["test_resnet", "test_vit"]
 
 
 def test_a_teacher_that_nobody_needs_is_told_of_before_it_is_trained(here: House) -> None:
