@@ -62,12 +62,12 @@ def distill_job(
         seed=seed,
     )
     refuse_peers(loaded.recipe, who.peers)
-    _refuse_missing(who, loaded.recipe, recipe)
+    student = _who_learns(who, loaded.recipe, recipe)
     _tell_of_idle(who, loaded.recipe, progress)
     taught_by = [named(entry, progress) for entry in who.taught_by]
     between = [assistant_start(thing, progress) for thing in who.assistants]
     beside = [model_name(thing, progress) for thing in who.peers]
-    learner, weights = starting_point(who.student, progress)
+    learner, weights = starting_point(student, progress)
     labels = read_labels(classes) if classes else None
     place = open_device(device)  # a device that is not there is told before the data are read
     source, ref = open_data(who.data, progress, balance=loaded.recipe.train.balance)
@@ -90,11 +90,15 @@ def distill_job(
     return Job(spec, source, place)
 
 
-def _refuse_missing(who: Who, recipe: Recipe, asked: str) -> None:
-    """Raise UsageError where nobody learns or nobody teaches; the way out has what was given."""
+def _who_learns(who: Who, recipe: Recipe, asked: str) -> str:
+    """Who learns.
+
+    Raises:
+        UsageError: nobody does, or nobody teaches; the way out has what was given.
+    """
     taught = bool(who.taught_by) or scheme_of(recipe).teaches_itself
     if who.student is not None and taught:
-        return
+        return who.student
     given = [entry if isinstance(entry, str) else entry.model for entry in who.taught_by]
     teachers = given if taught else ["resnet101"]
     words = ["kd", "distill", *(word for one in teachers for word in ("--teacher", one))]

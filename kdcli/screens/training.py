@@ -66,6 +66,8 @@ def _one(console: Console, result: "Trained", heads: list[str]) -> None:
     if others := list(result.others):
         export = shlex.join(["kd", "export", str(run.path), "--which", others[0]])
         console.line(f"beside it: {', '.join(others)} ({export})")
+    if run.spec.alongside:
+        console.line("training time is that of teacher and student together")
     console.line(f"run: {run.path}")
 
 
@@ -75,17 +77,31 @@ def _teacher_rows(run: "Run") -> list[list[str]]:
     from kdcli.runs import Run
 
     if run.spec.alongside:
-        return []  # its training was the student's
+        return _followed_rows(run)
     found = [Run(_short(need.path.parent)) for need in run.needs().values()]
     if len(found) <= TOLD:
-        members = zip(run.spec.members, found, strict=True)
-        return [_trained_row(_role(ref), teacher) for ref, teacher in members]
+        rows = []
+        for ref, teacher in zip(run.spec.members, found, strict=True):
+            rows.append(_trained_row(_role(ref), teacher))
+            if ref.spec and ref.spec.teachers:  # the whole chain
+                rows += _teacher_rows(teacher)
+        return rows
     ends = [end for teacher in found if (end := teacher.outcome())]
     shares = [end["val_accuracy"] for end in ends]
     reached = f"{min(shares):.4f} to {max(shares):.4f}" if ends else "-"
     seconds = f"{sum(end['seconds'] for end in ends):.0f} s" if ends else "-"
     models = dict.fromkeys(teacher.model for teacher in run.spec.teachers)
     return [[f"{len(found)} teachers", ", ".join(models), reached, "-", seconds, "-"]]
+
+
+def _followed_rows(run: "Run") -> list[list[str]]:
+    """Of those that learnt with the student: their training was the student's."""
+    models = {name: ref.model for name, ref in run.spec.alongside.items()}
+    best = str(run.outcome().get("best_epoch", "-"))
+    return [
+        [name, models[name], f"{accuracy:.4f}", f"{best} (student's)", "with student", "-"]
+        for name, accuracy in run.taught_at_best().items()
+    ]
 
 
 def _role(ref: "TeacherRef") -> str:

@@ -41,7 +41,7 @@ def test_the_best_network_ships_and_the_others_are_kept(here: House) -> None:
 
 def test_another_architecture_learns_along_but_never_ships(here: House) -> None:
     kd_ok(*MUTUAL, "--peer", "test_efficientnet")
-    run = Run(here.run("mutual-test_efficientnet-test_resnet"))
+    run = Run(here.run("mutual-test_resnet_with_test_efficientnet"))
     assert run.outcome()["ships"] == "student"
     assert "val_accuracy_of" not in run.lines()[0]
     assert "conv_stem.weight" in weights_of(run.others()["peer_1"])
@@ -102,6 +102,12 @@ def test_weights_of_pretrained_peers_have_to_be_within_reach(
     monkeypatch.setattr(train, "ensure_reachable", asked.append)
     train.reach_weights(job.spec)
     assert asked == ["test_resnet", "test_vit"]
+
+
+def test_the_plan_names_everyone_who_learns(here: House) -> None:
+    wanted = (*MUTUAL, "--peer", "test_vit", "--set", "scheme.peers=4", "--dry-run")
+    plan = " ".join(kd_ok(*wanted).out.split())
+    assert "student test_resnet with test_vit and 2 x test_resnet 2 epochs" in plan
 
 
 def test_a_teacher_that_nobody_needs_is_told_of_before_it_is_trained(here: House) -> None:
