@@ -209,7 +209,7 @@ def test_nobody_has_to_be_finished_before_one_that_learns_together(pictures: Pat
         (("train.accumulate=2",), "cannot come in parts"),
         (("teacher.tune=head",), "cannot learn together"),
         (("scheme=compress",), "asks its teachers once"),
-        (("scheme=mutual",), "has no teacher"),
+        (("scheme=mutual",), "has no such teacher"),
         (("teacher.subset=0.5",), "learns from the student's batches"),
     ],
 )
