@@ -130,6 +130,11 @@ class Spec(BaseModel):
         return tuple(member.spec for member in members if member.spec)
 
     @property
+    def beside(self) -> tuple[str, ...]:
+        """timm's names of all that learn at its steps: peers, and teachers that it follows."""
+        return (*self.peers, *(teacher.model for teacher in self.alongside.values()))
+
+    @property
     def start(self) -> str:
         """Whose starting weights: no student begins where its teacher began."""
         if self.role == "assistant":
@@ -202,11 +207,11 @@ class Spec(BaseModel):
     def folder_name(self) -> str:
         """`kd-resnet101-mobilenetv3_small_100-digits-s0-1a2b3c4d`; part of the interface."""
         who = [self.recipe_name, *(t.words.replace(" x ", "x") for t in self.teachers[:NAMED])]
-        who += [peer for peer in self.peers if peer != self.model]
         if more := len(self.teachers) - NAMED:
             who += [f"and_{more}_more"] * (more > 0)
         first = who if self.role in ("student", "assistant") else [self.title.replace(" ", "_")]
-        parts = [*first, self.model, self.data.name]
+        others = dict.fromkeys(peer for peer in self.peers if peer != self.model)
+        parts = [*first, "_with_".join([self.model, *others]), self.data.name]
         return "-".join([*map(slug, parts), f"s{self.seed}", self.digest])
 
 

@@ -19,6 +19,7 @@ from kdcli.devices import wait_for
 from kdcli.distiller import Distiller
 from kdcli.epochs import (
     Epochs,
+    Kept,
     Validation,
     best_of,
     keep,
@@ -54,7 +55,7 @@ class Ended:
     val_balanced_accuracy: float
     val_nll: float
     converged: bool
-    """The training accuracy had stopped rising."""
+    """The training accuracy, that of the network that began as the student, had stopped rising."""
     seconds: float
 
 
@@ -87,8 +88,9 @@ def fit(
     """
     total = int(train.epochs) * steps_per_epoch
     stepper, others = Stepper(distiller, train, steps_per_epoch), dict(alongside or {})
-    ships = stepper.ships
-    kept = ships | stepper.beside | {name: other.ships["student"] for name, other in others.items()}
+    teachers = {name: other.ships["student"] for name, other in others.items()}
+    kept = stepper.ships | stepper.beside | teachers
+    close = _Close(run, train, label, validate, stepper.ships, teachers, kept, progress)
     resumed = {"learning": stepper, **others}
     epochs = resume(run, resumed)
     if epochs.done:
@@ -103,27 +105,48 @@ def fit(
                 losses = stepper.step(batch, seed, step, shares)
             meter.add(losses, len(batch.labels))
             if trail:
-                trail.after(step + 1, ships["student"])
+                trail.after(step + 1, stepper.ships["student"])
             if (step + 1) % steps_per_epoch:
                 continue
-            found = {name: validate(one) for name, one in ships.items()}
-            best = best_of(found, train.select)
-            line = meter.line(epochs.done + 1, step + 1, stepper.lr)
-            line |= validation_line(found, best)
+            close(epochs, meter.line(epochs.done + 1, step + 1, stepper.lr), shares)
             epochs.seconds += time.monotonic() - clock
-            epochs.remember(line["train_accuracy"], best, found[best], train.select, kept)
-            line |= shares.close()
-            log(run, line)
-            progress.note(_in_words(line, train))
-            for words in shares.warnings(epochs.done):
-                progress.warn(f"{label}: {words}")
             if ended := epochs.ended(train):
                 if trail:
-                    trail.last(step + 1, ships["student"])
+                    trail.last(step + 1, stepper.ships["student"])
                 break  # the caller writes model.pt now: no need for a resume state
             meter, clock = Meter(), time.monotonic()
             keep(run, epochs, resumed)
     return epochs.best_weights, _closing(epochs, ended)
+
+
+@dataclass(frozen=True, eq=False)
+class _Close:
+    """The end of an epoch: everyone is measured, the best remembered, the line logged and said."""
+
+    run: Run
+    train: Train
+    label: str
+    validate: Callable[[nn.Module], Validation]
+    ships: Mapping[str, nn.Module]
+    teachers: Mapping[str, nn.Module]
+    """Those that learn at the same steps."""
+    kept: Kept
+    progress: Progress
+
+    def __call__(self, epochs: Epochs, line: dict[str, Any], shares: Shares) -> None:
+        found = {name: self.validate(one) for name, one in self.ships.items()}
+        best = best_of(found, self.train.select)
+        line |= validation_line(found, best) | self._of_teachers()
+        epochs.remember(line["train_accuracy"], best, found[best], self.train.select, self.kept)
+        line |= shares.close()
+        log(self.run, line)
+        self.progress.note(_in_words(line, self.train))
+        for words in shares.warnings(epochs.done):
+            self.progress.warn(f"{self.label}: {words}")
+
+    def _of_teachers(self) -> dict[str, Any]:
+        found = {name: self.validate(one).accuracy for name, one in self.teachers.items()}
+        return {"teacher_val_accuracy": found} if found else {}
 
 
 def rehearse(
@@ -183,6 +206,8 @@ def _in_words(line: dict[str, Any], train: Train) -> str:
     )
     if train.select == "balanced_accuracy":
         words += f"  balanced {line['val_balanced_accuracy']:.3f}"
+    for name, accuracy in line.get("teacher_val_accuracy", {}).items():
+        words += f"  {name} {accuracy:.3f}"
     if gradient := line.get("share_of_gradient"):
         words += "  gradient: " + ", ".join(f"{n} {share:.0%}" for n, share in gradient.items())
     return words

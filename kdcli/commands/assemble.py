@@ -117,7 +117,7 @@ def assemble(
     refuse_contradictions(spec)
     asking = Asking(spec, source, device, progress)
     args, student = build_learner(spec, asking.classes, device, progress, rehearsal)
-    peers = build_peers(spec, asking.classes, device, progress, rehearsal)
+    peers = build_peers(spec, student, device, progress, rehearsal)
     start = time.monotonic()
     training, validation = _stores(asking, 0 if on_demand else MOST_BYTES)
     read = time.monotonic()

@@ -6,15 +6,18 @@ from pathlib import Path
 
 from kdcli.commands.contradictions import refuse_in_recipe
 from kdcli.commands.given import read_labels
-from kdcli.commands.lineage import distill_spec
+from kdcli.commands.lineage import distill_spec, refuse_peers
 from kdcli.commands.naming import assistant_start, model_name, starting_point
 from kdcli.commands.plan import Job, open_data, say_device, who_asks
 from kdcli.commands.teacher_refs import named
 from kdcli.data.source import Source
 from kdcli.devices import open_device
 from kdcli.errors import UsageError
+from kdcli.follow_recipe import Checkpoints
 from kdcli.progress import Progress
-from kdcli.recipe_file import LoadedRecipe, load_recipe, refuse_idle, scheme_of
+from kdcli.recipe import Recipe
+from kdcli.recipe_file import LoadedRecipe, load_recipe, needs_teacher, refuse_idle, scheme_of
+from kdcli.who_recipe import Who
 
 MANY_CLASSES = 500
 """From here on published comparisons take the numbers of the recipe kd_many_classes."""
@@ -58,19 +61,13 @@ def distill_job(
         data=data,
         seed=seed,
     )
-    unaided = scheme_of(loaded.recipe).teaches_itself
-    if who.student is None or not (who.taught_by or unaided):
-        lacking = "--student" if who.taught_by or unaided else "--teacher"
-        raise UsageError(
-            f"{lacking} is missing",
-            shlex.join(["kd", "distill", "--student", "mobilenetv3", "--recipe", recipe])
-            if unaided
-            else "kd distill --teacher resnet101 --student mobilenetv3",
-        )
+    refuse_peers(loaded.recipe, who.peers)
+    student = _who_learns(who, loaded.recipe, recipe)
+    _tell_of_idle(who, loaded.recipe, progress)
     taught_by = [named(entry, progress) for entry in who.taught_by]
     between = [assistant_start(thing, progress) for thing in who.assistants]
     beside = [model_name(thing, progress) for thing in who.peers]
-    learner, weights = starting_point(who.student, progress)
+    learner, weights = starting_point(student, progress)
     labels = read_labels(classes) if classes else None
     place = open_device(device)  # a device that is not there is told before the data are read
     source, ref = open_data(who.data, progress, balance=loaded.recipe.train.balance)
@@ -91,6 +88,41 @@ def distill_job(
         progress=progress,
     )
     return Job(spec, source, place)
+
+
+def _who_learns(who: Who, recipe: Recipe, asked: str) -> str:
+    """Who learns.
+
+    Raises:
+        UsageError: nobody does, or nobody teaches; the way out has what was given.
+    """
+    taught = bool(who.taught_by) or scheme_of(recipe).teaches_itself
+    if who.student is not None and taught:
+        return who.student
+    given = [entry if isinstance(entry, str) else entry.model for entry in who.taught_by]
+    teachers = given if taught else ["resnet101"]
+    words = ["kd", "distill", *(word for one in teachers for word in ("--teacher", one))]
+    words += ["--student", who.student or "mobilenetv3"]
+    words += ["--recipe", asked] if asked != "kd" else []
+    raise UsageError(f"{'--student' if taught else '--teacher'} is missing", shlex.join(words))
+
+
+def _tell_of_idle(who: Who, recipe: Recipe, progress: Progress) -> None:
+    """Say what was asked for, and teaches nobody or is read by nobody."""
+    if who.taught_by and not needs_teacher(recipe):
+        names = (entry if isinstance(entry, str) else entry.model for entry in who.taught_by)
+        progress.say(
+            f"scheme {recipe.scheme.name} needs no teacher: {', '.join(names)} is only compared "
+            "with"
+        )
+    follow, checkpoints = recipe.teacher.follow, recipe.teacher.checkpoints
+    if follow != "trajectory" and checkpoints != Checkpoints():
+        changed = ", ".join(
+            f"teacher.checkpoints.{key}={value}"
+            for key, value in checkpoints
+            if value != getattr(Checkpoints(), key)
+        )
+        progress.warn(f"{changed}: nobody reads it, teacher.follow is {follow}, not trajectory")
 
 
 def advise(loaded: LoadedRecipe, source: Source, progress: Progress) -> None:

@@ -16,6 +16,7 @@ from kdcli.models.tap import Tap
 from kdcli.models.teachers import Live
 from kdcli.models.together import Together
 from kdcli.models.trajectory import Trajectory
+from kdcli.progress import Progress
 from kdcli.records import Batch, Teacher
 from kdcli.runs import Run
 from kdcli.spec import Spec, TeacherRef
@@ -117,3 +118,13 @@ def _kept(run: Run) -> tuple[int, ...]:
             f"remove {run.path}, and repeat the command: the teacher is trained again",
         )
     return tuple(sorted(expected))
+
+
+def warn_of_weak(run: Run, classes: int, progress: Progress) -> None:
+    """Of teachers that learnt with their student: nobody has measured them before."""
+    for name, accuracy in run.taught_at_best().items():
+        if accuracy <= 1 / classes + 0.05 * (1 - 1 / classes):
+            progress.warn(
+                f"{name}: validation accuracy {accuracy:.3f}, hardly better than chance "
+                f"({1 / classes:.3f}): a student has little to learn from it"
+            )

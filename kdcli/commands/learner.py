@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from kdcli.commands.given import begin, start_args
 from kdcli.data.loader import Store, plain_batches
 from kdcli.data.store import InMemory
+from kdcli.errors import UsageError
 from kdcli.models.build import build, plan, seeded
 from kdcli.models.head import embed, head_of
 from kdcli.models.licences import licence_warning
@@ -34,15 +35,42 @@ class Learning:
 
 
 def build_peers(
-    spec: Spec, classes: int, device: torch.device, progress: Progress, rehearsal: bool
+    spec: Spec,
+    student: Tap,
+    device: torch.device,
+    progress: Progress,
+    rehearsal: bool,
 ) -> dict[str, Tap]:
-    """Those that learn beside the student, each from random or timm's weights of its own."""
-    found: dict[str, Tap] = {}
+    """Those that learn beside `student`: each draws random weights of its own, and a copy of the
+    student begins with the student's pretrained or given ones, where it has such.
+
+    Raises:
+        UsageError: two of them begin with the very same weights, and would never part.
+    """
+    found, classes = {"student": student}, student.args.num_classes
     for i, model in enumerate(spec.peers, 1):
-        of_peer = spec.model_copy(update={"model": model, "weights": None})
+        weights = spec.weights if model == spec.model else None
+        of_peer = spec.model_copy(update={"model": model, "weights": weights})
         by = f"peer.{i}"
-        _, found[by] = build_learner(of_peer, classes, device, progress, rehearsal, by, start=by)
-    return found
+        _, peer = build_learner(of_peer, classes, device, progress, rehearsal, by, start=by)
+        for other, one in found.items():
+            if _alike(one, peer):
+                raise UsageError(
+                    f"{by} begins with the very weights of {other} ({model}), its classifier too: "
+                    "they would never part",
+                    "--set student.pretrained=false (random weights, each its own), the model's "
+                    "name without a file, or --peer with another model",
+                )
+        found[by] = peer
+    return {by: peer for by, peer in found.items() if by != "student"}
+
+
+def _alike(one: Tap, other: Tap) -> bool:
+    first, second = one.state_dict(), other.state_dict()
+    return first.keys() == second.keys() and all(
+        first[key].shape == second[key].shape and torch.equal(first[key], second[key])
+        for key in first
+    )
 
 
 def learner_args(spec: Spec, classes: int) -> ModelArgs:

@@ -63,28 +63,42 @@ def distill_spec(
             refs, assistants, lambda role, by: _learner(role, student, weights, seed, by, shared)
         )
     spec = _learner("student", student, weights, seed, refs, shared)
-    return _with_peers(spec, peers, shared.progress)
+    return _with_peers(spec, peers, shared)
 
 
-def _with_peers(spec: Spec, named: Sequence[str], progress: Progress) -> Spec:
+def refuse_peers(recipe: Recipe, named: Sequence[str]) -> None:
+    """Raise UsageError for peers in a scheme that has none."""
+    if named and not scheme_of(recipe).has_peers:
+        raise UsageError(
+            f"scheme {recipe.scheme.name} has no peers; --peer {named[0]} would mean nothing",
+            "--recipe mutual trains networks that learn from each other",
+        )
+
+
+def _with_peers(spec: Spec, named: Sequence[str], shared: Shared) -> Spec:
     """Copies of the student, in a scheme that has peers, but for those that are named.
 
+    A recipe of ours that is for fewer is raised aloud.
+
     Raises:
-        UsageError: the scheme has no peers.
+        UsageError: the scheme has no peers, or fewer were asked for than are named.
     """
-    use = spec.recipe.scheme
+    refuse_peers(spec.recipe, named)
     if not scheme_of(spec.recipe).has_peers:
-        if named:
-            raise UsageError(
-                f"scheme {use.name} has no peers; --peer {named[0]} would mean nothing",
-                "--recipe mutual trains networks that learn from each other",
-            )
         return spec
-    if 1 + len(named) > use.options["peers"]:
-        progress.say(f"scheme.peers: {1 + len(named)}, as many as are named and the student")
-        recipe = update(spec.recipe, {"scheme.peers": 1 + len(named)})
+    count, wanted = 1 + len(named), int(spec.recipe.scheme.options["peers"])
+    if count > wanted:
+        origin = shared.loaded.origins.get("scheme.peers", "default")
+        if origin not in ("default", f"recipe {shared.loaded.name}"):
+            raise UsageError(
+                f"scheme.peers={wanted} ({origin}): the student and {len(named)} named by --peer "
+                f"are {count} networks",
+                f"--set scheme.peers={count}, or leave a --peer out",
+            )
+        shared.progress.say(f"scheme.peers: {count}, as many as are named and the student")
+        recipe = update(spec.recipe, {"scheme.peers": count})
         spec = spec.model_copy(update={"recipe": recipe})
-    copies = int(spec.recipe.scheme.options["peers"]) - 1 - len(named)
+    copies = max(count, wanted) - count
     return spec.model_copy(update={"peers": (*named, *[spec.model] * copies)})
 
 

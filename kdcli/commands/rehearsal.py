@@ -3,6 +3,7 @@
 import gc
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -60,6 +61,8 @@ class Estimate:
     """Of a trajectory, kept with the run."""
     checkpoint_bytes: int = 0
     """Of all of them."""
+    beside: tuple[str, ...] = ()
+    """Models that learn in the same loop."""
     times: int = 1
     """So many trainings like this one, which differ in their seeds; each takes all that."""
 
@@ -72,9 +75,11 @@ class Estimate:
     def words(self) -> str:
         """`3 x teacher resnet18 7 epochs ~ 40 s each`."""
         many = self.times > 1
+        others = [f"{n} x {one}" if n > 1 else one for one, n in Counter(self.beside).items()]
+        models = " with ".join([self.model, *([" and ".join(others)] if others else [])])
         kept = f"{self.checkpoints:,} checkpoints of {size_in_words(self.checkpoint_bytes)}"
         return (
-            f"{f'{self.times} x ' if many else ''}{self.role} {self.model} "
+            f"{f'{self.times} x ' if many else ''}{self.role} {models} "
             f"{counted(self.epochs, 'epoch')}{f' with {kept}' if self.checkpoints else ''} "
             f"~ {duration(self.seconds)}{' each' if many else ''}"
         )
@@ -114,6 +119,7 @@ def estimate(spec: Spec, source: Source, device: torch.device, done: int = 0) ->
         answers_bytes=answers_bytes,
         checkpoints=checkpoints,
         checkpoint_bytes=checkpoint_bytes,
+        beside=spec.beside,
     )
 
 
@@ -211,7 +217,8 @@ def _endless(parts: Assembled) -> Iterator[Batch]:
 
 def _seconds_of_validation(parts: Assembled, device: torch.device) -> float:
     start = time.monotonic()
-    for one in parts.distiller.ships().values():
+    teachers = [one.ships["student"] for one in parts.alongside.values()]
+    for one in (*parts.distiller.ships().values(), *teachers):
         parts.validate(one)
     wait_for(device)
     return time.monotonic() - start

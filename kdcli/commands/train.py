@@ -10,6 +10,7 @@ import torch
 from kdcli.commands.assemble import Assembled, assemble
 from kdcli.commands.contradictions import refuse_in_recipe
 from kdcli.commands.follow import lacking, trail_of
+from kdcli.commands.followed import warn_of_weak
 from kdcli.commands.given import check_unchanged
 from kdcli.commands.keep import save_models, write_needs
 from kdcli.commands.naming import started, starting_point
@@ -46,6 +47,22 @@ class Trained:
     @property
     def outcome(self) -> dict[str, Any]:
         return self.run.outcome()
+
+    @property
+    def others(self) -> dict[str, str]:
+        """The files of those that lie beside the model that ships, by role."""
+        return {role: str(file) for role, file in self.run.others().items()}
+
+    @property
+    def shipped(self) -> str:
+        """Which of its networks is model.pt, in words; empty where it is plainly the student."""
+        ships = self.outcome.get("ships", "student")
+        epochs = [line for line in self.run.lines() if "epoch" in line]
+        candidates = len(epochs[-1].get("val_accuracy_of", ())) if epochs else 0
+        if candidates > 1:
+            return f"{ships}, the best of {candidates} networks on validation"
+        count = 1 + len(self.run.spec.peers)
+        return f"{ships}, {count} networks as one model" if ships == "fused" else ""
 
 
 def train_job(
@@ -84,10 +101,12 @@ def ensure(
     out: Path | None = None,
     again: bool = False,
     asked: bool = False,
+    why: str = "",
 ) -> Trained:
     """The run that `spec` describes, finished: found, resumed, or trained; its teachers first.
 
-    `out` is its folder in place of one under `runs/`; `again` starts it afresh.
+    `out` is its folder in place of one under `runs/`; `again` starts it afresh; `why` is said when
+    it is its turn.
     """
     run = run_of(spec, out, again)
     if run.finished and not again:
@@ -95,6 +114,8 @@ def ensure(
     reach_weights(spec)  # before a teacher is trained for nothing
     probe(run.path)
     teachers = teacher_files(spec, source, device, progress)
+    if why:
+        progress.say(why)
     with lock(run.path):
         _train(run, spec, source, teachers, device, progress, asked, again)
     return Trained(run, reused=False)
@@ -122,6 +143,9 @@ def reach_weights(spec: Spec) -> None:
         check_unchanged(spec.weights)
     elif spec.recipe.student.pretrained:
         ensure_reachable(spec.model)
+    for peer in spec.peers:
+        if spec.recipe.student.pretrained and not (spec.weights and peer == spec.model):
+            ensure_reachable(peer)
     for teacher in spec.alongside.values():
         if teacher.spec:
             reach_weights(teacher.spec)
@@ -166,7 +190,7 @@ def teacher_files(
         refuse_changed(given)
         measure_given(spec, source, device, Silent())
     if len(members) <= TOLD:
-        return [teacher_file(ref, source, device, progress) for ref in members]
+        return [teacher_file(ref, source, device, progress, spec.recipe_name) for ref in members]
     progress.say(f"{finished} of {len(members)} teachers are finished")
     return [
         path or teacher_file(ref, source, device, progress)
@@ -174,19 +198,21 @@ def teacher_files(
     ]
 
 
-def teacher_file(ref: TeacherRef, source: Source, device: torch.device, progress: Progress) -> Path:
-    """One teacher's model.pt; trained first where there is none."""
-    if ref.spec is not None:
-        known = find(ref.spec)
-        if known is None or not known.finished:
-            seed = f", seed {ref.spec.seed}" if ref.spec.seed else ""
-            progress.say(
-                f"{lacking(ref.spec)} (recipe {ref.spec.recipe_name}, "
-                f"{counted(int(ref.spec.recipe.train.epochs), 'epoch')}{seed})"
-            )
-        return ensure(ref.spec, source, device, progress).run.model
-    refuse_changed([ref])
-    return Path(ref.path or "")
+def teacher_file(
+    ref: TeacherRef, source: Source, device: torch.device, progress: Progress, pupils: str = ""
+) -> Path:
+    """One teacher's model.pt; trained first where there is none. `pupils` is its pupil's recipe."""
+    if ref.spec is None:
+        refuse_changed([ref])
+        return Path(ref.path or "")
+    known, why = find(ref.spec), ""
+    if known is None or not known.finished:
+        alone = not ref.spec.teachers and ref.spec.recipe_name == pupils  # generation 0
+        how = "from labels" if alone else f"recipe {ref.spec.recipe_name}"
+        seed = f", seed {ref.spec.seed}" if ref.spec.seed else ""
+        epochs = counted(int(ref.spec.recipe.train.epochs), "epoch")
+        why = f"{lacking(ref.spec)} ({how}, {epochs}{seed})"
+    return ensure(ref.spec, source, device, progress, why=why).run.model
 
 
 def _refuse_other(run: Run, spec: Spec, again: bool) -> None:
@@ -268,5 +294,6 @@ def _fit(
         trail=trail_of(run, spec, parts.steps_per_epoch, parts.whole),
     )
     finish(run, ended)
+    warn_of_weak(run, len(source.classes), progress)
     save_models(run, spec, source, parts, weights, ended)
     run.state.unlink(missing_ok=True)

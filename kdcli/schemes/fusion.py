@@ -36,7 +36,8 @@ class Fusion(Scheme):
     needs: ClassVar[frozenset[str]] = frozenset({"stages"})
     peers: Annotated[int, Field(ge=2)] = 2
     """Networks in all, the student among them. Those that --peer does not name are copies of the
-    student, with other random weights."""
+    student: they begin with other random weights, or with its own where those are pretrained or
+    given, all but a classifier that is made anew."""
     shipped: Annotated[Literal["best", "fused"], Field(alias="ships")] = "best"
     """What model.pt holds: the best network of those built like the student, or the fused model;
     all others are kept beside it."""

@@ -24,7 +24,8 @@ class Mutual(Scheme):
     has_peers: ClassVar[bool] = True
     peers: Annotated[int, Field(ge=2)] = 2
     """Networks in all, the student among them. Those that --peer does not name are copies of the
-    student, with other random weights."""
+    student: they begin with other random weights, or with its own where those are pretrained or
+    given, all but a classifier that is made anew."""
 
     def lesson(self, outputs: Mapping[str, Outputs]) -> Lesson:
         everyone = peers_of(outputs)

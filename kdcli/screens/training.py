@@ -42,7 +42,7 @@ def trained(console: Console, results: "list[Trained]") -> None:
         return
     heads = ["", "model", "validation accuracy", "best epoch", "trained", "ended"]
     if len(results) == 1:
-        _one(console, results[0].run, heads)
+        _one(console, results[0], heads)
     else:
         rows = [_trained_row(f"seed {one.run.spec.seed}", one.run) for one in results]
         console.table(heads, rows)
@@ -52,14 +52,22 @@ def trained(console: Console, results: "list[Trained]") -> None:
     console.next(*_next(results))
 
 
-def _one(console: Console, run: "Run", heads: list[str]) -> None:
+def _one(console: Console, result: "Trained", heads: list[str]) -> None:
     from kdcli.commands.terms import terms_of
 
+    run = result.run
     taught = "student" if run.spec.is_taught else "model"
     console.table(heads, [_trained_row(taught, run), *_teacher_rows(run)])
     if terms := terms_of(run):
         heads = ["term, last epoch", "weight", "loss", "share of loss", "share of gradient"]
         console.table(heads, [_term_row(part) for part in terms])
+    if result.shipped:
+        console.line(f"ships: {result.shipped}")
+    if others := list(result.others):
+        export = shlex.join(["kd", "export", str(run.path), "--which", others[0]])
+        console.line(f"beside it: {', '.join(others)} ({export})")
+    if run.spec.alongside:
+        console.line("training time is that of teacher and student together")
     console.line(f"run: {run.path}")
 
 
@@ -69,17 +77,31 @@ def _teacher_rows(run: "Run") -> list[list[str]]:
     from kdcli.runs import Run
 
     if run.spec.alongside:
-        return []  # its training was the student's
+        return _followed_rows(run)
     found = [Run(_short(need.path.parent)) for need in run.needs().values()]
     if len(found) <= TOLD:
-        members = zip(run.spec.members, found, strict=True)
-        return [_trained_row(_role(ref), teacher) for ref, teacher in members]
+        rows = []
+        for ref, teacher in zip(run.spec.members, found, strict=True):
+            rows.append(_trained_row(_role(ref), teacher))
+            if ref.spec and ref.spec.teachers:  # the whole chain
+                rows += _teacher_rows(teacher)
+        return rows
     ends = [end for teacher in found if (end := teacher.outcome())]
     shares = [end["val_accuracy"] for end in ends]
     reached = f"{min(shares):.4f} to {max(shares):.4f}" if ends else "-"
     seconds = f"{sum(end['seconds'] for end in ends):.0f} s" if ends else "-"
     models = dict.fromkeys(teacher.model for teacher in run.spec.teachers)
     return [[f"{len(found)} teachers", ", ".join(models), reached, "-", seconds, "-"]]
+
+
+def _followed_rows(run: "Run") -> list[list[str]]:
+    """Of those that learnt with the student: their training was the student's."""
+    models = {name: ref.model for name, ref in run.spec.alongside.items()}
+    best = str(run.outcome().get("best_epoch", "-"))
+    return [
+        [name, models[name], f"{accuracy:.4f}", f"{best} (student's)", "with student", "-"]
+        for name, accuracy in run.taught_at_best().items()
+    ]
 
 
 def _role(ref: "TeacherRef") -> str:
@@ -98,6 +120,7 @@ def _document(result: "Trained") -> dict[str, Any]:
         "name": spec.model,
         "data": {"name": spec.data.name, "is_default": int(spec.data.location is None)},
         "training": result.outcome,
+        "others": result.others,
     } | ({"terms": [asdict(part) for part in terms]} if terms else {})
 
 
@@ -148,7 +171,16 @@ def _trained_row(role: str, run: "Run") -> list[str]:
         return [role, str(run.path), "-", "-", "-", "given"]
     best = f"{end['best_epoch']} of {end['epochs']}"
     seconds = f"{end['seconds']:.0f} s"
-    return [role, run.spec.model, f"{end['val_accuracy']:.4f}", best, seconds, end["ended"]]
+    return [role, _ships(run), f"{end['val_accuracy']:.4f}", best, seconds, end["ended"]]
+
+
+def _ships(run: "Run") -> str:
+    """Of a fused model, all of whose answer it gives."""
+    from kdcli.commands.amounts import counted_names
+
+    fused = run.outcome().get("ships") == "fused"
+    names = counted_names([run.spec.model, *run.spec.peers])
+    return f"fused: {names}" if fused else run.spec.model
 
 
 def _term_row(part: "TermPart") -> list[str]:

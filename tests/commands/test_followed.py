@@ -63,7 +63,9 @@ def test_together_is_a_trajectory_with_a_checkpoint_at_every_step(
     pictures: Path, teacher_recipe: Path, empty_house: House
 ) -> None:
     every = ("--set", "teacher.checkpoints.count=1000000")
-    kd_ok(*command("together", pictures, teacher_recipe))
+    end = " ".join(kd_ok(*command("together", pictures, teacher_recipe)).out.split())
+    assert f"│ teacher │ {TEACHER} │" in end
+    assert "training time is that of teacher and student together" in end
     said = kd_ok(*command("trajectory", pictures, teacher_recipe, *every)).err
     assert "no trajectory of teacher test_resnet" in said
     assert "checkpoints of" in said.partition("plan:")[2]
@@ -77,6 +79,7 @@ def test_together_is_a_trajectory_with_a_checkpoint_at_every_step(
     losses = [[line["loss"] for line in numbers(run)[:-1]] for run in (beside, behind)]
     assert losses[0] == pytest.approx(losses[1], abs=1e-6)
     assert len(set(losses[0])) == 3
+    assert all(0 <= line["teacher_val_accuracy"]["teacher"] <= 1 for line in numbers(beside)[:-1])
     learnt = weights_of(beside / "model.teacher.pt")
     best = json.loads((beside / "metrics.jsonl").read_text().splitlines()[-1])["best_epoch"]
     there = read_weights(teacher.step(2 * best))
@@ -206,7 +209,7 @@ def test_nobody_has_to_be_finished_before_one_that_learns_together(pictures: Pat
         (("train.accumulate=2",), "cannot come in parts"),
         (("teacher.tune=head",), "cannot learn together"),
         (("scheme=compress",), "asks its teachers once"),
-        (("scheme=mutual",), "has no teacher"),
+        (("scheme=mutual",), "has no such teacher"),
         (("teacher.subset=0.5",), "learns from the student's batches"),
     ],
 )

@@ -23,7 +23,7 @@ FUSION = (
 
 def test_the_networks_learn_and_the_fused_model_is_one_like_any_other(empty_house: House) -> None:
     kd_ok(*FUSION)
-    run = Run(empty_house.run("fusion-test_efficientnet-test_resnet"))
+    run = Run(empty_house.run("fusion-test_resnet_with_test_efficientnet"))
     assert run.outcome()["ships"] == "student"
     others = run.others()
     assert list(others) == ["fused", "peer_1"]
@@ -36,7 +36,7 @@ def test_the_networks_learn_and_the_fused_model_is_one_like_any_other(empty_hous
     kd_ok("export", others["fused"])
     onnx = others["fused"].with_suffix(".onnx")
     assert "the last maps of test_resnet + test_efficientnet, fused" in kd_ok("inspect", onnx).out
-    assert "fusion-test_efficientnet" in kd_ok("list", "runs").out
+    assert "fusion-test_resnet_with_test_efficientnet" in kd_ok("list", "runs").out
 
 
 def test_the_fused_model_ships_where_it_is_asked_for(empty_house: House, pictures: Path) -> None:
