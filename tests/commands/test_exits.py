@@ -49,7 +49,10 @@ def test_each_exit_is_kept_beside_the_model_that_ships(with_exits: House) -> Non
     assert sizes == sorted(sizes)
     assert load(run.model).args.exit is None
     for i, path in enumerate(run.others().values(), 1):
-        assert load(path).args.exit == i
+        kept = load(path)
+        assert kept.args.exit == i
+        made = kept.file.provenance
+        assert (made["role"], made["val_accuracy"]) == ("exit", None)
     assert not run.state.exists()
 
 

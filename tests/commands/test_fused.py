@@ -31,6 +31,7 @@ def test_the_networks_learn_and_the_fused_model_is_one_like_any_other(empty_hous
     fused = weights_of(others["fused"])
     for i, file in enumerate((run.model, others["peer_1"])):
         assert all(fused[f"networks.{i}.{key}"].equal(v) for key, v in weights_of(file).items())
+    assert load(others["fused"]).file.provenance["role"] == "fused"
     found = kd_ok("inspect", others["fused"]).out
     assert "one answer of 10 classes over test_resnet + test_efficientnet, fused" in found
     kd_ok("export", others["fused"])

@@ -6,6 +6,7 @@ import pytest
 from house import House, kd, kd_ok, same_weights, weights_of
 
 from kdcli import training
+from kdcli.checkpoint import load_model
 from kdcli.runs import Run
 
 MUTUAL = ("distill", "--student", "test_resnet", "--recipe", "mutual", "--set", "train.epochs=2")
@@ -27,6 +28,11 @@ def test_the_best_network_ships_and_the_others_are_kept(here: House) -> None:
     (other,) = run.others()
     assert other == {"student": "peer_1", "peer.1": "peer_0"}[outcome["ships"]]
     assert not same_weights(run.model, run.others()[other])
+    shipped, kept = (load_model(path).provenance for path in (run.model, run.others()[other]))
+    assert (shipped["role"], kept["role"]) == ("student", "peer")
+    assert shipped["val_accuracy"] == outcome["val_accuracy"]
+    name = {"peer_1": "peer.1", "peer_0": "student"}[other]
+    assert kept["val_accuracy"] == last["val_accuracy_of"][name]
 
 
 def test_another_architecture_learns_along_but_never_ships(here: House) -> None:
@@ -35,6 +41,7 @@ def test_another_architecture_learns_along_but_never_ships(here: House) -> None:
     assert run.outcome()["ships"] == "student"
     assert "val_accuracy_of" not in run.lines()[0]
     assert "conv_stem.weight" in weights_of(run.others()["peer_1"])
+    assert load_model(run.others()["peer_1"]).provenance["val_accuracy"] is None
 
 
 def test_the_same_command_goes_on_bit_for_bit(
