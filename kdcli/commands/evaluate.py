@@ -83,7 +83,8 @@ def _measured(
     if run.spec.teachers:
         taught_by, ensemble = _taught_by(students, models["student"], source, test, place, progress)
         models |= taught_by
-    models |= measure_beside(students, models, test, place)
+    learnt_along = (name.replace(".", "_") for name in run.spec.alongside)
+    models |= measure_beside(students, {*models, *learnt_along}, test, place)
     models |= measure_peers(students, models, source, test)
     if above := imitated(models):
         models = {role: beside(found, models[above]) for role, found in models.items()}
@@ -106,7 +107,8 @@ def _taught_by(
     cast = look_up(run)
     models = measure_between(students, cast, look_up, test, place)
     if not cast.is_ensemble:
-        models["teacher"] = measure([cast.teachers[0].file], test, place)
+        casts = [cast, *(map(look_up, students[1:] if run.spec.alongside else ()))]
+        models["teacher"] = measure([one.teachers[0].file for one in casts], test, place)
         everyone = {**models, "student": student}
         return models | ensemble_of(run.spec, cast, everyone, test.labels, source.classes), None
     validate = _validate(run, source, place, progress)

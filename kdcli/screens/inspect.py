@@ -185,6 +185,8 @@ def _history(found: "Trained") -> Rows:
     if outcome:
         epochs += f", {'the best' if found.ships else 'as it was after'} {outcome['best_epoch']}"
         epochs += f" ({_ENDS.get(outcome['ended'], outcome['ended'])}; {outcome['seconds']:.0f} s)"
+    accuracy = provenance.get("val_accuracy", "")  # None: an exit's, say, nobody has measured
+    validated = "unknown" if accuracy is None else accuracy and f"{accuracy:.4f}"
     versions = provenance.get("versions") or {}
     rows = [
         ("role", found.role),
@@ -196,20 +198,11 @@ def _history(found: "Trained") -> Rows:
             f"{provenance.get('data')}, {provenance.get('seed')}" if provenance else None,
         ),
         ("epochs", epochs if provenance else None),
-        ("validation accuracy", _validated(provenance)),
+        ("validation accuracy", validated),
         *_recipe(found),
         ("made with", ", ".join(f"{k} {v}" for k, v in versions.items())),
     ]
     return [(label, str(text)) for label, text in rows if text]
-
-
-def _validated(provenance: dict[str, Any]) -> str | None:
-    """Nobody measures a teacher that learnt along, or an exit: that is said. Given weights, of
-    which there is nothing to say, have no such line."""
-    accuracy = provenance.get("val_accuracy")
-    if accuracy is None:
-        return "unknown" if "val_accuracy" in provenance else None
-    return f"{accuracy:.4f}"
 
 
 def _recipe(found: "Trained") -> list[tuple[str, str | None]]:

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from house import STUDENT, TEACHER, House, kd, kd_ok, same_weights, save_untrained, weights_of
@@ -181,6 +182,28 @@ def _interrupt_after(steps: int, patch: pytest.MonkeyPatch) -> None:
             raise KeyboardInterrupt
 
     patch.setattr(training.Meter, "add", once)
+
+
+def test_each_teacher_that_learnt_along_is_measured_once(
+    pictures: Path, teacher_recipe: Path, empty_house: House
+) -> None:
+    several = ("--set", "teacher.seeds=2", "--set", "scheme=average", "--set", "train.epochs=1")
+    kd_ok(*command("together", pictures, teacher_recipe, *several))
+    report = kd_ok("evaluate", "--json").document
+    assert report["models"].keys() == {"ensemble", "teacher", "student", "baseline"}
+    assert [one["seed"] for one in report["teachers"]] == [0, 1]
+
+
+def test_each_student_has_the_teacher_that_learnt_with_it(
+    pictures: Path, teacher_recipe: Path, empty_house: House
+) -> None:
+    kd_ok(*command("together", pictures, teacher_recipe, "--set", "train.epochs=1"))
+    models = kd_ok("evaluate", "--seeds", "2", "--json").document["models"]
+    files = [Run(path).other("teacher") for path in empty_house.runs("together-")]
+    assert not same_weights(*files)
+    with np.load(next(iter(empty_house.path.glob("*/predictions.npz")))) as kept:
+        assert kept["teacher"].shape[0] == 2
+    assert len(models["teacher"]["seeds"]) == 2
 
 
 # Who is who --------------------------------------------------------------------------------------
