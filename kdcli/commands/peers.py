@@ -42,8 +42,11 @@ def measure_peers(
     students: list[Run], models: dict[str, Measured], source: Source, test: Store
 ) -> dict[str, Measured]:
     """Role `peers`: all networks of each seed as one, the mean of their probabilities; it costs
-    what they cost together. Empty for schemes without peers, or where one of them is gone."""
-    networks = [models[role] for role in models if role == "student" or role.startswith("peer_")]
+    what they cost together. A fused model that ships is none of them. Empty for schemes without peers,
+    or where one of them is gone."""
+    ships = _ships(students[0])
+    alone = ("student",) if ships == "student" or ships.startswith("peer.") else ()
+    networks = [models[role] for role in models if role in alone or role.startswith("peer_")]
     count = 1 + len(students[0].spec.peers)
     if len(networks) != count or count == 1:
         return {}
