@@ -13,6 +13,10 @@ LONG = 24
 """Characters of a class's name that a cell of the table holds."""
 
 
+TAUGHT = ("student", "assistant", "generation")
+"""Roles of runs that stand as the student beside their baseline."""
+
+
 def roles(report: Report) -> list[str]:
     """The roles there are: from the teachers down to the student, its baseline, any others."""
     chain = ["ensemble", "teacher", *between(report.models), "student"]
@@ -23,9 +27,9 @@ def roles(report: Report) -> list[str]:
 def heads(report: Report) -> list[str]:
     """What the columns are called: a model that was measured alone has the role of its run."""
     found = roles(report)
-    if found == ["student"]:
-        return [report.role]
     names = {"teacher": "best teacher"} if "ensemble" in found else {}
+    if found == ["student"] or report.role not in TAUGHT:
+        names["student"] = report.role.replace("_", " ")
     return [names.get(role, role.replace("_", " ")) for role in found]
 
 
@@ -36,6 +40,7 @@ def table(report: Report) -> list[list[str]]:
     rows = [
         ["model", *(p.name for p in parts)],
         ["test accuracy", *(_number(p.accuracy, ".4f") for p in parts)],
+        ["test accuracy of the file", *(_number(p, ".4f") for p in _of_file(report))],
         ["  95% interval", *(_interval(p.accuracy_ci95) for p in parts)],
         ["  sd over seeds", *(_number(p.accuracy_sd, ".4f") for p in parts)],
         ["balanced accuracy", *(_number(p.balanced_accuracy, ".4f") for p in alike)],
@@ -58,6 +63,13 @@ def table(report: Report) -> list[list[str]]:
         ["training", *(_number(p.train_seconds, ".0f", " s") for p in parts)],
     ]
     return [row for row in rows if any(cell != "-" for cell in row[1:])]
+
+
+def _of_file(report: Report) -> list[float | None]:
+    """The last export's accuracy, where nobody has evaluated its model."""
+    found = report.exports[-1].accuracy if report.exports else None
+    students = {"student": found} if report.models["student"].accuracy is None else {}
+    return [students.get(role) for role in roles(report)]
 
 
 def figures(report: Report) -> list[str]:

@@ -14,11 +14,11 @@ from kdcli.commands.asked import ask
 from kdcli.commands.cast import find_cast, with_given_files
 from kdcli.commands.comparison import compare
 from kdcli.commands.gates import Checked, check_gates, for_classes, parse_gates
-from kdcli.commands.generations import ensemble_of, measure_between
+from kdcli.commands.generations import ensemble_of, measure_between, notes_on_generations
 from kdcli.commands.maps import with_maps
 from kdcli.commands.measure import Measured, beside, measure
 from kdcli.commands.members import MeasuredEnsemble, Validate, measure_ensemble
-from kdcli.commands.peers import measure_beside, measure_peers, notes_on_peers
+from kdcli.commands.peers import measure_beside, measure_peers, notes_on_exits, notes_on_peers
 from kdcli.commands.plan import baseline_of, reopen_data
 from kdcli.commands.report import DataPart, Report, imitated
 from kdcli.commands.report_file import put_evaluation, read_report, write_report
@@ -91,7 +91,8 @@ def _measured(
     models = with_maps(models, students, test, place, progress)
     with lock(run.path, wait=WAIT_SECONDS):
         _keep_predictions(run, test, source, models)
-        return _report(run, source, test, models, ensemble, notes_on_peers(students))
+        remarks = [*notes_on_peers(students), *notes_on_generations(students)]
+        return _report(run, source, test, models, ensemble, remarks)
 
 
 def _taught_by(
@@ -164,16 +165,16 @@ def _report(
     test: Store,
     measured: dict[str, Measured],
     ensemble: MeasuredEnsemble | None,
-    on_peers: list[str],
+    remarks: list[str],
 ) -> Report:
     settings = run.spec.recipe.evaluate
     data = _data(source, test)
     parts = {role: found.part for role, found in measured.items()}
-    comparison, remarks = None, []
+    comparison, said = None, list[str]()
     verdict = f"{parts['student'].name} was measured alone: no teacher, nothing to compare."
     if "baseline" in measured:
         comparison = compare(measured, ensemble, test.labels, source.classes, settings)
-        remarks = [*notes(comparison, parts), *on_peers]
+        said = [*notes(comparison, parts), *remarks, *notes_on_exits(run, parts)]
         verdict = sentence(
             comparison,
             run=shlex.quote(str(run.path)),
@@ -194,7 +195,7 @@ def _report(
             teachers=list(ensemble.members) if ensemble else None,
             comparison=comparison,
             verdict=verdict,
-            notes=[*remarks, *notes_on_classes(data, run.spec.recipe.train)],
+            notes=[*said, *notes_on_classes(data, run.spec.recipe.train)],
         ),
     )
 
