@@ -30,10 +30,21 @@ class Located:
         return self.model.stem.removesuffix(".kd")
 
     @property
+    def ships(self) -> bool:
+        """It is what its run was for, and no other model beside that."""
+        return self.run is not None and self.model == self.run.model
+
+    @property
+    def role(self) -> str:
+        """Of its run; of another model there its own: `exit_1`, `peer_0`, ..."""
+        if self.run is None:
+            return "student"
+        return self.run.spec.role if self.ships else self.stem.removeprefix("model.")
+
+    @property
     def report(self) -> Path:
         """Its record; report.json is that of what a run ships."""
-        ships = self.run is not None and self.model == self.run.model
-        return self.model.with_name("report.json" if ships else f"{self.stem}.report.json")
+        return self.model.with_name("report.json" if self.ships else f"{self.stem}.report.json")
 
 
 def locate(thing: str | None) -> Located:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from kdcli import catalog
 from kdcli.commands.grid import Trial, example, grid, table, trial
-from kdcli.distiller import Distiller
+from kdcli.distiller import Distiller, missing
 from kdcli.models.teachers import Frozen
 
 METHODS = catalog.names("methods")
@@ -28,6 +28,9 @@ TRAIN = {
     "offline": 23,
 }
 """How many methods train in each scheme; all others are refused."""
+
+PARTS = {"fusion": "fused"}
+"""Parts that do not answer under their own names."""
 
 
 def test_how_many_train() -> None:
@@ -55,7 +58,8 @@ def _one_step(tried: Trial, method: str) -> None:
     losses = distiller(replace(example(), epoch=5.0, progress=0.5))
     assert losses.terms.keys() == {"task", method}
     assert all(torch.isfinite(loss) for loss in losses.terms.values())
-    _teaches(losses.terms[method], learners)
+    idle = _untaught(losses.terms[method], _imitators(distiller, tried))
+    assert not idle, f"the term of {method} does not reach them"
     losses.total.backward()
     assert not _idle(distiller)
     assert all(p.grad is None for p in teachers.parameters())
@@ -89,11 +93,40 @@ def _same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
 
 
-def _teaches(loss: Tensor, learners: nn.Module) -> None:
-    """The method's own term reaches somebody who learns."""
-    weights = list(learners.parameters())
-    found = torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True)
-    assert any(gradient is not None and gradient.any() for gradient in found)
+def _imitators(distiller: Distiller, tried: Trial) -> dict[str, nn.Module]:
+    """Learners and parts that answer on the student's side of a pair that the method scores."""
+    with torch.no_grad():
+        pairs = distiller._lesson(example()).pairs
+    answering = {
+        pair.student.by.partition("@")[0] for pair in pairs if not missing(tried.method, pair)
+    }
+    parts = {PARTS.get(name, name.replace("_", ".")): one for name, one in distiller.parts.items()}
+    everyone = {**tried.learners, **parts}
+    return {name: everyone[name] for name in sorted(answering)}
+
+
+def _untaught(loss: Tensor, imitators: Mapping[str, nn.Module]) -> list[str]:
+    """Those whom the method's own term does not reach."""
+    weights = {name: list(module.parameters()) for name, module in imitators.items()}
+    every = [w for group in weights.values() for w in group]
+    found = torch.autograd.grad(loss, every, retain_graph=True, allow_unused=True)
+    moved = iter([gradient is not None and bool(gradient.any()) for gradient in found])
+    return [name for name, group in weights.items() if not any([next(moved) for _ in group])]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "names"),
+    [
+        ("mutual", ["peer.1", "student"]),
+        ("fusion", ["fused", "peer.1", "student"]),
+        ("exits", ["exit.1", "exit.2", "exit.3"]),
+        ("attention_self", ["student"]),
+        ("mimic_all", ["student"]),
+    ],
+)
+def test_who_imitates(scheme: str, names: list[str]) -> None:
+    tried = trial(scheme, "kd")
+    assert list(_imitators(tried.joined(), tried)) == names
 
 
 def _idle(distiller: Distiller) -> list[str]:

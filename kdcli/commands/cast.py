@@ -172,10 +172,9 @@ def _given_files(run: Run) -> dict[str | None, Path]:
 
 
 def _alongside(run: Run) -> dict[str, Need]:
-    """Teachers that learnt with the student: they lie beside it."""
-    files = map(run.other, run.spec.alongside)
-    found = [file for file in files if file.is_file()]
-    return {f"teacher.{i}": Need(file, sha256(file)) for i, file in enumerate(found)}
+    """Teachers that learnt with the student: they lie beside it; who is gone leaves a gap."""
+    files = enumerate(map(run.other, run.spec.alongside))
+    return {f"teacher.{i}": Need(file, sha256(file)) for i, file in files if file.is_file()}
 
 
 def _at_hand(_: TeacherRef, need: Need | None) -> Path | None:

@@ -13,6 +13,10 @@ LONG = 24
 """Characters of a class's name that a cell of the table holds."""
 
 
+TAUGHT = ("student", "assistant", "generation")
+"""Roles of runs that stand as the student beside their baseline."""
+
+
 def roles(report: Report) -> list[str]:
     """The roles there are: from the teachers down to the student, its baseline, any others."""
     chain = ["ensemble", "teacher", *between(report.models), "student"]
@@ -23,9 +27,9 @@ def roles(report: Report) -> list[str]:
 def heads(report: Report) -> list[str]:
     """What the columns are called: a model that was measured alone has the role of its run."""
     found = roles(report)
-    if found == ["student"]:
-        return [report.role]
     names = {"teacher": "best teacher"} if "ensemble" in found else {}
+    if found == ["student"] or report.role not in TAUGHT:
+        names["student"] = report.role.replace("_", " ")
     return [names.get(role, role.replace("_", " ")) for role in found]
 
 
@@ -36,6 +40,7 @@ def table(report: Report) -> list[list[str]]:
     rows = [
         ["model", *(p.name for p in parts)],
         ["test accuracy", *(_number(p.accuracy, ".4f") for p in parts)],
+        ["test accuracy of the file", *(_number(p, ".4f") for p in _of_file(report))],
         ["  95% interval", *(_interval(p.accuracy_ci95) for p in parts)],
         ["  sd over seeds", *(_number(p.accuracy_sd, ".4f") for p in parts)],
         ["balanced accuracy", *(_number(p.balanced_accuracy, ".4f") for p in alike)],
@@ -60,6 +65,13 @@ def table(report: Report) -> list[list[str]]:
     return [row for row in rows if any(cell != "-" for cell in row[1:])]
 
 
+def _of_file(report: Report) -> list[float | None]:
+    """The last export's accuracy, where nobody has evaluated its model."""
+    found = report.exports[-1].accuracy if report.exports else None
+    students = {"student": found} if report.models["student"].accuracy is None else {}
+    return [students.get(role) for role in roles(report)]
+
+
 def figures(report: Report) -> list[str]:
     """The comparison in a few lines."""
     if (c := report.comparison) is None:
@@ -70,10 +82,9 @@ def figures(report: Report) -> list[str]:
         f"p = {c.p_value:.3g}, {c.seeds} seed{'s' if c.seeds > 1 else ''}",
     ]
     if c.accuracy_drop is not None and c.agreement is not None and c.size_reduction is not None:
-        macs = "" if c.macs_reduction is None else f", MACs -{c.macs_reduction:.1%}"
         lines.append(
-            f"size -{c.size_reduction:.1%}{macs}, accuracy {points(-c.accuracy_drop)} against the "
-            f"{above}, agreement {c.agreement:.3f}"
+            f"{_smaller(c.size_reduction, c.macs_reduction)}accuracy {points(-c.accuracy_drop)} "
+            f"against the {above}, agreement {c.agreement:.3f}"
         )
     if together := peers_line(report.models):
         lines.append(together)
@@ -91,6 +102,14 @@ def figures(report: Report) -> list[str]:
     if c.distillation_score is not None:
         lines.append(f"distillation score {c.distillation_score:.3f} (lower is better)")
     return lines
+
+
+def _smaller(size: float, macs: float | None) -> str:
+    """`size -96.4%, MACs -98.6%, `; a student may be larger; nothing where both are equal."""
+    found = {"size": size, "MACs": macs}
+    changes = {what: 0.0 - round(r, 3) for what, r in found.items() if r is not None}
+    told = changes if any(changes.values()) else {}
+    return "".join(f"{what} {change:+.1%}, " for what, change in told.items())
 
 
 def _on_classes(report: Report, c: Comparison) -> list[str]:

@@ -58,8 +58,9 @@ def peers_line(models: dict[str, ModelPart]) -> str | None:
     peers, student = models.get("peers"), models["student"]
     if peers is None or peers.accuracy is None or student.accuracy is None:
         return None
+    who = "all networks" if "peer_0" in models else "student and peers"  # the student is fused
     return (
-        f"student and peers as one: {points(peers.accuracy - student.accuracy)} against the "
+        f"{who} as one: {points(peers.accuracy - student.accuracy)} against the "
         f"student, at {peers.params / student.params:.3g} times its parameters"
     )
 

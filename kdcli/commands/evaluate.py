@@ -14,11 +14,11 @@ from kdcli.commands.asked import ask
 from kdcli.commands.cast import find_cast, with_given_files
 from kdcli.commands.comparison import compare
 from kdcli.commands.gates import Checked, check_gates, for_classes, parse_gates
-from kdcli.commands.generations import ensemble_of, measure_between
+from kdcli.commands.generations import ensemble_of, measure_between, notes_on_generations
 from kdcli.commands.maps import with_maps
 from kdcli.commands.measure import Measured, beside, measure
 from kdcli.commands.members import MeasuredEnsemble, Validate, measure_ensemble
-from kdcli.commands.peers import measure_beside, measure_peers, notes_on_peers
+from kdcli.commands.peers import measure_beside, measure_peers, notes_on_exits, notes_on_peers
 from kdcli.commands.plan import baseline_of, reopen_data
 from kdcli.commands.report import DataPart, Report, imitated
 from kdcli.commands.report_file import put_evaluation, read_report, write_report
@@ -83,14 +83,16 @@ def _measured(
     if run.spec.teachers:
         taught_by, ensemble = _taught_by(students, models["student"], source, test, place, progress)
         models |= taught_by
-    models |= measure_beside(students, models, test, place)
+    learnt_along = (name.replace(".", "_") for name in run.spec.alongside)
+    models |= measure_beside(students, {*models, *learnt_along}, test, place)
     models |= measure_peers(students, models, source, test)
     if above := imitated(models):
         models = {role: beside(found, models[above]) for role, found in models.items()}
     models = with_maps(models, students, test, place, progress)
     with lock(run.path, wait=WAIT_SECONDS):
         _keep_predictions(run, test, source, models)
-        return _report(run, source, test, models, ensemble, notes_on_peers(students))
+        remarks = [*notes_on_peers(students), *notes_on_generations(students)]
+        return _report(run, source, test, models, ensemble, remarks)
 
 
 def _taught_by(
@@ -106,7 +108,8 @@ def _taught_by(
     cast = look_up(run)
     models = measure_between(students, cast, look_up, test, place)
     if not cast.is_ensemble:
-        models["teacher"] = measure([cast.teachers[0].file], test, place)
+        casts = [cast, *(map(look_up, students[1:] if run.spec.alongside else ()))]
+        models["teacher"] = measure([one.teachers[0].file for one in casts], test, place)
         everyone = {**models, "student": student}
         return models | ensemble_of(run.spec, cast, everyone, test.labels, source.classes), None
     validate = _validate(run, source, place, progress)
@@ -162,16 +165,16 @@ def _report(
     test: Store,
     measured: dict[str, Measured],
     ensemble: MeasuredEnsemble | None,
-    on_peers: list[str],
+    remarks: list[str],
 ) -> Report:
     settings = run.spec.recipe.evaluate
     data = _data(source, test)
     parts = {role: found.part for role, found in measured.items()}
-    comparison, remarks = None, []
+    comparison, said = None, list[str]()
     verdict = f"{parts['student'].name} was measured alone: no teacher, nothing to compare."
     if "baseline" in measured:
         comparison = compare(measured, ensemble, test.labels, source.classes, settings)
-        remarks = [*notes(comparison, parts), *on_peers]
+        said = [*notes(comparison, parts), *remarks, *notes_on_exits(run, parts)]
         verdict = sentence(
             comparison,
             run=shlex.quote(str(run.path)),
@@ -192,7 +195,7 @@ def _report(
             teachers=list(ensemble.members) if ensemble else None,
             comparison=comparison,
             verdict=verdict,
-            notes=[*remarks, *notes_on_classes(data, run.spec.recipe.train)],
+            notes=[*said, *notes_on_classes(data, run.spec.recipe.train)],
         ),
     )
 

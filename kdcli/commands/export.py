@@ -120,8 +120,8 @@ def _exported(
     entry = entry.model_copy(update={"fold": fold})
     with lock(folder, wait=WAIT_SECONDS) if located.run else nullcontext():
         known = read_report(place, digest)
-        role = located.run.spec.role if located.run else "student"
-        report = known or Report(run=folder.resolve().name, model_sha256=digest, role=role)
+        name = folder.resolve().name
+        report = known or Report(run=name, model_sha256=digest, role=located.role)
         report = put_export(report, models, entry, f"{machine()}, {THREADS} thread")
         report = write_report(place, report)
     return Exported(path, place, report, check_gates(gates, report))

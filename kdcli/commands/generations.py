@@ -61,6 +61,16 @@ def ensemble_of(
     return {"generations": Measured(logits, role_of_all([m.part for m in members], scored))}
 
 
+def notes_on_generations(students: list[Run]) -> list[str]:
+    """What further seeds of the student do not repeat."""
+    if len(students) == 1 or not _own(students[0].spec):
+        return []
+    return [
+        f"generation 0 (teacher) is one for all {len(students)} seeds: what another start of it "
+        "would have changed is in no interval"
+    ]
+
+
 def files_of_all(run: Run, cast: Cast) -> list[Path]:
     """The model.pt of each generation, the run's own the last; empty where it has no earlier
     ones, or they are not at hand."""

@@ -18,6 +18,7 @@ from kdcli.models.model_args import ModelArgs
 from kdcli.onnx_file import Description, describe
 from kdcli.progress import Progress
 from kdcli.runs import Run
+from kdcli.spec import Spec
 
 _FILES = (".pt", ".pth", ".onnx", ".safetensors", ".ckpt", ".bin")
 
@@ -61,7 +62,27 @@ class Trained:
     @property
     def beside(self) -> list[Path]:
         """The files of those that learnt with it."""
-        return list(self.run.others().values()) if self.run else []
+        everyone = [self.run.model, *self.run.others().values()] if self.run else []
+        return [path for path in everyone if path != self.path]
+
+    @property
+    def role(self) -> str | None:
+        """What it says of itself: `student`, `teacher`, `peer`, `exit`, `given`, ..."""
+        return self.loaded.file.provenance.get("role")
+
+    @property
+    def ships(self) -> bool:
+        """It is what its run was for, and no other model beside that."""
+        return self.run is not None and self.path == self.run.model
+
+    @property
+    def spec(self) -> Spec | None:
+        """What it was trained by: its run's, of a teacher that learnt along its own."""
+        if self.run is None:
+            return None
+        spec = self.run.spec
+        own = {self.run.other(name): ref.spec for name, ref in spec.alongside.items()}
+        return own.get(self.path) or spec
 
     @property
     def began_pretrained(self) -> bool:

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -10,7 +11,6 @@ from kdcli.checkpoint import ModelFile, save_model
 from kdcli.commands.assemble import Assembled
 from kdcli.data.source import Source
 from kdcli.files import sha256, write_text
-from kdcli.models.model_args import ModelArgs
 from kdcli.recipe import dump
 from kdcli.runs import Run, versions
 from kdcli.spec import Spec
@@ -26,8 +26,11 @@ def save_models(
     ended: Ended,
 ) -> None:
     """Who learnt with the model that ships; then that itself, as model.pt."""
+    validated = _validated(run, ended)
     for name, (args, state) in parts.finished(weights).items():
-        file = _model_file(spec, source, args, state, ended)
+        made = _provenance(spec, name, ended, validated.get(name))
+        own = _own_spec(spec, name)
+        file = ModelFile(args.as_dict(), state, source.classes, dump(own.recipe), made)
         if name == ended.ships:
             shipped = file
         else:
@@ -54,17 +57,34 @@ def _relative(path: Path, folder: Path) -> str:
         return str(path.resolve())
 
 
-def _model_file(
-    spec: Spec, source: Source, args: ModelArgs, weights: dict[str, Tensor], ended: Ended
-) -> ModelFile:
-    provenance = {
-        "role": spec.role,
-        "teachers": [teacher.words for teacher in spec.teachers],
-        "data": spec.data.name,
-        "seed": spec.seed,
-        "digest": spec.digest,
+def _provenance(spec: Spec, name: str, ended: Ended, accuracy: float | None) -> dict[str, Any]:
+    """Of one of the models; `accuracy` is its own on validation, None where nobody measured it."""
+    own = _own_spec(spec, name)
+    return {
+        "role": spec.role if name == ended.ships else _role(name),
+        "teachers": [teacher.words for teacher in own.teachers],
+        "data": own.data.name,
+        "seed": own.seed,
+        "digest": own.digest,
         "versions": versions(),
         "epochs": ended.epochs,
-        "val_accuracy": ended.val_accuracy,
+        "val_accuracy": accuracy,
     }
-    return ModelFile(args.as_dict(), weights, source.classes, dump(spec.recipe), provenance)
+
+
+def _own_spec(spec: Spec, name: str) -> Spec:
+    """A teacher that learnt along has a spec of its own; all others were made by the run's."""
+    teacher = spec.alongside.get(name)
+    return teacher.spec if teacher and teacher.spec else spec
+
+
+def _role(name: str) -> str:
+    """`teacher`, `peer`, `exit`, `fused`; a network that began as the student is a peer now."""
+    return "peer" if name == "student" else name.partition(".")[0]
+
+
+def _validated(run: Run, ended: Ended) -> dict[str, float]:
+    """The accuracies that were measured at the epoch that ships, by name."""
+    epochs = (line for line in run.lines() if line.get("epoch") == ended.best_epoch)
+    several: dict[str, float] = next(epochs, {}).get("val_accuracy_of", {})
+    return several | {ended.ships: ended.val_accuracy}

@@ -1,6 +1,7 @@
 """Who learnt with the student, on test: each a role of its own, and student and peers as one."""
 
-from collections.abc import Container
+import shlex
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -42,8 +43,11 @@ def measure_peers(
     students: list[Run], models: dict[str, Measured], source: Source, test: Store
 ) -> dict[str, Measured]:
     """Role `peers`: all networks of each seed as one, the mean of their probabilities; it costs
-    what they cost together. Empty for schemes without peers, or where one of them is gone."""
-    networks = [models[role] for role in models if role == "student" or role.startswith("peer_")]
+    what they cost together. A fused model that ships is none of them. Empty for schemes without
+    peers, or where one of them is gone."""
+    ships = _ships(students[0])
+    alone = ("student",) if ships == "student" or ships.startswith("peer.") else ()
+    networks = [models[role] for role in models if role in alone or role.startswith("peer_")]
     count = 1 + len(students[0].spec.peers)
     if len(networks) != count or count == 1:
         return {}
@@ -76,6 +80,30 @@ def notes_on_peers(students: list[Run]) -> list[str]:
     if count > 1:
         found.append(f"the student's training time is that of all {count} networks together")
     return found
+
+
+def notes_on_exits(run: Run, models: Mapping[str, ModelPart]) -> list[str]:
+    """Of which epoch the early exits are, and which of them do better than what ships."""
+    early = [role for role in models if role.startswith("exit_")]
+    if not early:
+        return []
+    return [
+        "the early exits are kept as they were at the best epoch of the deepest: nobody has "
+        "measured them on validation",
+        *(_better(role, run, models) for role in early if _ahead(models[role], models["student"])),
+    ]
+
+
+def _ahead(one: ModelPart, other: ModelPart) -> bool:
+    return (one.accuracy or 0.0) > (other.accuracy or 0.0)
+
+
+def _better(role: str, run: Run, models: Mapping[str, ModelPart]) -> str:
+    share = models[role].params / models["student"].params
+    return (
+        f"{role.replace('_', ' ')} is more accurate on test than what ships, at {share:.0%} of its "
+        f"parameters: kd export {shlex.quote(str(run.path))} --which {role}"
+    )
 
 
 def _who_ships(students: list[Run], candidates: int) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from kdcli.commands.plan import baseline_of
 from kdcli.files import disk_errors, is_leftover, lock
 from kdcli.inventory import Folder, inventory
-from kdcli.runs import is_ours
+from kdcli.runs import is_model, is_ours
 from kdcli.spec import Spec
 
 STALE_DAYS = 7
@@ -124,7 +124,8 @@ def _stale(folder: Folder) -> bool:
 
 def _offers(folder: Folder) -> Iterator[object]:
     """What others may know it by."""
-    yield (folder.path / "model.pt").resolve()
+    for name in {"model.pt", *filter(is_model, folder.sizes)}:
+        yield (folder.path / name).resolve()
     if folder.file:
         yield folder.file.spec.digest
         yield _of_any_seed(folder.file.spec)

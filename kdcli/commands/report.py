@@ -11,7 +11,6 @@ from pydantic import BaseModel, Field
 from kdcli import __version__
 from kdcli.commands.model_part import PART, ModelPart, Percentiles, Range, TeacherPart
 from kdcli.nearness import Closer
-from kdcli.spec import Role
 
 
 class Speedup(BaseModel):
@@ -195,8 +194,9 @@ class Report(BaseModel):
     kd: str = __version__
     run: str
     model_sha256: str
-    role: Role = "student"
-    """Of the run whose record this is; `models.student` is its model whatever it says."""
+    role: str = "student"
+    """Of the run whose record this is, or of another model there (`exit_1`); `models.student` is
+    that model whatever it says."""
     data: DataPart | None = None
     models: dict[str, ModelPart] = {}
     teachers: list[TeacherPart] | None = None

@@ -33,7 +33,7 @@ def read_report(place: Path, model_sha256: str) -> Report | None:
 
 def write_report(place: Path, report: Report) -> Report:
     """Recompute what depends on several parts, and redraw everything from the record."""
-    report = _with_note_on_fold(_with_costs(report))
+    report = _with_note_on_fold(_with_note_on_size(_with_costs(report)))
     text = json.dumps(report.as_dict(), indent=2, ensure_ascii=False, allow_nan=False)
     write_text(place, text + "\n")
     write_text(place.with_suffix(".md"), markdown(report))
@@ -130,13 +130,32 @@ _OF_ALL_HEADS = "test figures are those of all "
 """How the note begins that tells figures and costs of two models apart."""
 
 
+_SIZE = "the student is "
+"""How the note begins that tells the student's size from its baseline's."""
+
+
+def _with_note_on_size(report: Report) -> Report:
+    """A gain over a smaller baseline is not the teaching's alone."""
+    words, baseline = "", report.models.get("baseline")
+    if report.comparison and baseline:
+        student = report.models["student"]
+        if (ratio := f"{student.params / baseline.params:.3g}") != "1":
+            words = f"{_SIZE}{student.name}: {ratio} times the baseline's parameters"
+    return _with_note(report, _SIZE, words)
+
+
 def _with_note_on_fold(report: Report) -> Report:
     """Costs are those of the last export; what was measured on test had all its heads."""
-    kept = [note for note in report.notes if not note.startswith(_OF_ALL_HEADS)]
-    fold = report.exports[-1].fold if report.exports else None
+    words, fold = "", report.exports[-1].fold if report.exports else None
     if report.exports and fold and fold.folded and report.models["student"].accuracy is not None:
-        kept.append(
+        words = (
             f"{_OF_ALL_HEADS}{fold.heads} heads; the folded file's accuracy is "
             f"exports.{len(report.exports) - 1}.accuracy"
         )
-    return report.model_copy(update={"notes": kept})
+    return _with_note(report, _OF_ALL_HEADS, words)
+
+
+def _with_note(report: Report, beginning: str, words: str) -> Report:
+    """In place of the note that begins so; no `words`, no note."""
+    kept = [note for note in report.notes if not note.startswith(beginning)]
+    return report.model_copy(update={"notes": [*kept, *filter(None, [words])]})

@@ -75,9 +75,8 @@ def _next(found: "Inspected") -> list[str]:
         return ["kd distill --teacher {} --student {} --data DIR".format(*pair)]
     if not isinstance(found, Trained):
         return []
-    ships = found.run and found.path == found.run.model
-    thing = shlex.quote(str(found.path.parent if ships else found.path))
-    if found.run and found.run.spec.role == "teacher":
+    thing = shlex.quote(str(found.path.parent if found.ships else found.path))
+    if found.run and found.role == "teacher":
         on = on_data(found.run.spec.data.location)
         return [f"kd distill --teacher {thing} --student {STUDENT}{on}"]
     return [f"kd export {thing}"]
@@ -184,14 +183,13 @@ def _history(found: "Trained") -> Rows:
         began = f"timm's {weights.tag} weights, licence {weights.licence or 'unknown'}"
     epochs = str(provenance.get("epochs", "-"))
     if outcome:
-        epochs += (
-            f", the best {outcome['best_epoch']} ({_ENDS.get(outcome['ended'], outcome['ended'])}"
-        )
-        epochs += f"; {outcome['seconds']:.0f} s)"
-    accuracy = provenance.get("val_accuracy")
+        epochs += f", {'the best' if found.ships else 'as it was after'} {outcome['best_epoch']}"
+        epochs += f" ({_ENDS.get(outcome['ended'], outcome['ended'])}; {outcome['seconds']:.0f} s)"
+    accuracy = provenance.get("val_accuracy", "")  # None: an exit's, say, nobody has measured
+    validated = "unknown" if accuracy is None else accuracy and f"{accuracy:.4f}"
     versions = provenance.get("versions") or {}
     rows = [
-        ("role", provenance.get("role")),
+        ("role", found.role),
         ("teachers", counted_names(provenance.get("teachers") or ())),
         ("learnt with", ", ".join(path.name for path in found.beside)),
         ("began from", began if provenance else None),
@@ -200,7 +198,7 @@ def _history(found: "Trained") -> Rows:
             f"{provenance.get('data')}, {provenance.get('seed')}" if provenance else None,
         ),
         ("epochs", epochs if provenance else None),
-        ("validation accuracy", None if accuracy is None else f"{accuracy:.4f}"),
+        ("validation accuracy", validated),
         *_recipe(found),
         ("made with", ", ".join(f"{k} {v}" for k, v in versions.items())),
     ]
@@ -214,7 +212,7 @@ def _recipe(found: "Trained") -> list[tuple[str, str | None]]:
         return []
     scheme, task, train = (recipe.get(key) or {} for key in ("scheme", "task", "train"))
     data, methods = recipe.get("data") or {}, recipe.get("methods") or {}
-    named = f"{found.run.spec.recipe_name}: " if found.run else ""
+    named = f"{found.spec.recipe_name}: " if found.spec else ""
     terms = [f"task {_plain(task.get('weight'))}"]
     terms += [f"{name} ({_options(use)})" for name, use in methods.items()]
     how = (

@@ -26,7 +26,7 @@ def document(found: "Inspected") -> dict[str, Any]:
         "module": _numbers(found.module),
         "classes": list(file.classes),
         "began_pretrained": found.began_pretrained,
-        "recipe_name": found.run.spec.recipe_name if found.run else None,
+        "recipe_name": found.spec.recipe_name if found.spec else None,
         "recipe": file.recipe,
         "provenance": file.provenance,
         "training": found.outcome,

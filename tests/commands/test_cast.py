@@ -131,6 +131,25 @@ def test_who_is_left_keeps_the_number(ensemble: Run) -> None:
     assert "teacher" not in _others(ensemble, 1)
 
 
+def test_who_learnt_along_keeps_the_number(tmp_path: Path) -> None:
+    recipe = load_recipe("average", ("teacher.follow=together",)).recipe
+    teachers = [_above(_run(tmp_path, "teacher")) for _ in range(3)]
+    run = _run(tmp_path, "student", *teachers, recipe=recipe)
+    (run.path / "needs.json").unlink()
+    for name in run.spec.alongside:
+        run.other(name).write_text(name)
+    assert [m.file.read_text() for m in _found(run).teachers] == list(run.spec.alongside)
+    run.other("teacher.0").unlink()
+    left = cast_at_hand(run).teachers
+    assert [(m.number, m.file.name) for m in left] == [
+        (1, "model.teacher_1.pt"),
+        (2, "model.teacher_2.pt"),
+    ]
+    assert [m.ref for m in left] == list(run.spec.members[1:])
+    with pytest.raises(DamagedFile, match="learnt with its student is gone"):
+        _found(run)
+
+
 def test_changed_files_are_told_three_by_name(ensemble: Run) -> None:
     heard = Heard()
     _found(ensemble, heard)

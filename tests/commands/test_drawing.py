@@ -82,6 +82,30 @@ def test_an_earlier_report_is_read_and_drawn(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("size", "macs", "words"),
+    [
+        (0.964, 0.986, "size -96.4%, MACs -98.6%, accuracy "),
+        (-2.672, None, "size +267.2%, accuracy "),
+        (-0.25, 0.0, "size +25.0%, MACs +0.0%, accuracy "),
+        (0.0, 0.0, "accuracy "),
+        (-0.0001, 0.0002, "accuracy "),
+        (0.0, None, "accuracy "),
+    ],
+)
+def test_a_student_may_be_larger_or_as_large(size: float, macs: float | None, words: str) -> None:
+    report = _report(EVEN, 1.0)
+    assert report.comparison
+    costs = {"size_reduction": size, "macs_reduction": macs}
+    comparison = report.comparison.model_copy(update=costs)
+    (line,) = [
+        line
+        for line in figures(report.model_copy(update={"comparison": comparison}))
+        if "against the teacher" in line
+    ]
+    assert line.startswith(words)
+
+
+@pytest.mark.parametrize(
     ("classes", "imbalance", "shown"),
     [
         (EVEN, 1.5, False),

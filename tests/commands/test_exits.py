@@ -13,6 +13,8 @@ from house import House, kd, kd_ok, same_weights
 
 from kdcli.commands import side_by_side
 from kdcli.commands.loading import load
+from kdcli.commands.model_part import ModelPart
+from kdcli.commands.peers import notes_on_exits
 from kdcli.cost import latency
 from kdcli.locate import locate
 from kdcli.runs import Run
@@ -49,7 +51,10 @@ def test_each_exit_is_kept_beside_the_model_that_ships(with_exits: House) -> Non
     assert sizes == sorted(sizes)
     assert load(run.model).args.exit is None
     for i, path in enumerate(run.others().values(), 1):
-        assert load(path).args.exit == i
+        kept = load(path)
+        assert kept.args.exit == i
+        made = kept.file.provenance
+        assert (made["role"], made["val_accuracy"]) == ("exit", None)
     assert not run.state.exists()
 
 
@@ -96,6 +101,10 @@ def test_an_exit_is_exported_on_the_runs_own_data(with_exits: House) -> None:
     params = written["models"]["student"]["params"]
     assert params == sum(p.numel() for p in load(run / "model.exit_1.pt").module.parameters())
     assert params < sum(p.numel() for p in load(run / "model.pt").module.parameters()) / 2
+    page = (run / "model.exit_1.report.md").read_text("utf-8")
+    assert page.splitlines()[2] == "| | exit 1 |"
+    assert f"| test accuracy of the file | {entry['accuracy']:.4f} |" in page
+    assert written["role"] == "exit_1"
     _agrees(run / "model.exit_1.onnx", run / "model.exit_1.pt")
 
 
@@ -135,6 +144,23 @@ def test_what_a_run_does_not_have_is_refused(with_exits: House, tmp_path: Path) 
     answer = kd("export", tmp_path / "model.pt", "--which", "exit_1")
     assert answer.code == 2
     assert "lies alone" in answer.err
+
+
+def test_the_report_says_of_which_epoch_exits_are_and_which_is_better(with_exits: House) -> None:
+    run = Run(the_run(with_exits))
+    parts = {
+        role: ModelPart(name=role, params=params, accuracy=accuracy)
+        for role, params, accuracy in (("student", 100, 0.9), ("exit_1", 10, 0.9))
+    }
+    better = ModelPart(name="exit_3", params=44, accuracy=0.91)
+    assert len(notes_on_exits(run, parts)) == 1
+    epoch, advice = notes_on_exits(run, parts | {"exit_3": better})
+    assert "at the best epoch of the deepest" in epoch
+    assert advice == (
+        "exit 3 is more accurate on test than what ships, at 44% of its parameters: "
+        f"kd export {run.path} --which exit_3"
+    )
+    assert notes_on_exits(run, {"student": better}) == []
 
 
 def test_an_exit_can_teach(with_exits: House) -> None:

@@ -5,11 +5,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from house import STUDENT, TEACHER, House, kd, kd_ok, same_weights, save_untrained, weights_of
 
-from kdcli.checkpoint import read_weights
+from kdcli.checkpoint import load_model, read_weights
 from kdcli.commands.distill import distill_job
 from kdcli.commands.plan import baseline_of
 from kdcli.commands.train import ensure
@@ -84,6 +85,22 @@ def test_together_is_a_trajectory_with_a_checkpoint_at_every_step(
     best = json.loads((beside / "metrics.jsonl").read_text().splitlines()[-1])["best_epoch"]
     there = read_weights(teacher.step(2 * best))
     assert all(torch.allclose(learnt[k].double(), there[k].double(), atol=1e-6) for k in learnt)
+
+    made = load_model(beside / "model.teacher.pt")
+    own = Run(teacher.path).spec
+    assert made.recipe["methods"] == {}
+    assert made.provenance["role"] == "teacher"
+    assert made.provenance["teachers"] == []
+    assert made.provenance["val_accuracy"] is None, "nobody measured it"
+    assert made.provenance["seed"] == own.seed
+    with_it = Run(beside).spec.alongside["teacher"].spec
+    assert made.provenance["digest"] == (with_it and with_it.digest)
+    said = " ".join(kd_ok("inspect", beside / "model.teacher.pt").out.split())
+    for words in ("role │ teacher", "validation accuracy │ unknown", "learnt with │ model.pt"):
+        assert words in said
+    assert f"as it was after {best} " in said
+    assert "scheme alone; task 1" in said
+    assert f"--teacher {beside / 'model.teacher.pt'} --student" in said
 
     kd_ok("evaluate", beside)
     report = json.loads((beside / "report.json").read_text())
@@ -168,6 +185,28 @@ def _interrupt_after(steps: int, patch: pytest.MonkeyPatch) -> None:
             raise KeyboardInterrupt
 
     patch.setattr(training.Meter, "add", once)
+
+
+def test_each_teacher_that_learnt_along_is_measured_once(
+    pictures: Path, teacher_recipe: Path, empty_house: House
+) -> None:
+    several = ("--set", "teacher.seeds=2", "--set", "scheme=average", "--set", "train.epochs=1")
+    kd_ok(*command("together", pictures, teacher_recipe, *several))
+    report = kd_ok("evaluate", "--json").document
+    assert report["models"].keys() == {"ensemble", "teacher", "student", "baseline"}
+    assert [one["seed"] for one in report["teachers"]] == [0, 1]
+
+
+def test_each_student_has_the_teacher_that_learnt_with_it(
+    pictures: Path, teacher_recipe: Path, empty_house: House
+) -> None:
+    kd_ok(*command("together", pictures, teacher_recipe, "--set", "train.epochs=1"))
+    models = kd_ok("evaluate", "--seeds", "2", "--json").document["models"]
+    files = [Run(path).other("teacher") for path in empty_house.runs("together-")]
+    assert not same_weights(*files)
+    with np.load(next(iter(empty_house.path.glob("*/predictions.npz")))) as kept:
+        assert kept["teacher"].shape[0] == 2
+    assert len(models["teacher"]["seeds"]) == 2
 
 
 # Who is who --------------------------------------------------------------------------------------

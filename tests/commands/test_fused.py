@@ -31,6 +31,7 @@ def test_the_networks_learn_and_the_fused_model_is_one_like_any_other(empty_hous
     fused = weights_of(others["fused"])
     for i, file in enumerate((run.model, others["peer_1"])):
         assert all(fused[f"networks.{i}.{key}"].equal(v) for key, v in weights_of(file).items())
+    assert load(others["fused"]).file.provenance["role"] == "fused"
     found = kd_ok("inspect", others["fused"]).out
     assert "one answer of 10 classes over test_resnet + test_efficientnet, fused" in found
     kd_ok("export", others["fused"])
@@ -48,6 +49,18 @@ def test_the_fused_model_ships_where_it_is_asked_for(empty_house: House, picture
     assert shipped.args.words == "test_resnet + test_efficientnet, fused"
     assert load(run.others()["peer_0"]).args == shipped.args.single
     assert "over test_resnet + test_efficientnet, fused" in kd_ok("inspect", run.path).out
+    report = kd_ok("evaluate", run.path, "--json").document
+    models = report["models"]
+    assert models.keys() == {"student", "baseline", "peer_0", "peer_1", "peers"}
+    assert models["peers"]["params"] == models["peer_0"]["params"] + models["peer_1"]["params"]
+    assert models["peers"]["name"] == "ensemble of 2: test_resnet, test_efficientnet"
+    ratio = models["student"]["params"] / models["baseline"]["params"]
+    (note,) = [note for note in report["notes"] if note.startswith("the student is ")]
+    assert note == (
+        "the student is test_resnet + test_efficientnet, fused: "
+        f"{ratio:.3g} times the baseline's parameters"
+    )
+    assert "all networks as one: " in (run.path / "report.md").read_text("utf-8")
 
 
 def test_it_goes_on_bit_for_bit(

@@ -239,6 +239,7 @@ def test_every_generation_has_its_column(generations: House) -> None:
     (whole,) = [note for note in report["notes"] if note.startswith("all generations as one")]
     assert "3 times its parameters" in whole
     assert not any("little to learn" in note for note in report["notes"])
+    assert not any("one for all" in note for note in report["notes"]), "a single seed"
 
 
 def test_the_ensemble_is_the_mean_of_all_probabilities(generations: House) -> None:
@@ -263,6 +264,8 @@ def test_further_seeds_have_generations_of_their_own(generations: House) -> None
     assert len(kept["teacher"]) == 1
     assert len(kept["generation_1"]) == len(kept["generations"]) == len(kept["student"]) == 2
     assert not np.array_equal(*kept["generation_1"])
+    report = json.loads((generations.runs("born_again-")[0] / "report.json").read_text("utf-8"))
+    assert any("generation 0 (teacher) is one for all 2 seeds" in n for n in report["notes"])
 
 
 def test_a_teacher_of_another_architecture_is_no_generation(generations: House) -> None:

@@ -7,6 +7,7 @@ import torch
 from house import House, kd, kd_ok, same_weights, weights_of
 
 from kdcli import training
+from kdcli.checkpoint import load_model
 from kdcli.commands import train
 from kdcli.commands.assemble import assemble
 from kdcli.commands.distill import distill_job
@@ -37,6 +38,11 @@ def test_the_best_network_ships_and_the_others_are_kept(here: House) -> None:
     assert f"ships: {outcome['ships']}, the best of 2 networks on validation" in said
     assert f"beside it: {other} (kd export {run.path} --which {other})" in said
     assert kd_ok(*MUTUAL, "--json").document["others"] == {other: str(run.others()[other])}
+    shipped, kept = (load_model(path).provenance for path in (run.model, run.others()[other]))
+    assert (shipped["role"], kept["role"]) == ("student", "peer")
+    assert shipped["val_accuracy"] == outcome["val_accuracy"]
+    name = {"peer_1": "peer.1", "peer_0": "student"}[other]
+    assert kept["val_accuracy"] == last["val_accuracy_of"][name]
 
 
 def test_another_architecture_learns_along_but_never_ships(here: House) -> None:
@@ -45,6 +51,7 @@ def test_another_architecture_learns_along_but_never_ships(here: House) -> None:
     assert run.outcome()["ships"] == "student"
     assert "val_accuracy_of" not in run.lines()[0]
     assert "conv_stem.weight" in weights_of(run.others()["peer_1"])
+    assert load_model(run.others()["peer_1"]).provenance["val_accuracy"] is None
 
 
 def test_the_same_command_goes_on_bit_for_bit(

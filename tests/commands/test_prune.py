@@ -185,6 +185,15 @@ def test_adopted_teachers_go_when_no_run_needs_them() -> None:
     assert gone(given, folder("student", GIVEN, asked=True)) == {}
 
 
+@pytest.mark.parametrize("name", ["model.exit_1.pt", "model.peer_1.pt", "model.fused.pt"])
+def test_another_model_of_a_run_that_teaches_keeps_the_run(name: str) -> None:
+    above = folder("above", TEACHER, sizes=DONE | {name: 5})
+    ref = TeacherRef(model="m", path=f"/r/above/{name}", sha256="0")
+    student = folder("student", GIVEN.model_copy(update={"teachers": (ref,)}), asked=True)
+    assert gone(above, student) == {}
+    assert "above" in gone(folder("above", TEACHER), student), "it is not that file's run"
+
+
 def test_a_model_that_was_exported_or_measured_was_asked_for() -> None:
     assert gone(folder("teacher", TEACHER, sizes=DONE | {"model.onnx": 5})) == {}
     assert gone(folder("teacher", TEACHER, sizes=DONE | {"model.exit_1.onnx": 5})) == {}

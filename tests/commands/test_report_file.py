@@ -27,7 +27,7 @@ def _evaluated() -> Report:
         seeds=1,
         verdict_code="one_seed_even",
     )
-    sizes = {"teacher": (100, 0.9), "student": (40, 0.8), "baseline": (40, 0.8)}
+    sizes = {"teacher": (100, 0.9), "student": (40, 0.8), "baseline": (20, 0.8)}
     models = {
         role: ModelPart(name=f"the {role}", params=params, accuracy=accuracy)
         for role, (params, accuracy) in sizes.items()
@@ -64,17 +64,21 @@ def test_what_compares_costs_follows_the_folded_file(tmp_path: Path) -> None:
     assert json.loads(place.read_text("utf-8"))["comparison"]["size_priority"] == 0.75
 
 
+LARGER = "the student is the student: 2 times the baseline's parameters"
+"""With its heads."""
+
+
 def test_a_note_tells_the_heads_figures_from_the_files_and_goes(tmp_path: Path) -> None:
     place = tmp_path / "report.json"
     kept = _exported(_evaluated(), 0, "a", place)
-    assert kept.notes == ["a note"]
+    assert kept.notes == ["a note", LARGER]
     folded = _exported(kept, 1, "b", place)
     assert folded.notes == [
         "a note",
         "test figures are those of all 3 heads; the folded file's accuracy is exports.1.accuracy",
     ]
     assert write_report(place, folded).notes == folded.notes
-    assert _exported(folded, 0, "b", place).notes == ["a note"]
+    assert _exported(folded, 0, "b", place).notes == ["a note", LARGER]
 
 
 def test_costs_of_another_model_stay_away(tmp_path: Path) -> None:
