@@ -56,6 +56,7 @@ def test_with_json_it_is_one_document(empty_house: House, pictures: Path) -> Non
         "model": str(run / "model.pt"),
         "reused": False,
         "name": STUDENT,
+        "others": {},
         "data": {"name": "pictures", "is_default": 0},
     }
     assert training["ended"] == "epochs"

@@ -74,7 +74,7 @@ def test_a_teacher_may_be_fitted_at_its_head(
         (("train", TEACHER, "--set", "train.tune=head"), ("random here", "tune=all")),
         (
             ("distill", "--teacher", TEACHER, "--student", STUDENT, "--set", "train.tune=head"),
-            ("no say", "teacher.tune=head"),
+            ("have a say", "teacher.tune=head"),
         ),
         (
             ("train", TEACHER, "--set", "train.accumulate=20", "--set", "train.batch_size=32"),

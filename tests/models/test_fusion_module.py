@@ -189,5 +189,5 @@ def test_grids_that_do_not_divide_are_exported_too(tmp_path):
 
 def test_it_shows_nothing_but_its_answer():
     tap = Tap(built(TWINS), TWINS, "teacher.0")
-    with pytest.raises(UnmetNeeds, match=r"test_resnet \+ test_resnet, fused show nothing but"):
+    with pytest.raises(UnmetNeeds, match=r"test_resnet \+ test_resnet, fused: nothing is shown"):
         _ = tap.stages

@@ -139,9 +139,9 @@ def test_the_exported_answer_is_the_exact_mean(args, tmp_path):
 
 def test_copies_show_nothing_but_their_answer():
     tap = Tap(built(COPIES), COPIES, "teacher.0")
-    with pytest.raises(UnmetNeeds, match="nothing but their answer"):
+    with pytest.raises(UnmetNeeds, match="nothing is shown but the answer"):
         tap.show(View(embedding=True), batch().images)
-    with pytest.raises(UnmetNeeds, match="nothing but their answer"):
+    with pytest.raises(UnmetNeeds, match="nothing is shown but the answer"):
         _ = tap.stages
 
 
