@@ -3,10 +3,11 @@
 import gc
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +15,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from kdcli.machine import processor
+
+Name = TypeVar("Name", bound=Hashable)
 
 
 def parameters(module: nn.Module) -> int:
@@ -48,13 +51,13 @@ class Latency:
 
 
 def latency(
-    calls: Mapping[str, Callable[[], object]],
+    calls: Mapping[Name, Callable[[], object]],
     *,
     seconds: float = 2.0,
     min_runs: int = 30,
     max_runs: int = 500,
     warmup: int = 5,
-) -> dict[str, Latency]:
+) -> dict[Name, Latency]:
     """Time callables side by side, so that a machine that slows down slows all of them.
 
     Each round runs every callable once, starting with another one each time. Rounds go on for
@@ -65,7 +68,7 @@ def latency(
     for name in names:
         for _ in range(warmup):
             calls[name]()
-    spent: dict[str, list[float]] = {name: [] for name in names}
+    spent: dict[Name, list[float]] = {name: [] for name in names}
     end = perf_counter() + seconds * len(names)
     with _no_garbage_collection():
         for done in range(max_runs):
@@ -92,7 +95,7 @@ def _summary(times: list[float]) -> Latency:
     return Latency(float(p50), float(p90), len(times))
 
 
-def _rotated(names: list[str], by: int) -> list[str]:
+def _rotated(names: list[Name], by: int) -> list[Name]:
     by %= len(names) or 1
     return names[by:] + names[:by]
 

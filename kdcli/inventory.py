@@ -7,9 +7,9 @@ from pathlib import Path
 
 from kdcli.errors import KdError
 from kdcli.files import in_use, is_leftover
-from kdcli.runs import OF_OTHERS, Run, RunFile, is_model, is_ours, runs_root
+from kdcli.runs import EXPORTS, OF_OTHERS, Run, RunFile, is_model, is_ours, runs_root
 
-REPORTS = ("model.onnx", "report.json", "model.report.json")
+REPORTS = (EXPORTS, "report.json", "model.report.json")
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Folder:
     file: RunFile | None
     """run.yaml; None where there is none, or it cannot be read."""
     sizes: dict[str, int]
-    """Bytes of each file that kd wrote there; of a link, its own."""
+    """Bytes of each file that kd wrote there, of a link its own; of `export`, of all in it."""
     in_use: bool
     """Another kd is working in it."""
     changed: float
@@ -82,6 +82,8 @@ def inventory() -> list[Folder]:
 def _read(path: Path) -> Folder | None:
     try:
         sizes = {e.name: e.lstat().st_size for e in path.iterdir() if _is_ours(e)}
+        if exported := Run(path).exported():
+            sizes[EXPORTS] = sum(file.lstat().st_size for file in exported)
         others = any(e.name not in sizes and e.name != ".lock" for e in path.iterdir())
         busy = in_use(path)
         changed = max(((path / n).lstat().st_mtime for n in _telling(sizes)), default=0.0)

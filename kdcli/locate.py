@@ -6,7 +6,7 @@ from pathlib import Path
 from shlex import quote
 
 from kdcli.errors import DataError, UsageError, did_you_mean
-from kdcli.runs import Run, all_runs, is_model, is_ours, runs_root
+from kdcli.runs import EXPORTS, Run, all_runs, is_model, is_ours, runs_root
 
 
 def newest() -> Run | None:
@@ -28,6 +28,17 @@ class Located:
     def stem(self) -> str:
         """What files made of the model are called; weights.kd.pt was made of weights.pth."""
         return self.model.stem.removesuffix(".kd")
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return self.model.parent
+
+    @property
+    def exports(self) -> Path:
+        """The folder to be copied to where it will be used."""
+        inside = self.run or (self.folder / "run.yaml").is_file()
+        return self.folder / (EXPORTS if inside else f"{self.stem}-{EXPORTS}")
 
     @property
     def ships(self) -> bool:

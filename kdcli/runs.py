@@ -4,9 +4,10 @@ RUN/ run.yaml         who, resolved recipe, versions   needs.json   what it depe
      model.pt         what ships; its being there      state.pt     resume state of the last epoch;
                       means finished                                removed when done
      metrics.jsonl    one line per epoch and an end    split.json   a split that was made here
-     predictions.npz  answers on test                  report.json  report.md   model.onnx
+     predictions.npz  answers on test                  report.json  report.md
      run.log          what was said, what went wrong   transfer.npz what teachers answered
      model.NAME.pt    who learnt with the model that ships: a peer, an exit, ...
+     export/          what is copied to where the model is used: model.onnx, ...
      step.N.safetensors  the weights after N steps, of a teacher whose trajectory is followed
 """
 
@@ -30,11 +31,17 @@ from kdcli.spec import Spec
 
 FILES = (
     *("run.yaml", "needs.json", "model.pt", "state.pt", "metrics.jsonl", "run.log"),
-    *("split.json", "transfer.npz", "predictions.npz", "report.json", "report.md", "model.onnx"),
+    *("split.json", "transfer.npz", "predictions.npz", "report.json", "report.md"),
 )
 """All that kd writes into a run's folder, but for what `OF_OTHERS` names."""
 
-OF_OTHERS = re.compile(r"model\.(\w+)\.(pt|onnx|report\.json|report\.md)")
+EXPORTS = "export"
+"""The folder of what is copied to where the model is used."""
+
+OF_EXPORTS = re.compile(r"model(\.\w+)*\.onnx")
+"""What kd writes there."""
+
+OF_OTHERS = re.compile(r"model\.(\w+)\.(pt|report\.json|report\.md)")
 """Of the models beside model.pt: `model.peer_1.pt`, and what was made of it."""
 
 OF_STEPS = re.compile(r"step\.(\d{7,})\.safetensors")
@@ -96,6 +103,21 @@ class Run:
     @property
     def metrics(self) -> Path:
         return self.path / "metrics.jsonl"
+
+    @property
+    def exports(self) -> Path:
+        return self.path / EXPORTS
+
+    def exported(self) -> list[Path]:
+        """What kd wrote there."""
+        return [file for file in self.exports.glob("*") if OF_EXPORTS.fullmatch(file.name)]
+
+    def clear_exports(self) -> None:
+        """Remove what kd wrote there; a person's own files stay."""
+        for file in self.exported():
+            file.unlink()
+        with suppress(OSError):  # there is no such folder, or it is not empty
+            self.exports.rmdir()
 
     @property
     def log(self) -> Path:

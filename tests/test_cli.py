@@ -158,7 +158,7 @@ def test_gates_are_read_before_anything_runs(distilled: House) -> None:
     assert kd("export", "--min", "student.acuracy=0.9").code == 2
     assert distilled.runs() == before
     assert not (distilled.student / "report.json").exists()
-    assert not (distilled.student / "model.onnx").exists()
+    assert not (distilled.student / "export" / "model.onnx").exists()
 
 
 def test_a_family_is_said_aloud(empty_house: House) -> None:

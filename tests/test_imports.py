@@ -128,7 +128,8 @@ LIGHT = [
     "data.spread",
     "data.survey",
     "models.families",
-    "onnx_file",
+    "onnx_file.read",
+    "onnx_file.session",
 ]
 """No torch, however indirectly, until one of their functions is called."""
 

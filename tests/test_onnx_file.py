@@ -12,16 +12,10 @@ import torch
 from torch import nn
 
 from kdcli.errors import DamagedFile, ParityError, UsageError
-from kdcli.onnx_file import (
-    Parity,
-    Port,
-    agrees,
-    compare,
-    describe,
-    export_onnx,
-    open_session,
-    opset,
-)
+from kdcli.onnx_file.compare import Parity, agrees, compare
+from kdcli.onnx_file.read import Port, describe, opset
+from kdcli.onnx_file.session import open_session
+from kdcli.onnx_file.write import export_onnx
 
 METADATA = {"classes": '["cat", "dog"]', "mean": "0.5,0.5,0.5", "unicode": "größer"}
 MODELS = {"test_resnet": {}, "test_efficientnet": {}, "test_vit": {"img_size": 32}}
@@ -197,7 +191,7 @@ def test_weights_outside_are_found_inside_attributes_and_functions(small, tmp_pa
 def test_reading_and_running_need_no_torch(small):
     program = (
         "import sys, pathlib, numpy as np\n"
-        "from kdcli.onnx_file import open_session\n"
+        "from kdcli.onnx_file.session import open_session\n"
         f"path = pathlib.Path({str(small)!r})\n"
         "open_session(path)(np.zeros((1, 3, 8, 8), np.float32))\n"
         "assert 'torch' not in sys.modules\n"

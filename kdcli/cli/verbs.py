@@ -157,7 +157,8 @@ def export(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The ONNX file; default: model.onnx in the run's folder.")
+        Path | None,
+        typer.Option(help="A folder, or one ONNX file; default: the folder export in the run's."),
     ] = None,
     model: Annotated[
         str | None,
@@ -187,6 +188,7 @@ def export(
     with door(json) as console:
         from kdcli.commands.export import export
         from kdcli.commands.gates import missed
+        from kdcli.commands.wanted import Wanted
         from kdcli.screens.reports import exported
 
         result = export(
@@ -196,7 +198,7 @@ def export(
             model=model,
             classes=classes,
             size=size,
-            fold=fold,
+            wanted=Wanted(fold=fold),
             minima=tuple(minima or ()),
             maxima=tuple(maxima or ()),
             progress=console,

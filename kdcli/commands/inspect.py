@@ -15,7 +15,7 @@ from kdcli.locate import locate
 from kdcli.models.build import build_meta, plan
 from kdcli.models.cards import Card, card
 from kdcli.models.model_args import ModelArgs
-from kdcli.onnx_file import Description, describe
+from kdcli.onnx_file.read import Description, describe
 from kdcli.progress import Progress
 from kdcli.runs import Run
 from kdcli.spec import Spec
@@ -162,11 +162,17 @@ def _trained(thing: str, progress: Progress) -> Trained:
 
 def _onnx(path: Path, progress: Progress) -> Onnx:
     description, digest = describe(path), sha256(path)
-    model = path.with_suffix(".pt")
-    places = [path.parent / "report.json", path.with_suffix(".report.json")]
-    reports = [_report(place, model, progress) for place in places if model.is_file()]
+    folders = (path.absolute().parent, path.absolute().parent.parent)
+    places = [place for folder in folders for place in sorted(folder.glob("*report.json"))]
+    reports = [_report(place, model, progress) for place in places for model in _reported(place)]
     listed = [r for r in reports if r and any(e.sha256 == digest for e in r.exports or [])]
     return Onnx(path, path.stat().st_size, description, next(iter(listed), None), digest)
+
+
+def _reported(place: Path) -> list[Path]:
+    """The model.pt that a report is of: `report.json` and `model.exit_1.report.json` tell."""
+    stem = place.name.removesuffix("report.json").rstrip(".") or "model"
+    return [model for end in (".pt", ".kd.pt") if (model := place.with_name(stem + end)).is_file()]
 
 
 def _report(place: Path, model: Path, progress: Progress) -> Report | None:

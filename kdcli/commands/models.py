@@ -22,7 +22,8 @@ from kdcli.models.families import EDGE
 from kdcli.models.licences import FREE, licence_of
 from kdcli.models.model_args import ModelArgs
 from kdcli.models.weights import has_weights
-from kdcli.onnx_file import export_onnx, open_session
+from kdcli.onnx_file.session import open_session
+from kdcli.onnx_file.write import export_onnx
 from kdcli.progress import Progress
 from kdcli.runs import versions
 

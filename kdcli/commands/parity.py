@@ -8,19 +8,23 @@ from numpy.typing import NDArray
 
 from kdcli.commands.loading import Loaded
 from kdcli.commands.report import ParityPart
+from kdcli.commands.samples import Samples
 from kdcli.commands.side_by_side import as_function
 from kdcli.errors import ParityError
-from kdcli.onnx_file import Parity, agrees, compare, open_session
+from kdcli.onnx_file.compare import Parity, agrees, compare
+from kdcli.onnx_file.session import open_session
 from kdcli.progress import Progress
 
 Floats = NDArray[np.float32]
 
+TOGETHER = 7
+"""Images of a batch."""
 ALONE = 32
 """Images that are compared at batch 1 as well."""
 
 
 def check_parity(
-    student: Loaded, file: Path, images: Floats, synthetic: bool, progress: Progress
+    student: Loaded, file: Path, samples: Samples, progress: Progress
 ) -> tuple[ParityPart, Floats]:
     """Compare on every image at batch 7, on some at batch 1; the file's answers are handed on.
 
@@ -31,8 +35,8 @@ def check_parity(
         ParityError: the file does not answer as PyTorch does.
     """
     session = open_session(file)
-    answers, ones = _in_batches(session, images, 7), _in_batches(session, images[:ALONE], 1)
-    expected = _in_batches(as_function(student), images, 7)
+    answers, ones = _answers(session, samples), _answers(session, samples, 1, ALONE)
+    expected = _answers(as_function(student), samples)
     found = _worse(expected, answers, ones)
     exact = not agrees(found)
     if exact:
@@ -40,7 +44,7 @@ def check_parity(
             f"apart from PyTorch by {found.max_abs:.1e}, more than rounding usually does: "
             "compared with PyTorch in float64"
         )
-        expected = _in_batches(as_function(student, exact=True), images, 7)
+        expected = _answers(as_function(student, exact=True), samples)
         found = _worse(expected, answers, ones)
     if not agrees(found):
         raise ParityError(
@@ -51,8 +55,8 @@ def check_parity(
     part = ParityPart(
         max_abs=found.max_abs,
         top1_changed=int((expected.argmax(1) != answers.argmax(1)).sum()),
-        images=len(images),
-        synthetic=synthetic,
+        images=len(samples),
+        synthetic=samples.made_up,
         reference="float64" if exact else "float32",
     )
     return part, answers
@@ -64,5 +68,11 @@ def _worse(expected: Floats, answers: Floats, ones: Floats) -> Parity:
     return whole if agrees(alone) else alone
 
 
-def _in_batches(function: Callable[[Floats], Floats], images: Floats, size: int) -> Floats:
-    return np.concatenate([function(images[i : i + size]) for i in range(0, len(images), size)])
+def _answers(
+    function: Callable[[Floats], Floats],
+    samples: Samples,
+    size: int = TOGETHER,
+    most: int | None = None,
+) -> Floats:
+    batches = samples.pixels(size, most)
+    return np.concatenate([function(samples.ready(pixels)) for pixels in batches])

@@ -145,6 +145,7 @@ class ParityPart(BaseModel):
 
 
 WantedFold = Literal["auto", "exact", "never"]
+Precision = Literal["fp32"]
 
 
 class FoldPart(BaseModel):
@@ -175,7 +176,7 @@ class Export(BaseModel):
     path: str
     sha256: str
     input: Literal["tensor"] = "tensor"
-    precision: Literal["fp32"] = "fp32"
+    precision: Precision = "fp32"
     opset: int
     bytes: int
     parity: ParityPart

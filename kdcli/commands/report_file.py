@@ -64,17 +64,18 @@ def put_evaluation(
 
 
 def put_export(
-    report: Report, models: Mapping[str, ModelPart], export: Export, measured_on: str
+    report: Report, models: Mapping[str, ModelPart], exports: list[Export], measured_on: str
 ) -> Report:
-    """Export's parts over the record; evaluate's stay, an earlier file of that path goes."""
+    """Export's parts over the record; evaluate's stay, earlier files of these paths go."""
     merged = dict(report.models)
     for role, part in models.items():
         known = merged.setdefault(role, part)
         if known.name == part.name:  # else what was evaluated is another model
-            fields = _of_export(role, part, heads=export.fold is not None)
+            fields = _of_export(role, part, heads=exports[-1].fold is not None)
             merged[role] = known.model_copy(update=fields)
-    others = [e for e in report.exports or [] if e.path != export.path]
-    update = {"models": merged, "exports": [*others, export], "measured_on": measured_on}
+    written = {export.path for export in exports}
+    others = [export for export in report.exports or [] if export.path not in written]
+    update = {"models": merged, "exports": [*others, *exports], "measured_on": measured_on}
     return report.model_copy(update=update)
 
 

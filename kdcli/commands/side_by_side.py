@@ -2,11 +2,11 @@
 
 import copy
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,9 +19,11 @@ from kdcli.commands.loading import Loaded, load, read_args
 from kdcli.commands.measure import architecture, costs
 from kdcli.commands.model_part import LatencyMs, ModelPart, Percentiles
 from kdcli.commands.plan import baseline_of
+from kdcli.commands.report import Precision
 from kdcli.cost import latency
 from kdcli.models.heads import answering
-from kdcli.onnx_file import export_onnx, open_session
+from kdcli.onnx_file.session import open_session
+from kdcli.onnx_file.write import export_onnx
 from kdcli.progress import Progress
 from kdcli.runs import Run, find
 
@@ -32,12 +34,31 @@ THREADS = 1
 
 Files = Counter[Path]
 """Of models that answer together: one model.pt of each kind, and how many are alike."""
+AGAIN = "student again"
+Times = dict[tuple[str, str], Percentiles]
+"""By what runs it (`pytorch`, `onnxruntime`) and what it is."""
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What was timed side by side."""
+
+    models: dict[str, ModelPart]
+    """By role: size, MACs, latency."""
+    files: dict[Precision, Percentiles]
+    noise: float
+    """How far two timings of the very same file lie apart: |ratio - 1|."""
 
 
 def costs_side_by_side(
-    path: Path, student: Loaded, run: Run | None, best: int | None, progress: Progress
-) -> dict[str, ModelPart]:
-    """Size, MACs and latency of every role at hand; each architecture is timed once, side by side.
+    files: Mapping[Precision, Path],
+    student: Loaded,
+    run: Run | None,
+    best: int | None,
+    progress: Progress,
+) -> Costs:
+    """Of every role at hand, and of each of the student's `files`; each architecture is timed
+    once, all side by side.
 
     An ensemble costs what its members cost together. `best` is the number of the best single
     teacher among them, None where nobody has measured them.
@@ -45,7 +66,8 @@ def costs_side_by_side(
     roles = _others(run, best) if run else {}
     kinds = {file: architecture(read_args(file)[0]) for files in roles.values() for file in files}
     with TemporaryDirectory() as scratch:
-        models, exported = {"student": student}, {"student": path}
+        models = {"student": student}
+        exported = {"student": files["fp32"]} | dict(files.items())
         for role, file in ((role, file) for role, files in roles.items() for file in files):
             if (kind := kinds[file]) in models:
                 continue
@@ -54,11 +76,18 @@ def costs_side_by_side(
             progress.say(f"exporting {role} {args.words} for comparison")
             size = (args.input_size, args.input_size)
             whole = answering(models[kind].module, args)
-            export_onnx(whole, exported[kind], input_size=size, metadata={})
+            export_onnx(whole, exported[kind], input_size=size)
         progress.say(f"timing {', '.join(['student', *roles])} side by side on {THREADS} thread")
-        parts = _parts(models, exported)
+        calls = {name: _call(file) for name, file in exported.items() if name != "fp32"}
+        asked = {name: _asking(model) for name, model in models.items()}
+        run_by = {"onnxruntime": calls, "pytorch": asked}
+        calls[AGAIN] = calls["student"]
+        times = _times({(by, name): c for by, cs in run_by.items() for name, c in cs.items()})
+        parts = {name: _part(model, exported[name], times, name) for name, model in models.items()}
     together = {r: cost_of_all([parts[kinds[f]] for f in fs.elements()]) for r, fs in roles.items()}
-    return {"student": parts["student"]} | together
+    of_files = {name: times["onnxruntime", "student" if name == "fp32" else name] for name in files}
+    noise = abs(times["onnxruntime", AGAIN].p50 / of_files["fp32"].p50 - 1)
+    return Costs({"student": parts["student"]} | together, of_files, noise)
 
 
 def _others(run: Run, best: int | None) -> dict[str, Files]:
@@ -91,17 +120,15 @@ def _alike(members: Iterable[Member]) -> Files:
     return found
 
 
-def _parts(models: dict[str, Loaded], files: dict[str, Path]) -> dict[str, ModelPart]:
-    times = _times(models, files)
-    return {
-        kind: ModelPart(
-            name=model.args.words,
-            file_bytes=files[kind].stat().st_size,
-            latency_ms=times[kind],
-            **costs(model.args),
-        )
-        for kind, model in models.items()
-    }
+def _part(model: Loaded, file: Path, times: Times, name: str) -> ModelPart:
+    return ModelPart(
+        name=model.args.words,
+        file_bytes=file.stat().st_size,
+        latency_ms=LatencyMs(
+            pytorch=times["pytorch", name], onnxruntime=times["onnxruntime", name]
+        ),
+        **costs(model.args),
+    )
 
 
 def cost_of_all(parts: list[ModelPart]) -> ModelPart:
@@ -126,24 +153,26 @@ def _sum(times: Iterable[Percentiles]) -> Percentiles:
     return Percentiles(p50=sum(t.p50 for t in known), p90=sum(t.p90 for t in known))
 
 
-def _times(loaded: dict[str, Loaded], files: dict[str, Path]) -> dict[str, LatencyMs]:
-    """Batch 1, all models in PyTorch and in onnxruntime by turns."""
-    calls: dict[str, Callable[[], Any]] = {}
-    for kind, model in loaded.items():
-        size = model.args.input_size
-        image = np.zeros((1, 3, size, size), np.float32)
-        calls[f"{kind} pytorch"] = partial(as_function(model), image)
-        calls[f"{kind} onnxruntime"] = partial(open_session(files[kind], THREADS), image)
+def _asking(model: Loaded) -> Callable[[], object]:
+    """One image, in PyTorch."""
+    size = model.args.input_size
+    return partial(as_function(model), np.zeros((1, 3, size, size), np.float32))
+
+
+def _call(file: Path) -> Callable[[], object]:
+    """One image, in onnxruntime."""
+    session = open_session(file, THREADS)
+    return partial(session, session.one_image())
+
+
+def _times(calls: dict[tuple[str, str], Callable[[], object]]) -> Times:
+    """Batch 1, all by turns."""
     before = torch.get_num_threads()
     torch.set_num_threads(THREADS)
     try:
-        found = {name: Percentiles(p50=t.p50, p90=t.p90) for name, t in latency(calls).items()}
+        return {name: Percentiles(p50=t.p50, p90=t.p90) for name, t in latency(calls).items()}
     finally:
         torch.set_num_threads(before)
-    return {
-        kind: LatencyMs(pytorch=found[f"{kind} pytorch"], onnxruntime=found[f"{kind} onnxruntime"])
-        for kind in loaded
-    }
 
 
 def as_function(model: Loaded, exact: bool = False) -> Callable[[Floats], Floats]:

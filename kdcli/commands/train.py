@@ -241,6 +241,7 @@ def _clear(run: Run) -> None:
     for entry in list(run.path.iterdir()) if run.path.is_dir() else ():
         if is_ours(entry.name):
             entry.unlink()
+    run.clear_exports()
 
 
 def _train(

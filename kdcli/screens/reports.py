@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 from kdcli.console import Console, error_document
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kdcli.commands.evaluate import Evaluated
     from kdcli.commands.export import Exported
     from kdcli.commands.gates import Checked
-    from kdcli.commands.report import Report
+    from kdcli.commands.report import Export, Report
 
 
 def evaluated(console: Console, result: "Evaluated") -> None:
@@ -25,26 +27,34 @@ def exported(console: Console, result: "Exported") -> None:
     """After `kd export`."""
     from kdcli.commands.drawing import fold_words
 
-    _report(console, result.report, result.gates, {"file": str(result.path)})
+    files = {"file": str(result.paths[0]), "files": [str(path) for path in result.paths]}
+    _report(console, result.report, result.gates, files)
     if console.as_json:
         return
-    entry = (result.report.exports or [])[-1]
-    parity = entry.parity
-    on = "made-up" if parity.synthetic else "test"
-    console.line(
-        f"ONNX: {result.path} ({entry.bytes:,} bytes, opset {entry.opset}); max |difference| to "
-        f"PyTorch {parity.max_abs:.1e}, top-1 changed on {parity.top1_changed} of "
-        f"{parity.images} {on} images"
-    )
-    if entry.fold:
-        console.line(fold_words(entry.fold))
-    if entry.accuracy is not None:
-        console.line(f"test accuracy of the ONNX file: {entry.accuracy:.4f}")
+    entries = (result.report.exports or [])[-len(result.paths) :]
+    for path, entry in zip(result.paths, entries, strict=True):
+        for line in _of_file(path, entry):
+            console.line(line)
+    if fold := entries[0].fold:
+        console.line(fold_words(fold))
     console.line(f"report: {result.place.with_suffix('.md')}")
-    if parity.synthetic:
+    if entries[0].parity.synthetic:
         return
     run = shlex.quote(str(result.place.parent))
     console.next(f"kd evaluate {run}{_gates(result.report)}")
+
+
+def _of_file(path: "Path", entry: "Export") -> list[str]:
+    """What there is to say of one file."""
+    parity, on = entry.parity, "made-up" if entry.parity.synthetic else "test"
+    lines = [
+        f"ONNX: {path} ({entry.bytes:,} bytes, opset {entry.opset}); max |difference| to "
+        f"PyTorch {parity.max_abs:.1e}, top-1 changed on {parity.top1_changed} of "
+        f"{parity.images} {on} images"
+    ]
+    if entry.accuracy is not None:
+        lines.append(f"test accuracy of the ONNX file: {entry.accuracy:.4f}")
+    return lines
 
 
 def _gates(report: "Report") -> str:

@@ -62,11 +62,11 @@ def quick(made: tuple[House, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Exporting copies the file that is there, and times it twice."""
 
     def ready(module: Any, out: Path, **_: Any) -> None:
-        shutil.copy(_run(made[0]).path / "model.onnx", out)
+        shutil.copy(_run(made[0]).path / "export" / "model.onnx", out)
 
     monkeypatch.setattr(side_by_side, "latency", partial(latency, min_runs=2, max_runs=2))
     monkeypatch.setattr(side_by_side, "export_onnx", ready)
-    monkeypatch.setattr("kdcli.commands.export.export_onnx", ready)
+    monkeypatch.setattr("kdcli.commands.onnx_files.export_onnx", ready)
 
 
 def _run(house: House) -> Run:

@@ -54,11 +54,12 @@ def chained(small_once: House, tmp_path_factory: pytest.TempPathFactory) -> Iter
         shutil.rmtree(House(path).student)
         cpu = torch.device("cpu")
         ensure(spec, reopen_data(spec.data, Silent()), cpu, Silent(), asked=True)
-        file = _student(House(path)) / "model.onnx"
+        file = _student(House(path)) / "export" / "model.onnx"
         patch.setattr(side_by_side, "export_onnx", lambda module, out, **_: shutil.copy(file, out))
         patch.setattr(side_by_side, "latency", _latency)
         kd_ok("export")
-        shutil.copy(file.with_name("report.json"), file.with_name("exported.json"))
+        run = file.parent.parent
+        shutil.copy(run / "report.json", run / "exported.json")
         kd_ok("evaluate")
         yield House(path)
 

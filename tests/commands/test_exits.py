@@ -88,8 +88,8 @@ def test_an_exit_is_exported_on_the_runs_own_data(with_exits: House) -> None:
     answer = kd_ok("export", run, "--which", "exit_1", "--json", "--max", "exports.0.bytes=1e7")
     document = answer.document
     (entry,) = document["exports"]
-    assert document["file"] == str(run / "model.exit_1.onnx")
-    assert entry["path"] == "model.exit_1.onnx"
+    assert document["file"] == str(run / "export" / "model.exit_1.onnx")
+    assert entry["path"] == "export/model.exit_1.onnx"
     assert entry["parity"]["synthetic"] is False
     assert entry["parity"]["images"] == 540
     assert 0 < entry["accuracy"] <= 1
@@ -105,7 +105,7 @@ def test_an_exit_is_exported_on_the_runs_own_data(with_exits: House) -> None:
     assert page.splitlines()[2] == "| | exit 1 |"
     assert f"| test accuracy of the file | {entry['accuracy']:.4f} |" in page
     assert written["role"] == "exit_1"
-    _agrees(run / "model.exit_1.onnx", run / "model.exit_1.pt")
+    _agrees(run / "export" / "model.exit_1.onnx", run / "model.exit_1.pt")
 
 
 def _agrees(file: Path, model: Path) -> None:
@@ -123,7 +123,7 @@ def _agrees(file: Path, model: Path) -> None:
 def test_its_file_is_another_way_to_say_which(with_exits: House) -> None:
     model = the_run(with_exits) / "model.exit_2.pt"
     kd_ok("export", model, "--min", "exports.0.accuracy=0")
-    assert model.with_suffix(".onnx").is_file()
+    assert (model.parent / "export" / f"{model.stem}.onnx").is_file()
     found = locate(str(model))
     assert found.run == Run(model.parent)
     assert found.report == model.with_name("model.exit_2.report.json")
@@ -131,7 +131,9 @@ def test_its_file_is_another_way_to_say_which(with_exits: House) -> None:
     assert "with an early exit of 10 classes, at stage 2" in said
     assert "ResNet, of timm's resnet" in said
     assert f"next: kd export {model}" in said
-    assert "model.exit_2.onnx" in kd_ok("inspect", model.with_suffix(".onnx")).out
+    assert (
+        "model.exit_2.onnx" in kd_ok("inspect", model.parent / "export" / f"{model.stem}.onnx").out
+    )
 
 
 def test_what_a_run_does_not_have_is_refused(with_exits: House, tmp_path: Path) -> None:

@@ -17,8 +17,7 @@ import yaml
 from house import STUDENT, TEACHER, House, kd, kd_ok
 
 from kdcli.checkpoint import load_model, save_model
-from kdcli.commands import export as verb
-from kdcli.commands import side_by_side
+from kdcli.commands import onnx_files, side_by_side
 from kdcli.cost import latency
 from kdcli.data.loader import open_store, plain_batches
 from kdcli.data.open import open_source
@@ -50,12 +49,12 @@ def quick_export(finished_once: House, monkeypatch: pytest.MonkeyPatch) -> None:
 
     The student's own export agrees with it; teacher and baseline are not compared.
     """
-    ready = finished_once.student / "model.onnx"
+    ready = finished_once.student / "export" / "model.onnx"
 
     def write(module: torch.nn.Module, path: Path, **options: Any) -> None:
         shutil.copy(ready, path)
 
-    monkeypatch.setattr(verb, "export_onnx", write)
+    monkeypatch.setattr(onnx_files, "export_onnx", write)
     monkeypatch.setattr(side_by_side, "export_onnx", write)
     monkeypatch.setattr(side_by_side, "latency", partial(latency, min_runs=3, max_runs=3))
 
@@ -68,7 +67,7 @@ def test_the_file_answers_as_pytorch_does(
     batch: int, finished_once: House, test_images: np.ndarray
 ) -> None:
     """Fed by what its own metadata say; PyTorch's answers are those that evaluate kept."""
-    path = finished_once.student / "model.onnx"
+    path = finished_once.student / "export" / "model.onnx"
     metadata = read_metadata(path)
     mean, std = (
         np.array(json.loads(metadata[f"kd.{key}"]), np.float32)[:, None, None]
@@ -92,7 +91,7 @@ def test_the_file_answers_as_pytorch_does(
 
 
 def test_the_file_says_what_it_is(finished_once: House) -> None:
-    metadata = read_metadata(finished_once.student / "model.onnx")
+    metadata = read_metadata(finished_once.student / "export" / "model.onnx")
     assert json.loads(metadata["kd.classes"]) == list("0123456789")
     assert metadata["kd.model"] == STUDENT
     assert metadata["kd.input_size"] == "32"
@@ -110,9 +109,9 @@ def test_it_is_one_file(finished_once: House) -> None:
 
 
 def test_the_export_is_in_the_report(finished_once: House) -> None:
-    path = finished_once.student / "model.onnx"
+    path = finished_once.student / "export" / "model.onnx"
     (entry,) = _report(finished_once.student)["exports"]
-    assert entry["path"] == "model.onnx"
+    assert entry["path"] == "export/model.onnx"
     assert entry["sha256"] == sha256(path)
     assert entry["bytes"] == path.stat().st_size
     assert (entry["input"], entry["precision"]) == ("tensor", "fp32")
@@ -150,7 +149,7 @@ def test_export_before_evaluate(distilled: House, quick_export: None) -> None:
     assert report["comparison"] is None
     assert report["models"].keys() == {"student", "teacher"}
     assert report["models"]["student"]["accuracy"] is None, "evaluate measures, export does not"
-    assert report["file"] == str(distilled.student / "model.onnx")
+    assert report["file"] == str(distilled.student / "export" / "model.onnx")
     kd_ok("evaluate", distilled.student)
     after = _report(distilled.student)
     assert after["exports"] == report["exports"]
@@ -185,7 +184,7 @@ def test_gates_may_hold_the_file(distilled: House, quick_export: None) -> None:
     gates = {gate["gate"]: gate["passed"] for gate in answer.document["gates"]}
     assert gates == {"max exports.0.bytes": False, "min exports.0.accuracy": True}
     assert answer.document["error"]["code"] == 8
-    assert (distilled.student / "model.onnx").is_file()
+    assert (distilled.student / "export" / "model.onnx").is_file()
 
 
 # What is exported --------------------------------------------------------------------------------
@@ -201,8 +200,8 @@ def test_after_distill_in_an_empty_folder(
     answer = kd_ok("export", "model.pt")
     there = Path("runs") / distilled.student.name
     assert f"model.pt: none here, using {there / 'model.pt'} (finished" in answer.err
-    assert f"ONNX: {there / 'model.onnx'}" in answer.out
-    assert (distilled.student / "model.onnx").is_file()
+    assert f"ONNX: {there / 'export' / 'model.onnx'}" in answer.out
+    assert (distilled.student / "export" / "model.onnx").is_file()
 
 
 def test_a_lone_model(distilled: House, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -214,31 +213,31 @@ def test_a_lone_model(distilled: House, monkeypatch: pytest.MonkeyPatch, tmp_pat
     answer = kd_ok("export", "model.pt")
     assert "compared on 32 made-up images; accuracy stays empty" in answer.err
     assert "32 made-up images" in answer.out
-    assert not (distilled.student / "model.onnx").exists()
+    assert not (distilled.student / "export" / "model.onnx").exists()
     report = _report(here, "model.report.json")
     assert report["models"].keys() == {"student"}
     assert report["models"]["student"]["accuracy"] is None
     assert report["comparison"] is None
     assert report["data"] is None
     (entry,) = report["exports"]
-    assert entry["path"] == "model.onnx"
+    assert entry["path"] == "model-export/model.onnx"
     assert entry["accuracy"] is None
     assert entry["parity"]["synthetic"] is True
     assert entry["parity"]["images"] == 32
-    assert entry["sha256"] == sha256(here / "model.onnx")
+    assert entry["sha256"] == sha256(here / "model-export" / "model.onnx")
 
 
 def test_out_names_the_file(distilled: House, tmp_path: Path, quick_export: None) -> None:
     """An entry for every file; written again, it has one entry still."""
     there = tmp_path / "there" / "small.onnx"
     answer = kd_ok("export", distilled.student)
-    assert f"exporting {STUDENT} to {distilled.student / 'model.onnx'}" in answer.err
+    assert f"exporting {STUDENT} to {distilled.student / 'export' / 'model.onnx'}" in answer.err
     assert f"exporting teacher {TEACHER} for comparison" in answer.err
     assert "test accuracy of the ONNX file" in answer.out
     for _ in range(2):
         kd_ok("export", distilled.student, "--out", there)
     exports = _report(distilled.student)["exports"]
-    assert [entry["path"] for entry in exports] == ["model.onnx", str(there)]
+    assert [entry["path"] for entry in exports] == ["export/model.onnx", str(there)]
     assert there.is_file()
 
 
@@ -247,7 +246,7 @@ def test_out_names_the_file(distilled: House, tmp_path: Path, quick_export: None
 def test_an_onnx_file_is_called_what_it_is(
     verb: str, more: tuple[str, ...], finished_once: House
 ) -> None:
-    path = finished_once.student / "model.onnx"
+    path = finished_once.student / "export" / "model.onnx"
     answer = kd(verb, path, *(more if verb == "export" else ()))
     assert answer.code == 2
     assert f"{path}: is an ONNX file already" in answer.err
@@ -260,7 +259,7 @@ def test_a_damaged_model(distilled: House) -> None:
     answer = kd("export", distilled.student)
     assert answer.code == 7
     assert str(model) in answer.err
-    assert not (distilled.student / "model.onnx").exists()
+    assert not (distilled.student / "export" / "model.onnx").exists()
 
 
 # Several heads ----------------------------------------------------------------------------------
@@ -269,7 +268,7 @@ def test_a_damaged_model(distilled: House) -> None:
 @pytest.fixture
 def in_no_time(finished_once: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """The student is really exported; nobody else is, and hardly timed."""
-    ready = finished_once.student / "model.onnx"
+    ready = finished_once.student / "export" / "model.onnx"
     monkeypatch.setattr(side_by_side, "export_onnx", lambda _, path, **kw: shutil.copy(ready, path))
     monkeypatch.setattr(side_by_side, "latency", partial(latency, min_runs=3, max_runs=3))
 
@@ -308,7 +307,10 @@ def test_heads_that_agree_are_folded(finished: House) -> None:
     assert all(0 <= fold[f"ece_{kind}"] < 1 for kind in ("exact", "folded"))
     assert (entry["parity"]["top1_changed"], entry["parity"]["synthetic"]) == (0, False)
     assert report["models"]["student"]["params"] == plain["models"]["student"]["params"]
-    assert read_metadata(finished.student / "model.onnx")["kd.fold"] == "2 heads folded into one"
+    assert (
+        read_metadata(finished.student / "export" / "model.onnx")["kd.fold"]
+        == "2 heads folded into one"
+    )
     assert "2 heads folded into one" in (finished.student / "report.md").read_text("utf-8")
 
 
@@ -323,12 +325,12 @@ def test_heads_that_do_not_agree_are_kept(distilled: House) -> None:
         r"more than 0\.1 points lost on \d+ validation images, \d+ answers changed",
         entry["fold"]["reason"],
     )
-    answer = onnxruntime.InferenceSession(distilled.student / "model.onnx").run(
+    answer = onnxruntime.InferenceSession(distilled.student / "export" / "model.onnx").run(
         None, {"images": np.zeros((7, 3, 32, 32), np.float32)}
     )[0]
     assert answer.shape == (7, 10)
     np.testing.assert_allclose(np.exp(answer).sum(1), 1, atol=1e-6)
-    said = read_metadata(distilled.student / "model.onnx")["kd.fold"]
+    said = read_metadata(distilled.student / "export" / "model.onnx")["kd.fold"]
     assert said == "2 heads as one, the mean of their probabilities"
     assert (
         "2 heads of 10 classes, mean of their probabilities"
@@ -355,7 +357,8 @@ def test_a_file_that_disagrees_is_removed(distilled: House) -> None:
 
 @pytest.mark.usefixtures("quick_export")
 def test_an_older_file_is_kept(distilled: House) -> None:
-    older = distilled.teacher / "model.onnx"
+    older = distilled.teacher / "export" / "model.onnx"
+    older.parent.mkdir()
     older.write_bytes(b"an older one")
     answer = kd("export", distilled.teacher)
     assert answer.code == 8
@@ -384,7 +387,7 @@ def test_lone_models_in_one_folder_do_not_meet(
     (tmp_path / "report.md").write_text("mine")
     kd_ok("export", tmp_path / "a.pt")
     kd_ok("export", tmp_path / "b.pt")
-    assert {"a.onnx", "b.onnx", "a.report.json", "b.report.json"} <= {
+    assert {"a-export", "b-export", "a.report.json", "b.report.json"} <= {
         entry.name for entry in tmp_path.iterdir()
     }
     assert (tmp_path / "report.md").read_text() == "mine"

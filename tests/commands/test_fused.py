@@ -35,7 +35,7 @@ def test_the_networks_learn_and_the_fused_model_is_one_like_any_other(empty_hous
     found = kd_ok("inspect", others["fused"]).out
     assert "one answer of 10 classes over test_resnet + test_efficientnet, fused" in found
     kd_ok("export", others["fused"])
-    onnx = others["fused"].with_suffix(".onnx")
+    onnx = run.path / "export" / "model.fused.onnx"
     assert "the last maps of test_resnet + test_efficientnet, fused" in kd_ok("inspect", onnx).out
     assert "fusion-test_resnet_with_test_efficientnet" in kd_ok("list", "runs").out
 

@@ -14,7 +14,7 @@ from house import STUDENT, TEACHER, House, kd, kd_ok, save_untrained
 from kdcli.commands.loading import load
 from kdcli.commands.soften import recipe_temperature
 from kdcli.files import sha256
-from kdcli.onnx_file import describe
+from kdcli.onnx_file.read import describe
 
 
 def _document(*line: str | Path) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def test_a_model_that_began_from_timms_weights_names_their_licence(
 
 
 def test_an_onnx_file_of_kd(finished_once: House) -> None:
-    file = finished_once.student / "model.onnx"
+    file = finished_once.student / "export" / "model.onnx"
     document = _document(file)
     assert document["kind"] == "onnx"
     assert document["sha256"] == sha256(file)
@@ -156,7 +156,7 @@ def test_an_onnx_file_of_kd(finished_once: House) -> None:
 def test_an_onnx_file_that_changed_has_no_report(finished: House) -> None:
     import onnx
 
-    file = finished.student / "model.onnx"
+    file = finished.student / "export" / "model.onnx"
     proto = onnx.load(file)
     del proto.metadata_props[:]
     onnx.save(proto, file)
@@ -213,7 +213,7 @@ def test_a_file_of_a_run_leads_to_its_folder(name: str, finished_once: House) ->
 
 
 def test_an_onnx_file_is_asked_nothing(finished_once: House) -> None:
-    answer = kd("inspect", finished_once.student / "model.onnx", "--data", "digits")
+    answer = kd("inspect", finished_once.student / "export" / "model.onnx", "--data", "digits")
     assert answer.code == 2
     assert "kd does not ask an ONNX file" in answer.err
 

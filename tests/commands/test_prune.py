@@ -195,10 +195,10 @@ def test_another_model_of_a_run_that_teaches_keeps_the_run(name: str) -> None:
 
 
 def test_a_model_that_was_exported_or_measured_was_asked_for() -> None:
-    assert gone(folder("teacher", TEACHER, sizes=DONE | {"model.onnx": 5})) == {}
-    assert gone(folder("teacher", TEACHER, sizes=DONE | {"model.exit_1.onnx": 5})) == {}
+    assert gone(folder("teacher", TEACHER, sizes=DONE | {"export": 5})) == {}
+    assert gone(folder("teacher", TEACHER, sizes=DONE | {"model.exit_1.report.json": 5})) == {}
     assert gone(folder("teacher", TEACHER, sizes=DONE | {"report.json": 5})) == {}
-    assert gone(folder("given-a-b", sizes={"model.pt": 9, "model.onnx": 5})) == {}
+    assert gone(folder("given-a-b", sizes={"model.pt": 9, "export": 5})) == {}
 
 
 def test_resume_states_of_finished_runs_go_others_stay() -> None:
@@ -364,7 +364,7 @@ def test_folders_that_are_not_runs_are_never_touched(orphans: House, tmp_path: P
 def test_a_state_of_a_finished_run_goes_alone(finished: House) -> None:
     before = _everything(finished.path)
     (finished.student / "state.pt").write_bytes(bytes(5000))
-    (finished.student / ".model.onnx.4711.tmp").write_bytes(bytes(70))
+    (finished.student / ".report.json.4711.tmp").write_bytes(bytes(70))
     (finished.student / ".bashrc.tmp").write_text("mine")
     items = disposable(inventory())
     assert sorted(item.bytes for item in items) == [70, 5000]

@@ -51,7 +51,7 @@ def _exported(report: Report, folded: int, path: str, place: Path, **names: str)
         role: ModelPart(name=names.get(role, f"the {role}"), params=params, latency_ms=TIMES)
         for role, params in costs.items()
     }
-    return write_report(place, put_export(report, models, _export(folded, path), "here"))
+    return write_report(place, put_export(report, models, [_export(folded, path)], "here"))
 
 
 def test_what_compares_costs_follows_the_folded_file(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from kdcli.models.heads import answering
 from kdcli.models.model_args import ModelArgs
 from kdcli.models.route import View
 from kdcli.models.tap import Tap
-from kdcli.onnx_file import export_onnx, open_session
+from kdcli.onnx_file.session import open_session
+from kdcli.onnx_file.write import export_onnx
 from kdcli.records import Batch
 
 ONE = ModelArgs("test_resnet", 5, 32)

@@ -1,0 +1,91 @@
+"""The ONNX files of one student: each is made, compared with PyTorch, and only then kept."""
+
+import json
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from kdcli.commands.loading import Loaded
+from kdcli.commands.parity import Floats, check_parity
+from kdcli.commands.report import FoldPart, ParityPart, Precision
+from kdcli.commands.samples import Samples
+from kdcli.commands.wanted import Wanted
+from kdcli.files import atomic
+from kdcli.models.heads import answering
+from kdcli.onnx_file.read import load
+from kdcli.onnx_file.write import export_onnx, write
+from kdcli.progress import Progress
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """One file, in its place."""
+
+    path: Path
+    precision: Precision
+    parity: ParityPart
+    answers: Floats
+    """(N, K), of the samples."""
+
+
+def named(path: Path, precision: Precision) -> Path:
+    """`model.onnx`, `model.int8.onnx`, ..."""
+    return path if precision == "fp32" else path.with_suffix(f".{precision}{path.suffix}")
+
+
+def make_all(
+    student: Loaded,
+    path: Path,
+    wanted: Wanted,
+    samples: Samples,
+    fold: FoldPart | None,
+    progress: Progress,
+) -> list[Made]:
+    """The files that are wanted, fp32 first, at `path` and beside it; all of them or none.
+
+    Raises:
+        ParityError: one of them does not answer as PyTorch does.
+    """
+    size, metadata = student.args.input_size, _metadata(student, fold)
+    with TemporaryDirectory() as scratch, ExitStack() as kept:
+        if not path.parent.exists():
+            kept.callback(_remove_empty, path.parent)
+        core = Path(scratch) / "core.onnx"
+        export_onnx(answering(student.module, student.args), core, input_size=(size, size))
+        made = []
+        for precision in wanted.precisions:
+            place = named(path, precision)
+            beside = kept.enter_context(atomic(place))
+            write(load(core), beside, metadata)
+            parity, answers = check_parity(student, beside, samples, progress)
+            made.append(Made(place, precision, parity, answers))
+    return made
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):  # something is in it
+        folder.rmdir()
+
+
+def _metadata(student: Loaded, fold: FoldPart | None) -> dict[str, str]:
+    """What a consumer of the file needs to know; all values are strings, lists are JSON."""
+    args = student.args
+    texts = {
+        "kd.classes": json.dumps(student.file.classes, ensure_ascii=False),
+        "kd.model": args.name,
+        "kd.input_size": str(args.input_size),
+        "kd.mean": json.dumps(args.mean),
+        "kd.std": json.dumps(args.std),
+        "kd.input": "float32 RGB, (pixel / 255 - mean) / std, NCHW",
+        "kd.data": str(student.file.provenance.get("data", "")),
+    }
+    if args.exit is not None:
+        texts["kd.exit"] = f"stage {args.exit}"
+    if args.peers:
+        texts["kd.fused"] = f"the last maps of {args.words}"
+    if fold:
+        how = "folded into one" if fold.folded else f"as one, the mean of their {args.aggregate}"
+        texts["kd.fold"] = f"{fold.heads} heads {how}"
+    # names that are not UTF-8: as JSON writes them
+    return {key: text.encode("utf-8", "backslashreplace").decode() for key, text in texts.items()}

@@ -1,0 +1,5 @@
+"""A model as an ONNX file: written, read, run, compared. The home of onnx and onnxruntime.
+
+B images, K classes, H x W pixels. A file takes `images` (B, 3, H, W), float32 and already
+normalised, and gives `logits` (B, K) float32. Reading and running one needs no torch.
+"""

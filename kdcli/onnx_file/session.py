@@ -1,0 +1,73 @@
+"""An ONNX file is run by onnxruntime, on the processor."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcli.errors import DamagedFile
+from kdcli.onnx_file.read import EXPORT_AGAIN, Port, inputs, load
+
+Floats = NDArray[np.float32]
+
+ANY_SIZE = 224
+"""Pixels of a side to try a file with that takes any."""
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """The file as a function from images to its answers (B, K)."""
+
+    takes: Port
+    _run: Callable[[NDArray[Any]], Floats]
+
+    def __call__(self, images: NDArray[Any]) -> Floats:
+        """In parts where the file takes a fixed number of images, the last one filled up."""
+        fixed = self.takes.shape[0]
+        if isinstance(fixed, str):
+            return self._run(images)
+        starts = range(0, len(images), fixed)
+        return np.concatenate([self._run(_filled(images[i : i + fixed], fixed)) for i in starts])[
+            : len(images)
+        ]
+
+    def one_image(self) -> NDArray[Any]:
+        """Black, as the file takes it; where it takes any size, of `ANY_SIZE` pixels a side."""
+        batch, *rest = self.takes.shape
+        sides = [ANY_SIZE if isinstance(side, str) else side for side in rest]
+        return np.zeros((batch if isinstance(batch, int) else 1, *sides), self.takes.dtype)
+
+
+def _filled(images: NDArray[Any], count: int) -> NDArray[Any]:
+    lacking = count - len(images)
+    return np.concatenate([images, np.repeat(images[-1:], lacking, axis=0)]) if lacking else images
+
+
+def open_session(path: Path, threads: int = 1) -> Session:
+    """The file, ready to run on `threads` CPU cores.
+
+    Raises:
+        UsageError: there is none.
+        DamagedFile: it is no ONNX file, or onnxruntime cannot run it.
+    """
+    import onnxruntime
+
+    proto = load(path)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors only
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors have no common class of their own
+        raise DamagedFile(f"{path}: onnxruntime cannot run it: {error}", EXPORT_AGAIN) from error
+    takes = inputs(proto)[0]
+
+    def run(images: NDArray[Any]) -> Floats:
+        answer: Floats = session.run(None, {takes.name: images})[0]
+        return answer
+
+    return Session(takes, run)
