@@ -229,6 +229,18 @@ class Run:
         lines = self.lines()
         return lines[-1] if self.finished and lines and "ended" in lines[-1] else {}
 
+    @property
+    def ships(self) -> str:
+        """Which of its networks model.pt is: `student`, `peer.1`, `fused`, ..."""
+        ships: str = self.outcome().get("ships", "student")
+        return ships
+
+    @property
+    def candidates(self) -> int:
+        """How many networks might have shipped; 0 where there was no choice."""
+        epochs = [line for line in self.lines() if "epoch" in line]
+        return len(epochs[-1].get("val_accuracy_of", ())) if epochs else 0
+
 
 def runs_root() -> Path:
     """`$KD_RUNS`, else `runs/` here."""

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,16 @@ def save_untrained(path: Path, classes: tuple[str, ...], size: int = 32) -> Path
         module = build(args)
     save_model(ModelFile(args.as_dict(), module.state_dict(), classes, recipe={}), path)
     return path
+
+
+def then_stop(keep: Callable[..., None]) -> Callable[..., None]:
+    """Ctrl-C as soon as an epoch is kept."""
+
+    def stop(*arguments: object) -> None:
+        keep(*arguments)
+        raise KeyboardInterrupt
+
+    return stop
 
 
 def on_pictures(pictures: Path) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ def measure_beside(
 def _roles(run: Run) -> dict[str, Path]:
     """A peer that ships has left its place to the network that began as the student: both are
     built alike, so that `peer_2` has one architecture whatever ships."""
-    found, ships = run.others(), _ships(run)
+    found, ships = run.others(), run.ships
     if ships.startswith("peer.") and "peer_0" in found:
         found[ships.replace(".", "_")] = found.pop("peer_0")
     return {role: found[role] for role in sorted(found, key=lambda role: (len(role), role))}
@@ -45,7 +45,7 @@ def measure_peers(
     """Role `peers`: all networks of each seed as one, the mean of their probabilities; it costs
     what they cost together. A fused model that ships is none of them. Empty for schemes without
     peers, or where one of them is gone."""
-    ships = _ships(students[0])
+    ships = students[0].ships
     alone = ("student",) if ships == "student" or ships.startswith("peer.") else ()
     networks = [models[role] for role in models if role in alone or role.startswith("peer_")]
     count = 1 + len(students[0].spec.peers)
@@ -70,9 +70,9 @@ def measure_peers(
 def notes_on_peers(students: list[Run]) -> list[str]:
     """Which network ships, where several might have, and what the training time is that of."""
     found, count = [], 1 + len(students[0].spec.peers)
-    if candidates := _candidates(students[0]):
+    if candidates := students[0].candidates:
         found.append(_who_ships(students, candidates))
-    if any(_ships(run).startswith("peer.") for run in students):
+    if any(run.ships.startswith("peer.") for run in students):
         found.append(
             "where a peer ships, its column shows the network that began as the student "
             "(model.peer_0.pt)"
@@ -108,22 +108,11 @@ def _better(role: str, run: Run, models: Mapping[str, ModelPart]) -> str:
 
 def _who_ships(students: list[Run], candidates: int) -> str:
     if len(students) == 1:
-        who = f"{_ships(students[0])} was best on validation and ships"
+        who = f"{students[0].ships} was best on validation and ships"
     else:
-        each = ", ".join(f"{_ships(run)} (seed {run.spec.seed})" for run in students)
+        each = ", ".join(f"{run.ships} (seed {run.spec.seed})" for run in students)
         who = f"{each} were best on validation and ship"
     return (
         f"of {candidates} networks that could ship, {who}: picking the best of {candidates} is "
         "part of the scheme's gain"
     )
-
-
-def _ships(run: Run) -> str:
-    ships: str = run.outcome().get("ships", "student")
-    return ships
-
-
-def _candidates(run: Run) -> int:
-    """How many might have shipped; 0 where there was no choice."""
-    epochs = [line for line in run.lines() if "epoch" in line]
-    return len(epochs[-1].get("val_accuracy_of", ())) if epochs else 0

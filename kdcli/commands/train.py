@@ -56,11 +56,9 @@ class Trained:
     @property
     def shipped(self) -> str:
         """Which of its networks is model.pt, in words; empty where it is plainly the student."""
-        ships = self.outcome.get("ships", "student")
-        epochs = [line for line in self.run.lines() if "epoch" in line]
-        candidates = len(epochs[-1].get("val_accuracy_of", ())) if epochs else 0
-        if candidates > 1:
-            return f"{ships}, the best of {candidates} networks on validation"
+        ships = self.run.ships
+        if self.run.candidates > 1:
+            return f"{ships}, the best of {self.run.candidates} networks on validation"
         count = 1 + len(self.run.spec.peers)
         return f"{ships}, {count} networks as one model" if ships == "fused" else ""
 

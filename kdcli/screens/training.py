@@ -178,7 +178,7 @@ def _ships(run: "Run") -> str:
     """Of a fused model, all of whose answer it gives."""
     from kdcli.commands.amounts import counted_names
 
-    fused = run.outcome().get("ships") == "fused"
+    fused = run.ships == "fused"
     names = counted_names([run.spec.model, *run.spec.peers])
     return f"fused: {names}" if fused else run.spec.model
 

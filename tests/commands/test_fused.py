@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from house import House, kd, kd_ok, same_weights, weights_of
+from house import House, kd, kd_ok, same_weights, then_stop, weights_of
 
 from kdcli import training
 from kdcli.commands import learner
@@ -69,21 +69,13 @@ def test_it_goes_on_bit_for_bit(
     command = (*FUSION, "--data", pictures, "--set", "train.epochs=2")
     kd_ok(*command, "--out", tmp_path / "straight")
     with monkeypatch.context() as patch:
-        patch.setattr(training, "keep", _then_stop(training.keep))
+        patch.setattr(training, "keep", then_stop(training.keep))
         assert kd(*command, "--out", tmp_path / "broken").code == 130
     kd_ok(*command, "--out", tmp_path / "broken")
     straight, broken = Run(tmp_path / "straight"), Run(tmp_path / "broken")
     assert same_weights(straight.model, broken.model)
     for name, file in straight.others().items():
         assert same_weights(file, broken.others()[name])
-
-
-def _then_stop(keep):  # type: ignore[no-untyped-def]
-    def stop(*arguments: object) -> None:
-        keep(*arguments)
-        raise KeyboardInterrupt
-
-    return stop
 
 
 def test_networks_of_different_sizes_cannot_ship_as_one(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from house import House, kd, kd_ok, same_weights, weights_of
+from house import House, kd, kd_ok, same_weights, then_stop, weights_of
 
 from kdcli import training
 from kdcli.checkpoint import load_model
@@ -59,7 +59,7 @@ def test_the_same_command_goes_on_bit_for_bit(
 ) -> None:
     kd_ok(*MUTUAL, "--out", tmp_path / "straight")
     with monkeypatch.context() as patch:
-        patch.setattr(training, "keep", _then_stop(training.keep))
+        patch.setattr(training, "keep", then_stop(training.keep))
         assert kd(*MUTUAL, "--out", tmp_path / "broken").code == 130
     kd_ok(*MUTUAL, "--out", tmp_path / "broken")
     straight, broken = Run(tmp_path / "straight"), Run(tmp_path / "broken")
@@ -68,14 +68,6 @@ def test_the_same_command_goes_on_bit_for_bit(
     assert straight.others().keys() == broken.others().keys()
     for name, file in straight.others().items():
         assert same_weights(file, broken.others()[name])
-
-
-def _then_stop(keep):  # type: ignore[no-untyped-def]
-    def stop(*arguments: object) -> None:
-        keep(*arguments)
-        raise KeyboardInterrupt
-
-    return stop
 
 
 @pytest.mark.parametrize(("classes", "twins"), [(3, False), (10, True)])
