@@ -7,7 +7,8 @@ from pathlib import Path
 
 from kdcli.errors import KdError
 from kdcli.files import in_use, is_leftover
-from kdcli.runs import EXPORTS, OF_OTHERS, Run, RunFile, is_model, is_ours, runs_root
+from kdcli.run_files import EXPORTS, OF_OTHERS, is_model, is_ours
+from kdcli.runs import Run, RunFile, runs_root
 
 REPORTS = (EXPORTS, "report.json", "model.report.json")
 

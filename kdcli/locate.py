@@ -6,7 +6,8 @@ from pathlib import Path
 from shlex import quote
 
 from kdcli.errors import DataError, UsageError, did_you_mean
-from kdcli.runs import EXPORTS, Run, all_runs, is_model, is_ours, runs_root
+from kdcli.run_files import EXPORTS, is_model, is_ours
+from kdcli.runs import Run, all_runs, runs_root
 
 
 def newest() -> Run | None:

@@ -14,7 +14,8 @@ from kdcli.models.tap import Tap
 from kdcli.models.together import Together
 from kdcli.models.trajectory import Trajectory, checkpoint_at
 from kdcli.records import Batch
-from kdcli.runs import Run, is_ours
+from kdcli.run_files import is_ours
+from kdcli.runs import Run
 from kdcli.trail import Trail
 
 

@@ -17,7 +17,8 @@ from kdcli.errors import DataError
 from kdcli.files import write_text
 from kdcli.logbook import Logbook, story_of, visible
 from kdcli.progress import Silent
-from kdcli.runs import FILES, Run
+from kdcli.run_files import FILES
+from kdcli.runs import Run
 
 STAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  ", re.MULTILINE)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from kdcli.commands.plan import baseline_of
 from kdcli.files import disk_errors, is_leftover, lock
 from kdcli.inventory import Folder, inventory
-from kdcli.runs import is_model, is_ours
+from kdcli.run_files import is_model, is_ours
 from kdcli.spec import Spec
 
 STALE_DAYS = 7

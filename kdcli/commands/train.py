@@ -31,7 +31,8 @@ from kdcli.files import is_leftover, lock, probe, write_text
 from kdcli.models.weights import ensure_reachable
 from kdcli.progress import Progress, Silent
 from kdcli.recipe_file import load_recipe
-from kdcli.runs import Run, begin, find, is_ours, mark_asked, runs_root, versions
+from kdcli.run_files import is_ours
+from kdcli.runs import Run, begin, find, mark_asked, runs_root, versions
 from kdcli.spec import Spec, TeacherRef
 from kdcli.training import finish, fit
 
