@@ -68,8 +68,9 @@ def licence_of_data(location: str | None) -> Stated:
     if name in NAMED:
         return NAMED[name]
     place = Path(name)
-    folder = place if place.is_dir() else place.parent
-    return _of_files(folder.iterdir()) if place.is_absolute() and folder.is_dir() else Stated(None)
+    if not (place.is_absolute() and place.exists()):
+        return Stated(None)
+    return _of_files((place if place.is_dir() else place.parent).iterdir())
 
 
 def recognised(text: str) -> str | None:

@@ -64,7 +64,8 @@ def test_a_file_in_words_of_its_own_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_gone_or_silent(tmp_path: Path) -> None:
     assert licence_of_data(str(tmp_path)).licence is None
-    assert licence_of_data(str(tmp_path / "gone" / "photos")).licence is None
+    (tmp_path / "LICENSE").write_text("MIT License")
+    assert licence_of_data(str(tmp_path / "gone")).licence is None, "another folder's"
 
 
 @pytest.mark.parametrize(
