@@ -61,3 +61,6 @@ class Data(BaseModel):
     """Of scheme compress: a folder of further images, whose labels nobody knows."""
     pool: Annotated[Pool | None, BeforeValidator(_named_alone)] = None
     """Of scheme compress: images made from those that there are."""
+    licence: Annotated[str, Field(min_length=1)] = "auto"
+    """Of the images: `own` where they are yours, SPDX's name of it, any words; `auto` looks for
+    what is stated. It never changes a weight."""

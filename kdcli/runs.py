@@ -249,6 +249,14 @@ def mark_asked(run: Run) -> None:
         _write_run_file(run, file.model_copy(update={"asked": True}))
 
 
+def state_licence(run: Run, licence: str) -> None:
+    """Of a finished run's images, said by now."""
+    raw = (file := run.file()).model_dump(by_alias=True)
+    if licence != "auto" and raw["spec"]["recipe"]["data"]["licence"] != licence:
+        raw["spec"]["recipe"]["data"]["licence"] = licence
+        _write_run_file(run, file.model_validate(raw))
+
+
 def _write_run_file(run: Run, file: RunFile) -> None:
     raw = file.model_dump(mode="json", by_alias=True)
     write_text(run.path / "run.yaml", yaml.safe_dump(raw, sort_keys=False, allow_unicode=True))

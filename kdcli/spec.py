@@ -38,6 +38,10 @@ class FileRef(BaseModel):
     mean: tuple[float, ...] | None = None
     """Of the normalisation they were trained with; None: timm's for the model's name."""
     std: tuple[float, ...] | None = None
+    origin: str = ""
+    """Where the weights come from, as far as it means anything elsewhere; empty: the file."""
+    licence: str | None = None
+    """As its maker states it; neither changes a weight."""
 
 
 class TeacherRef(BaseModel):
@@ -173,10 +177,11 @@ class Spec(BaseModel):
         recipe = dump(self.recipe)
         for name, use in recipe["methods"].items():
             use.setdefault("use", name)
+        del recipe["data"]["licence"]
         kept = ("scheme", "task", "methods", "student", "data", "train", "match")
         given: dict[str, Any] = {}
         if self.weights:
-            given |= {"weights": self.weights.model_dump(exclude={"path"})}
+            given |= {"weights": self.weights.model_dump(exclude={"path", "origin", "licence"})}
         if self.unlabelled:
             recipe["data"] |= {"unlabelled": self.unlabelled.identity}
         if self.peers:

@@ -164,9 +164,10 @@ def test_dump_of_an_unsigned_recipe_has_no_who():
 def test_fill_auto_leaves_nothing_auto():
     before = flat(dump(Recipe()))
     assert before.pop("match.adapter") == "auto"  # decided for each pair of stages
+    assert before.pop("data.licence") == "auto"  # looked up whenever it is asked for
     assert {key for key, value in before.items() if value == "auto"} == set(AUTO)
     filled = flat(dump(fill_auto(Recipe(), AUTO)))
-    del filled["match.adapter"]
+    del filled["match.adapter"], filled["data.licence"]
     assert "auto" not in filled.values()
     assert {key: filled[key] for key in AUTO} == AUTO
 

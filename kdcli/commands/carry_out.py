@@ -3,11 +3,14 @@
 from pathlib import Path
 
 from kdcli.commands.forecast import Forecast, foresee
+from kdcli.commands.licence_lines import warn_of_licences
 from kdcli.commands.plan import Job
 from kdcli.commands.teacher import TOLD, measure_given
 from kdcli.commands.train import Trained, ensure, run_of
 from kdcli.errors import UsageError
 from kdcli.progress import Progress, Silent
+from kdcli.runs import state_licence
+from kdcli.spec import Spec
 
 
 def dry_run(
@@ -19,6 +22,8 @@ def dry_run(
         UnfitTeacher: it is hardly better than chance.
     """
     _refuse_one_place(job, out)
+    if _to_train(job, out, again):
+        warn_of_licences(job.spec, progress)
     found = foresee(job, progress, out=out, again=again)
     if found.now:
         measure_given(job.spec, job.source, job.device, progress)
@@ -37,8 +42,9 @@ def carry_out_all(
 ) -> list[Trained]:
     """Say what it will take, then train each seed, teachers first; or find them finished."""
     _refuse_one_place(job, out)
-    finished = [not again and run_of(spec, out, again).finished for spec in job.specs]
+    finished = [spec not in _to_train(job, out, again) for spec in job.specs]
     if not all(finished):
+        warn_of_licences(job.spec, progress)
         for line in foresee(job, progress, out=out, again=again).lines():
             progress.say(line)
     if sum(finished) > TOLD:
@@ -47,7 +53,12 @@ def carry_out_all(
     for spec, known in zip(job.specs, finished, strict=True):
         told = Silent() if known and sum(finished) > TOLD else progress
         trained.append(ensure(spec, job.source, job.device, told, out=out, again=again, asked=True))
+        state_licence(trained[-1].run, spec.recipe.data.licence)
     return trained
+
+
+def _to_train(job: Job, out: Path | None, again: bool) -> list[Spec]:
+    return [spec for spec in job.specs if again or not run_of(spec, out, again).finished]
 
 
 def _refuse_one_place(job: Job, out: Path | None) -> None:

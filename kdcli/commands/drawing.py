@@ -5,6 +5,7 @@ from typing import Literal
 from kdcli.commands.amounts import points, span
 from kdcli.commands.class_table import UNEVEN, class_table, uneven
 from kdcli.commands.ensemble_lines import ensemble_lines, peers_line
+from kdcli.commands.licence_lines import licence_line, licence_table
 from kdcli.commands.model_part import ModelPart, Percentiles, Range
 from kdcli.commands.report import Comparison, FoldPart, Report, between, imitated
 from kdcli.nearness import WORTH_CLOSING
@@ -149,6 +150,9 @@ def markdown(report: Report) -> str:
         if data.imbalance is not None:
             words += f", largest : smallest training class {data.imbalance:.3g} : 1"
         lines += ["", f"Data: {data.name}, {words}."]
+    if report.licences:
+        lines += ["", "## Licences", "", licence_line(report.licences), ""]
+        lines += _markdown_table(*licence_table(report.licences))
     for export in report.exports or []:
         lines += [
             "",

@@ -10,11 +10,13 @@ import numpy as np
 import torch
 
 from kdcli import per_class
+from kdcli.checkpoint import load_model
 from kdcli.commands.asked import ask
 from kdcli.commands.cast import find_cast, with_given_files
 from kdcli.commands.comparison import compare
 from kdcli.commands.gates import Checked, check_gates, for_classes, parse_gates
 from kdcli.commands.generations import ensemble_of, measure_between, notes_on_generations
+from kdcli.commands.licences import licences_of
 from kdcli.commands.maps import with_maps
 from kdcli.commands.measure import Measured, beside, measure
 from kdcli.commands.members import MeasuredEnsemble, Validate, measure_ensemble
@@ -186,10 +188,11 @@ def _report(
     report = read_report(place, digest) or Report(
         run=run.path.name, model_sha256=digest, role=run.spec.role
     )
+    licences = licences_of(load_model(run.model), run.spec)
     return write_report(
         place,
         put_evaluation(
-            report,
+            report.model_copy(update={"licences": licences}),
             data=data,
             models=parts,
             teachers=list(ensemble.members) if ensemble else None,

@@ -1,10 +1,11 @@
 """`kd export`: the student as ONNX files, checked against PyTorch, with their costs."""
 
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 import torch
 
@@ -13,7 +14,8 @@ from kdcli.commands.adopt import alone
 from kdcli.commands.folding import choose
 from kdcli.commands.gates import Checked, Gate, check_gates, for_classes, parse_gates
 from kdcli.commands.given import is_given, parse, read_labels
-from kdcli.commands.loading import load
+from kdcli.commands.licences import licences_of
+from kdcli.commands.loading import Loaded, load
 from kdcli.commands.model_part import Percentiles
 from kdcli.commands.onnx_files import Made, make_all
 from kdcli.commands.report import Export, FoldPart, Report
@@ -27,6 +29,7 @@ from kdcli.files import lock, sha256
 from kdcli.locate import Located, locate, other_model
 from kdcli.onnx_file.read import opset
 from kdcli.progress import Progress
+from kdcli.runs import Run
 
 ALONE = Wanted()
 """The fp32 file and nothing else."""
@@ -81,7 +84,7 @@ def _exported(
     located: Located, out: Path | None, wanted: Wanted, gates: tuple[Gate, ...], progress: Progress
 ) -> Exported:
     """Written, compared, timed, and reported."""
-    student = load(located.model)
+    student = _with_origin(load(located.model), located.run)
     gates = for_classes(gates, student.file.classes)
     path, place = _path(out, located), located.report
     digest = sha256(located.model)
@@ -104,9 +107,21 @@ def _exported(
         known = read_report(place, digest)
         name = located.folder.resolve().name
         report = known or Report(run=name, model_sha256=digest, role=located.role)
+        report = report.model_copy(update={"licences": licences_of(student.file)})
         report = put_export(report, costs.models, entries, f"{machine()}, {THREADS} thread")
         report = write_report(place, report)
     return Exported([one.path for one in made], place, report, check_gates(gates, report))
+
+
+def _with_origin(student: Loaded, run: Run | None) -> Loaded:
+    """With all that can be told by now of where it comes from: its run may know more."""
+    told: dict[str, Any] = {}
+    if run:
+        told = {"run": run.path.resolve().name, "recipe": run.spec.recipe_name}
+    found = licences_of(student.file, run.spec if run else None)
+    told["licences"] = [one.model_dump() for one in found.entries]
+    provenance = student.file.provenance | told
+    return replace(student, file=replace(student.file, provenance=provenance))
 
 
 def _located(

@@ -10,8 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
-from kdcli.commands.model_part import TeacherPart
-from kdcli.commands.report import Export, Report
+from kdcli.commands.report import Report
 from kdcli.errors import GateMissed, UsageError, counted, did_you_mean
 
 _ROLES = (
@@ -171,8 +170,7 @@ def missed(checked: list[Checked]) -> GateMissed | None:
 def numeric_keys() -> set[str]:
     """Paths of all numbers that a report can hold.
 
-    Entries of `exports` stand under `exports.0`, those of `teachers` under `teachers.0`; the name
-    of a class is CLASS.
+    Entries of a list stand under `.0`, as in `exports.0`; the name of a class is CLASS.
     """
     return set(_numbers(Report, ""))
 
@@ -184,6 +182,8 @@ def _numbers(model: type[BaseModel], path: str) -> Iterator[str]:
 
 
 def _numbers_of(annotation: Any, key: str) -> Iterator[str]:
+    if get_origin(annotation) is list:
+        (annotation,), key = get_args(annotation), f"{key}.0"
     kinds = [annotation, *get_args(annotation)]
     if key == "models":
         part = kinds[-1]
@@ -197,8 +197,8 @@ def _numbers_of(annotation: Any, key: str) -> Iterator[str]:
             yield from _numbers(kind, f"{key}.")
         elif kind in (int, float):
             yield key
-        elif get_args(kind) in ((Export,), (TeacherPart,)):
-            yield from _numbers(get_args(kind)[0], f"{key}.0.")
+        elif get_origin(kind) is list:
+            yield from _numbers_of(kind, key)
 
 
 def _value(raw: Any, key: str) -> float | None:

@@ -13,7 +13,6 @@ from kdcli.files import sha256
 from kdcli.locate import refuse_onnx
 from kdcli.models import foreign
 from kdcli.models.build import own_size, plan, resolve
-from kdcli.models.licences import warning_of
 from kdcli.models.local_dir import describe
 from kdcli.models.model_args import ModelArgs
 from kdcli.models.weights import fetch
@@ -77,7 +76,7 @@ def is_given(thing: str) -> bool:
 
 
 def parse(thing: str, progress: Progress) -> Given:
-    """What such a spelling means; a repository of the Hub is fetched, a licence warned about.
+    """What such a spelling means; a repository of the Hub is fetched.
 
     Raises:
         UsageError: no such model, file or folder.
@@ -90,8 +89,6 @@ def parse(thing: str, progress: Progress) -> Given:
         raise UsageError(f"{thing}: names nothing", "hf-hub:ORGANISATION/NAME, local-dir:FOLDER")
     folder = Path(place).expanduser() if source == "local-dir" else fetch(place)
     told = describe(folder, thing)
-    if told.licence and (warning := warning_of(told.licence, f"the weights of {thing}")):
-        progress.warn(warning)
     return Given(
         thing,
         told.model,
@@ -197,6 +194,8 @@ def start_from(given: Given) -> FileRef:
         options=given.options,
         mean=given.mean,
         std=given.std,
+        origin=given.origin,
+        licence=given.licence,
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kdcli.commands.licences import LicencesPart, licences_of
 from kdcli.commands.loading import Loaded, load
 from kdcli.commands.measure import costs
 from kdcli.commands.plan import model_name
@@ -58,6 +59,8 @@ class Trained:
     needs: dict[str, str]
     """The files that it was made from, by role."""
     report: Report | None
+    licences: LicencesPart
+    """Of what it was made from."""
 
     @property
     def beside(self) -> list[Path]:
@@ -157,6 +160,7 @@ def _trained(thing: str, progress: Progress) -> Trained:
         outcome=run.outcome() if run else {},
         needs={role: str(need.path) for role, need in run.needs().items()} if run else {},
         report=_report(located.report, path, progress),
+        licences=licences_of(loaded.file, run.spec if run else None),
     )
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from kdcli.checkpoint import ModelFile, save_model
 from kdcli.commands.assemble import Assembled
+from kdcli.commands.licences import entries_of
 from kdcli.data.source import Source
 from kdcli.files import sha256, write_text
 from kdcli.recipe import dump
@@ -66,6 +67,9 @@ def _provenance(spec: Spec, name: str, ended: Ended, accuracy: float | None) -> 
         "data": own.data.name,
         "seed": own.seed,
         "digest": own.digest,
+        "run": own.folder_name,
+        "recipe": own.recipe_name,
+        "licences": [one.model_dump() for one in entries_of(own)],
         "versions": versions(),
         "epochs": ended.epochs,
         "val_accuracy": accuracy,

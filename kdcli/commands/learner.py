@@ -12,7 +12,6 @@ from kdcli.data.store import InMemory
 from kdcli.errors import UsageError
 from kdcli.models.build import build, plan, seeded
 from kdcli.models.head import embed, head_of
-from kdcli.models.licences import licence_warning
 from kdcli.models.model_args import ModelArgs
 from kdcli.models.tap import Tap
 from kdcli.models.weights import ensure_reachable
@@ -102,8 +101,6 @@ def build_learner(
     fetched = bool(settings.pretrained) and weights is None and not rehearsal
     if fetched:
         ensure_reachable(spec.model)
-        if warning := licence_warning(spec.model):
-            progress.warn(warning)
     with seeded(spec.seed, start or spec.start):
         module = build(args, pretrained=fetched)
     if weights is not None:  # in a rehearsal too: what does not fit is told before the training

@@ -19,7 +19,7 @@ from kdcli.files import cache_folder
 from kdcli.machine import processor
 from kdcli.models.build import build, model_names, plan, seeded
 from kdcli.models.families import EDGE
-from kdcli.models.licences import FREE, licence_of
+from kdcli.models.licences import is_free, licence_of
 from kdcli.models.model_args import ModelArgs
 from kdcli.models.weights import has_weights
 from kdcli.onnx_file.session import open_session
@@ -95,7 +95,7 @@ class Found:
 
 
 def _promise(candidate: Candidate) -> tuple[bool, bool, int]:
-    free = candidate.pretrained and candidate.licence in FREE
+    free = candidate.pretrained and candidate.licence is not None and is_free(candidate.licence)
     return free, candidate.pretrained, candidate.macs or 0
 
 

@@ -70,7 +70,12 @@ def _remove_empty(folder: Path) -> None:
 
 def _metadata(student: Loaded, fold: FoldPart | None) -> dict[str, str]:
     """What a consumer of the file needs to know; all values are strings, lists are JSON."""
-    args = student.args
+    args, made = student.args, student.file.provenance
+    licences = [
+        {key: one[key] for key in ("role", "what", "licence")} for one in made.get("licences", ())
+    ]
+    provenance = {key: made.get(key) for key in ("run", "recipe", "teachers", "seed")}
+    provenance["kd"] = made.get("versions", {}).get("kdcli")
     texts = {
         "kd.classes": json.dumps(student.file.classes, ensure_ascii=False),
         "kd.model": args.name,
@@ -78,7 +83,9 @@ def _metadata(student: Loaded, fold: FoldPart | None) -> dict[str, str]:
         "kd.mean": json.dumps(args.mean),
         "kd.std": json.dumps(args.std),
         "kd.input": "float32 RGB, (pixel / 255 - mean) / std, NCHW",
-        "kd.data": str(student.file.provenance.get("data", "")),
+        "kd.data": str(made.get("data", "")),
+        "kd.licences": json.dumps(licences, ensure_ascii=False),
+        "kd.provenance": json.dumps(provenance, ensure_ascii=False),
     }
     if args.exit is not None:
         texts["kd.exit"] = f"stage {args.exit}"

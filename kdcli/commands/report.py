@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from kdcli import __version__
+from kdcli.commands.licences import LicencesPart
 from kdcli.commands.model_part import PART, ModelPart, Percentiles, Range, TeacherPart
 from kdcli.nearness import Closer
 
@@ -205,6 +206,8 @@ class Report(BaseModel):
     comparison: Comparison | None = None
     verdict: str | None = None
     notes: list[str] = []
+    licences: LicencesPart | None = None
+    """Of the model whose record this is; null in an earlier kd's."""
     exports: list[Export] | None = None
     measured_on: str | None = None
     """Machine and threads of the latencies."""

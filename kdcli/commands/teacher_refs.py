@@ -155,6 +155,7 @@ def _taught_first(entry: TeacherEntry, shared: Shared, weights: FileRef | None) 
         "student.stem_stride": settings.stem_stride,
         "data.image_size": recipe.data.image_size,  # images have one size in a run
         "data.subset": settings.subset if entry.subset is None else entry.subset,
+        "data.licence": recipe.data.licence,
         "data.hidden": recipe.data.hidden,  # from everyone who learns from labels
         "train.tune": settings.tune,
     }

@@ -60,10 +60,7 @@ def _rows(found: "Inspected") -> tuple[Rows, str | None]:
     if isinstance(found, Model):
         weights = found.card.weights
         return _of_model(found), weights.licence_warning if weights else None
-    if isinstance(found, Trained):
-        weights = found.card.weights if found.began_pretrained else None
-        return _of_trained(found), weights.licence_warning if weights else None
-    return _of_onnx(found), None
+    return _of_trained(found) if isinstance(found, Trained) else _of_onnx(found), None
 
 
 def _next(found: "Inspected") -> list[str]:
@@ -176,11 +173,12 @@ def _of_trained(found: "Trained") -> Rows:
 
 def _history(found: "Trained") -> Rows:
     from kdcli.commands.amounts import counted_names
+    from kdcli.commands.licence_lines import licence_row
 
     provenance, outcome = found.loaded.file.provenance, found.outcome
     began = "random weights"
     if found.began_pretrained and (weights := found.card.weights):
-        began = f"timm's {weights.tag} weights, licence {weights.licence or 'unknown'}"
+        began = f"timm's {weights.tag} weights"
     epochs = str(provenance.get("epochs", "-"))
     if outcome:
         epochs += f", {'the best' if found.ships else 'as it was after'} {outcome['best_epoch']}"
@@ -201,6 +199,7 @@ def _history(found: "Trained") -> Rows:
         ("validation accuracy", validated),
         *_recipe(found),
         ("made with", ", ".join(f"{k} {v}" for k, v in versions.items())),
+        *(("licence", licence_row(one)) for one in found.licences.entries),
     ]
     return [(label, str(text)) for label, text in rows if text]
 

@@ -31,6 +31,7 @@ def document(found: "Inspected") -> dict[str, Any]:
         "provenance": file.provenance,
         "training": found.outcome,
         "needs": found.needs,
+        "licences": found.licences.model_dump(),
         "beside": [str(path) for path in found.beside],
         **exports,
     }

@@ -69,6 +69,7 @@ def _gates(report: "Report") -> str:
 def _report(console: Console, report: Any, gates: "list[Checked]", more: dict[str, Any]) -> None:
     from kdcli.commands.drawing import figures, heads, table
     from kdcli.commands.gates import missed
+    from kdcli.commands.licence_lines import licence_line
 
     failure = missed(gates)
     if console.as_json:
@@ -78,6 +79,8 @@ def _report(console: Console, report: Any, gates: "list[Checked]", more: dict[st
     console.table(["", *heads(report)], table(report))
     for line in [*figures(report), *report.notes]:
         console.line(f"- {line}")
+    if report.licences:
+        console.line(f"- {licence_line(report.licences)}")
     if report.verdict:
         console.line()
         console.line(report.verdict)

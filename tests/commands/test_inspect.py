@@ -124,17 +124,18 @@ def test_a_lone_file_says_how_to_see_more(tmp_path: Path) -> None:
 
 
 def test_a_model_that_began_from_timms_weights_names_their_licence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     file = save_untrained(tmp_path / "model.pt", ("cat", "dog"))
     raw = torch.load(file, weights_only=True)
     raw["recipe"] = {"student": {"pretrained": True}}
-    raw["provenance"] = {"data": "pets", "seed": 0}
+    licence = {"what": f"{TEACHER}.r160_in1k", "licence": "apache-2.0", "permissive": 1}
+    began = licence | {"role": "student", "note": "is permissive"}
+    raw["provenance"] = {"data": "pets", "seed": 0, "licences": [began]}
     torch.save(raw, file)
-    monkeypatch.setattr("kdcli.models.cards.licence_warning", lambda name: f"mind {name}")
     answer = kd_ok("inspect", file)
-    assert "r160_in1k weights, licence apache-2.0" in answer.out
-    assert f"warning: mind {TEACHER}" in answer.err
+    assert "r160_in1k weights" in answer.out
+    assert f"student {TEACHER}.r160_in1k: apache-2.0, is permissive" in answer.out
 
 
 def test_an_onnx_file_of_kd(finished_once: House) -> None:
