@@ -114,6 +114,7 @@ LIGHT = [
     "screens.inspect",
     "screens.inspect_document",
     "screens.models",
+    "screens.predict",
     "screens.reports",
     "screens.soften",
     "screens.training",
@@ -128,6 +129,7 @@ LIGHT = [
     "data.spread",
     "data.survey",
     "models.families",
+    "onnx_file.feeding",
     "onnx_file.read",
     "onnx_file.session",
 ]
