@@ -10,6 +10,7 @@ import torch
 
 from kdcli import metrics
 from kdcli.commands.adopt import alone
+from kdcli.commands.deploy_folder import fill
 from kdcli.commands.folding import choose
 from kdcli.commands.gates import Checked, Gate, check_gates, for_classes, parse_gates
 from kdcli.commands.given import is_given, parse, read_labels
@@ -106,6 +107,8 @@ def _exported(
         report = known or Report(run=name, model_sha256=digest, role=located.role)
         report = put_export(report, costs.models, entries, f"{machine()}, {THREADS} thread")
         report = write_report(place, report)
+        if out is None or out.is_dir():
+            fill(path.parent, located.folder, report, progress)
     return Exported([one.path for one in made], place, report, check_gates(gates, report))
 
 
