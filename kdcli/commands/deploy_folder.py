@@ -18,10 +18,11 @@ MARK = "<!-- written by kd export -->"
 Files = list[tuple[Path, Export]]
 
 
-def fill(folder: Path, beside: Path, report: Report, progress: Progress) -> None:
+def fill(folder: Path, beside: Path, source: str, report: Report, progress: Progress) -> None:
     """Write labels.txt, the scripts that stand alone and a README about the files in `folder`.
 
-    They are those that the report lists; its paths are relative to `beside`. A folder whose README
+    They are those that the report lists; its paths are relative to `beside`. `source` is what they
+    were made from, in words. A folder whose README
     is kd's is written anew; elsewhere a person's files of these names are left alone, aloud.
     """
     exports = _files_in(folder, beside, report)
@@ -32,7 +33,7 @@ def fill(folder: Path, beside: Path, report: Report, progress: Progress) -> None
     texts = {
         "labels.txt": "".join(f"{shown(name)}\n" for name in feeding.classes),
         **scripts(),
-        readme: _readme(exports, feeding, report),
+        readme: _readme(exports, feeding, source, report),
     }
     ours = any(_is_ours(file) for file in folder.glob("README*.md"))
     for name, text in texts.items():
@@ -69,13 +70,13 @@ def _files_in(folder: Path, beside: Path, report: Report) -> Files:
     return sorted(found.values(), key=lambda pair: len(pair[0].name))
 
 
-def _readme(exports: Files, feeding: Feeding, report: Report) -> str:
+def _readme(exports: Files, feeding: Feeding, source: str, report: Report) -> str:
     first = exports[0][0]
     model = "" if first.name == "model.onnx" else f" --model {first.name}"
     lines = [
-        *(MARK, f"# {shown(report.run)}", ""),
-        f"{report.models['student'].name}, an image classifier of {len(feeding.classes)} classes "
-        "(labels.txt, in the order of the output), as ONNX.",
+        *(MARK, f"# {report.models['student'].name}", ""),
+        f"An image classifier of {len(feeding.classes)} classes (labels.txt, in the order of the "
+        "output), as ONNX.",
         "",
         *_ports(first, feeding),
         *("", "    pip install numpy onnxruntime pillow"),
@@ -86,7 +87,7 @@ def _readme(exports: Files, feeding: Feeding, report: Report) -> str:
     lines += ["", *_table(exports)]
     if report.measured_on:
         lines += ["", f"p50 / p90: latency of one image at a time, {report.measured_on}."]
-    return "\n".join([*lines, "", f"Made by kd {report.kd} from run {shown(report.run)}.", ""])
+    return "\n".join([*lines, "", f"Made by kd {report.kd} from {shown(source)}.", ""])
 
 
 def _ports(file: Path, feeding: Feeding) -> list[str]:

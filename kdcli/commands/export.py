@@ -108,7 +108,8 @@ def _exported(
         report = put_export(report, costs.models, entries, f"{machine()}, {THREADS} thread")
         report = write_report(place, report)
         if out is None or out.is_dir():
-            fill(path.parent, located.folder, report, progress)
+            made_from = f"run {name}" if located.run else located.model.name
+            fill(path.parent, located.folder, made_from, report, progress)
     return Exported([one.path for one in made], place, report, check_gates(gates, report))
 
 

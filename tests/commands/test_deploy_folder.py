@@ -52,7 +52,7 @@ def test_its_readme(finished_once: House) -> None:
     entry = report_of(run).exports[0]
     page = (run / "export" / "README.md").read_text("utf-8")
     assert page.startswith(MARK)
-    assert f"{STUDENT}, an image classifier of 10 classes" in page
+    assert f"# {STUDENT}\n\nAn image classifier of 10 classes" in page
     assert "input `images`: float32 (batch, 3, 32, 32), RGB, channels first, normalised: " in page
     assert "output `logits`: float32 (batch, 10)" in page
     assert f"| model.onnx | fp32 | {size_in_words(entry.bytes)} | {entry.accuracy:.4f} | 0." in page
@@ -76,10 +76,10 @@ def test_it_works_where_it_is_copied_to(finished_once: House, tmp_path: Path) ->
 
 def test_it_is_written_anew_where_it_is_kds(exported: tuple[Path, Path, Report]) -> None:
     folder, beside, report = exported
-    fill(folder, beside, report, Silent())
+    fill(folder, beside, "run x", report, Silent())
     (folder / "labels.txt").write_text("outdated\n")
     (folder / "notes.md").write_text("mine")
-    fill(folder, beside, report, Silent())
+    fill(folder, beside, "run x", report, Silent())
     assert (folder / "labels.txt").read_text("utf-8").split() == list("0123456789")
     assert (folder / "notes.md").read_text() == "mine"
 
@@ -92,7 +92,7 @@ def test_a_persons_files_are_left_alone(
     (folder / name).write_text("mine")
     said: list[str] = []
     monkeypatch.setattr(Silent, "warn", lambda self, text: said.append(text))
-    fill(folder, beside, report, Silent())
+    fill(folder, beside, "run x", report, Silent())
     assert (folder / name).read_text() == "mine"
     assert names(folder) == {"model.onnx", "labels.txt", "README.md", *scripts()}
     assert [line for line in said if f"{folder / name}: not written by kd" in line] == said != []
@@ -102,11 +102,11 @@ def test_another_model_of_the_run_has_a_readme_of_its_own(
     exported: tuple[Path, Path, Report],
 ) -> None:
     folder, beside, report = exported
-    fill(folder, beside, report, Silent())
+    fill(folder, beside, "run x", report, Silent())
     before = (folder / "README.md").read_bytes()
     shutil.copy(folder / "model.onnx", folder / "model.exit_1.onnx")
     entry = report.exports[0].model_copy(update={"path": str(folder / "model.exit_1.onnx")})
-    fill(folder, beside, report.model_copy(update={"exports": [entry]}), Silent())
+    fill(folder, beside, "run x", report.model_copy(update={"exports": [entry]}), Silent())
     assert "--model model.exit_1.onnx" in (folder / "README.exit_1.md").read_text("utf-8")
     assert (folder / "README.md").read_bytes() == before
 
