@@ -2,7 +2,7 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo test test-slow check docs bench clean
+.PHONY: demo test test-slow browser check docs bench clean
 
 demo: .venv/installed
 	kd distill --teacher resnet101 --student mobilenetv3
@@ -10,8 +10,16 @@ demo: .venv/installed
 	kd export model.pt
 
 # one process per core, with one thread each: tiny models gain nothing from more
-test: .venv/installed-test check
+test: .venv/installed-test check browser
 	OMP_NUM_THREADS=1 pytest -n logical --maxprocesses 4 --dist loadfile
+
+# what the exported file is tried with in a page; where it cannot be had, that test is skipped
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+	  apt-get install -y --no-install-recommends chromium || echo "no chromium here"
+	@test -d tests/browser/node_modules/onnxruntime-web || \
+	  npm ci --prefix tests/browser --ignore-scripts --no-audit --no-fund || \
+	  echo "no onnxruntime-web here"
 
 test-slow: .venv/installed-test
 	@dpkg -s dataset-fashion-mnist >/dev/null 2>&1 || apt-get install -y dataset-fashion-mnist || \

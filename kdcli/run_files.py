@@ -7,7 +7,8 @@ RUN/ run.yaml         who, resolved recipe, versions   needs.json   what it depe
      predictions.npz  answers on test                  report.json  report.md
      run.log          what was said, what went wrong   transfer.npz what teachers answered
      model.NAME.pt    who learnt with the model that ships: a peer, an exit, ...
-     export/          what is copied to where the model is used: model.onnx, ...
+     export/          what is copied to where the model is used: model.onnx, labels.txt,
+                      predict.py, bench.py, README.md
      step.N.safetensors  the weights after N steps, of a teacher whose trajectory is followed
 """
 
@@ -22,7 +23,7 @@ FILES = (
 EXPORTS = "export"
 """The folder of what is copied to where the model is used."""
 
-OF_EXPORTS = re.compile(r"model(\.\w+)*\.onnx")
+OF_EXPORTS = re.compile(r"model(\.\w+)*\.onnx|labels\.txt|predict\.py|bench\.py|README(\.\w+)*\.md")
 """What kd writes there."""
 
 OF_OTHERS = re.compile(r"model\.(\w+)\.(pt|report\.json|report\.md)")

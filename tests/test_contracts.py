@@ -53,6 +53,7 @@ COMMANDS = (
     "distill",
     "evaluate",
     "export",
+    "predict",
     "doctor",
     "inspect",
     "match",
@@ -83,7 +84,7 @@ def test_how_many_there_are() -> None:
     ] == SCHEMES
     assert set(RECIPES) == {*METHODS, *FURTHER} - {"casd"}, "casd has the recipe of its one scheme"
     assert len(RECIPES) == 40
-    assert len(COMMANDS) == 15
+    assert len(COMMANDS) == 16
 
 
 # Methods -----------------------------------------------------------------------------------------

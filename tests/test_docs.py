@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
+from colours import GREEN, tensor_file
+from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 QUOTED = ("kdcli/methods/at.py", "tests/methods/test_at.py")
@@ -18,8 +20,20 @@ def test_the_example_of_a_method_is_the_real_one(file: str) -> None:
     assert quoted in (ROOT / file).read_text("utf-8")
 
 
+def test_the_example_without_kd_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (ROOT / "docs" / "deploy_parts" / "predict.md").read_text("utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    tensor_file(Path("model.onnx"))
+    Image.fromarray(GREEN).resize((20, 30)).save("photo.jpg")
+    exec(example, {})
+    assert capsys.readouterr().out == "green\n"
+
+
 @pytest.mark.parametrize(
-    "page", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]), ids=lambda page: page.name
+    "page", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]), ids=lambda page: page.name
 )
 def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8"))

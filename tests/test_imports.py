@@ -45,6 +45,7 @@ ORDER: list[set[str]] = [
     {"temperature"},
     {"cost"},
     {"onnx_file"},
+    {"deploy"},
     {"losses"},
     {"distiller"},
     {"shares"},
@@ -73,7 +74,7 @@ LATER: set[str] = set()
 HOMES = {
     "rich": ("console",),
     "onnx": ("onnx_file",),
-    "onnxruntime": ("onnx_file",),
+    "onnxruntime": ("onnx_file", "deploy"),
     "onnxscript": ("onnx_file",),
     "scipy": ("metrics",),
     "sklearn": ("data",),
@@ -116,6 +117,7 @@ LIGHT = [
     "screens.inspect",
     "screens.inspect_document",
     "screens.models",
+    "screens.predict",
     "screens.reports",
     "screens.soften",
     "screens.training",
@@ -130,6 +132,7 @@ LIGHT = [
     "data.spread",
     "data.survey",
     "models.families",
+    "onnx_file.feeding",
     "onnx_file.read",
     "onnx_file.session",
 ]

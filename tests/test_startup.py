@@ -3,8 +3,11 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from colours import RED, tensor_file
+from PIL import Image
 
 HEAVY = {"torch", "torchvision", "timm", "onnx", "onnxruntime", "sklearn", "scipy", "accelerate"}
 
@@ -35,6 +38,15 @@ def test_quick_answers_import_nothing_heavy(arguments: list[str]) -> None:
     imported = _imported(f"from kdcli.cli import main\nassert main({arguments!r}) == 0")
     assert "kdcli" in imported
     assert not imported & HEAVY
+
+
+def test_predicting_imports_no_torch(tmp_path: Path) -> None:
+    model = tensor_file(tmp_path / "model.onnx")
+    Image.fromarray(RED).save(tmp_path / "red.png")
+    arguments = ["predict", str(model), str(tmp_path), "--json"]
+    imported = _imported(f"from kdcli.cli import main\nassert main({arguments!r}) == 0")
+    assert "onnxruntime" in imported
+    assert not imported & (HEAVY - {"onnx", "onnxruntime"})
 
 
 def test_importing_the_package_imports_nothing_else() -> None:

@@ -1,4 +1,4 @@
-"""The verbs: train, distill, evaluate, export. A shell each; the work is in kdcli.commands."""
+"""The verbs, train to predict. A shell each; the work is in kdcli.commands."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -205,3 +205,41 @@ def export(
         )
         exported(console, result)
         return gate(console, missed(result.gates))
+
+
+def predict(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL.onnx",
+            help="A file that kd export wrote, its folder, or the run.",
+            autocompletion=completion.runs,
+        ),
+    ],
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IMAGE...", help="Image files, folders of them at any depth, or patterns."
+        ),
+    ],
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Classes per image; default: 5, and in the table of several images 1.",
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU cores of onnxruntime; default: all.")
+    ] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Which classes an exported file sees in images; onnxruntime alone, no PyTorch."""
+    with door(json) as console:
+        from kdcli.commands.predict import predict
+        from kdcli.screens.predict import predicted
+
+        result = predict(model, images, top=top, threads=threads, progress=console)
+        predicted(console, result)
+        return gate(console, result.failure)

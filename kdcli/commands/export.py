@@ -11,6 +11,7 @@ import torch
 
 from kdcli import metrics
 from kdcli.commands.adopt import alone
+from kdcli.commands.deploy_folder import fill
 from kdcli.commands.folding import choose
 from kdcli.commands.gates import Checked, Gate, check_gates, for_classes, parse_gates
 from kdcli.commands.given import is_given, parse, read_labels
@@ -110,6 +111,9 @@ def _exported(
         report = report.model_copy(update={"licences": licences_of(student.file)})
         report = put_export(report, costs.models, entries, f"{machine()}, {THREADS} thread")
         report = write_report(place, report)
+        if out is None or out.is_dir():
+            made_from = f"run {name}" if located.run else located.model.name
+            fill(path.parent, located.folder, made_from, report, progress)
     return Exported([one.path for one in made], place, report, check_gates(gates, report))
 
 

@@ -79,6 +79,19 @@ def fit(array: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return np.asarray(square.resize((size, size), Image.Resampling.BICUBIC))
 
 
+def resize(image: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """An image in [0, 1], (H, W, 3), at (size, size, 3), bicubic and not rounded.
+
+    As torch's bicubic interpolation with antialias, which took its kernel from Pillow.
+    """
+    if image.shape[:2] == (size, size):
+        return image
+    channels = (Image.fromarray(image[..., i]) for i in range(image.shape[2]))
+    bicubic = Image.Resampling.BICUBIC
+    resized = [np.asarray(channel.resize((size, size), bicubic)) for channel in channels]
+    return np.stack(resized, axis=-1).clip(0, 1)
+
+
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode == "I" or image.mode.startswith("I;16"):
         image = _eight_bits(np.asarray(image))
