@@ -179,6 +179,13 @@ def export(
             "accuracy, where it is exact, or never.",
         ),
     ] = "auto",
+    latency: Annotated[
+        Literal["quick", "thorough"],
+        typer.Option(
+            help="How long files are timed: some seconds each (indicative), or 1,024 samples and "
+            "a minute each."
+        ),
+    ] = "quick",
     minima: Min = None,
     maxima: Max = None,
     json: Json = False,
@@ -198,7 +205,7 @@ def export(
             model=model,
             classes=classes,
             size=size,
-            wanted=Wanted(fold=fold),
+            wanted=Wanted(fold=fold, latency=latency),
             minima=tuple(minima or ()),
             maxima=tuple(maxima or ()),
             progress=console,

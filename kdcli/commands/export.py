@@ -16,7 +16,7 @@ from kdcli.commands.given import is_given, parse, read_labels
 from kdcli.commands.loading import load
 from kdcli.commands.model_part import Percentiles
 from kdcli.commands.onnx_files import Made, make_all
-from kdcli.commands.report import Export, FoldPart, Report
+from kdcli.commands.report import Conditions, Export, FoldPart, Report
 from kdcli.commands.report_file import put_export, read_report, write_report
 from kdcli.commands.samples import Samples, samples_of, source_of, store_of
 from kdcli.commands.side_by_side import THREADS, costs_side_by_side
@@ -25,6 +25,7 @@ from kdcli.cost import machine
 from kdcli.errors import UsageError
 from kdcli.files import lock, sha256
 from kdcli.locate import Located, locate, other_model
+from kdcli.machine import processor
 from kdcli.onnx_file.read import opset
 from kdcli.progress import Progress
 
@@ -96,7 +97,9 @@ def _exported(
     compared = earlier.comparison.ensemble if earlier and earlier.comparison else None
     best = compared.best if compared else None
     files = {one.precision: one.path for one in made}
-    costs = costs_side_by_side(files, student, located.run, best, progress)
+    costs = costs_side_by_side(files, student, located.run, best, wanted.latency, progress)
+    measured_on = f"{machine()}, {THREADS} thread"
+    conditions = Conditions(measured_on, processor(), THREADS, wanted.latency, costs.noise)
     entries = [
         _entry(one, located.folder, samples, fold, costs.files[one.precision]) for one in made
     ]
@@ -104,7 +107,7 @@ def _exported(
         known = read_report(place, digest)
         name = located.folder.resolve().name
         report = known or Report(run=name, model_sha256=digest, role=located.role)
-        report = put_export(report, costs.models, entries, f"{machine()}, {THREADS} thread")
+        report = put_export(report, costs.models, entries, conditions)
         report = write_report(place, report)
     return Exported([one.path for one in made], place, report, check_gates(gates, report))
 

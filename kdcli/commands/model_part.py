@@ -20,6 +20,12 @@ class Percentiles(BaseModel):
     model_config = PART
     p50: float
     p90: float
+    p99: float | None = None
+    """null, as what follows, in an earlier kd's record."""
+    cold: float | None = None
+    """The first image of a file that has just been opened; null in PyTorch, where the module has
+    answered before."""
+    runs: int | None = None
 
 
 class LatencyMs(BaseModel):

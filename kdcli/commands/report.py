@@ -4,6 +4,7 @@ Accuracies are fractions of test. What does not exist is absent, what cannot be 
 """
 
 from collections.abc import Container, Iterable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -145,6 +146,8 @@ class ParityPart(BaseModel):
 
 
 WantedFold = Literal["auto", "exact", "never"]
+Protocol = Literal["quick", "thorough"]
+"""Of timings: some seconds per file, which is indicative; 1,024 samples and a minute at least."""
 Precision = Literal["fp32"]
 
 
@@ -208,6 +211,12 @@ class Report(BaseModel):
     exports: list[Export] | None = None
     measured_on: str | None = None
     """Machine and threads of the latencies."""
+    processor: str | None = None
+    """Of that machine. This and what follows is null before an export of this kd."""
+    threads: int | None = None
+    protocol: Protocol | None = None
+    noise: float | None = None
+    """How far two timings of the same file lay apart meanwhile, as a fraction."""
 
     def as_dict(self) -> dict[str, Any]:
         """What report.json holds: roles and fields of models that do not exist are left out."""
@@ -219,6 +228,22 @@ class Report(BaseModel):
         if raw["teachers"] is None:
             del raw["teachers"]
         return raw
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Under which the latencies were measured; the fields of `Report` that are called so."""
+
+    measured_on: str
+    processor: str | None = None
+    threads: int | None = None
+    protocol: Protocol | None = None
+    noise: float | None = None
+
+
+def is_told(ratio: float, noise: float | None) -> bool:
+    """Whether two latencies differ by more than two timings of the same file did."""
+    return max(ratio, 1 / ratio) - 1 > (noise or 0.0)
 
 
 def imitated(roles: Container[str]) -> str | None:

@@ -2,12 +2,21 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from kdcli.commands.drawing import markdown
 from kdcli.commands.model_part import ModelPart, TeacherPart
-from kdcli.commands.report import Comparison, DataPart, Export, Report, Speedup, imitated
+from kdcli.commands.report import (
+    Comparison,
+    Conditions,
+    DataPart,
+    Export,
+    Report,
+    Speedup,
+    imitated,
+)
 from kdcli.errors import DamagedFile
 from kdcli.files import write_text
 from kdcli.metrics import distillation_score
@@ -64,7 +73,7 @@ def put_evaluation(
 
 
 def put_export(
-    report: Report, models: Mapping[str, ModelPart], exports: list[Export], measured_on: str
+    report: Report, models: Mapping[str, ModelPart], exports: list[Export], conditions: Conditions
 ) -> Report:
     """Export's parts over the record; evaluate's stay, earlier files of these paths go."""
     merged = dict(report.models)
@@ -75,8 +84,8 @@ def put_export(
             merged[role] = known.model_copy(update=fields)
     written = {export.path for export in exports}
     others = [export for export in report.exports or [] if export.path not in written]
-    update = {"models": merged, "exports": [*others, *exports], "measured_on": measured_on}
-    return report.model_copy(update=update)
+    update = {"models": merged, "exports": [*others, *exports]}
+    return report.model_copy(update=update | asdict(conditions))
 
 
 def _of_export(role: str, part: ModelPart, heads: bool) -> dict[str, Any]:
