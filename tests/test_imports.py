@@ -44,6 +44,7 @@ ORDER: list[set[str]] = [
     {"temperature"},
     {"cost"},
     {"onnx_file"},
+    {"deploy"},
     {"losses"},
     {"distiller"},
     {"shares"},
@@ -72,7 +73,7 @@ LATER: set[str] = set()
 HOMES = {
     "rich": ("console",),
     "onnx": ("onnx_file",),
-    "onnxruntime": ("onnx_file",),
+    "onnxruntime": ("onnx_file", "deploy"),
     "onnxscript": ("onnx_file",),
     "scipy": ("metrics",),
     "sklearn": ("data",),

@@ -14,6 +14,7 @@ from kdcli.commands.folding import choose
 from kdcli.commands.gates import Checked, Gate, check_gates, for_classes, parse_gates
 from kdcli.commands.given import is_given, parse, read_labels
 from kdcli.commands.loading import load
+from kdcli.commands.memory import peak_memory
 from kdcli.commands.model_part import Percentiles
 from kdcli.commands.onnx_files import Made, make_all
 from kdcli.commands.report import Conditions, Export, FoldPart, Report
@@ -22,8 +23,9 @@ from kdcli.commands.samples import Samples, samples_of, source_of, store_of
 from kdcli.commands.side_by_side import THREADS, costs_side_by_side
 from kdcli.commands.wanted import Wanted
 from kdcli.cost import machine
+from kdcli.deploy import BENCH
 from kdcli.errors import UsageError
-from kdcli.files import lock, sha256
+from kdcli.files import lock, sha256, write_text
 from kdcli.locate import Located, locate, other_model
 from kdcli.machine import processor
 from kdcli.onnx_file.read import opset
@@ -101,8 +103,18 @@ def _exported(
     measured_on = f"{machine()}, {THREADS} thread"
     conditions = Conditions(measured_on, processor(), THREADS, wanted.latency, costs.noise)
     entries = [
-        _entry(one, located.folder, samples, fold, costs.files[one.precision]) for one in made
+        _entry(
+            one,
+            located.folder,
+            samples,
+            fold,
+            costs.files[one.precision],
+            peak_memory(one.path, THREADS, progress),
+        )
+        for one in made
     ]
+    if out is None or out.is_dir():
+        write_text(path.with_name(BENCH.name), BENCH.read_text("utf-8"))
     with lock(located.folder, wait=WAIT_SECONDS) if located.run else nullcontext():
         known = read_report(place, digest)
         name = located.folder.resolve().name
@@ -157,7 +169,12 @@ def _path(out: Path | None, located: Located) -> Path:
 
 
 def _entry(
-    made: Made, folder: Path, samples: Samples, fold: FoldPart | None, latency_ms: Percentiles
+    made: Made,
+    folder: Path,
+    samples: Samples,
+    fold: FoldPart | None,
+    latency_ms: Percentiles,
+    memory_bytes: int | None,
 ) -> Export:
     """The file as the report lists it; its path is relative where it lies in the run's folder."""
     path = made.path.resolve()
@@ -171,5 +188,6 @@ def _entry(
         parity=made.parity,
         accuracy=None if samples.labels is None else metrics.accuracy(made.answers, samples.labels),
         latency_ms=latency_ms,
+        memory_bytes=memory_bytes,
         fold=fold,
     )

@@ -186,6 +186,9 @@ class Export(BaseModel):
     accuracy: float | None
     """Of the file itself, on test."""
     latency_ms: Percentiles
+    memory_bytes: int | None = None
+    """Most that a process with numpy and onnxruntime alone has while it opens and runs the file,
+    beyond what it had before; null where the system does not say."""
     fold: FoldPart | None = None
     """null where the model has one head."""
 
