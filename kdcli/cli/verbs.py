@@ -186,6 +186,14 @@ def export(
             "a minute each."
         ),
     ] = "quick",
+    measured: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="What the folder's bench.py printed on a device goes into the report; nothing is "
+            "exported again; repeatable.",
+        ),
+    ] = None,
     minima: Min = None,
     maxima: Max = None,
     json: Json = False,
@@ -195,9 +203,19 @@ def export(
     with door(json) as console:
         from kdcli.commands.export import export
         from kdcli.commands.gates import missed
+        from kdcli.commands.measured import add_measured
         from kdcli.commands.wanted import Wanted
-        from kdcli.screens.reports import exported
+        from kdcli.screens import reports
 
+        gates = {"minima": tuple(minima or ()), "maxima": tuple(maxima or ())}
+        if measured:
+            flags = {"--out": out, "--model": model, "--classes": classes, "--size": size}
+            others = [flag for flag, value in flags.items() if value]
+            result = add_measured(
+                thing, measured, which=which, others=others, **gates, progress=console
+            )
+            reports.measured(console, result)
+            return gate(console, missed(result.gates))
         result = export(
             thing,
             which=which,
@@ -206,9 +224,8 @@ def export(
             classes=classes,
             size=size,
             wanted=Wanted(fold=fold, latency=latency),
-            minima=tuple(minima or ()),
-            maxima=tuple(maxima or ()),
+            **gates,
             progress=console,
         )
-        exported(console, result)
+        reports.exported(console, result)
         return gate(console, missed(result.gates))

@@ -5,8 +5,9 @@ from typing import Literal
 from kdcli.commands.amounts import points, span
 from kdcli.commands.class_table import UNEVEN, class_table, uneven
 from kdcli.commands.ensemble_lines import ensemble_lines, peers_line
+from kdcli.commands.latency_lines import faster, in_use
 from kdcli.commands.model_part import ModelPart, Percentiles, Range
-from kdcli.commands.report import Comparison, FoldPart, Report, Speedup, between, imitated, is_told
+from kdcli.commands.report import Comparison, FoldPart, Report, between, imitated
 from kdcli.nearness import WORTH_CLOSING
 
 LONG = 24
@@ -92,34 +93,13 @@ def figures(report: Report) -> list[str]:
         lines += ensemble_lines(c.ensemble, report.teachers or [])
     lines += _on_classes(report, c)
     if c.speedup:
-        lines.append(_faster(report, c.speedup))
+        lines.append(faster(report, c.speedup))
     lead = (c.accuracy_drop or 0.0) + c.gain  # the teacher's, over the baseline
     if c.gap_closed is not None and lead >= WORTH_CLOSING:
         lines.append(f"share of the baseline-to-{above} gap closed: {c.gap_closed:.0%}")
     if c.distillation_score is not None:
         lines.append(f"distillation score {c.distillation_score:.3f} (lower is better)")
     return lines
-
-
-def _faster(report: Report, found: Speedup) -> str:
-    """Both ratios; one within the noise is called so, and none is claimed."""
-    above, noise = imitated(report.models), report.noise
-    indicative = ", quick: indicative" if report.protocol == "quick" else ""
-    where = f"({report.measured_on}{indicative})"
-    if is_told(found.onnxruntime, noise) and is_told(found.pytorch, noise):
-        return (
-            f"{found.onnxruntime:.3g}x as fast as the {above} in onnxruntime, "
-            f"{found.pytorch:.3g}x in PyTorch {where}"
-        )
-    by = {"onnxruntime": found.onnxruntime, "PyTorch": found.pytorch}
-    words = ", ".join(f"in {name} {_told(ratio, noise)}" for name, ratio in by.items())
-    return f"beside the {above}: {words} {where}"
-
-
-def _told(ratio: float, noise: float | None) -> str:
-    if is_told(ratio, noise):
-        return f"{ratio:.3g}x as fast"
-    return f"no faster or slower than can be told (x{ratio:.2f}, noise {noise or 0.0:.1%})"
 
 
 def _smaller(size: float, macs: float | None) -> str:
@@ -176,6 +156,7 @@ def markdown(report: Report) -> str:
         ]
         if export.fold:
             lines[-1] += f" {fold_words(export.fold)}."
+        lines += ["", *(f"- {line}" for line in in_use(export))]
     return "\n".join(lines) + f"\n\nkd {report.kd}\n"
 
 

@@ -17,8 +17,8 @@ from kdcli.commands.loading import load
 from kdcli.commands.memory import peak_memory
 from kdcli.commands.model_part import Percentiles
 from kdcli.commands.onnx_files import Made, make_all
-from kdcli.commands.report import Conditions, Export, FoldPart, Report
-from kdcli.commands.report_file import put_export, read_report, write_report
+from kdcli.commands.report import Export, FoldPart, Report
+from kdcli.commands.report_file import Conditions, put_export, read_report, write_report
 from kdcli.commands.samples import Samples, samples_of, source_of, store_of
 from kdcli.commands.side_by_side import THREADS, costs_side_by_side
 from kdcli.commands.wanted import Wanted

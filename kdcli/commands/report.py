@@ -4,13 +4,19 @@ Accuracies are fractions of test. What does not exist is absent, what cannot be 
 """
 
 from collections.abc import Container, Iterable
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
 from kdcli import __version__
-from kdcli.commands.model_part import PART, ModelPart, Percentiles, Range, TeacherPart
+from kdcli.commands.model_part import (
+    PART,
+    DevicePart,
+    ModelPart,
+    Percentiles,
+    Range,
+    TeacherPart,
+)
 from kdcli.nearness import Closer
 
 
@@ -189,6 +195,8 @@ class Export(BaseModel):
     memory_bytes: int | None = None
     """Most that a process with numpy and onnxruntime alone has while it opens and runs the file,
     beyond what it had before; null where the system does not say."""
+    measured: list[DevicePart] = []
+    """One per device and number of threads."""
     fold: FoldPart | None = None
     """null where the model has one head."""
 
@@ -231,22 +239,6 @@ class Report(BaseModel):
         if raw["teachers"] is None:
             del raw["teachers"]
         return raw
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """Under which the latencies were measured; the fields of `Report` that are called so."""
-
-    measured_on: str
-    processor: str | None = None
-    threads: int | None = None
-    protocol: Protocol | None = None
-    noise: float | None = None
-
-
-def is_told(ratio: float, noise: float | None) -> bool:
-    """Whether two latencies differ by more than two timings of the same file did."""
-    return max(ratio, 1 / ratio) - 1 > (noise or 0.0)
 
 
 def imitated(roles: Container[str]) -> str | None:

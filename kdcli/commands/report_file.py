@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,9 @@ from kdcli.commands.drawing import markdown
 from kdcli.commands.model_part import ModelPart, TeacherPart
 from kdcli.commands.report import (
     Comparison,
-    Conditions,
     DataPart,
     Export,
+    Protocol,
     Report,
     Speedup,
     imitated,
@@ -20,6 +20,17 @@ from kdcli.commands.report import (
 from kdcli.errors import DamagedFile
 from kdcli.files import write_text
 from kdcli.metrics import distillation_score
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Under which the latencies were measured; the fields of `Report` that are called so."""
+
+    measured_on: str
+    processor: str | None = None
+    threads: int | None = None
+    protocol: Protocol | None = None
+    noise: float | None = None
 
 
 def read_report(place: Path, model_sha256: str) -> Report | None:
@@ -75,16 +86,21 @@ def put_evaluation(
 def put_export(
     report: Report, models: Mapping[str, ModelPart], exports: list[Export], conditions: Conditions
 ) -> Report:
-    """Export's parts over the record; evaluate's stay, earlier files of these paths go."""
+    """Export's parts over the record; evaluate's stay, earlier files of these paths go.
+
+    What a device has measured stays with its file's sum: a changed file has not been measured.
+    """
     merged = dict(report.models)
     for role, part in models.items():
         known = merged.setdefault(role, part)
         if known.name == part.name:  # else what was evaluated is another model
             fields = _of_export(role, part, heads=exports[-1].fold is not None)
             merged[role] = known.model_copy(update=fields)
+    measured = {export.sha256: export.measured for export in report.exports or []}
     written = {export.path for export in exports}
     others = [export for export in report.exports or [] if export.path not in written]
-    update = {"models": merged, "exports": [*others, *exports]}
+    kept = [e.model_copy(update={"measured": measured.get(e.sha256, [])}) for e in exports]
+    update = {"models": merged, "exports": [*others, *kept]}
     return report.model_copy(update=update | asdict(conditions))
 
 

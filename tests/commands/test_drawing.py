@@ -9,6 +9,7 @@ import pytest
 from kdcli.commands.class_table import class_table
 from kdcli.commands.drawing import exit_table, figures, heads, markdown, roles, table
 from kdcli.commands.ensemble_lines import ensemble_lines
+from kdcli.commands.latency_lines import is_told
 from kdcli.commands.model_part import ModelPart, Range
 from kdcli.commands.report import (
     ClassLostMost,
@@ -18,7 +19,6 @@ from kdcli.commands.report import (
     EnsembleComparison,
     Report,
     Speedup,
-    is_told,
 )
 from kdcli.commands.report_file import read_report
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from kdcli.commands.model_part import LatencyMs, ModelPart, Percentiles, Range
-from kdcli.commands.report import Comparison, Conditions, Export, FoldPart, ParityPart, Report
-from kdcli.commands.report_file import put_export, write_report
+from kdcli.commands.report import Comparison, Export, FoldPart, ParityPart, Report
+from kdcli.commands.report_file import Conditions, put_export, write_report
 from kdcli.metrics import distillation_score
 
 HERE = Conditions("here")
