@@ -7,7 +7,7 @@ import platform
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
+from random import Random
 from statistics import median
 from time import perf_counter
 from typing import TypedDict, TypeVar
@@ -91,9 +91,9 @@ def latency(
 ) -> dict[Name, Latency]:
     """Time callables side by side, so that a machine that slows down slows all of them.
 
-    The first call of each is timed apart. Then each round runs every callable once, starting with
-    another one each time: first, uncounted, until each has been steady (`is_steady`) or a quarter
-    of the time is gone; then until it is `enough`. All get the same number of rounds.
+    The first call of each is timed apart. Then each round runs every callable once, in an order
+    drawn anew: first, uncounted, until each has been steady (`is_steady`) or a quarter of the time
+    is gone; then until it is `enough`. All get the same number of rounds.
     A callable must return only when its work is done (on CUDA: synchronise).
     """
     if not calls:
@@ -181,12 +181,11 @@ def _warm_up(calls: Mapping[Name, Callable[[], object]], seconds: float) -> None
 
 
 def _rounds(calls: Mapping[Name, Callable[[], object]]) -> Iterator[dict[Name, list[float]]]:
-    """All times so far, after each round."""
-    names = list(calls)
+    """All times so far, after each round; who runs after whom changes: it finds their caches."""
+    names, order = list(calls), Random(0)
     spent: dict[Name, list[float]] = {name: [] for name in names}
-    for done in count():
-        first = done % len(names)
-        for name in names[first:] + names[:first]:
+    while True:
+        for name in order.sample(names, len(names)):
             spent[name].append(_milliseconds(calls[name]))
         yield spent
 
