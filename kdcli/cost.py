@@ -1,13 +1,16 @@
 """What a model costs: parameters, multiply-accumulates, time."""
 
 import gc
+import math
 import os
 import platform
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from random import Random
+from statistics import median
 from time import perf_counter
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +20,16 @@ from torch.utils.flop_counter import FlopCounterMode
 from kdcli.machine import processor
 
 Name = TypeVar("Name", bound=Hashable)
+BLOCKS = 5
+"""Into which the rounds are cut, to see how far two timings of the same thing drift apart."""
+WINDOW = 10
+"""Calls whose median tells whether a callable has become steady."""
+STEADY = 0.02
+"""By how much less than this it may change from one window to the next."""
+WARM_UP = 0.25
+"""Of the time of the timing: how long becoming steady may take."""
+FEWEST = 30
+"""Rounds, however long they take."""
 
 
 def parameters(module: nn.Module) -> int:
@@ -43,40 +56,104 @@ def macs(meta_module: nn.Module, input_size: tuple[int, int], channels: int = 3)
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds per call: the median, and what nine of ten calls stay under."""
+    """Milliseconds per call: the median, and what 90 and 99 of 100 calls stay under."""
 
     p50: float
     p90: float
+    p99: float
+    cold: float
+    """The very first call, which is none of the others."""
     runs: int
+    blocks: tuple[float, ...]
+    """Medians of consecutive fifths of the runs, for `noise`."""
+
+
+class Bounds(TypedDict, total=False):
+    """How long `latency` goes on, where not as long as it does by itself."""
+
+    seconds: float
+    min_runs: int
+    max_runs: int | None
+    patience: float
+
+
+THOROUGH: Bounds = {"seconds": 60.0, "min_runs": 1024, "max_runs": None, "patience": math.inf}
+"""At least 1,024 samples and 60 s: MLPerf Mobile's single stream (arXiv:2012.02328)."""
 
 
 def latency(
     calls: Mapping[Name, Callable[[], object]],
     *,
     seconds: float = 2.0,
-    min_runs: int = 30,
-    max_runs: int = 500,
-    warmup: int = 5,
+    min_runs: int = 100,
+    max_runs: int | None = 500,
+    patience: float = 3.0,
 ) -> dict[Name, Latency]:
     """Time callables side by side, so that a machine that slows down slows all of them.
 
-    Each round runs every callable once, starting with another one each time. Rounds go on for
-    `seconds` per callable, but at least `min_runs` and at most `max_runs`; all get the same number.
+    The first call of each is timed apart. Then each round runs every callable once, in an order
+    drawn anew: first, uncounted, until each has been steady (`is_steady`) or a quarter of the time
+    is gone; then until it is `enough`. All get the same number of rounds.
     A callable must return only when its work is done (on CUDA: synchronise).
     """
-    names = list(calls)
-    for name in names:
-        for _ in range(warmup):
-            calls[name]()
-    spent: dict[Name, list[float]] = {name: [] for name in names}
-    end = perf_counter() + seconds * len(names)
+    if not calls:
+        return {}
     with _no_garbage_collection():
-        for done in range(max_runs):
-            if done >= min_runs and perf_counter() >= end:
-                break
-            for name in _rotated(names, done):
-                spent[name].append(_milliseconds(calls[name]))
-    return {name: _summary(times) for name, times in spent.items()}
+        cold = {name: _milliseconds(call) for name, call in calls.items()}
+        _warm_up(calls, WARM_UP * seconds * len(calls))
+        start = perf_counter()
+        spent = next(
+            spent
+            for done, spent in enumerate(_rounds(calls), 1)
+            if enough(
+                done, (perf_counter() - start) / len(calls), seconds, min_runs, max_runs, patience
+            )
+        )
+    return {name: _summary(cold[name], times) for name, times in spent.items()}
+
+
+def enough(
+    done: int,
+    gone: float,
+    seconds: float,
+    min_runs: int,
+    max_runs: int | None,
+    patience: float,
+) -> bool:
+    """Whether so many rounds, in `gone` seconds per callable, are a measurement.
+
+    They last `seconds` and are at least `min_runs`; of slow callables fewer will do once
+    `patience` times the seconds are gone, but FEWEST; they are never more than `max_runs`.
+    """
+    if max_runs is not None and done >= max_runs:
+        return True
+    if done >= min_runs:
+        return gone >= seconds
+    return done >= FEWEST and gone >= patience * seconds
+
+
+def is_steady(times: Sequence[float]) -> bool:
+    """Whether the median of the last 10 calls is within 2% of that of the 10 before."""
+    if len(times) < 2 * WINDOW:
+        return False
+    before, last = median(times[-2 * WINDOW : -WINDOW]), median(times[-WINDOW:])
+    return abs(last - before) < STEADY * before
+
+
+def noise(one: Latency, other: Latency) -> float:
+    """How far two timings of the very same thing lie apart (A/A): of the ratios of their medians
+    over five consecutive blocks of the same rounds, whichever way round, the largest minus 1.
+
+    A block has a fifth of the rounds, so this is wider than the noise of the whole medians.
+    """
+    pairs = zip(one.blocks, other.blocks, strict=True)
+    return max(max(mine / theirs, theirs / mine) for mine, theirs in pairs) - 1
+
+
+def block_medians(times: Sequence[float]) -> tuple[float, ...]:
+    """Of `BLOCKS` consecutive parts of the times; of each time where there are fewer."""
+    blocks = np.array_split(np.asarray(times), min(BLOCKS, len(times)))
+    return tuple(float(np.median(block)) for block in blocks)
 
 
 def machine() -> str:
@@ -90,14 +167,27 @@ def _milliseconds(call: Callable[[], object]) -> float:
     return (perf_counter() - start) * 1e3
 
 
-def _summary(times: list[float]) -> Latency:
-    p50, p90 = np.percentile(times, [50, 90])
-    return Latency(float(p50), float(p90), len(times))
+def _summary(cold: float, times: list[float]) -> Latency:
+    p50, p90, p99 = (float(value) for value in np.percentile(times, [50, 90, 99]))
+    return Latency(p50, p90, p99, cold, len(times), block_medians(times))
 
 
-def _rotated(names: list[Name], by: int) -> list[Name]:
-    by %= len(names) or 1
-    return names[by:] + names[:by]
+def _warm_up(calls: Mapping[Name, Callable[[], object]], seconds: float) -> None:
+    end, restless = perf_counter() + seconds, set(calls)
+    for spent in _rounds(calls):
+        restless = {name for name in restless if not is_steady(spent[name])}
+        if not restless or perf_counter() >= end:
+            return
+
+
+def _rounds(calls: Mapping[Name, Callable[[], object]]) -> Iterator[dict[Name, list[float]]]:
+    """All times so far, after each round; who runs after whom changes: it finds their caches."""
+    names, order = list(calls), Random(0)
+    spent: dict[Name, list[float]] = {name: [] for name in names}
+    while True:
+        for name in order.sample(names, len(names)):
+            spent[name].append(_milliseconds(calls[name]))
+        yield spent
 
 
 @contextmanager

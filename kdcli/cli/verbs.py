@@ -179,6 +179,21 @@ def export(
             "accuracy, where it is exact, or never.",
         ),
     ] = "auto",
+    latency: Annotated[
+        Literal["quick", "thorough"],
+        typer.Option(
+            help="How long files are timed: some seconds each (indicative), or 1,024 samples and "
+            "a minute each."
+        ),
+    ] = "quick",
+    measured: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="What the folder's bench.py printed on a device goes into the report; nothing is "
+            "exported again; repeatable.",
+        ),
+    ] = None,
     minima: Min = None,
     maxima: Max = None,
     json: Json = False,
@@ -188,9 +203,19 @@ def export(
     with door(json) as console:
         from kdcli.commands.export import export
         from kdcli.commands.gates import missed
+        from kdcli.commands.measured import add_measured
         from kdcli.commands.wanted import Wanted
-        from kdcli.screens.reports import exported
+        from kdcli.screens import reports
 
+        gates = {"minima": tuple(minima or ()), "maxima": tuple(maxima or ())}
+        if measured:
+            flags = {"--out": out, "--model": model, "--classes": classes, "--size": size}
+            others = [flag for flag, value in flags.items() if value]
+            result = add_measured(
+                thing, measured, which=which, others=others, **gates, progress=console
+            )
+            reports.measured(console, result)
+            return gate(console, missed(result.gates))
         result = export(
             thing,
             which=which,
@@ -198,12 +223,11 @@ def export(
             model=model,
             classes=classes,
             size=size,
-            wanted=Wanted(fold=fold),
-            minima=tuple(minima or ()),
-            maxima=tuple(maxima or ()),
+            wanted=Wanted(fold=fold, latency=latency),
+            **gates,
             progress=console,
         )
-        exported(console, result)
+        reports.exported(console, result)
         return gate(console, missed(result.gates))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from kdcli.commands.amounts import size_in_words
 from kdcli.commands.drawing import markdown_table
+from kdcli.commands.licence_lines import licence_line, licence_table
 from kdcli.commands.report import Export, Report
 from kdcli.files import shown, write_text
 from kdcli.metrics import wilson
@@ -81,12 +82,15 @@ def _readme(exports: Files, feeding: Feeding, source: str, report: Report) -> st
         *_ports(first, feeding),
         *("", "    pip install numpy onnxruntime pillow"),
         f"    python predict.py photo.jpg{model}",
+        "    python bench.py    # how fast it is here; kd export --measured takes what it prints",
+        "",
+        *_table(exports),
     ]
-    if "bench.py" in scripts():
-        lines.append(f"    python bench.py{model}")
-    lines += ["", *_table(exports)]
     if report.measured_on:
         lines += ["", f"p50 / p90: latency of one image at a time, {report.measured_on}."]
+    if report.licences:
+        lines += ["", licence_line(report.licences), ""]
+        lines += markdown_table(*licence_table(report.licences))
     return "\n".join([*lines, "", f"Made by kd {report.kd} from {shown(source)}.", ""])
 
 

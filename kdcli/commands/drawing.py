@@ -5,6 +5,7 @@ from typing import Literal
 from kdcli.commands.amounts import points, span
 from kdcli.commands.class_table import UNEVEN, class_table, uneven
 from kdcli.commands.ensemble_lines import ensemble_lines, peers_line
+from kdcli.commands.latency_lines import faster, in_use
 from kdcli.commands.licence_lines import licence_line, licence_table
 from kdcli.commands.model_part import ModelPart, Percentiles, Range
 from kdcli.commands.report import Comparison, FoldPart, Report, between, imitated
@@ -93,10 +94,7 @@ def figures(report: Report) -> list[str]:
         lines += ensemble_lines(c.ensemble, report.teachers or [])
     lines += _on_classes(report, c)
     if c.speedup:
-        lines.append(
-            f"{c.speedup.onnxruntime:.1f}x as fast as the {above} in onnxruntime, "
-            f"{c.speedup.pytorch:.1f}x in PyTorch ({report.measured_on})"
-        )
+        lines.append(faster(report, c.speedup))
     lead = (c.accuracy_drop or 0.0) + c.gain  # the teacher's, over the baseline
     if c.gap_closed is not None and lead >= WORTH_CLOSING:
         lines.append(f"share of the baseline-to-{above} gap closed: {c.gap_closed:.0%}")
@@ -152,7 +150,7 @@ def markdown(report: Report) -> str:
         lines += ["", f"Data: {data.name}, {words}."]
     if report.licences:
         lines += ["", "## Licences", "", licence_line(report.licences), ""]
-        lines += _markdown_table(*licence_table(report.licences))
+        lines += markdown_table(*licence_table(report.licences))
     for export in report.exports or []:
         lines += [
             "",
@@ -162,6 +160,7 @@ def markdown(report: Report) -> str:
         ]
         if export.fold:
             lines[-1] += f" {fold_words(export.fold)}."
+        lines += ["", *(f"- {line}" for line in in_use(export))]
     return "\n".join(lines) + f"\n\nkd {report.kd}\n"
 
 

@@ -17,10 +17,11 @@ from kdcli.commands.gates import Checked, Gate, check_gates, for_classes, parse_
 from kdcli.commands.given import is_given, parse, read_labels
 from kdcli.commands.licences import licences_of
 from kdcli.commands.loading import Loaded, load
+from kdcli.commands.memory import peak_memory
 from kdcli.commands.model_part import Percentiles
 from kdcli.commands.onnx_files import Made, make_all
 from kdcli.commands.report import Export, FoldPart, Report
-from kdcli.commands.report_file import put_export, read_report, write_report
+from kdcli.commands.report_file import Conditions, put_export, read_report, write_report
 from kdcli.commands.samples import Samples, samples_of, source_of, store_of
 from kdcli.commands.side_by_side import THREADS, costs_side_by_side
 from kdcli.commands.wanted import Wanted
@@ -28,6 +29,7 @@ from kdcli.cost import machine
 from kdcli.errors import UsageError
 from kdcli.files import lock, sha256
 from kdcli.locate import Located, locate, other_model
+from kdcli.machine import processor
 from kdcli.onnx_file.read import opset
 from kdcli.progress import Progress
 from kdcli.runs import Run
@@ -100,16 +102,26 @@ def _exported(
     compared = earlier.comparison.ensemble if earlier and earlier.comparison else None
     best = compared.best if compared else None
     files = {one.precision: one.path for one in made}
-    costs = costs_side_by_side(files, student, located.run, best, progress)
+    costs = costs_side_by_side(files, student, located.run, best, wanted.latency, progress)
+    measured_on = f"{machine()}, {THREADS} thread"
+    conditions = Conditions(measured_on, processor(), THREADS, wanted.latency, costs.noise)
     entries = [
-        _entry(one, located.folder, samples, fold, costs.files[one.precision]) for one in made
+        _entry(
+            one,
+            located.folder,
+            samples,
+            fold,
+            costs.files[one.precision],
+            peak_memory(one.path, THREADS, progress),
+        )
+        for one in made
     ]
     with lock(located.folder, wait=WAIT_SECONDS) if located.run else nullcontext():
         known = read_report(place, digest)
         name = located.folder.resolve().name
         report = known or Report(run=name, model_sha256=digest, role=located.role)
         report = report.model_copy(update={"licences": licences_of(student.file)})
-        report = put_export(report, costs.models, entries, f"{machine()}, {THREADS} thread")
+        report = put_export(report, costs.models, entries, conditions)
         report = write_report(place, report)
         if out is None or out.is_dir():
             made_from = f"run {name}" if located.run else located.model.name
@@ -173,7 +185,12 @@ def _path(out: Path | None, located: Located) -> Path:
 
 
 def _entry(
-    made: Made, folder: Path, samples: Samples, fold: FoldPart | None, latency_ms: Percentiles
+    made: Made,
+    folder: Path,
+    samples: Samples,
+    fold: FoldPart | None,
+    latency_ms: Percentiles,
+    memory_bytes: int | None,
 ) -> Export:
     """The file as the report lists it; its path is relative where it lies in the run's folder."""
     path = made.path.resolve()
@@ -187,5 +204,6 @@ def _entry(
         parity=made.parity,
         accuracy=None if samples.labels is None else metrics.accuracy(made.answers, samples.labels),
         latency_ms=latency_ms,
+        memory_bytes=memory_bytes,
         fold=fold,
     )

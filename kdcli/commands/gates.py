@@ -170,7 +170,8 @@ def missed(checked: list[Checked]) -> GateMissed | None:
 def numeric_keys() -> set[str]:
     """Paths of all numbers that a report can hold.
 
-    Entries of a list stand under `.0`, as in `exports.0`; the name of a class is CLASS.
+    Entries of lists stand under 0 (`exports.0`, `exports.0.measured.0`, `teachers.0`); the name of
+    a class is CLASS.
     """
     return set(_numbers(Report, ""))
 

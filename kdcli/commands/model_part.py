@@ -20,6 +20,32 @@ class Percentiles(BaseModel):
     model_config = PART
     p50: float
     p90: float
+    p99: float | None = None
+    """null, as what follows, in an earlier kd's record."""
+    cold: float | None = None
+    """The first image of a file that has just been opened; null in PyTorch, where the module has
+    answered before."""
+    runs: int | None = None
+
+
+class DevicePart(BaseModel):
+    """A file on the device where it will be used, as bench.py measured it there: milliseconds per
+    image at batch 1."""
+
+    model_config = PART
+    device: str
+    system: str
+    threads: int
+    onnxruntime: str
+    load_seconds: float
+    cold: float
+    """The first image of a file that has just been opened."""
+    p50: float
+    p90: float
+    p99: float
+    runs: int
+    memory_bytes: int | None
+    """As `Export.memory_bytes`."""
 
 
 class LatencyMs(BaseModel):

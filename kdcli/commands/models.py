@@ -275,7 +275,7 @@ def time_export(args: ModelArgs) -> Latency:
             module = build(args)
         export_onnx(module, path, input_size=(size, size), metadata={})
         call = partial(open_session(path, THREADS), np.zeros((1, 3, size, size), np.float32))
-    return latency({"it": call}, seconds=1.0, min_runs=10, max_runs=200, warmup=3)["it"]
+    return latency({"it": call}, seconds=1.0, min_runs=10, max_runs=200)["it"]
 
 
 def _first_line(error: Exception) -> str:

@@ -18,7 +18,7 @@ from kdcli.onnx_file.feeding import Feeding, feeding_of
 from kdcli.onnx_file.read import EXPORT_AGAIN
 from kdcli.onnx_file.session import Session, open_session
 from kdcli.progress import Progress
-from kdcli.runs import EXPORTS
+from kdcli.run_files import EXPORTS
 
 TOGETHER = 32
 """Images of a batch."""

@@ -10,7 +10,14 @@ from pydantic import BaseModel, Field
 
 from kdcli import __version__
 from kdcli.commands.licences import LicencesPart
-from kdcli.commands.model_part import PART, ModelPart, Percentiles, Range, TeacherPart
+from kdcli.commands.model_part import (
+    PART,
+    DevicePart,
+    ModelPart,
+    Percentiles,
+    Range,
+    TeacherPart,
+)
 from kdcli.nearness import Closer
 
 
@@ -146,6 +153,8 @@ class ParityPart(BaseModel):
 
 
 WantedFold = Literal["auto", "exact", "never"]
+Protocol = Literal["quick", "thorough"]
+"""Of timings: some seconds per file, which is indicative; 1,024 samples and a minute at least."""
 Precision = Literal["fp32"]
 
 
@@ -184,6 +193,11 @@ class Export(BaseModel):
     accuracy: float | None
     """Of the file itself, on test."""
     latency_ms: Percentiles
+    memory_bytes: int | None = None
+    """Most that a process with numpy and onnxruntime alone has while it opens and runs the file,
+    beyond what it had before; null where the system does not say."""
+    measured: list[DevicePart] = []
+    """One per device and number of threads."""
     fold: FoldPart | None = None
     """null where the model has one head."""
 
@@ -211,6 +225,12 @@ class Report(BaseModel):
     exports: list[Export] | None = None
     measured_on: str | None = None
     """Machine and threads of the latencies."""
+    processor: str | None = None
+    """Of that machine. This and what follows is null before an export of this kd."""
+    threads: int | None = None
+    protocol: Protocol | None = None
+    noise: float | None = None
+    """How far two timings of the same file lay apart meanwhile, as a fraction."""
 
     def as_dict(self) -> dict[str, Any]:
         """What report.json holds: roles and fields of models that do not exist are left out."""

@@ -2,15 +2,35 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from kdcli.commands.drawing import markdown
 from kdcli.commands.model_part import ModelPart, TeacherPart
-from kdcli.commands.report import Comparison, DataPart, Export, Report, Speedup, imitated
+from kdcli.commands.report import (
+    Comparison,
+    DataPart,
+    Export,
+    Protocol,
+    Report,
+    Speedup,
+    imitated,
+)
 from kdcli.errors import DamagedFile
 from kdcli.files import write_text
 from kdcli.metrics import distillation_score
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Under which the latencies were measured; the fields of `Report` that are called so."""
+
+    measured_on: str
+    processor: str | None = None
+    threads: int | None = None
+    protocol: Protocol | None = None
+    noise: float | None = None
 
 
 def read_report(place: Path, model_sha256: str) -> Report | None:
@@ -64,19 +84,24 @@ def put_evaluation(
 
 
 def put_export(
-    report: Report, models: Mapping[str, ModelPart], exports: list[Export], measured_on: str
+    report: Report, models: Mapping[str, ModelPart], exports: list[Export], conditions: Conditions
 ) -> Report:
-    """Export's parts over the record; evaluate's stay, earlier files of these paths go."""
+    """Export's parts over the record; evaluate's stay, earlier files of these paths go.
+
+    What a device has measured stays with its file's sum: a changed file has not been measured.
+    """
     merged = dict(report.models)
     for role, part in models.items():
         known = merged.setdefault(role, part)
         if known.name == part.name:  # else what was evaluated is another model
             fields = _of_export(role, part, heads=exports[-1].fold is not None)
             merged[role] = known.model_copy(update=fields)
+    measured = {export.sha256: export.measured for export in report.exports or []}
     written = {export.path for export in exports}
     others = [export for export in report.exports or [] if export.path not in written]
-    update = {"models": merged, "exports": [*others, *exports], "measured_on": measured_on}
-    return report.model_copy(update=update)
+    kept = [e.model_copy(update={"measured": measured.get(e.sha256, [])}) for e in exports]
+    update = {"models": merged, "exports": [*others, *kept]}
+    return report.model_copy(update=update | asdict(conditions))
 
 
 def _of_export(role: str, part: ModelPart, heads: bool) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from kdcli.commands.loading import Loaded, load, read_args
 from kdcli.commands.measure import architecture, costs
 from kdcli.commands.model_part import LatencyMs, ModelPart, Percentiles
 from kdcli.commands.plan import baseline_of
-from kdcli.commands.report import Precision
-from kdcli.cost import latency
+from kdcli.commands.report import Precision, Protocol
+from kdcli.cost import THOROUGH, Bounds, Latency, latency, noise
 from kdcli.models.heads import answering
 from kdcli.onnx_file.session import open_session
 from kdcli.onnx_file.write import export_onnx
@@ -35,7 +35,9 @@ THREADS = 1
 Files = Counter[Path]
 """Of models that answer together: one model.pt of each kind, and how many are alike."""
 AGAIN = "student again"
-Times = dict[tuple[str, str], Percentiles]
+"""The student's file once more, in a session of its own."""
+BOUNDS: dict[Protocol, Bounds] = {"quick": {}, "thorough": THOROUGH}
+Times = dict[tuple[str, str], Latency]
 """By what runs it (`pytorch`, `onnxruntime`) and what it is."""
 
 
@@ -47,7 +49,7 @@ class Costs:
     """By role: size, MACs, latency."""
     files: dict[Precision, Percentiles]
     noise: float
-    """How far two timings of the very same file lie apart: |ratio - 1|."""
+    """How far two timings of the very same file lie apart (`cost.noise`)."""
 
 
 def costs_side_by_side(
@@ -55,6 +57,7 @@ def costs_side_by_side(
     student: Loaded,
     run: Run | None,
     best: int | None,
+    protocol: Protocol,
     progress: Progress,
 ) -> Costs:
     """Of every role at hand, and of each of the student's `files`; each architecture is timed
@@ -77,17 +80,22 @@ def costs_side_by_side(
             size = (args.input_size, args.input_size)
             whole = answering(models[kind].module, args)
             export_onnx(whole, exported[kind], input_size=size)
-        progress.say(f"timing {', '.join(['student', *roles])} side by side on {THREADS} thread")
+        everyone = ", ".join(["student", *roles])
+        progress.say(f"timing {everyone} side by side on {THREADS} thread ({protocol})")
         calls = {name: _call(file) for name, file in exported.items() if name != "fp32"}
         asked = {name: _asking(model) for name, model in models.items()}
         run_by = {"onnxruntime": calls, "pytorch": asked}
-        calls[AGAIN] = calls["student"]
-        times = _times({(by, name): c for by, cs in run_by.items() for name, c in cs.items()})
+        calls[AGAIN] = _call(exported["student"])
+        both = {(by, name): c for by, cs in run_by.items() for name, c in cs.items()}
+        times = _times(both, BOUNDS[protocol])
         parts = {name: _part(model, exported[name], times, name) for name, model in models.items()}
     together = {r: cost_of_all([parts[kinds[f]] for f in fs.elements()]) for r, fs in roles.items()}
-    of_files = {name: times["onnxruntime", "student" if name == "fp32" else name] for name in files}
-    noise = abs(times["onnxruntime", AGAIN].p50 / of_files["fp32"].p50 - 1)
-    return Costs({"student": parts["student"]} | together, of_files, noise)
+    of_files = {
+        name: _percentiles(times["onnxruntime", "student" if name == "fp32" else name])
+        for name in files
+    }
+    again = noise(times["onnxruntime", "student"], times["onnxruntime", AGAIN])
+    return Costs({"student": parts["student"]} | together, of_files, again)
 
 
 def _others(run: Run, best: int | None) -> dict[str, Files]:
@@ -125,10 +133,17 @@ def _part(model: Loaded, file: Path, times: Times, name: str) -> ModelPart:
         name=model.args.words,
         file_bytes=file.stat().st_size,
         latency_ms=LatencyMs(
-            pytorch=times["pytorch", name], onnxruntime=times["onnxruntime", name]
+            pytorch=_percentiles(times["pytorch", name], has_answered=True),
+            onnxruntime=_percentiles(times["onnxruntime", name]),
         ),
         **costs(model.args),
     )
+
+
+def _percentiles(found: Latency, has_answered: bool = False) -> Percentiles:
+    """A module that has answered before shows no cold run."""
+    cold = None if has_answered else found.cold
+    return Percentiles(p50=found.p50, p90=found.p90, p99=found.p99, cold=cold, runs=found.runs)
 
 
 def cost_of_all(parts: list[ModelPart]) -> ModelPart:
@@ -150,7 +165,13 @@ def cost_of_all(parts: list[ModelPart]) -> ModelPart:
 
 def _sum(times: Iterable[Percentiles]) -> Percentiles:
     known = list(times)
-    return Percentiles(p50=sum(t.p50 for t in known), p90=sum(t.p90 for t in known))
+    return Percentiles(
+        p50=sum(t.p50 for t in known),
+        p90=sum(t.p90 for t in known),
+        p99=total([t.p99 for t in known]),
+        cold=total([t.cold for t in known]),
+        runs=known[0].runs,
+    )
 
 
 def _asking(model: Loaded) -> Callable[[], object]:
@@ -165,12 +186,16 @@ def _call(file: Path) -> Callable[[], object]:
     return partial(session, session.one_image())
 
 
-def _times(calls: dict[tuple[str, str], Callable[[], object]]) -> Times:
+def _times(calls: dict[tuple[str, str], Callable[[], object]], bounds: Bounds) -> Times:
     """Batch 1, all by turns."""
     before = torch.get_num_threads()
     torch.set_num_threads(THREADS)
     try:
-        return {name: Percentiles(p50=t.p50, p90=t.p90) for name, t in latency(calls).items()}
+        return {
+            call: found
+            for by in sorted({by for by, _ in calls})  # each on its own: only there is compared
+            for call, found in latency({c: calls[c] for c in calls if c[0] == by}, **bounds).items()
+        }
     finally:
         torch.set_num_threads(before)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from kdcli.commands.report import Precision, WantedFold
+from kdcli.commands.report import Precision, Protocol, WantedFold
 
 
 @dataclass(frozen=True)
@@ -11,6 +11,8 @@ class Wanted:
 
     fold: WantedFold = "auto"
     """Several heads become one: where that costs next to no accuracy, where it is exact, never."""
+    latency: Protocol = "quick"
+    """How long they are timed."""
 
     @property
     def precisions(self) -> tuple[Precision, ...]:

@@ -44,8 +44,24 @@ def exported(console: Console, result: "Exported") -> None:
     console.next(f"kd evaluate {run}{_gates(result.report)}")
 
 
+def measured(console: Console, result: "Exported") -> None:
+    """After `kd export --measured`."""
+    from kdcli.commands.latency_lines import in_use
+
+    _report(console, result.report, result.gates, {"files": [str(path) for path in result.paths]})
+    if console.as_json:
+        return
+    for path, entry in zip(result.paths, result.report.exports or [], strict=True):
+        console.line(f"ONNX: {path}")
+        for line in in_use(entry):
+            console.line(f"- {line}")
+    console.line(f"report: {result.place.with_suffix('.md')}")
+
+
 def _of_file(path: "Path", entry: "Export") -> list[str]:
     """What there is to say of one file."""
+    from kdcli.commands.latency_lines import in_use
+
     parity, on = entry.parity, "made-up" if entry.parity.synthetic else "test"
     lines = [
         f"ONNX: {path} ({entry.bytes:,} bytes, opset {entry.opset}); max |difference| to "
@@ -54,7 +70,7 @@ def _of_file(path: "Path", entry: "Export") -> list[str]:
     ]
     if entry.accuracy is not None:
         lines.append(f"test accuracy of the ONNX file: {entry.accuracy:.4f}")
-    return lines
+    return [*lines, *(f"- {line}" for line in in_use(entry))]
 
 
 def _gates(report: "Report") -> str:

@@ -69,11 +69,14 @@ def _student(house: House) -> Path:
     return found
 
 
-def _latency(calls: dict[str, Any]) -> dict[str, Latency]:
+def _latency(calls: dict[str, Any], **bounds: Any) -> dict[str, Latency]:
     """The models were called once, and took 1, 2, 3, ... ms."""
     for call in calls.values():
         call()
-    return {name: Latency(p50=i, p90=2 * i, runs=1) for i, name in enumerate(calls, 1)}
+    return {
+        name: Latency(p50=i, p90=2 * i, p99=3 * i, cold=9 * i, runs=1, blocks=(i,))
+        for i, name in enumerate(calls, 1)
+    }
 
 
 @pytest.fixture

@@ -132,6 +132,13 @@ def test_every_role_has_its_costs(finished_once: House) -> None:
     assert models["student"]["file_bytes"] == report["exports"][0]["bytes"]
     assert models["teacher"]["file_bytes"] > models["student"]["file_bytes"]
     assert "thread" in report["measured_on"]
+    assert report["processor"] in report["measured_on"]
+    assert (report["threads"], report["protocol"]) == (1, "quick")
+    assert 0 <= report["noise"] < 9
+    timed = models["student"]["latency_ms"]
+    assert timed["onnxruntime"]["runs"] >= 30
+    assert timed["onnxruntime"]["cold"] > 0
+    assert timed["pytorch"]["cold"] is None, "the module has answered before"
 
 
 def test_evaluating_afterwards_keeps_the_exports(finished: House) -> None:

@@ -425,7 +425,7 @@ def test_weights_are_exported_beside_themselves(tmp_path: Path, empty_house: Hou
     answer = kd_ok("export", path, "--model", TEACHER, "--size", "32", "--json")
     assert "they are called 0 to 3" in answer.err
     assert {f.name for f in folder.iterdir()} == {
-        *("best.pth.tar", "best.kd.pt", "best.onnx", "best.report.json", "best.report.md")
+        *("best.pth.tar", "best.kd.pt", "best-export", "best.report.json", "best.report.md")
     }
     report = answer.document
     assert report["exports"][0]["parity"]["synthetic"] is True

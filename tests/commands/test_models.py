@@ -33,7 +33,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def time_export(args: ModelArgs) -> Latency:
         timed.append(args.name)
         p50 = {"test_resnet": 1.0, "test_efficientnet": 2.0, "test_vit": 3.0, "lcnet_035": 9.0}
-        return Latency(p50[args.name], p50[args.name] + 1, 30)
+        ms = p50[args.name]
+        return Latency(ms, ms + 1, ms + 2, cold=9.0, runs=30, blocks=(ms,))
 
     monkeypatch.setattr(models, "time_export", time_export)
     return timed
@@ -84,7 +85,10 @@ def test_only_what_keeps_to_the_cheap_limits_is_timed(clock: list[str]) -> None:
     assert sorted(clock) == sorted(FEW["test"])
     assert _names(document) == ["test_resnet", "test_efficientnet"]
     assert document["excluded"] == {"max_params": 1, "max_ms": 1}
-    assert document["models"][0]["latency_ms"] == {"p50": 1.0, "p90": 2.0, "runs": 30}
+    assert document["models"][0]["latency_ms"] == {
+        **{"p50": 1.0, "p90": 2.0, "p99": 3.0, "cold": 9.0},
+        **{"runs": 30, "blocks": [1.0]},
+    }
 
 
 def test_max_macs() -> None:

@@ -7,9 +7,10 @@ import pytest
 
 from kdcli.commands.model_part import LatencyMs, ModelPart, Percentiles, Range
 from kdcli.commands.report import Comparison, Export, FoldPart, ParityPart, Report
-from kdcli.commands.report_file import put_export, write_report
+from kdcli.commands.report_file import Conditions, put_export, write_report
 from kdcli.metrics import distillation_score
 
+HERE = Conditions("here")
 TIME = Percentiles(p50=1, p90=2)
 TIMES = LatencyMs(pytorch=TIME, onnxruntime=TIME)
 
@@ -51,7 +52,7 @@ def _exported(report: Report, folded: int, path: str, place: Path, **names: str)
         role: ModelPart(name=names.get(role, f"the {role}"), params=params, latency_ms=TIMES)
         for role, params in costs.items()
     }
-    return write_report(place, put_export(report, models, [_export(folded, path)], "here"))
+    return write_report(place, put_export(report, models, [_export(folded, path)], HERE))
 
 
 def test_what_compares_costs_follows_the_folded_file(tmp_path: Path) -> None:
