@@ -96,9 +96,12 @@ def _exported(
     compared = earlier.comparison.ensemble if earlier and earlier.comparison else None
     best = compared.best if compared else None
     files = {one.precision: one.path for one in made}
-    costs = costs_side_by_side(files, student, located.run, best, progress)
+    costs = costs_side_by_side(
+        files, student, located.run, best, wanted, samples.image_size, progress
+    )
     entries = [
-        _entry(one, located.folder, samples, fold, costs.files[one.precision]) for one in made
+        _entry(one, located.folder, wanted, samples, fold, costs.files[one.precision])
+        for one in made
     ]
     with lock(located.folder, wait=WAIT_SECONDS) if located.run else nullcontext():
         known = read_report(place, digest)
@@ -154,7 +157,12 @@ def _path(out: Path | None, located: Located) -> Path:
 
 
 def _entry(
-    made: Made, folder: Path, samples: Samples, fold: FoldPart | None, latency_ms: Percentiles
+    made: Made,
+    folder: Path,
+    wanted: Wanted,
+    samples: Samples,
+    fold: FoldPart | None,
+    latency_ms: Percentiles,
 ) -> Export:
     """The file as the report lists it; its path is relative where it lies in the run's folder."""
     path = made.path.resolve()
@@ -162,6 +170,9 @@ def _entry(
     return Export(
         path=path.relative_to(folder.resolve()).as_posix() if inside else str(made.path),
         sha256=sha256(path),
+        input=wanted.input,
+        resize=1 if wanted.resize else 0,
+        batch=wanted.batch,
         precision=made.precision,
         opset=opset(path),
         bytes=path.stat().st_size,

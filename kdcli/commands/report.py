@@ -132,7 +132,7 @@ class DataPart(BaseModel):
 
 
 class ParityPart(BaseModel):
-    """The file's logits against PyTorch's."""
+    """The file's answers (logits or probabilities) against PyTorch's."""
 
     model_config = PART
     max_abs: float
@@ -142,10 +142,13 @@ class ParityPart(BaseModel):
     """Compared on made-up images, for want of the data."""
     reference: Literal["float32", "float64"] = "float32"
     """PyTorch's precision; float64 where its own rounding in float32 exceeded the tolerance."""
+    tolerance: float = 1e-3
+    """What `max_abs` may be."""
 
 
 WantedFold = Literal["auto", "exact", "never"]
 Precision = Literal["fp32"]
+InputKind = Literal["tensor", "pixels"]
 
 
 class FoldPart(BaseModel):
@@ -175,7 +178,11 @@ class Export(BaseModel):
     model_config = PART
     path: str
     sha256: str
-    input: Literal["tensor"] = "tensor"
+    input: InputKind = "tensor"
+    resize: Literal[0, 1] = 0
+    """1: it takes images of any height and width."""
+    batch: int | None = None
+    """Images that it takes at a time; null: any number."""
     precision: Precision = "fp32"
     opset: int
     bytes: int
