@@ -28,7 +28,6 @@ _BICUBIC: dict[str, Any] = {
     "coordinate_transformation_mode": "half_pixel",
 }
 """As Pillow does, and PyTorch with antialias."""
-_HEIGHT, _WIDTH = 2, 3
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def with_pixels(core: ModelProto, front: Front) -> ModelProto:
     import onnx
 
     (taken,), (given,) = inputs(core), core.graph.output
-    size = int(taken.shape[_WIDTH])
+    size = int(taken.shape[-1])
     resizes = front.resize or size != front.image_size
     if resizes and opset_of(core) < RESIZES:
         raise UsageError(
@@ -67,13 +66,12 @@ def with_pixels(core: ModelProto, front: Front) -> ModelProto:
     chain = _Chain(PIXELS)
     if front.resize:
         _crop(chain)
-    chain.then("Transpose", perm=[0, 3, 1, 2])
     chain.then("Cast", to=onnx.TensorProto.FLOAT)
     if front.resize:
-        _resize_whole_pixels(chain, front.image_size)
+        _resize(chain, front.image_size, whole=True)
     if size != front.image_size:
-        chain.resize([_HEIGHT, _WIDTH], size)
-        chain.clip()
+        _resize(chain, size, whole=False)
+    chain.then("Transpose", perm=[0, 3, 1, 2])
     mean, std = (np.array(values).reshape(1, 3, 1, 1) for values in (front.mean, front.std))
     chain.then("Mul", chain.floats(1 / (255 * std)))
     chain.then("Add", chain.floats(-mean / std), gives=taken.name)
@@ -115,14 +113,6 @@ class _Chain:
     def integers(self, values: Sequence[int]) -> str:
         return self._constant(np.asarray(values, np.int64))
 
-    def resize(self, axes: list[int], size: int) -> None:
-        to = self.integers([size] * len(axes))
-        self.then("Resize", "", "", to, axes=axes, **_BICUBIC)
-
-    def clip(self) -> None:
-        """Bicubic overshoots."""
-        self.then("Clip", self.floats(0), self.floats(255))
-
     def _constant(self, values: Any) -> str:
         from onnx import numpy_helper
 
@@ -143,13 +133,20 @@ def _crop(chain: _Chain) -> None:
     chain.then("Slice", start, end, chain.integers([1, 2]))
 
 
-def _resize_whole_pixels(chain: _Chain, size: int) -> None:
-    """Pillow's two passes, each of which ends in whole pixel values, halves rounded up."""
-    for axis in (_WIDTH, _HEIGHT):
-        chain.resize([axis], size)
-        chain.then("Add", chain.floats(0.5))
-        chain.then("Floor")
-        chain.clip()
+def _resize(chain: _Chain, size: int, *, whole: bool) -> None:
+    """(B, height, width, 3) to `size` a side: rows first, then columns, the last two axes each.
+
+    In front of the transposition: onnxruntime's optimiser, which moves one past a Resize, misreads
+    `axes`. With `whole`, Pillow's way: each pass ends in whole pixel values, halves rounded up.
+    """
+    for shape in ([0, 1, -1, 3 * size], [0, size, size, 3]):
+        chain.then("Resize", "", "", chain.integers([size]), axes=[2], **_BICUBIC)
+        if whole:
+            chain.then("Add", chain.floats(0.5))
+            chain.then("Floor")
+        if whole or shape[-1] == 3:  # bicubic overshoots
+            chain.then("Clip", chain.floats(0), chain.floats(255))
+        chain.then("Reshape", chain.integers(shape))
 
 
 def _dressed(
