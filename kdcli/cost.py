@@ -6,7 +6,7 @@ import os
 import platform
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from statistics import median
 from time import perf_counter
@@ -66,6 +66,17 @@ class Latency:
     runs: int
     blocks: tuple[float, ...]
     """Medians of consecutive fifths of the runs, for `noise`."""
+
+    def shared(self, images: int) -> "Latency":
+        """Per image, where a call is for several."""
+        return replace(
+            self,
+            p50=self.p50 / images,
+            p90=self.p90 / images,
+            p99=self.p99 / images,
+            cold=self.cold / images,
+            blocks=tuple(block / images for block in self.blocks),
+        )
 
 
 class Bounds(TypedDict, total=False):

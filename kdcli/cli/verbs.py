@@ -194,6 +194,24 @@ def export(
             "exported again; repeatable.",
         ),
     ] = None,
+    input_: Annotated[
+        Literal["tensor", "pixels"],
+        typer.Option(
+            "--input",
+            help="What the file takes: normalised floats and gives logits, or pixels as in an "
+            "image file and gives probabilities.",
+        ),
+    ] = "tensor",
+    resize: Annotated[
+        bool,
+        typer.Option(
+            "--resize", help="With --input pixels: images of any size, cut to size in the graph."
+        ),
+    ] = False,
+    batch: Annotated[
+        int | None,
+        typer.Option(min=1, help="Always so many images at a time; default: any number."),
+    ] = None,
     minima: Min = None,
     maxima: Max = None,
     json: Json = False,
@@ -223,7 +241,7 @@ def export(
             model=model,
             classes=classes,
             size=size,
-            wanted=Wanted(fold=fold, latency=latency),
+            wanted=Wanted(fold=fold, input=input_, resize=resize, batch=batch, latency=latency),
             **gates,
             progress=console,
         )

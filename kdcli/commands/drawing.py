@@ -8,7 +8,8 @@ from kdcli.commands.ensemble_lines import ensemble_lines, peers_line
 from kdcli.commands.latency_lines import faster, in_use
 from kdcli.commands.licence_lines import licence_line, licence_table
 from kdcli.commands.model_part import ModelPart, Percentiles, Range
-from kdcli.commands.report import Comparison, FoldPart, Report, between, imitated
+from kdcli.commands.report import Comparison, Export, FoldPart, Report, between, imitated
+from kdcli.errors import counted
 from kdcli.nearness import WORTH_CLOSING
 
 LONG = 24
@@ -156,12 +157,24 @@ def markdown(report: Report) -> str:
             "",
             f"ONNX: `{export.path}`, {export.bytes:,} bytes, opset {export.opset}, "
             f"max |difference| to PyTorch {export.parity.max_abs:.1e} "
-            f"on {export.parity.images} images.",
+            f"on {export.parity.images} images.{_sentence(input_words(export))}",
         ]
         if export.fold:
             lines[-1] += f" {fold_words(export.fold)}."
         lines += ["", *(f"- {line}" for line in in_use(export))]
     return "\n".join(lines) + f"\n\nkd {report.kd}\n"
+
+
+def input_words(export: Export) -> str:
+    """What the file takes, where that is not a tensor of any number of images."""
+    pixels = ["uint8 pixels in, probabilities out"] * (export.input == "pixels")
+    sizes = ["images of any size"] * export.resize
+    several = [] if export.batch is None else [f"always {counted(export.batch, 'image')} at a time"]
+    return ", ".join(pixels + sizes + several)
+
+
+def _sentence(words: str) -> str:
+    return f" {words[0].upper()}{words[1:]}." if words else ""
 
 
 def exit_table(report: Report) -> list[list[str]]:

@@ -102,13 +102,16 @@ def _exported(
     compared = earlier.comparison.ensemble if earlier and earlier.comparison else None
     best = compared.best if compared else None
     files = {one.precision: one.path for one in made}
-    costs = costs_side_by_side(files, student, located.run, best, wanted.latency, progress)
+    costs = costs_side_by_side(
+        files, student, located.run, best, wanted, samples.image_size, progress
+    )
     measured_on = f"{machine()}, {THREADS} thread"
     conditions = Conditions(measured_on, processor(), THREADS, wanted.latency, costs.noise)
     entries = [
         _entry(
             one,
             located.folder,
+            wanted,
             samples,
             fold,
             costs.files[one.precision],
@@ -187,6 +190,7 @@ def _path(out: Path | None, located: Located) -> Path:
 def _entry(
     made: Made,
     folder: Path,
+    wanted: Wanted,
     samples: Samples,
     fold: FoldPart | None,
     latency_ms: Percentiles,
@@ -198,6 +202,9 @@ def _entry(
     return Export(
         path=path.relative_to(folder.resolve()).as_posix() if inside else str(made.path),
         sha256=sha256(path),
+        input=wanted.input,
+        resize=1 if wanted.resize else 0,
+        batch=wanted.batch,
         precision=made.precision,
         opset=opset(path),
         bytes=path.stat().st_size,

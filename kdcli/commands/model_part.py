@@ -15,7 +15,7 @@ class Range(BaseModel):
 
 
 class Percentiles(BaseModel):
-    """Milliseconds per image at batch 1."""
+    """Milliseconds per image at batch 1; of a file that takes N images at a time, at batch N."""
 
     model_config = PART
     p50: float

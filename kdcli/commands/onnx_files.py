@@ -13,6 +13,7 @@ from kdcli.commands.samples import Samples
 from kdcli.commands.wanted import Wanted
 from kdcli.files import atomic
 from kdcli.models.heads import answering
+from kdcli.onnx_file.pixels import with_pixels
 from kdcli.onnx_file.read import load
 from kdcli.onnx_file.write import export_onnx, write
 from kdcli.progress import Progress
@@ -47,17 +48,20 @@ def make_all(
     Raises:
         ParityError: one of them does not answer as PyTorch does.
     """
-    size, metadata = student.args.input_size, _metadata(student, fold)
+    args, size = student.args, student.args.input_size
+    front = wanted.front(args, samples.image_size)
+    metadata = _metadata(student, fold) | wanted.feeding(samples.image_size, size)
     with TemporaryDirectory() as scratch, ExitStack() as kept:
         if not path.parent.exists():
             kept.callback(_remove_empty, path.parent)
         core = Path(scratch) / "core.onnx"
-        export_onnx(answering(student.module, student.args), core, input_size=(size, size))
+        whole = answering(student.module, args)
+        export_onnx(whole, core, input_size=(size, size), batch=wanted.batch)
         made = []
         for precision in wanted.precisions:
             place = named(path, precision)
             beside = kept.enter_context(atomic(place))
-            write(load(core), beside, metadata)
+            write(with_pixels(load(core), front) if front else load(core), beside, metadata)
             parity, answers = check_parity(student, beside, samples, progress)
             made.append(Made(place, precision, parity, answers))
     return made
@@ -82,7 +86,6 @@ def _metadata(student: Loaded, fold: FoldPart | None) -> dict[str, str]:
         "kd.input_size": str(args.input_size),
         "kd.mean": json.dumps(args.mean),
         "kd.std": json.dumps(args.std),
-        "kd.input": "float32 RGB, (pixel / 255 - mean) / std, NCHW",
         "kd.data": str(made.get("data", "")),
         "kd.licences": json.dumps(licences, ensure_ascii=False),
         "kd.provenance": json.dumps(provenance, ensure_ascii=False),

@@ -140,7 +140,7 @@ class DataPart(BaseModel):
 
 
 class ParityPart(BaseModel):
-    """The file's logits against PyTorch's."""
+    """The file's answers (logits or probabilities) against PyTorch's."""
 
     model_config = PART
     max_abs: float
@@ -150,12 +150,15 @@ class ParityPart(BaseModel):
     """Compared on made-up images, for want of the data."""
     reference: Literal["float32", "float64"] = "float32"
     """PyTorch's precision; float64 where its own rounding in float32 exceeded the tolerance."""
+    tolerance: float = 1e-3
+    """What `max_abs` may be."""
 
 
 WantedFold = Literal["auto", "exact", "never"]
 Protocol = Literal["quick", "thorough"]
 """Of timings: some seconds per file, which is indicative; 1,024 samples and a minute at least."""
 Precision = Literal["fp32"]
+InputKind = Literal["tensor", "pixels"]
 
 
 class FoldPart(BaseModel):
@@ -185,7 +188,11 @@ class Export(BaseModel):
     model_config = PART
     path: str
     sha256: str
-    input: Literal["tensor"] = "tensor"
+    input: InputKind = "tensor"
+    resize: Literal[0, 1] = 0
+    """1: it takes images of any height and width."""
+    batch: int | None = None
+    """Images that it takes at a time; null: any number."""
     precision: Precision = "fp32"
     opset: int
     bytes: int

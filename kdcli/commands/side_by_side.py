@@ -20,10 +20,13 @@ from kdcli.commands.measure import architecture, costs
 from kdcli.commands.model_part import LatencyMs, ModelPart, Percentiles
 from kdcli.commands.plan import baseline_of
 from kdcli.commands.report import Precision, Protocol
+from kdcli.commands.wanted import Wanted
 from kdcli.cost import THOROUGH, Bounds, Latency, latency, noise
 from kdcli.models.heads import answering
+from kdcli.onnx_file.pixels import with_pixels
+from kdcli.onnx_file.read import load as open_file
 from kdcli.onnx_file.session import open_session
-from kdcli.onnx_file.write import export_onnx
+from kdcli.onnx_file.write import export_onnx, write
 from kdcli.progress import Progress
 from kdcli.runs import Run, find
 
@@ -57,11 +60,12 @@ def costs_side_by_side(
     student: Loaded,
     run: Run | None,
     best: int | None,
-    protocol: Protocol,
+    wanted: Wanted,
+    image_size: int,
     progress: Progress,
 ) -> Costs:
     """Of every role at hand, and of each of the student's `files`; each architecture is timed
-    once, all side by side.
+    once, all side by side, and fed with the same: what is `wanted`, images of `image_size`.
 
     An ensemble costs what its members cost together. `best` is the number of the best single
     teacher among them, None where nobody has measured them.
@@ -79,15 +83,17 @@ def costs_side_by_side(
             progress.say(f"exporting {role} {args.words} for comparison")
             size = (args.input_size, args.input_size)
             whole = answering(models[kind].module, args)
-            export_onnx(whole, exported[kind], input_size=size)
+            export_onnx(whole, exported[kind], input_size=size, batch=wanted.batch)
+            if front := wanted.front(args, image_size):
+                write(with_pixels(open_file(exported[kind]), front), exported[kind], {})
         everyone = ", ".join(["student", *roles])
-        progress.say(f"timing {everyone} side by side on {THREADS} thread ({protocol})")
+        progress.say(f"timing {everyone} side by side on {THREADS} thread ({wanted.latency})")
         calls = {name: _call(file) for name, file in exported.items() if name != "fp32"}
         asked = {name: _asking(model) for name, model in models.items()}
         run_by = {"onnxruntime": calls, "pytorch": asked}
         calls[AGAIN] = _call(exported["student"])
         both = {(by, name): c for by, cs in run_by.items() for name, c in cs.items()}
-        times = _times(both, BOUNDS[protocol])
+        times = _of_one_image(_times(both, BOUNDS[wanted.latency]), wanted.batch or 1)
         parts = {name: _part(model, exported[name], times, name) for name, model in models.items()}
     together = {r: cost_of_all([parts[kinds[f]] for f in fs.elements()]) for r, fs in roles.items()}
     of_files = {
@@ -96,6 +102,14 @@ def costs_side_by_side(
     }
     again = noise(times["onnxruntime", "student"], times["onnxruntime", AGAIN])
     return Costs({"student": parts["student"]} | together, of_files, again)
+
+
+def _of_one_image(times: Times, batch: int) -> Times:
+    """Files that take `batch` images at a time: what a run took, shared among its images."""
+    shared = {
+        (by, name): time.shared(batch) for (by, name), time in times.items() if by == "onnxruntime"
+    }
+    return times | shared
 
 
 def _others(run: Run, best: int | None) -> dict[str, Files]:

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
-from kdcli.commands.report import Precision, Protocol, WantedFold
+from kdcli.commands.report import InputKind, Precision, Protocol, WantedFold
+from kdcli.errors import UsageError
+from kdcli.models.model_args import ModelArgs
+from kdcli.onnx_file.pixels import Front
 
 
 @dataclass(frozen=True)
@@ -13,7 +16,49 @@ class Wanted:
     """Several heads become one: where that costs next to no accuracy, where it is exact, never."""
     latency: Protocol = "quick"
     """How long they are timed."""
+    input: InputKind = "tensor"
+    """What a file takes: normalised floats, or pixels as in an image file."""
+    resize: bool = False
+    """Its graph cuts pixels of any height and width to size."""
+    batch: int | None = None
+    """Images at a time; None: any number."""
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for what contradicts itself."""
+        if self.resize and self.input != "pixels":
+            raise UsageError(
+                "--resize is for a file that takes pixels; this one takes a tensor of one size",
+                "--input pixels --resize",
+            )
 
     @property
     def precisions(self) -> tuple[Precision, ...]:
         return ("fp32",)
+
+    def front(self, args: ModelArgs, image_size: int) -> Front | None:
+        """What stands in front of a model; None: it takes a tensor."""
+        if self.input == "tensor":
+            return None
+        return Front(image_size, args.mean, args.std, self.resize)
+
+    def feeding(self, image_size: int, input_size: int) -> dict[str, str]:
+        """What a file says of how it is fed with images, and of what it answers."""
+        pixels = self.input == "pixels"
+        return {
+            "kd.input_kind": self.input,
+            "kd.input": self._words(image_size, input_size),
+            "kd.output": "probabilities" if pixels else "logits",
+            "kd.image_size": str(image_size),
+            "kd.resize": str(int(self.resize)),
+            "kd.batch": "any" if self.batch is None else str(self.batch),
+        }
+
+    def _words(self, image_size: int, input_size: int) -> str:
+        square = f"centre square, bicubic with antialias to {image_size} x {image_size}"
+        if self.resize:
+            return f"uint8 RGB, NHWC, any height and width; in the graph: {square}, normalised"
+        if self.input == "pixels":
+            return f"uint8 RGB, NHWC; before: {square}; in the graph: normalised"
+        if image_size != input_size:
+            square += f", then so again, as fractions, to {input_size} x {input_size}, clipped"
+        return f"float32 RGB, (pixel / 255 - mean) / std, NCHW; before: {square}"

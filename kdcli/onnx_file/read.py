@@ -19,7 +19,12 @@ EXPORT_AGAIN = "export it again: kd export"
 
 def opset(path: Path) -> int:
     """Version of ONNX's own operators that the file asks for."""
-    domains = {entry.domain or "ai.onnx": entry.version for entry in load(path).opset_import}
+    return opset_of(load(path))
+
+
+def opset_of(proto: ModelProto) -> int:
+    """The same of a model in memory."""
+    domains = {entry.domain or "ai.onnx": entry.version for entry in proto.opset_import}
     return int(domains["ai.onnx"])
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcli.errors import DamagedFile
+from kdcli.onnx_file.pixels import PROBABILITIES
 from kdcli.onnx_file.read import EXPORT_AGAIN, Port, inputs, load
 
 Floats = NDArray[np.float32]
@@ -23,11 +24,18 @@ class Session:
 
     takes: Port
     _run: Callable[[NDArray[Any]], Floats]
+    gives_probabilities: bool = False
+    """Else logits."""
+
+    @property
+    def fixed(self) -> int | None:
+        """How many images it takes at a time; None: any number."""
+        batch = self.takes.shape[0]
+        return batch if isinstance(batch, int) else None
 
     def __call__(self, images: NDArray[Any]) -> Floats:
         """In parts where the file takes a fixed number of images, the last one filled up."""
-        fixed = self.takes.shape[0]
-        if isinstance(fixed, str):
+        if (fixed := self.fixed) is None:
             return self._run(images)
         starts = range(0, len(images), fixed)
         return np.concatenate([self._run(_filled(images[i : i + fixed], fixed)) for i in starts])[
@@ -36,9 +44,8 @@ class Session:
 
     def one_image(self) -> NDArray[Any]:
         """Black, as the file takes it; where it takes any size, of `ANY_SIZE` pixels a side."""
-        batch, *rest = self.takes.shape
-        sides = [ANY_SIZE if isinstance(side, str) else side for side in rest]
-        return np.zeros((batch if isinstance(batch, int) else 1, *sides), self.takes.dtype)
+        sides = [ANY_SIZE if isinstance(side, str) else side for side in self.takes.shape[1:]]
+        return np.zeros((self.fixed or 1, *sides), self.takes.dtype)
 
 
 def _filled(images: NDArray[Any], count: int) -> NDArray[Any]:
@@ -70,4 +77,4 @@ def open_session(path: Path, threads: int = 1) -> Session:
         answer: Floats = session.run(None, {takes.name: images})[0]
         return answer
 
-    return Session(takes, run)
+    return Session(takes, run, proto.graph.output[0].name == PROBABILITIES)

@@ -26,17 +26,20 @@ def export_onnx(
     path: Path,
     *,
     input_size: tuple[int, int],
+    batch: int | None = None,
     metadata: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Write `module`, on the CPU, to `path`: weights inside, any batch size, `metadata` added.
+    """Write `module`, on the CPU, to `path`: weights inside, `metadata` added.
 
+    It takes any number of images, or `batch` of them and no other: then every shape is a constant.
     The module is left in eval mode. The file has passed ONNX's checker; whether it agrees with
     the module is for `compare` to say, before it takes its place (`files.atomic`). An ONNX file
     ends at 2 GB; so does this.
     """
 
-    proto = _converted(module, input_size)
-    _refuse_fixed_batch(proto)
+    proto = _converted(module, input_size, batch)
+    if batch is None:
+        _refuse_fixed_batch(proto)
     _forget_provenance(proto)
     write(proto, path, metadata)
 
@@ -51,12 +54,13 @@ def write(proto: ModelProto, path: Path, metadata: Mapping[str, str]) -> None:
     onnx.checker.check_model(path, full_check=True)
 
 
-def _converted(module: nn.Module, input_size: tuple[int, int]) -> ModelProto:
+def _converted(module: nn.Module, input_size: tuple[int, int], batch: int | None) -> ModelProto:
     """The module as ONNX in memory."""
     import torch
 
     # torch.export takes sizes 0 and 1 for constants: two images keep the batch a variable.
-    example = torch.zeros(2, 3, *input_size)
+    example = torch.zeros(batch or 2, 3, *input_size)
+    any_batch = ({0: torch.export.Dim("batch")},)
     with _silence():
         program = torch.onnx.export(
             module.eval(),
@@ -66,7 +70,7 @@ def _converted(module: nn.Module, input_size: tuple[int, int]) -> ModelProto:
             verbose=False,
             input_names=[INPUT],
             output_names=[OUTPUT],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamic_shapes=any_batch if batch is None else None,
         )
     assert program is not None  # only the old exporter returns nothing
     return program.model_proto
@@ -78,7 +82,7 @@ def _refuse_fixed_batch(proto: ModelProto) -> None:
         if not value.type.tensor_type.shape.dim[0].dim_param:
             raise UsageError(
                 f"the model's code depends on the batch size, so its {value.name!r} would be fixed",
-                "change its forward so that it works for any number of images",
+                "--batch N, or change its forward so that it works for any number of images",
             )
 
 

@@ -60,6 +60,7 @@ def measured(console: Console, result: "Exported") -> None:
 
 def _of_file(path: "Path", entry: "Export") -> list[str]:
     """What there is to say of one file."""
+    from kdcli.commands.drawing import input_words
     from kdcli.commands.latency_lines import in_use
 
     parity, on = entry.parity, "made-up" if entry.parity.synthetic else "test"
@@ -68,6 +69,8 @@ def _of_file(path: "Path", entry: "Export") -> list[str]:
         f"PyTorch {parity.max_abs:.1e}, top-1 changed on {parity.top1_changed} of "
         f"{parity.images} {on} images"
     ]
+    if words := input_words(entry):
+        lines.append(words)
     if entry.accuracy is not None:
         lines.append(f"test accuracy of the ONNX file: {entry.accuracy:.4f}")
     return [*lines, *(f"- {line}" for line in in_use(entry))]
