@@ -7,7 +7,8 @@ RUN/ run.yaml         who, resolved recipe, versions   needs.json   what it depe
      predictions.npz  answers on test                  report.json  report.md
      run.log          what was said, what went wrong   transfer.npz what teachers answered
      model.NAME.pt    who learnt with the model that ships: a peer, an exit, ...
-     export/          what is copied to where the model is used: model.onnx, ...
+     export/          what is copied to where the model is used: model.onnx, model.pt2, ...
+     timm/            what timm loads and the Hub takes; timm.NAME/ of a model beside model.pt
      step.N.safetensors  the weights after N steps, of a teacher whose trajectory is followed
 """
 
@@ -27,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kdcli.errors import DamagedFile, UsageError
 from kdcli.files import write_text
+from kdcli.hub_folder import OF_TIMM, TIMM, is_kds
 from kdcli.spec import Spec
 
 FILES = (
@@ -38,7 +40,7 @@ FILES = (
 EXPORTS = "export"
 """The folder of what is copied to where the model is used."""
 
-OF_EXPORTS = re.compile(r"model(\.\w+)*\.onnx")
+OF_EXPORTS = re.compile(r"model(\.\w+)*\.(onnx|pt2)")
 """What kd writes there."""
 
 OF_OTHERS = re.compile(r"model\.(\w+)\.(pt|report\.json|report\.md)")
@@ -108,16 +110,21 @@ class Run:
     def exports(self) -> Path:
         return self.path / EXPORTS
 
-    def exported(self) -> list[Path]:
-        """What kd wrote there."""
-        return [file for file in self.exports.glob("*") if OF_EXPORTS.fullmatch(file.name)]
+    def exported(self) -> dict[str, list[Path]]:
+        """What kd wrote to be used elsewhere, by the folder's name: `export`, `timm`."""
+        files = [file for file in self.exports.glob("*") if OF_EXPORTS.fullmatch(file.name)]
+        found = {EXPORTS: files} if files else {}
+        for folder in filter(is_kds, self.path.glob(f"{TIMM}*")):
+            found[folder.name] = [file for file in folder.glob("*") if file.name in OF_TIMM]
+        return found
 
     def clear_exports(self) -> None:
         """Remove what kd wrote there; a person's own files stay."""
-        for file in self.exported():
-            file.unlink()
-        with suppress(OSError):  # there is no such folder, or it is not empty
-            self.exports.rmdir()
+        for name, files in self.exported().items():
+            for file in files:
+                file.unlink()
+            with suppress(OSError):  # it is not empty
+                (self.path / name).rmdir()
 
     @property
     def log(self) -> Path:

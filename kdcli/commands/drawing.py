@@ -137,13 +137,13 @@ def markdown(report: Report) -> str:
     lines = [f"# {report.run}", ""]
     if report.verdict:
         lines += [f"**{report.verdict}**", ""]
-    lines += _markdown_table(["", *heads(report)], table(report))
+    lines += markdown_table(["", *heads(report)], table(report))
     lines += ["", *(f"- {line}" for line in [*figures(report), *report.notes])]
     if rows := class_table(report, roles(report)):
         names = dict(zip(roles(report), heads(report), strict=True))
-        lines += ["", *_markdown_table([names.get(head, head) for head in rows[0]], rows[1:])]
+        lines += ["", *markdown_table([names.get(head, head) for head in rows[0]], rows[1:])]
     if rows := exit_table(report):
-        lines += ["", *_markdown_table(rows[0], rows[1:])]
+        lines += ["", *markdown_table(rows[0], rows[1:])]
     if data := report.data:
         words = f"{data.test_images} test images, {data.classes} classes"
         if data.imbalance is not None:
@@ -158,6 +158,13 @@ def markdown(report: Report) -> str:
         ]
         if export.fold:
             lines[-1] += f" {fold_words(export.fold)}."
+    for package in report.packages or []:
+        lines += [
+            "",
+            f"For {package.format}: `{package.path}`, {package.bytes:,} bytes, by "
+            f"{package.written_by}, max |difference| to PyTorch {package.parity.max_abs:.1e} "
+            f"on {package.parity.images} images.",
+        ]
     return "\n".join(lines) + f"\n\nkd {report.kd}\n"
 
 
@@ -201,7 +208,8 @@ def fold_words(part: FoldPart) -> str:
     )
 
 
-def _markdown_table(heads: list[str], rows: list[list[str]]) -> list[str]:
+def markdown_table(heads: list[str], rows: list[list[str]]) -> list[str]:
+    """The lines of a table, names on the left and figures on the right."""
     cells = [[cell.strip().replace("|", "\\|") for cell in row] for row in [heads, *rows]]
     first, *others = [f"| {' | '.join(row)} |".replace("|  |", "| |") for row in cells]
     return [first, f"|---|{'---:|' * (len(heads) - 1)}", *others]

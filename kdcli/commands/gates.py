@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 
 from kdcli.commands.model_part import TeacherPart
-from kdcli.commands.report import Export, Report
+from kdcli.commands.report import Export, PackagePart, Report
 from kdcli.errors import GateMissed, UsageError, counted, did_you_mean
 
 _ROLES = (
@@ -171,8 +171,8 @@ def missed(checked: list[Checked]) -> GateMissed | None:
 def numeric_keys() -> set[str]:
     """Paths of all numbers that a report can hold.
 
-    Entries of `exports` stand under `exports.0`, those of `teachers` under `teachers.0`; the name
-    of a class is CLASS.
+    Entries of `exports` stand under `exports.0`, those of `packages` and `teachers` likewise; the
+    name of a class is CLASS.
     """
     return set(_numbers(Report, ""))
 
@@ -197,7 +197,7 @@ def _numbers_of(annotation: Any, key: str) -> Iterator[str]:
             yield from _numbers(kind, f"{key}.")
         elif kind in (int, float):
             yield key
-        elif get_args(kind) in ((Export,), (TeacherPart,)):
+        elif get_args(kind) in ((Export,), (PackagePart,), (TeacherPart,)):
             yield from _numbers(get_args(kind)[0], f"{key}.0.")
 
 

@@ -62,6 +62,35 @@ def check_parity(
     return part, answers
 
 
+def check_same(
+    student: Loaded, function: Callable[[Floats], Floats], samples: Samples, tolerance: float
+) -> tuple[ParityPart, Floats]:
+    """Compare what was made of a module and runs in PyTorch with it, each size of batch with its
+    own: PyTorch rounds them differently. What it answered at batch 7 is handed on.
+
+    Raises:
+        ParityError: it does not answer as the module does.
+    """
+    module = as_function(student)
+    answers = _answers(function, samples)
+    together = compare(_answers(module, samples), answers, tolerance)
+    expected, ones = (_answers(each, samples, 1, ALONE) for each in (module, function))
+    alone = compare(expected, ones, tolerance)
+    if not (agrees(together, tolerance) and agrees(alone, tolerance)):
+        apart = max(together.max_abs, alone.max_abs)
+        raise ParityError(
+            f"what was loaded back disagrees with the module (max |difference| {apart:.2e}, "
+            f"more than {tolerance:g}) and was removed",
+            "--format onnx is checked on its own; please report the model's name",
+        )
+    return ParityPart(
+        max_abs=max(together.max_abs, alone.max_abs),
+        top1_changed=together.top1_changed,
+        images=len(samples),
+        synthetic=samples.made_up,
+    ), answers
+
+
 def _worse(expected: Floats, answers: Floats, ones: Floats) -> Parity:
     """Of all images at batch 7 and some at batch 1."""
     whole, alone = compare(expected, answers), compare(expected[: len(ones)], ones)

@@ -7,7 +7,15 @@ from typing import Any
 
 from kdcli.commands.drawing import markdown
 from kdcli.commands.model_part import ModelPart, TeacherPart
-from kdcli.commands.report import Comparison, DataPart, Export, Report, Speedup, imitated
+from kdcli.commands.report import (
+    Comparison,
+    DataPart,
+    Export,
+    PackagePart,
+    Report,
+    Speedup,
+    imitated,
+)
 from kdcli.errors import DamagedFile
 from kdcli.files import write_text
 from kdcli.metrics import distillation_score
@@ -77,6 +85,19 @@ def put_export(
     others = [export for export in report.exports or [] if export.path not in written]
     update = {"models": merged, "exports": [*others, *exports], "measured_on": measured_on}
     return report.model_copy(update=update)
+
+
+def put_package(report: Report, student: ModelPart, package: PackagePart) -> Report:
+    """A package over the record, in place of an earlier one there; `student` where nobody has
+    measured it yet."""
+    others = [one for one in report.packages or [] if one.path != package.path]
+    update = {"packages": [*others, package]}
+    return with_student(report, student).model_copy(update=update)
+
+
+def with_student(report: Report, student: ModelPart) -> Report:
+    """The record, with what is known of a student that nobody has measured yet."""
+    return report.model_copy(update={"models": {"student": student} | report.models})
 
 
 def _of_export(role: str, part: ModelPart, heads: bool) -> dict[str, Any]:

@@ -242,7 +242,8 @@ def _measured(found: "Trained") -> Rows:
     part = found.report.models.get("student")
     accuracy = part.accuracy if part else None
     test = [] if accuracy is None else [("test accuracy", f"{accuracy:.4f}")]
-    return [*test, *(_exported(entry) for entry in found.report.exports or [])]
+    entries = [*(found.report.exports or []), *(found.report.packages or [])]
+    return [*test, *map(_exported, entries)]
 
 
 def _exported(entry: Any) -> tuple[str, str]:
