@@ -61,6 +61,8 @@ class Trained:
     needs: dict[str, str]
     """The files that it was made from, by role."""
     report: Report | None
+    spelled: str | None = None
+    """Of somebody else's weights: as the command line takes them."""
 
     @property
     def beside(self) -> list[Path]:
@@ -161,6 +163,7 @@ def _given(thing: str, progress: Progress) -> Trained:
         outcome={},
         needs={},
         report=None,
+        spelled=given.spelled,
     )
 
 

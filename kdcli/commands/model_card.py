@@ -117,6 +117,12 @@ def escaped(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]<>#~$&!])", r"\\\1", shown(text))
 
 
+def _told(text: str) -> str:
+    """A line of the report, without the folders of the machine that it was written on."""
+    words = r"""((?:'[^']*'|"[^"]*"|[^\s'"])+)"""  # one argument, as a shell takes it
+    return escaped(re.sub(rf"\bkd (evaluate|export) {words}", r"kd \1 RUN", text))
+
+
 def _front(origin: Origin) -> str:
     """What the Hub files the model under."""
     tags = ["image-classification", "timm", *["knowledge-distillation"] * bool(origin.teachers)]
@@ -183,7 +189,7 @@ def _seeds(report: Report) -> str:
 def _figures(report: Report, fold: FoldPart | None) -> Iterator[str]:
     """The verdict, the table, and the comparison in a few lines."""
     if report.verdict:
-        yield f"**{escaped(report.verdict)}**"
+        yield f"**{_told(report.verdict)}**"
     rows = [[escaped(cell) for cell in row] for row in table(report)]
     yield "\n".join(markdown_table(["", *map(escaped, heads(report))], rows))
     told = [*figures(report), *report.notes, *([fold_words(fold)] if fold else [])]
@@ -215,4 +221,4 @@ def _limits(report: Report, origin: Origin) -> Iterator[str]:
 
 
 def _listed(lines: Iterator[str] | tuple[str, ...] | list[str]) -> str:
-    return "\n".join(f"- {escaped(line)}" for line in lines)
+    return "\n".join(f"- {_told(line)}" for line in lines)

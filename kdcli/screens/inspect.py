@@ -75,7 +75,8 @@ def _next(found: "Inspected") -> list[str]:
         return ["kd distill --teacher {} --student {} --data DIR".format(*pair)]
     if not isinstance(found, Trained):
         return []
-    thing = shlex.quote(str(found.path.parent if found.ships else found.path))
+    place = found.path.parent if found.ships else found.path
+    thing = shlex.quote(found.spelled or str(place))
     if found.run and found.role == "teacher":
         on = on_data(found.run.spec.data.location)
         return [f"kd distill --teacher {thing} --student {STUDENT}{on}"]

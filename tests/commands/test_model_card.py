@@ -116,6 +116,15 @@ def test_names_are_shown_as_they_are() -> None:
     assert "all of them stand in config.json" in model_card(BLANK, many, None, None)
 
 
+@pytest.mark.parametrize("folder", ["/home/me/runs/a", "'/home/my own/a'", "'/home/it'\"'\"'s/a'"])
+def test_no_folder_of_this_machine_is_told(folder: str) -> None:
+    lines = {"verdict": f"Luck: kd evaluate {folder} --seeds 3", "notes": [f"kd export {folder}"]}
+    card = model_card(_evaluated().model_copy(update=lines), ORIGIN, None, None)
+    assert "kd evaluate RUN --seeds 3" in card
+    assert "- kd export RUN\n" in card
+    assert "home" not in card
+
+
 def test_a_bar_in_a_name_does_not_break_the_table() -> None:
     report = BLANK.model_copy(update={"models": {"student": ModelPart(name="a|b_c", params=9)}})
     (row,) = [

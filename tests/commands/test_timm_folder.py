@@ -20,8 +20,12 @@ from kdcli.commands import timm_folder
 from kdcli.commands.given import parse
 from kdcli.commands.loading import load
 from kdcli.data.images import fit
+from kdcli.errors import UnmetNeeds
 from kdcli.files import sha256
+from kdcli.inventory import inventory
+from kdcli.models.model_args import ModelArgs
 from kdcli.models.tap import Tap
+from kdcli.models.timm_config import refuse_unknown_to_timm
 from kdcli.progress import Silent
 from kdcli.runs import Run
 
@@ -89,6 +93,7 @@ def test_the_lines_of_its_card_run(packaged: Path) -> None:
     logits = found["model"](found["prepare"](Image.new("RGB", (40, 30)))[None])
     assert logits.shape == (1, 10)
     assert "gain over the baseline" in card
+    assert str(packaged.parent) not in card
     assert "teacher: test" in card.replace("\\", "")
 
 
@@ -134,6 +139,7 @@ def test_kd_takes_it_back(tmp_path: Path) -> None:
     assert document["module"]["params"] > 0
     said = kd_ok("inspect", f"local-dir:{folder}").out
     assert "größer | als, *two*, three, cat" in said
+    assert f"next: kd export local-dir:{folder}" in said
     report = json.loads((tmp_path / "mine.report.json").read_text("utf-8"))
     assert report["models"]["student"]["params"] > 0
     assert report["packages"][0]["accuracy"] is None
@@ -206,7 +212,29 @@ def test_heads_that_are_kept_are_refused(tmp_path: Path) -> None:
     assert _config(tmp_path / "model-timm")["num_classes"] == 4
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"copies": 2}, {"exit": 1, "maps": ((8, 4, 4), (16, 2, 2))}],
+    ids=["copies", "an exit"],
+)
+def test_modules_of_kd_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(UnmetNeeds, match="is a module of kd"):
+        refuse_unknown_to_timm(ModelArgs(STUDENT, 10, 32, **changes))
+
+
 # The run's folder --------------------------------------------------------------------------------
+
+
+def test_another_model_of_a_run_has_a_folder_of_its_own(distilled: House) -> None:
+    run = distilled.student
+    shutil.copy(run / "model.pt", run / "model.peer_1.pt")
+    (run / "timm.mine").mkdir()
+    (run / "timm.mine" / "README.md").write_text("mine")
+    kd_ok("export", run, "--which", "peer_1", "--format", "timm")
+    (there,) = [one for one in inventory() if one.path == run]
+    sizes = [file.stat().st_size for file in (run / "timm.peer_1").iterdir()]
+    assert there.sizes["timm.peer_1"] == sum(sizes)
+    assert "timm.mine" not in there.sizes, "a person's own"
 
 
 def test_again_clears_what_kd_wrote(packaged: Path, tmp_path: Path) -> None:
