@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -54,6 +55,34 @@ def atomic(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # what went wrong before matters more
             beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A new folder to write into; it appears at `path` whole, in place of the one that is there,
+    or not at all.
+
+    Raises:
+        DiskError: full, read-only, or no permission.
+    """
+    beside, former = _beside(path), _beside(path.with_name(f"{path.name}.former"))
+    try:
+        with disk_errors(path):
+            beside.mkdir(parents=True)
+            yield beside
+            for file in beside.iterdir():
+                _flush(file)
+            if path.is_dir():  # no system exchanges two folders in one step
+                path.replace(former)
+            try:
+                beside.replace(path)
+            except OSError:
+                if former.is_dir():
+                    former.replace(path)
+                raise
+    finally:
+        for each in (beside, former):
+            shutil.rmtree(each, ignore_errors=True)
 
 
 def is_leftover(name: str) -> bool:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from kdcli.errors import KdError
 from kdcli.files import in_use, is_leftover
+from kdcli.hub_folder import TIMM
 from kdcli.run_files import EXPORTS, OF_OTHERS, is_model, is_ours
 from kdcli.runs import Run, RunFile, runs_root
 
-REPORTS = (EXPORTS, "report.json", "model.report.json")
+REPORTS = (EXPORTS, TIMM, "report.json", "model.report.json")
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class Folder:
     file: RunFile | None
     """run.yaml; None where there is none, or it cannot be read."""
     sizes: dict[str, int]
-    """Bytes of each file that kd wrote there, of a link its own; of `export`, of all in it."""
+    """Bytes of each file that kd wrote there, of a link its own; of `export` and
+    `timm`, of all in it."""
     in_use: bool
     """Another kd is working in it."""
     changed: float
@@ -83,8 +85,8 @@ def inventory() -> list[Folder]:
 def _read(path: Path) -> Folder | None:
     try:
         sizes = {e.name: e.lstat().st_size for e in path.iterdir() if _is_ours(e)}
-        if exported := Run(path).exported():
-            sizes[EXPORTS] = sum(file.lstat().st_size for file in exported)
+        for name, files in Run(path).exported().items():
+            sizes[name] = sum(file.lstat().st_size for file in files)
         others = any(e.name not in sizes and e.name != ".lock" for e in path.iterdir())
         busy = in_use(path)
         changed = max(((path / n).lstat().st_mtime for n in _telling(sizes)), default=0.0)
@@ -105,7 +107,11 @@ def _is_ours(entry: Path) -> bool:
 
 def _for_somebody(name: str) -> bool:
     """Made only for a person who asked, of what ships or of another of a run's models."""
-    return name in REPORTS or (OF_OTHERS.fullmatch(name) is not None and not is_model(name))
+    return (
+        name.startswith(f"{TIMM}.")
+        or name in REPORTS
+        or (OF_OTHERS.fullmatch(name) is not None and not is_model(name))
+    )
 
 
 def _of_ours(leftover: str) -> bool:

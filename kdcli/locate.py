@@ -6,6 +6,7 @@ from pathlib import Path
 from shlex import quote
 
 from kdcli.errors import DataError, UsageError, did_you_mean
+from kdcli.hub_folder import TIMM
 from kdcli.run_files import EXPORTS, is_model, is_ours
 from kdcli.runs import Run, all_runs, runs_root
 
@@ -38,8 +39,19 @@ class Located:
     @property
     def exports(self) -> Path:
         """The folder to be copied to where it will be used."""
-        inside = self.run or (self.folder / "run.yaml").is_file()
-        return self.folder / (EXPORTS if inside else f"{self.stem}-{EXPORTS}")
+        return self.folder / (EXPORTS if self._inside else f"{self.stem}-{EXPORTS}")
+
+    @property
+    def timm(self) -> Path:
+        """The folder that timm loads, one for each model: `timm`, `timm.peer_1`."""
+        inside = self._inside and is_model(self.model.name)
+        name = f"{TIMM}{self.stem.removeprefix('model')}" if inside else f"{self.stem}-{TIMM}"
+        return self.folder / name
+
+    @property
+    def _inside(self) -> bool:
+        """It lies in a run's folder."""
+        return self.run is not None or (self.folder / "run.yaml").is_file()
 
     @property
     def ships(self) -> bool:

@@ -8,7 +8,8 @@ RUN/ run.yaml         who, resolved recipe, versions   needs.json   what it depe
      run.log          what was said, what went wrong   transfer.npz what teachers answered
      model.NAME.pt    who learnt with the model that ships: a peer, an exit, ...
      export/          what is copied to where the model is used: model.onnx, labels.txt,
-                      predict.py, bench.py, README.md
+                      predict.py, bench.py, README.md; model.pt2
+     timm/            what timm loads and the Hub takes; timm.NAME/ of a model beside model.pt
      step.N.safetensors  the weights after N steps, of a teacher whose trajectory is followed
 """
 
@@ -23,7 +24,9 @@ FILES = (
 EXPORTS = "export"
 """The folder of what is copied to where the model is used."""
 
-OF_EXPORTS = re.compile(r"model(\.\w+)*\.onnx|labels\.txt|predict\.py|bench\.py|README(\.\w+)*\.md")
+OF_EXPORTS = re.compile(
+    r"model(\.\w+)*\.(onnx|pt2)|labels\.txt|(predict|bench)\.py|README(\.\w+)*\.md"
+)
 """What kd writes there."""
 
 OF_OTHERS = re.compile(r"model\.(\w+)\.(pt|report\.json|report\.md)")

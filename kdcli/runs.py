@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kdcli.errors import DamagedFile, UsageError
 from kdcli.files import write_text
+from kdcli.hub_folder import OF_TIMM, TIMM, is_kds
 from kdcli.run_files import EXPORTS, OF_EXPORTS, OF_OTHERS, OF_STEPS
 from kdcli.spec import Spec
 
@@ -68,16 +69,21 @@ class Run:
     def exports(self) -> Path:
         return self.path / EXPORTS
 
-    def exported(self) -> list[Path]:
-        """What kd wrote there."""
-        return [file for file in self.exports.glob("*") if OF_EXPORTS.fullmatch(file.name)]
+    def exported(self) -> dict[str, list[Path]]:
+        """What kd wrote to be used elsewhere, by the folder's name: `export`, `timm`."""
+        files = [file for file in self.exports.glob("*") if OF_EXPORTS.fullmatch(file.name)]
+        found = {EXPORTS: files} if files else {}
+        for folder in filter(is_kds, self.path.glob(f"{TIMM}*")):
+            found[folder.name] = [file for file in folder.glob("*") if file.name in OF_TIMM]
+        return found
 
     def clear_exports(self) -> None:
         """Remove what kd wrote there; a person's own files stay."""
-        for file in self.exported():
-            file.unlink()
-        with suppress(OSError):  # there is no such folder, or it is not empty
-            self.exports.rmdir()
+        for name, files in self.exported().items():
+            for file in files:
+                file.unlink()
+            with suppress(OSError):  # it is not empty
+                (self.path / name).rmdir()
 
     @property
     def log(self) -> Path:

@@ -12,7 +12,17 @@ from pathlib import Path
 import pytest
 
 from kdcli.errors import DiskError, InUse
-from kdcli.files import atomic, disk_errors, in_use, is_leftover, lock, probe, sha256, write_text
+from kdcli.files import (
+    atomic,
+    atomic_folder,
+    disk_errors,
+    in_use,
+    is_leftover,
+    lock,
+    probe,
+    sha256,
+    write_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -234,3 +244,17 @@ def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr("kdcli.files.FileLock.acquire", no_locks)
     with pytest.raises(DiskError, match="knows no locks"), lock(tmp_path / "run"):
         pass
+
+
+def test_a_folder_takes_its_place_whole_or_not_at_all(tmp_path):
+    place = tmp_path / "there"
+    with atomic_folder(place) as beside:
+        (beside / "a").write_text("first")
+        assert not place.exists()
+    with pytest.raises(DiskError), atomic_folder(place) as beside:
+        (beside / "no folder" / "a").write_text("second")
+    assert (place / "a").read_text() == "first"
+    with atomic_folder(place) as beside:
+        (beside / "b").write_text("third")
+    assert [entry.name for entry in place.iterdir()] == ["b"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["there"]

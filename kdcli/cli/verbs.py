@@ -158,7 +158,9 @@ def export(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="A folder, or one ONNX file; default: the folder export in the run's."),
+        typer.Option(
+            help="A folder, or one file; default: the folder export (or timm) in the run's."
+        ),
     ] = None,
     model: Annotated[
         str | None,
@@ -172,6 +174,13 @@ def export(
         int | None,
         typer.Option(min=8, help="Of somebody else's weights: the pixels of a side they are fed."),
     ] = None,
+    format_: Annotated[
+        Literal["onnx", "timm", "torch"],
+        typer.Option(
+            "--format",
+            help="onnx; a folder for timm and the Hub; or torch.export's model.pt2.",
+        ),
+    ] = "onnx",
     fold: Annotated[
         Literal["auto", "exact", "never"],
         typer.Option(
@@ -217,7 +226,7 @@ def export(
     json: Json = False,
     debug: Debug = False,
 ) -> int:
-    """Write the student as ONNX, check it against PyTorch, and report size, FLOPs and latency."""
+    """Write the student as ONNX (or for timm, torch.export), check it, and report its costs."""
     with door(json) as console:
         from kdcli.commands.export import export
         from kdcli.commands.gates import missed
@@ -241,7 +250,14 @@ def export(
             model=model,
             classes=classes,
             size=size,
-            wanted=Wanted(fold=fold, input=input_, resize=resize, batch=batch, latency=latency),
+            wanted=Wanted(
+                format=format_,
+                fold=fold,
+                input=input_,
+                resize=resize,
+                batch=batch,
+                latency=latency,
+            ),
             **gates,
             progress=console,
         )

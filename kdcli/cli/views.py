@@ -135,7 +135,8 @@ def inspect(
         str,
         typer.Argument(
             metavar="MODEL|RUN|FILE",
-            help="timm's name, a family's, a run folder, a model.pt or an .onnx file.",
+            help="timm's name, a family's, a run folder, a model.pt, an .onnx file, NAME=FILE or "
+            "local-dir:FOLDER.",
             autocompletion=completion.things,
         ),
     ],

@@ -162,6 +162,13 @@ def markdown(report: Report) -> str:
         if export.fold:
             lines[-1] += f" {fold_words(export.fold)}."
         lines += ["", *(f"- {line}" for line in in_use(export))]
+    for package in report.packages or []:
+        lines += [
+            "",
+            f"For {package.format}: `{package.path}`, {package.bytes:,} bytes, by "
+            f"{package.written_by}, max |difference| to PyTorch {package.parity.max_abs:.1e} "
+            f"on {package.parity.images} images.",
+        ]
     return "\n".join(lines) + f"\n\nkd {report.kd}\n"
 
 

@@ -1,4 +1,4 @@
-"""`kd export`: the student as ONNX files, checked against PyTorch, with their costs."""
+"""`kd export`: the student as ONNX files, with their costs, or in another format; checked."""
 
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from kdcli import metrics
 from kdcli.commands.adopt import alone
 from kdcli.commands.deploy_folder import fill
 from kdcli.commands.folding import choose
@@ -17,25 +16,21 @@ from kdcli.commands.gates import Checked, Gate, check_gates, for_classes, parse_
 from kdcli.commands.given import is_given, parse, read_labels
 from kdcli.commands.licences import licences_of
 from kdcli.commands.loading import Loaded, load
-from kdcli.commands.memory import peak_memory
-from kdcli.commands.model_part import Percentiles
-from kdcli.commands.onnx_files import Made, make_all
-from kdcli.commands.report import Export, FoldPart, Report
-from kdcli.commands.report_file import Conditions, put_export, read_report, write_report
-from kdcli.commands.samples import Samples, samples_of, source_of, store_of
-from kdcli.commands.side_by_side import THREADS, costs_side_by_side
+from kdcli.commands.onnx_export import export_as_onnx
+from kdcli.commands.packages import make_package, refuse
+from kdcli.commands.report import Format, Report
+from kdcli.commands.report_file import read_report, write_report
+from kdcli.commands.samples import samples_of, source_of, store_of
 from kdcli.commands.wanted import Wanted
-from kdcli.cost import machine
 from kdcli.errors import UsageError
 from kdcli.files import lock, sha256
 from kdcli.locate import Located, locate, other_model
-from kdcli.machine import processor
-from kdcli.onnx_file.read import opset
 from kdcli.progress import Progress
 from kdcli.runs import Run
 
 ALONE = Wanted()
 """The fp32 file and nothing else."""
+ENDINGS = {"onnx": (".onnx", "an ONNX file"), "torch": (".pt2", "a file of torch.export")}
 FEW = 8
 """Images that folding is tried on."""
 WAIT_SECONDS = 60.0
@@ -46,12 +41,15 @@ WAIT_SECONDS = 60.0
 class Exported:
     """The files, the report as written, and the gates held against it."""
 
+    out: Path
+    """The fp32 file; of another format its file or folder."""
     paths: list[Path]
-    """fp32 first."""
+    """All of them, fp32 first."""
     place: Path
     """report.json."""
     report: Report
     gates: list[Checked]
+    format: Format
 
 
 def export(
@@ -67,14 +65,14 @@ def export(
     maxima: tuple[str, ...] = (),
     progress: Progress,
 ) -> Exported:
-    """Write the ONNX file of a run or of a lone model.pt, and keep it only if it agrees.
+    """Write the files of a run or of a lone model.pt, and keep them only if they agree.
 
     `which` names another of the run's models than the one that ships; its record is its own. Of
     somebody else's weights, `model` is timm's name, `classes` a file of class names, `size` the
     pixels of a side that they are fed.
     """
     gates = parse_gates(minima, maxima)
-    located = _located(thing, out, model, classes, size, progress)
+    located = _located(thing, out, model, classes, size, wanted.format, progress)
     if which:
         located = other_model(located, which)
     if located.said:
@@ -86,10 +84,12 @@ def export(
 def _exported(
     located: Located, out: Path | None, wanted: Wanted, gates: tuple[Gate, ...], progress: Progress
 ) -> Exported:
-    """Written, compared, timed, and reported."""
+    """Written, compared, and reported."""
     student = _with_origin(load(located.model), located.run)
     gates = for_classes(gates, student.file.classes)
-    path, place = _path(out, located), located.report
+    path, place = _path(out, located, wanted.format), located.report
+    if wanted.format != "onnx":
+        refuse(wanted.format, student.args, path)
     digest = sha256(located.model)
     earlier = read_report(place, digest)  # refused, if at all, before the work
     source = source_of(located, progress)
@@ -98,38 +98,20 @@ def _exported(
     few = torch.from_numpy(samples.ready(next(samples.pixels(FEW))))
     student, fold = choose(student, wanted.fold, few, validation, progress)
     progress.say(f"exporting {student.args.words} to {path}")
-    made = make_all(student, path, wanted, samples, fold, progress)
-    compared = earlier.comparison.ensemble if earlier and earlier.comparison else None
-    best = compared.best if compared else None
-    files = {one.precision: one.path for one in made}
-    costs = costs_side_by_side(
-        files, student, located.run, best, wanted, samples.image_size, progress
-    )
-    measured_on = f"{machine()}, {THREADS} thread"
-    conditions = Conditions(measured_on, processor(), THREADS, wanted.latency, costs.noise)
-    entries = [
-        _entry(
-            one,
-            located.folder,
-            wanted,
-            samples,
-            fold,
-            costs.files[one.precision],
-            peak_memory(one.path, THREADS, progress),
-        )
-        for one in made
-    ]
+    blank = Report(run=located.folder.resolve().name, model_sha256=digest, role=located.role)
+    known = earlier or blank
+    if wanted.format == "onnx":
+        paths, put = export_as_onnx(student, path, wanted, samples, fold, located, known, progress)
+    else:
+        paths, put = make_package(wanted.format, student, path, samples, fold, located, known)
     with lock(located.folder, wait=WAIT_SECONDS) if located.run else nullcontext():
-        known = read_report(place, digest)
-        name = located.folder.resolve().name
-        report = known or Report(run=name, model_sha256=digest, role=located.role)
+        report = put(read_report(place, digest) or blank)
         report = report.model_copy(update={"licences": licences_of(student.file)})
-        report = put_export(report, costs.models, entries, conditions)
         report = write_report(place, report)
-        if out is None or out.is_dir():
-            made_from = f"run {name}" if located.run else located.model.name
-            fill(path.parent, located.folder, made_from, report, progress)
-    return Exported([one.path for one in made], place, report, check_gates(gates, report))
+    if wanted.format == "onnx" and (out is None or out.is_dir()):
+        made_from = f"run {blank.run}" if located.run else located.model.name
+        fill(path.parent, located.folder, made_from, report, progress)
+    return Exported(path, paths, place, report, check_gates(gates, report), wanted.format)
 
 
 def _with_origin(student: Loaded, run: Run | None) -> Loaded:
@@ -149,6 +131,7 @@ def _located(
     model: str | None,
     classes: Path | None,
     size: int | None,
+    format: Format,
     progress: Progress,
 ) -> Located:
     """A run or a model.pt; somebody else's weights become one, beside the file to be written."""
@@ -158,7 +141,7 @@ def _located(
             raise _unclear(thing)
         return locate(thing)
     given = parse(foreign, progress)
-    beside = _path(out, Located(None, given.file)).parent if out else given.file.parent
+    beside = _path(out, Located(None, given.file), format).parent if out else given.file.parent
     labels = read_labels(classes) if classes else None
     return Located(None, alone(given, beside, size, labels, progress))
 
@@ -177,40 +160,16 @@ def _unclear(thing: str | None) -> UsageError:
     )
 
 
-def _path(out: Path | None, located: Located) -> Path:
-    """Where the fp32 file goes; a folder gets a model.onnx, another kind of file is left alone."""
+def _path(out: Path | None, located: Located, format: Format) -> Path:
+    """Where the fp32 file goes; a folder gets a model.onnx, another kind of file is left alone.
+    The other formats likewise, but timm has a folder of its own."""
+    if format == "timm":
+        return out or located.timm
+    ending, what = ENDINGS[format]
     if out is None or out.is_dir():
-        return (out or located.exports) / f"{located.stem}.onnx"
-    if out.suffix != ".onnx":
-        better = out.with_suffix(".onnx")
-        raise UsageError(f"--out {out}: an ONNX file ends in .onnx", f"--out {better}")
+        return (out or located.exports) / f"{located.stem}{ending}"
+    if out.suffix != ending:
+        raise UsageError(
+            f"--out {out}: {what} ends in {ending}", f"--out {out.with_suffix(ending)}"
+        )
     return out
-
-
-def _entry(
-    made: Made,
-    folder: Path,
-    wanted: Wanted,
-    samples: Samples,
-    fold: FoldPart | None,
-    latency_ms: Percentiles,
-    memory_bytes: int | None,
-) -> Export:
-    """The file as the report lists it; its path is relative where it lies in the run's folder."""
-    path = made.path.resolve()
-    inside = path.is_relative_to(folder.resolve())
-    return Export(
-        path=path.relative_to(folder.resolve()).as_posix() if inside else str(made.path),
-        sha256=sha256(path),
-        input=wanted.input,
-        resize=1 if wanted.resize else 0,
-        batch=wanted.batch,
-        precision=made.precision,
-        opset=opset(path),
-        bytes=path.stat().st_size,
-        parity=made.parity,
-        accuracy=None if samples.labels is None else metrics.accuracy(made.answers, samples.labels),
-        latency_ms=latency_ms,
-        memory_bytes=memory_bytes,
-        fold=fold,
-    )

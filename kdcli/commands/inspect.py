@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from kdcli.commands.adopt import alone
+from kdcli.commands.given import is_given, parse
 from kdcli.commands.licences import LicencesPart, licences_of
 from kdcli.commands.loading import Loaded, load
 from kdcli.commands.measure import costs
@@ -17,7 +20,7 @@ from kdcli.models.build import build_meta, plan
 from kdcli.models.cards import Card, card
 from kdcli.models.model_args import ModelArgs
 from kdcli.onnx_file.read import Description, describe
-from kdcli.progress import Progress
+from kdcli.progress import Progress, Silent
 from kdcli.runs import Run
 from kdcli.spec import Spec
 
@@ -61,6 +64,8 @@ class Trained:
     report: Report | None
     licences: LicencesPart
     """Of what it was made from."""
+    spelled: str | None = None
+    """Of somebody else's weights: as the command line takes them."""
 
     @property
     def beside(self) -> list[Path]:
@@ -115,6 +120,8 @@ def inspect(thing: str, progress: Progress) -> Inspected:
         UsageError: there is no such file, run or model.
         DamagedFile: it is not kd's, or damaged; nothing in it was run.
     """
+    if is_given(thing):
+        return _given(thing, progress)
     path = Path(thing)
     if path.suffix.lower() == ".onnx":
         return _onnx(path, progress)
@@ -142,6 +149,26 @@ def _model(name: str) -> Model:
 
 def _module(args: ModelArgs) -> Module:
     return Module(args, type(build_meta(args.single)).__name__, **costs(args))
+
+
+def _given(thing: str, progress: Progress) -> Trained:
+    """Somebody else's weights, as kd would adopt them; nothing is kept."""
+    given = parse(thing, progress)
+    with TemporaryDirectory() as scratch:
+        loaded = load(alone(given, Path(scratch), None, None, Silent()))
+    return Trained(
+        path=given.file,
+        file_bytes=given.file.stat().st_size,
+        card=card(loaded.args.name),
+        module=_module(loaded.args),
+        loaded=loaded,
+        run=None,
+        outcome={},
+        needs={},
+        report=None,
+        licences=licences_of(loaded.file),
+        spelled=given.spelled,
+    )
 
 
 def _trained(thing: str, progress: Progress) -> Trained:

@@ -104,7 +104,9 @@ def add_measured(
             report = put_measurement(report, measurement, file)
         report = write_report(located.report, report)
     paths = [located.folder / export.path for export in report.exports or []]
-    return Exported(paths, located.report, report, check_gates(gates, report))
+    return Exported(
+        located.exports, paths, located.report, report, check_gates(gates, report), "onnx"
+    )
 
 
 def read_measurement(file: Path) -> Measurement:

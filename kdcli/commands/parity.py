@@ -72,6 +72,36 @@ def check_parity(
     return part, answers
 
 
+def check_same(
+    student: Loaded, function: Callable[[Floats], Floats], samples: Samples, tolerance: float
+) -> tuple[ParityPart, Floats]:
+    """Compare what was made of a module and runs in PyTorch with it, each size of batch with its
+    own: PyTorch rounds them differently. What it answered at batch 7 is handed on.
+
+    Raises:
+        ParityError: it does not answer as the module does.
+    """
+    module = as_function(student)
+    answers = _asked(function, samples)
+    together = compare(_asked(module, samples), answers, tolerance)
+    expected, ones = (_asked(each, samples, 1, ALONE) for each in (module, function))
+    alone = compare(expected, ones, tolerance)
+    if not (agrees(together, tolerance) and agrees(alone, tolerance)):
+        apart = max(together.max_abs, alone.max_abs)
+        raise ParityError(
+            f"what was loaded back disagrees with the module (max |difference| {apart:.2e}, "
+            f"more than {tolerance:g}) and was removed",
+            "--format onnx is checked on its own; please report the model's name",
+        )
+    return ParityPart(
+        max_abs=max(together.max_abs, alone.max_abs),
+        top1_changed=together.top1_changed,
+        images=len(samples),
+        synthetic=samples.made_up,
+        tolerance=tolerance,
+    ), answers
+
+
 def _worse(expected: Floats, answers: Floats, ones: Floats, tolerance: float) -> Parity:
     """Of all images together and some alone."""
     whole = compare(expected, answers, tolerance)
@@ -94,3 +124,13 @@ def _both(
 def _alone(session: Session, samples: Samples) -> Floats:
     fed = samples.fed_to(session.takes, 1, ALONE)
     return np.concatenate([session(images) for images, _ in fed])
+
+
+def _asked(
+    function: Callable[[Floats], Floats],
+    samples: Samples,
+    size: int = TOGETHER,
+    most: int | None = None,
+) -> Floats:
+    batches = samples.pixels(size, most)
+    return np.concatenate([function(samples.ready(pixels)) for pixels in batches])

@@ -159,6 +159,7 @@ Protocol = Literal["quick", "thorough"]
 """Of timings: some seconds per file, which is indicative; 1,024 samples and a minute at least."""
 Precision = Literal["fp32"]
 InputKind = Literal["tensor", "pixels"]
+Format = Literal["onnx", "timm", "torch"]
 
 
 class FoldPart(BaseModel):
@@ -209,6 +210,24 @@ class Export(BaseModel):
     """null where the model has one head."""
 
 
+class PackagePart(BaseModel):
+    """The student as PyTorch's world takes it: a folder for timm, or a file of torch.export."""
+
+    model_config = PART
+    format: Literal["timm", "torch"]
+    path: str
+    sha256: str
+    """Of the file that holds the weights, as `bytes`."""
+    bytes: int
+    written_by: str
+    """`timm 1.0.31`, `torch 2.15.0`."""
+    parity: ParityPart
+    accuracy: float | None
+    """Of what was loaded back, on test."""
+    fold: FoldPart | None = None
+    """null where the model has one head."""
+
+
 class Report(BaseModel):
     """report.json."""
 
@@ -230,6 +249,8 @@ class Report(BaseModel):
     licences: LicencesPart | None = None
     """Of the model whose record this is; null in an earlier kd's."""
     exports: list[Export] | None = None
+    packages: list[PackagePart] | None = None
+    """What is not ONNX."""
     measured_on: str | None = None
     """Machine and threads of the latencies."""
     processor: str | None = None
@@ -246,8 +267,9 @@ class Report(BaseModel):
             for key in ("accuracy_sd", "seeds", "maps"):
                 if part[key] is None:
                     del part[key]
-        if raw["teachers"] is None:
-            del raw["teachers"]
+        for key in ("teachers", "packages"):
+            if raw[key] is None:
+                del raw[key]
         return raw
 
 

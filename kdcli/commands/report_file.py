@@ -12,6 +12,7 @@ from kdcli.commands.report import (
     Comparison,
     DataPart,
     Export,
+    PackagePart,
     Protocol,
     Report,
     Speedup,
@@ -102,6 +103,19 @@ def put_export(
     kept = [e.model_copy(update={"measured": measured.get(e.sha256, [])}) for e in exports]
     update = {"models": merged, "exports": [*others, *kept]}
     return report.model_copy(update=update | asdict(conditions))
+
+
+def put_package(report: Report, student: ModelPart, package: PackagePart) -> Report:
+    """A package over the record, in place of an earlier one there; `student` where nobody has
+    measured it yet."""
+    others = [one for one in report.packages or [] if one.path != package.path]
+    update = {"packages": [*others, package]}
+    return with_student(report, student).model_copy(update=update)
+
+
+def with_student(report: Report, student: ModelPart) -> Report:
+    """The record, with what is known of a student that nobody has measured yet."""
+    return report.model_copy(update={"models": {"student": student} | report.models})
 
 
 def _of_export(role: str, part: ModelPart, heads: bool) -> dict[str, Any]:

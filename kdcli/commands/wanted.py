@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from kdcli.commands.report import InputKind, Precision, Protocol, WantedFold
+from kdcli.commands.report import Format, InputKind, Precision, Protocol, WantedFold
 from kdcli.errors import UsageError
 from kdcli.models.model_args import ModelArgs
 from kdcli.onnx_file.pixels import Front
@@ -12,6 +12,7 @@ from kdcli.onnx_file.pixels import Front
 class Wanted:
     """Beside the fp32 file, which is always made."""
 
+    format: Format = "onnx"
     fold: WantedFold = "auto"
     """Several heads become one: where that costs next to no accuracy, where it is exact, never."""
     latency: Protocol = "quick"

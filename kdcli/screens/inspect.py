@@ -72,7 +72,8 @@ def _next(found: "Inspected") -> list[str]:
         return ["kd distill --teacher {} --student {} --data DIR".format(*pair)]
     if not isinstance(found, Trained):
         return []
-    thing = shlex.quote(str(found.path.parent if found.ships else found.path))
+    place = found.path.parent if found.ships else found.path
+    thing = shlex.quote(found.spelled or str(place))
     if found.run and found.role == "teacher":
         on = on_data(found.run.spec.data.location)
         return [f"kd distill --teacher {thing} --student {STUDENT}{on}"]
@@ -241,7 +242,8 @@ def _measured(found: "Trained") -> Rows:
     part = found.report.models.get("student")
     accuracy = part.accuracy if part else None
     test = [] if accuracy is None else [("test accuracy", f"{accuracy:.4f}")]
-    return [*test, *(_exported(entry) for entry in found.report.exports or [])]
+    entries = [*(found.report.exports or []), *(found.report.packages or [])]
+    return [*test, *map(_exported, entries)]
 
 
 def _exported(entry: Any) -> tuple[str, str]:

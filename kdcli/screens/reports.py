@@ -27,9 +27,12 @@ def exported(console: Console, result: "Exported") -> None:
     """After `kd export`."""
     from kdcli.commands.drawing import fold_words
 
-    files = {"file": str(result.paths[0]), "files": [str(path) for path in result.paths]}
+    files = {"file": str(result.out), "files": [str(path) for path in result.paths]}
     _report(console, result.report, result.gates, files)
     if console.as_json:
+        return
+    if result.format != "onnx":
+        _packaged(console, result)
         return
     entries = (result.report.exports or [])[-len(result.paths) :]
     for path, entry in zip(result.paths, entries, strict=True):
@@ -56,6 +59,26 @@ def measured(console: Console, result: "Exported") -> None:
         for line in in_use(entry):
             console.line(f"- {line}")
     console.line(f"report: {result.place.with_suffix('.md')}")
+
+
+def _packaged(console: Console, result: "Exported") -> None:
+    """After an export in another format than ONNX."""
+    from kdcli.commands.drawing import fold_words
+
+    entry = (result.report.packages or [])[-1]
+    on = "made-up" if entry.parity.synthetic else "test"
+    console.line(
+        f"{entry.format}: {result.out} ({entry.bytes:,} bytes, by {entry.written_by}); "
+        f"max |difference| to PyTorch {entry.parity.max_abs:.1e} on {entry.parity.images} {on} "
+        "images"
+    )
+    if entry.fold:
+        console.line(fold_words(entry.fold))
+    console.line(f"report: {result.place.with_suffix('.md')}")
+    if entry.format == "timm":
+        if result.report.comparison is None:
+            console.line("its card has no comparison; after kd evaluate, export it again")
+        console.next(f"hf upload YOUR-NAME/MODEL {shlex.quote(str(result.out))}")
 
 
 def _of_file(path: "Path", entry: "Export") -> list[str]:

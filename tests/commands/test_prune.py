@@ -195,7 +195,8 @@ def test_another_model_of_a_run_that_teaches_keeps_the_run(name: str) -> None:
 
 
 def test_a_model_that_was_exported_or_measured_was_asked_for() -> None:
-    assert gone(folder("teacher", TEACHER, sizes=DONE | {"export": 5})) == {}
+    for name in ("export", "timm", "timm.peer_1"):
+        assert gone(folder("teacher", TEACHER, sizes=DONE | {name: 5})) == {}
     assert gone(folder("teacher", TEACHER, sizes=DONE | {"model.exit_1.report.json": 5})) == {}
     assert gone(folder("teacher", TEACHER, sizes=DONE | {"report.json": 5})) == {}
     assert gone(folder("given-a-b", sizes={"model.pt": 9, "export": 5})) == {}

@@ -1,0 +1,73 @@
+"""A student's ONNX files are made, timed side by side, and put on record."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from kdcli import metrics
+from kdcli.commands.loading import Loaded
+from kdcli.commands.memory import peak_memory
+from kdcli.commands.onnx_files import Made, make_all
+from kdcli.commands.packages import listed
+from kdcli.commands.report import Export, FoldPart, Report
+from kdcli.commands.report_file import Conditions, put_export
+from kdcli.commands.samples import Samples
+from kdcli.commands.side_by_side import THREADS, costs_side_by_side
+from kdcli.commands.wanted import Wanted
+from kdcli.cost import machine
+from kdcli.files import sha256
+from kdcli.locate import Located
+from kdcli.machine import processor
+from kdcli.onnx_file.read import opset
+from kdcli.progress import Progress
+
+
+def export_as_onnx(
+    student: Loaded,
+    path: Path,
+    wanted: Wanted,
+    samples: Samples,
+    fold: FoldPart | None,
+    located: Located,
+    known: Report,
+    progress: Progress,
+) -> tuple[list[Path], Callable[[Report], Report]]:
+    """The files, fp32 first, and what puts them on record; `known` is the record so far."""
+    made = make_all(student, path, wanted, samples, fold, progress)
+    compared = known.comparison.ensemble if known.comparison else None
+    best = compared.best if compared else None
+    files = {one.precision: one.path for one in made}
+    costs = costs_side_by_side(
+        files, student, located.run, best, wanted, samples.image_size, progress
+    )
+    entries = [
+        Export(
+            **_of_file(one, located.folder, samples),
+            input=wanted.input,
+            resize=1 if wanted.resize else 0,
+            batch=wanted.batch,
+            latency_ms=costs.files[one.precision],
+            memory_bytes=peak_memory(one.path, THREADS, progress),
+            fold=fold,
+        )
+        for one in made
+    ]
+    measured_on = f"{machine()}, {THREADS} thread"
+    conditions = Conditions(measured_on, processor(), THREADS, wanted.latency, costs.noise)
+    put = partial(put_export, models=costs.models, exports=entries, conditions=conditions)
+    return [one.path for one in made], put
+
+
+def _of_file(made: Made, folder: Path, samples: Samples) -> dict[str, Any]:
+    """What the file itself says; its path is relative where it lies in the run's folder."""
+    path, labels = made.path, samples.labels
+    return {
+        "path": listed(path, folder),
+        "sha256": sha256(path),
+        "precision": made.precision,
+        "opset": opset(path),
+        "bytes": path.stat().st_size,
+        "parity": made.parity,
+        "accuracy": None if labels is None else metrics.accuracy(made.answers, labels),
+    }
