@@ -54,10 +54,12 @@ def write(proto: ModelProto, path: Path, metadata: Mapping[str, str]) -> None:
 def _converted(module: nn.Module, input_size: tuple[int, int]) -> ModelProto:
     """The module as ONNX in memory."""
     import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
 
     # torch.export takes sizes 0 and 1 for constants: two images keep the batch a variable.
     example = torch.zeros(2, 3, *input_size)
-    with _silence():
+    # The fused kernel's strides break the views behind a masked attention (beit): pytorch#136543.
+    with _silence(), sdpa_kernel(SDPBackend.MATH):
         program = torch.onnx.export(
             module.eval(),
             (example,),
