@@ -179,6 +179,14 @@ def export(
             "accuracy, where it is exact, or never.",
         ),
     ] = "auto",
+    opset: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Version of ONNX's operators, as the target's compiler knows them; "
+            "default: the exporter's own.",
+        ),
+    ] = None,
     minima: Min = None,
     maxima: Max = None,
     json: Json = False,
@@ -198,7 +206,7 @@ def export(
             model=model,
             classes=classes,
             size=size,
-            wanted=Wanted(fold=fold),
+            wanted=Wanted(fold=fold, opset=opset),
             minima=tuple(minima or ()),
             maxima=tuple(maxima or ()),
             progress=console,

@@ -52,7 +52,8 @@ def make_all(
         if not path.parent.exists():
             kept.callback(_remove_empty, path.parent)
         core = Path(scratch) / "core.onnx"
-        export_onnx(answering(student.module, student.args), core, input_size=(size, size))
+        whole = answering(student.module, student.args)
+        export_onnx(whole, core, input_size=(size, size), opset=wanted.opset)
         made = []
         for precision in wanted.precisions:
             place = named(path, precision)

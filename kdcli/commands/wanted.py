@@ -12,6 +12,9 @@ class Wanted:
     fold: WantedFold = "auto"
     """Several heads become one: where that costs next to no accuracy, where it is exact, never."""
 
+    opset: int | None = None
+    """Version of ONNX's operators; None: the exporter's own."""
+
     @property
     def precisions(self) -> tuple[Precision, ...]:
         return ("fp32",)

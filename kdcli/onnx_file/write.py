@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from warnings import catch_warnings, simplefilter
 
 from kdcli.errors import UsageError
+from kdcli.onnx_file.opsets import FUSED, TRACED, convert
 from kdcli.onnx_file.read import messages
 
 if TYPE_CHECKING:
@@ -27,15 +28,22 @@ def export_onnx(
     *,
     input_size: tuple[int, int],
     metadata: Mapping[str, str] = MappingProxyType({}),
+    opset: int | None = None,
 ) -> None:
     """Write `module`, on the CPU, to `path`: weights inside, any batch size, `metadata` added.
+
+    `opset` is the version of ONNX's operators; None leaves it to torch.
 
     The module is left in eval mode. The file has passed ONNX's checker; whether it agrees with
     the module is for `compare` to say, before it takes its place (`files.atomic`). An ONNX file
     ends at 2 GB; so does this.
-    """
 
-    proto = _converted(module, input_size)
+    Raises:
+        UsageError: the module cannot be written for any batch size, or not in that opset.
+    """
+    proto = _traced(module, input_size, TRACED if opset and opset < FUSED else None)
+    if opset:
+        proto = convert(proto, opset)
     _refuse_fixed_batch(proto)
     _forget_provenance(proto)
     write(proto, path, metadata)
@@ -51,7 +59,7 @@ def write(proto: ModelProto, path: Path, metadata: Mapping[str, str]) -> None:
     onnx.checker.check_model(path, full_check=True)
 
 
-def _converted(module: nn.Module, input_size: tuple[int, int]) -> ModelProto:
+def _traced(module: nn.Module, input_size: tuple[int, int], opset: int | None) -> ModelProto:
     """The module as ONNX in memory."""
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -68,6 +76,7 @@ def _converted(module: nn.Module, input_size: tuple[int, int]) -> ModelProto:
             verbose=False,
             input_names=[INPUT],
             output_names=[OUTPUT],
+            opset_version=opset,
             dynamic_shapes=({0: torch.export.Dim("batch")},),
         )
     assert program is not None  # only the old exporter returns nothing
