@@ -38,7 +38,7 @@ FILES = (
 EXPORTS = "export"
 """The folder of what is copied to where the model is used."""
 
-OF_EXPORTS = re.compile(r"model(\.\w+)*\.onnx")
+OF_EXPORTS = re.compile(r"model(\.\w+)*\.onnx(\.data)?")
 """What kd writes there."""
 
 OF_OTHERS = re.compile(r"model\.(\w+)\.(pt|report\.json|report\.md)")

@@ -25,6 +25,7 @@ from kdcli.cost import machine
 from kdcli.errors import UsageError
 from kdcli.files import lock, sha256
 from kdcli.locate import Located, locate, other_model
+from kdcli.onnx_file.external import size as size_of_file
 from kdcli.onnx_file.opsets import ensure_known
 from kdcli.onnx_file.read import opset
 from kdcli.progress import Progress
@@ -167,7 +168,7 @@ def _entry(
         sha256=sha256(path),
         precision=made.precision,
         opset=opset(path),
-        bytes=path.stat().st_size,
+        bytes=size_of_file(path),
         parity=made.parity,
         accuracy=None if samples.labels is None else metrics.accuracy(made.answers, samples.labels),
         latency_ms=latency_ms,

@@ -11,9 +11,10 @@ from kdcli.commands.parity import Floats, check_parity
 from kdcli.commands.report import FoldPart, ParityPart, Precision
 from kdcli.commands.samples import Samples
 from kdcli.commands.wanted import Wanted
-from kdcli.files import atomic
+from kdcli.files import atomic_pair
 from kdcli.models.heads import answering
-from kdcli.onnx_file.read import load
+from kdcli.onnx_file.external import sidecar
+from kdcli.onnx_file.read import load_whole
 from kdcli.onnx_file.write import export_onnx, write
 from kdcli.progress import Progress
 
@@ -57,8 +58,8 @@ def make_all(
         made = []
         for precision in wanted.precisions:
             place = named(path, precision)
-            beside = kept.enter_context(atomic(place))
-            write(load(core), beside, metadata)
+            beside = kept.enter_context(atomic_pair(place, sidecar(place)))
+            write(load_whole(core), beside, metadata)
             parity, answers = check_parity(student, beside, samples, progress)
             made.append(Made(place, precision, parity, answers))
     return made

@@ -22,6 +22,7 @@ from kdcli.commands.plan import baseline_of
 from kdcli.commands.report import Precision
 from kdcli.cost import latency
 from kdcli.models.heads import answering
+from kdcli.onnx_file.external import size
 from kdcli.onnx_file.session import open_session
 from kdcli.onnx_file.write import export_onnx
 from kdcli.progress import Progress
@@ -123,7 +124,7 @@ def _alike(members: Iterable[Member]) -> Files:
 def _part(model: Loaded, file: Path, times: Times, name: str) -> ModelPart:
     return ModelPart(
         name=model.args.words,
-        file_bytes=file.stat().st_size,
+        file_bytes=size(file),
         latency_ms=LatencyMs(
             pytorch=times["pytorch", name], onnxruntime=times["onnxruntime", name]
         ),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kdcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto
+    from onnx import AttributeProto, ModelProto, NodeProto
 
 OLDEST = 7
 """onnxruntime promises nothing below."""
@@ -97,7 +97,8 @@ def _converted(proto: ModelProto, opset: int) -> ModelProto | str:
 
 
 def _opset(proto: ModelProto) -> int:
-    return next(entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx"))
+    own = (entry for entry in proto.opset_import if entry.domain in ("", "ai.onnx"))
+    return int(next(own).version)
 
 
 def _came_later(proto: ModelProto, opset: int) -> Iterator[tuple[str, int]]:
@@ -138,7 +139,7 @@ def _drop_defaults(node: NodeProto, opset: int) -> None:
             node.attribute.remove(attribute)
 
 
-def _says_default(attribute: object, default: object) -> bool:
+def _says_default(attribute: AttributeProto, default: AttributeProto) -> bool:
     from onnx.helper import get_attribute_value
 
     return bool(default.type) and get_attribute_value(attribute) == get_attribute_value(default)

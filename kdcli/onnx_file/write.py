@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from warnings import catch_warnings, simplefilter
 
 from kdcli.errors import UsageError
+from kdcli.onnx_file.external import needs_sidecar, save_with_sidecar
 from kdcli.onnx_file.opsets import FUSED, TRACED, convert
 from kdcli.onnx_file.read import messages
 
@@ -30,19 +31,20 @@ def export_onnx(
     metadata: Mapping[str, str] = MappingProxyType({}),
     opset: int | None = None,
 ) -> None:
-    """Write `module`, on the CPU, to `path`: weights inside, any batch size, `metadata` added.
+    """Write `module`, on the CPU, to `path`: any batch size, `metadata` added.
 
     `opset` is the version of ONNX's operators; None leaves it to torch.
 
     The module is left in eval mode. The file has passed ONNX's checker; whether it agrees with
-    the module is for `compare` to say, before it takes its place (`files.atomic`). An ONNX file
-    ends at 2 GB; so does this.
+    the module is for `compare` to say, before it takes its place (`files.atomic_pair`).
+    Above 2 GB the weights lie in a sidecar beside it.
 
     Raises:
         UsageError: the module cannot be written for any batch size, or not in that opset.
     """
     proto = _traced(module, input_size, TRACED if opset and opset < FUSED else None)
     if opset:
+        _refuse_size(proto, opset)
         proto = convert(proto, opset)
     _refuse_fixed_batch(proto)
     _forget_provenance(proto)
@@ -50,12 +52,18 @@ def export_onnx(
 
 
 def write(proto: ModelProto, path: Path, metadata: Mapping[str, str]) -> None:
-    """Write a model that has passed ONNX's checker, `metadata` added to its own."""
+    """Write a model that has passed ONNX's checker, `metadata` added to its own.
+
+    Weights that one file cannot hold become a sidecar (`external.sidecar`), and leave the model.
+    """
     import onnx
 
     known = {entry.key: entry.value for entry in proto.metadata_props}
     onnx.helper.set_model_props(proto, known | dict(metadata))
-    path.write_bytes(proto.SerializeToString())
+    if needs_sidecar(proto):
+        save_with_sidecar(proto, path)
+    else:
+        path.write_bytes(proto.SerializeToString())
     onnx.checker.check_model(path, full_check=True)
 
 
@@ -81,6 +89,14 @@ def _traced(module: nn.Module, input_size: tuple[int, int], opset: int | None) -
         )
     assert program is not None  # only the old exporter returns nothing
     return program.model_proto
+
+
+def _refuse_size(proto: ModelProto, opset: int) -> None:
+    """onnx's converter takes a model as one message."""
+    if needs_sidecar(proto):
+        raise UsageError(
+            f"--opset {opset}: onnx converts no model of more than 2 GB", "leave --opset out"
+        )
 
 
 def _refuse_fixed_batch(proto: ModelProto) -> None:
