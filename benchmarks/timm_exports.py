@@ -106,7 +106,8 @@ def try_model(
 
 
 def awake(module: nn.Module, images: Tensor) -> nn.Module:
-    """Random weights that let a signal through, so that there is something to compare.
+    """Random weights that let a signal through, so that there is something to compare; logits whose
+    spread is at most 1.
 
     As they are initialised, heads of zeros, layer scales of 1e-6 and batch norms that have seen no
     image leave whole blocks silent.
@@ -123,7 +124,21 @@ def awake(module: nn.Module, images: Tensor) -> nn.Module:
         norm.reset_running_stats()
         norm.train()
     module(images)
-    return module.eval()
+    spread = float(module.eval()(images).std())
+    return Scaled(module, 1 / max(spread, 1.0))
+
+
+class Scaled(nn.Module):
+    """Logits of a trained model's size: a tolerance of 1e-3 means nothing beside 10,000."""
+
+    def __init__(self, module: nn.Module, factor: float) -> None:
+        super().__init__()
+        self.module = module
+        self.factor = factor
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.module(images)
+        return logits * self.factor
 
 
 def tried(module: str) -> Tried:
