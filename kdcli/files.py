@@ -85,6 +85,34 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(each, ignore_errors=True)
 
 
+@contextmanager
+def atomic_pair(path: Path, companion: Path) -> Iterator[Path]:
+    """A name in a folder of its own, like `atomic`, for a file that may have a companion there.
+
+    Both appear together, under their names; a companion that is not written again goes. Where there
+    was or is one, `path` is away for a moment: it never stands beside another's companion.
+
+    Raises:
+        DiskError: full, read-only, or no permission.
+    """
+    folder = _beside(path)
+    try:
+        with disk_errors(path):
+            shutil.rmtree(folder, ignore_errors=True)  # of a killed process of this number
+            folder.mkdir(parents=True)
+            yield folder / path.name
+            written = [f for f in (companion, path) if (folder / f.name).exists()]
+            for file in written:
+                _flush(folder / file.name)
+            if companion in written or companion.exists():
+                path.unlink(missing_ok=True)
+                companion.unlink(missing_ok=True)
+            for file in written:
+                (folder / file.name).replace(file)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def is_leftover(name: str) -> bool:
     """Whether a file of this name is what an `atomic` that was killed has left."""
     return re.fullmatch(r"\..+\.\d+\.tmp", name) is not None

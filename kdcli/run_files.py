@@ -25,7 +25,7 @@ EXPORTS = "export"
 """The folder of what is copied to where the model is used."""
 
 OF_EXPORTS = re.compile(
-    r"model(\.\w+)*\.(onnx|pt2)|labels\.txt|(predict|bench)\.py|README(\.\w+)*\.md"
+    r"model(\.\w+)*\.(onnx|onnx\.data|pt2)|labels\.txt|(predict|bench)\.py|README(\.\w+)*\.md"
 )
 """What kd writes there."""
 

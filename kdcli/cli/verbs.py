@@ -221,6 +221,14 @@ def export(
         int | None,
         typer.Option(min=1, help="Always so many images at a time; default: any number."),
     ] = None,
+    opset: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Version of ONNX's operators, as the target's compiler knows them; "
+            "default: the exporter's own.",
+        ),
+    ] = None,
     minima: Min = None,
     maxima: Max = None,
     json: Json = False,
@@ -256,6 +264,7 @@ def export(
                 input=input_,
                 resize=resize,
                 batch=batch,
+                opset=opset,
                 latency=latency,
             ),
             **gates,

@@ -25,6 +25,7 @@ from kdcli.commands.wanted import Wanted
 from kdcli.errors import UsageError
 from kdcli.files import lock, sha256
 from kdcli.locate import Located, locate, other_model
+from kdcli.onnx_file.opsets import ensure_known
 from kdcli.progress import Progress
 from kdcli.runs import Run
 
@@ -72,6 +73,8 @@ def export(
     pixels of a side that they are fed.
     """
     gates = parse_gates(minima, maxima)
+    if wanted.opset is not None:
+        ensure_known(wanted.opset)
     located = _located(thing, out, model, classes, size, wanted.format, progress)
     if which:
         located = other_model(located, which)

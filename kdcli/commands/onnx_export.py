@@ -19,6 +19,7 @@ from kdcli.cost import machine
 from kdcli.files import sha256
 from kdcli.locate import Located
 from kdcli.machine import processor
+from kdcli.onnx_file.external import size
 from kdcli.onnx_file.read import opset
 from kdcli.progress import Progress
 
@@ -67,7 +68,7 @@ def _of_file(made: Made, folder: Path, samples: Samples) -> dict[str, Any]:
         "sha256": sha256(path),
         "precision": made.precision,
         "opset": opset(path),
-        "bytes": path.stat().st_size,
+        "bytes": size(path),
         "parity": made.parity,
         "accuracy": None if labels is None else metrics.accuracy(made.answers, labels),
     }

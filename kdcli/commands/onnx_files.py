@@ -11,10 +11,11 @@ from kdcli.commands.parity import Floats, check_parity
 from kdcli.commands.report import FoldPart, ParityPart, Precision
 from kdcli.commands.samples import Samples
 from kdcli.commands.wanted import Wanted
-from kdcli.files import atomic
+from kdcli.files import atomic_pair
 from kdcli.models.heads import answering
+from kdcli.onnx_file.external import sidecar
 from kdcli.onnx_file.pixels import with_pixels
-from kdcli.onnx_file.read import load
+from kdcli.onnx_file.read import load_whole
 from kdcli.onnx_file.write import export_onnx, write
 from kdcli.progress import Progress
 
@@ -55,13 +56,14 @@ def make_all(
         if not path.parent.exists():
             kept.callback(_remove_empty, path.parent)
         core = Path(scratch) / "core.onnx"
-        whole = answering(student.module, args)
-        export_onnx(whole, core, input_size=(size, size), batch=wanted.batch)
+        whole, sides = answering(student.module, args), (size, size)
+        export_onnx(whole, core, input_size=sides, batch=wanted.batch, opset=wanted.opset)
         made = []
         for precision in wanted.precisions:
             place = named(path, precision)
-            beside = kept.enter_context(atomic(place))
-            write(with_pixels(load(core), front) if front else load(core), beside, metadata)
+            beside = kept.enter_context(atomic_pair(place, sidecar(place)))
+            proto = load_whole(core)
+            write(with_pixels(proto, front) if front else proto, beside, metadata)
             parity, answers = check_parity(student, beside, samples, progress)
             made.append(Made(place, precision, parity, answers))
     return made

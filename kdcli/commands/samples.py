@@ -103,9 +103,14 @@ def samples_of(
     progress.say(
         f"no {lacking} {located.model}: compared on {MADE_UP} made-up images; accuracy stays empty"
     )
+    return made_up_samples(tap, size)
+
+
+def made_up_samples(tap: Tap, size: int, count: int = MADE_UP) -> Samples:
+    """Noise, the same every time."""
     noise = torch.Generator().manual_seed(0)
-    images = torch.randint(256, (MADE_UP, 3, size, size), dtype=torch.uint8, generator=noise)
-    store = InMemory(images, np.full(MADE_UP, -1))
+    images = torch.randint(256, (count, 3, size, size), dtype=torch.uint8, generator=noise)
+    store = InMemory(images, np.full(count, -1))
     return Samples(store, tap, size, partial(_made_up, size=size), made_up=True)
 
 

@@ -23,8 +23,9 @@ from kdcli.commands.report import Precision, Protocol
 from kdcli.commands.wanted import Wanted
 from kdcli.cost import THOROUGH, Bounds, Latency, latency, noise
 from kdcli.models.heads import answering
+from kdcli.onnx_file.external import size
 from kdcli.onnx_file.pixels import with_pixels
-from kdcli.onnx_file.read import load as open_file
+from kdcli.onnx_file.read import load_whole
 from kdcli.onnx_file.session import open_session
 from kdcli.onnx_file.write import export_onnx, write
 from kdcli.progress import Progress
@@ -85,7 +86,7 @@ def costs_side_by_side(
             whole = answering(models[kind].module, args)
             export_onnx(whole, exported[kind], input_size=size, batch=wanted.batch)
             if front := wanted.front(args, image_size):
-                write(with_pixels(open_file(exported[kind]), front), exported[kind], {})
+                write(with_pixels(load_whole(exported[kind]), front), exported[kind], {})
         everyone = ", ".join(["student", *roles])
         progress.say(f"timing {everyone} side by side on {THREADS} thread ({wanted.latency})")
         calls = {name: _call(file) for name, file in exported.items() if name != "fp32"}
@@ -145,7 +146,7 @@ def _alike(members: Iterable[Member]) -> Files:
 def _part(model: Loaded, file: Path, times: Times, name: str) -> ModelPart:
     return ModelPart(
         name=model.args.words,
-        file_bytes=file.stat().st_size,
+        file_bytes=size(file),
         latency_ms=LatencyMs(
             pytorch=_percentiles(times["pytorch", name], has_answered=True),
             onnxruntime=_percentiles(times["onnxruntime", name]),

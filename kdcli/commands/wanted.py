@@ -1,6 +1,6 @@
 """What the files of an export shall be like."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kdcli.commands.report import Format, InputKind, Precision, Protocol, WantedFold
 from kdcli.errors import UsageError
@@ -26,11 +26,20 @@ class Wanted:
 
     def __post_init__(self) -> None:
         """Raise UsageError for what contradicts itself."""
+        if self.format != "onnx" and replace(self, format="onnx", fold="auto") != Wanted():
+            raise UsageError(
+                f"--format {self.format}: --input, --resize, --batch, --opset and --latency are "
+                "for ONNX",
+                "--format onnx, or without them",
+            )
         if self.resize and self.input != "pixels":
             raise UsageError(
                 "--resize is for a file that takes pixels; this one takes a tensor of one size",
                 "--input pixels --resize",
             )
+
+    opset: int | None = None
+    """Version of ONNX's operators; None: the exporter's own."""
 
     @property
     def precisions(self) -> tuple[Precision, ...]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kdcli.errors import DamagedFile, UsageError
+from kdcli.onnx_file.external import ensure_inside
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -94,7 +95,10 @@ def _port(value: Any) -> Port:
 
 
 def load(path: Path) -> ModelProto:
-    """Parse the file and refuse what is no model or would make onnxruntime read elsewhere."""
+    """Parse the file and refuse what is no model or would make onnxruntime read elsewhere.
+
+    Weights that lie beside the file stay there: see `load_whole`.
+    """
     import onnx
 
     if not path.is_file():
@@ -106,24 +110,21 @@ def load(path: Path) -> ModelProto:
         raise DamagedFile(f"{path}: not an ONNX file, or cut short", EXPORT_AGAIN) from error
     if not proto.graph.node or not proto.opset_import:  # an empty file parses, too
         raise DamagedFile(f"{path}: holds no model", EXPORT_AGAIN)
-    for location in _external_locations(proto):
-        if _leaves_folder(location):
-            raise DamagedFile(f"{path}: keeps weights outside its folder, at {location!r}")
+    ensure_inside(_tensors(proto), path)
     return proto
 
 
-def _external_locations(proto: ModelProto) -> Iterator[str]:
-    """Where the tensors say that their data lie, other than in the file."""
-    for message in messages(proto):
-        for entry in getattr(message, "external_data", ()):
-            if entry.key == "location":
-                yield entry.value
+def load_whole(path: Path) -> ModelProto:
+    """`load`, with the weights that lie beside the file."""
+    import onnx
+
+    proto = load(path)
+    onnx.external_data_helper.load_external_data_for_model(proto, str(path.parent))
+    return proto
 
 
-def _leaves_folder(location: str) -> bool:
-    """By the rules of either system, since the file may come from the other one."""
-    ways = PurePosixPath(location), PureWindowsPath(location)
-    return any(way.anchor or ".." in way.parts for way in ways)
+def _tensors(proto: ModelProto) -> Iterator[Any]:
+    return (each for each in messages(proto) if each.DESCRIPTOR.name == "TensorProto")
 
 
 def messages(message: Any) -> Iterator[Any]:

@@ -1,16 +1,21 @@
 """An ONNX file is run by onnxruntime, on the processor."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kdcli.errors import DamagedFile
 from kdcli.onnx_file.pixels import PROBABILITIES
-from kdcli.onnx_file.read import EXPORT_AGAIN, Port, inputs, load
+from kdcli.onnx_file.read import EXPORT_AGAIN, Port, inputs, load, messages
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 Floats = NDArray[np.float32]
 
@@ -48,6 +53,26 @@ class Session:
         return np.zeros((self.fixed or 1, *sides), self.takes.dtype)
 
 
+KNOWN = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
+"""Domains of the operators that onnxruntime has itself."""
+
+
+def _refuse_custom_operators(proto: ModelProto, path: Path) -> None:
+    """They are code of a library that is not here, and that kd would not load."""
+    own = {(function.domain, function.name) for function in proto.functions}
+    nodes = (each for each in messages(proto) if each.DESCRIPTOR.name == "NodeProto")
+    foreign = {
+        f"{node.domain}.{node.op_type}"
+        for node in nodes
+        if node.domain not in KNOWN and (node.domain, node.op_type) not in own
+    }
+    if foreign:
+        raise DamagedFile(
+            f"{path}: needs custom operators, {', '.join(sorted(foreign))}",
+            "export it with ONNX's own operators alone",
+        )
+
+
 def _filled(images: NDArray[Any], count: int) -> NDArray[Any]:
     lacking = count - len(images)
     return np.concatenate([images, np.repeat(images[-1:], lacking, axis=0)]) if lacking else images
@@ -63,6 +88,7 @@ def open_session(path: Path, threads: int = 1) -> Session:
     import onnxruntime
 
     proto = load(path)
+    _refuse_custom_operators(proto, path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

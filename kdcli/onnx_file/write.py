@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from warnings import catch_warnings, simplefilter
 
 from kdcli.errors import UsageError
+from kdcli.onnx_file.external import needs_sidecar, save_with_sidecar
+from kdcli.onnx_file.opsets import FUSED, TRACED, convert
 from kdcli.onnx_file.read import messages
 
 if TYPE_CHECKING:
@@ -28,16 +30,25 @@ def export_onnx(
     input_size: tuple[int, int],
     batch: int | None = None,
     metadata: Mapping[str, str] = MappingProxyType({}),
+    opset: int | None = None,
 ) -> None:
-    """Write `module`, on the CPU, to `path`: weights inside, `metadata` added.
+    """Write `module`, on the CPU, to `path`, `metadata` added.
+
+    `opset` is the version of ONNX's operators; None leaves it to torch.
 
     It takes any number of images, or `batch` of them and no other: then every shape is a constant.
     The module is left in eval mode. The file has passed ONNX's checker; whether it agrees with
-    the module is for `compare` to say, before it takes its place (`files.atomic`). An ONNX file
-    ends at 2 GB; so does this.
-    """
+    the module is for `compare` to say, before it takes its place (`files.atomic_pair`).
+    Above 2 GB the weights lie in a sidecar beside it.
 
-    proto = _converted(module, input_size, batch)
+    Raises:
+        UsageError: the module cannot be written for any batch size, or not in that opset.
+    """
+    traced = TRACED if opset and opset < FUSED else None
+    proto = _converted(module, input_size, batch, traced)
+    if opset:
+        _refuse_size(proto, opset)
+        proto = convert(proto, opset)
     if batch is None:
         _refuse_fixed_batch(proto)
     _forget_provenance(proto)
@@ -45,23 +56,33 @@ def export_onnx(
 
 
 def write(proto: ModelProto, path: Path, metadata: Mapping[str, str]) -> None:
-    """Write a model that has passed ONNX's checker, `metadata` added to its own."""
+    """Write a model that has passed ONNX's checker, `metadata` added to its own.
+
+    Weights that one file cannot hold become a sidecar (`external.sidecar`), and leave the model.
+    """
     import onnx
 
     known = {entry.key: entry.value for entry in proto.metadata_props}
     onnx.helper.set_model_props(proto, known | dict(metadata))
-    path.write_bytes(proto.SerializeToString())
+    if needs_sidecar(proto):
+        save_with_sidecar(proto, path)
+    else:
+        path.write_bytes(proto.SerializeToString())
     onnx.checker.check_model(path, full_check=True)
 
 
-def _converted(module: nn.Module, input_size: tuple[int, int], batch: int | None) -> ModelProto:
+def _converted(
+    module: nn.Module, input_size: tuple[int, int], batch: int | None, opset: int | None
+) -> ModelProto:
     """The module as ONNX in memory."""
     import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
 
     # torch.export takes sizes 0 and 1 for constants: two images keep the batch a variable.
     example = torch.zeros(batch or 2, 3, *input_size)
     any_batch = ({0: torch.export.Dim("batch")},)
-    with _silence():
+    # The fused kernel's strides break the views behind a masked attention (beit): pytorch#136543.
+    with _silence(), sdpa_kernel(SDPBackend.MATH):
         program = torch.onnx.export(
             module.eval(),
             (example,),
@@ -70,10 +91,19 @@ def _converted(module: nn.Module, input_size: tuple[int, int], batch: int | None
             verbose=False,
             input_names=[INPUT],
             output_names=[OUTPUT],
+            opset_version=opset,
             dynamic_shapes=any_batch if batch is None else None,
         )
     assert program is not None  # only the old exporter returns nothing
     return program.model_proto
+
+
+def _refuse_size(proto: ModelProto, opset: int) -> None:
+    """onnx's converter takes a model as one message."""
+    if needs_sidecar(proto):
+        raise UsageError(
+            f"--opset {opset}: onnx converts no model of more than 2 GB", "leave --opset out"
+        )
 
 
 def _refuse_fixed_batch(proto: ModelProto) -> None:

@@ -219,9 +219,9 @@ def test_the_time_of_a_batch_is_shared(finished: House, monkeypatch: pytest.Monk
     monkeypatch.setattr(onnx_files, "export_onnx", side_by_side.export_onnx)
     document = kd_ok("export", finished.student, "--batch", "4", "--json").document
     for part in document["models"].values():
-        assert part["latency_ms"]["onnxruntime"] == {"p50": 250.0, "p90": 500.0}
-        assert part["latency_ms"]["pytorch"] == {"p50": 1000.0, "p90": 2000.0}
-    assert document["exports"][0]["latency_ms"] == {"p50": 250.0, "p90": 500.0}
+        assert part["latency_ms"]["onnxruntime"].items() >= {"p50": 250.0, "p90": 500.0}.items()
+        assert part["latency_ms"]["pytorch"].items() >= {"p50": 1000.0, "p90": 2000.0}.items()
+    assert document["exports"][0]["latency_ms"].items() >= {"p50": 250.0, "p90": 500.0}.items()
 
 
 # Refusals -----------------------------------------------------------------------------------------
