@@ -237,7 +237,11 @@ WRONG: dict[Callable[[Path], None], str] = {
 }
 
 
-@pytest.mark.parametrize(("spoil", "words"), WRONG.items(), ids=str)
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    WRONG.items(),
+    ids=[f"{n}-{words}" for n, words in enumerate(WRONG.values())],
+)
 def test_weights_that_are_not_there_or_not_plain(
     spoil: Callable[[Path], None], words: str, split: Path
 ) -> None:
