@@ -179,6 +179,21 @@ def export(
             "accuracy, where it is exact, or never.",
         ),
     ] = "auto",
+    int8: Annotated[
+        bool,
+        typer.Option(
+            "--int8",
+            help="Another file in 8-bit integers, calibrated on training images, chosen on "
+            "validation, with a verdict.",
+        ),
+    ] = False,
+    fp16: Annotated[
+        bool, typer.Option("--fp16", help="Another file in float16, with a verdict.")
+    ] = False,
+    target: Annotated[
+        Literal["x86", "arm"] | None,
+        typer.Option(help="The processor that int8 is for; default: x86."),
+    ] = None,
     minima: Min = None,
     maxima: Max = None,
     json: Json = False,
@@ -198,7 +213,7 @@ def export(
             model=model,
             classes=classes,
             size=size,
-            wanted=Wanted(fold=fold),
+            wanted=Wanted(fold=fold, int8=int8, fp16=fp16, target=target),
             minima=tuple(minima or ()),
             maxima=tuple(maxima or ()),
             progress=console,

@@ -5,6 +5,7 @@ from typing import Literal
 from kdcli.commands.amounts import points, span
 from kdcli.commands.class_table import UNEVEN, class_table, uneven
 from kdcli.commands.ensemble_lines import ensemble_lines, peers_line
+from kdcli.commands.file_table import file_table, worth_lines
 from kdcli.commands.model_part import ModelPart, Percentiles, Range
 from kdcli.commands.report import Comparison, FoldPart, Report, between, imitated
 from kdcli.nearness import WORTH_CLOSING
@@ -158,6 +159,9 @@ def markdown(report: Report) -> str:
         ]
         if export.fold:
             lines[-1] += f" {fold_words(export.fold)}."
+    if rows := file_table(report.exports or []):
+        lines += ["", *_markdown_table(rows[0], rows[1:]), ""]
+        lines += [f"- {line}" for line in worth_lines(report.exports or [])]
     return "\n".join(lines) + f"\n\nkd {report.kd}\n"
 
 

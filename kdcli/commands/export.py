@@ -16,17 +16,20 @@ from kdcli.commands.given import is_given, parse, read_labels
 from kdcli.commands.loading import load
 from kdcli.commands.model_part import Percentiles
 from kdcli.commands.onnx_files import Made, make_all
-from kdcli.commands.report import Export, FoldPart, Report
+from kdcli.commands.quantize import images_of, refuse
+from kdcli.commands.report import Export, FoldPart, Report, WorthPart
 from kdcli.commands.report_file import put_export, read_report, write_report
 from kdcli.commands.samples import Samples, samples_of, source_of, store_of
 from kdcli.commands.side_by_side import THREADS, costs_side_by_side
 from kdcli.commands.wanted import Wanted
+from kdcli.commands.worth import worth_of_all
 from kdcli.cost import machine
 from kdcli.errors import UsageError
 from kdcli.files import lock, sha256
 from kdcli.locate import Located, locate, other_model
 from kdcli.onnx_file.read import opset
 from kdcli.progress import Progress
+from kdcli.recipe import Evaluate
 
 ALONE = Wanted()
 """The fp32 file and nothing else."""
@@ -81,24 +84,28 @@ def _exported(
     located: Located, out: Path | None, wanted: Wanted, gates: tuple[Gate, ...], progress: Progress
 ) -> Exported:
     """Written, compared, timed, and reported."""
+    source = source_of(located, progress)
+    refuse(wanted, located, source)
     student = load(located.model)
     gates = for_classes(gates, student.file.classes)
     path, place = _path(out, located), located.report
     digest = sha256(located.model)
     earlier = read_report(place, digest)  # refused, if at all, before the work
-    source = source_of(located, progress)
     samples = samples_of(located, student, source, progress)
     validation = partial(store_of, located, source.validation, progress) if source else None
     few = torch.from_numpy(samples.ready(next(samples.pixels(FEW))))
     student, fold = choose(student, wanted.fold, few, validation, progress)
     progress.say(f"exporting {student.args.words} to {path}")
-    made = make_all(student, path, wanted, samples, fold, progress)
+    images = partial(images_of, located, student, source, progress) if source else None
+    made = make_all(student, path, wanted, samples, fold, images, progress)
     compared = earlier.comparison.ensemble if earlier and earlier.comparison else None
     best = compared.best if compared else None
     files = {one.precision: one.path for one in made}
     costs = costs_side_by_side(files, student, located.run, best, progress)
+    worth = worth_of_all(made, costs, samples.labels, _margin(located))
     entries = [
-        _entry(one, located.folder, samples, fold, costs.files[one.precision]) for one in made
+        _entry(one, located.folder, samples, fold, costs.files[one.precision], verdict)
+        for one, verdict in zip(made, worth, strict=True)
     ]
     with lock(located.folder, wait=WAIT_SECONDS) if located.run else nullcontext():
         known = read_report(place, digest)
@@ -153,8 +160,18 @@ def _path(out: Path | None, located: Located) -> Path:
     return out
 
 
+def _margin(located: Located) -> float:
+    """The accuracy that counts as none lost."""
+    return located.run.spec.recipe.evaluate.margin if located.run else Evaluate().margin
+
+
 def _entry(
-    made: Made, folder: Path, samples: Samples, fold: FoldPart | None, latency_ms: Percentiles
+    made: Made,
+    folder: Path,
+    samples: Samples,
+    fold: FoldPart | None,
+    latency_ms: Percentiles,
+    worth: WorthPart | None,
 ) -> Export:
     """The file as the report lists it; its path is relative where it lies in the run's folder."""
     path = made.path.resolve()
@@ -169,4 +186,6 @@ def _entry(
         accuracy=None if samples.labels is None else metrics.accuracy(made.answers, samples.labels),
         latency_ms=latency_ms,
         fold=fold,
+        quantized=made.quantized,
+        worth=worth,
     )

@@ -1,21 +1,28 @@
 """The ONNX files of one student: each is made, compared with PyTorch, and only then kept."""
 
 import json
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from kdcli.commands.loading import Loaded
 from kdcli.commands.parity import Floats, check_parity
-from kdcli.commands.report import FoldPart, ParityPart, Precision
+from kdcli.commands.quantize import Images, quantized
+from kdcli.commands.report import FoldPart, ParityPart, Precision, QuantizedPart
 from kdcli.commands.samples import Samples
 from kdcli.commands.wanted import Wanted
 from kdcli.files import atomic
 from kdcli.models.heads import answering
+from kdcli.onnx_file.fp16 import to_fp16
 from kdcli.onnx_file.read import load
 from kdcli.onnx_file.write import export_onnx, write
 from kdcli.progress import Progress
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +34,7 @@ class Made:
     parity: ParityPart
     answers: Floats
     """(N, K), of the samples."""
+    quantized: QuantizedPart | None = None
 
 
 def named(path: Path, precision: Precision) -> Path:
@@ -40,9 +48,12 @@ def make_all(
     wanted: Wanted,
     samples: Samples,
     fold: FoldPart | None,
+    images: Callable[[], Images] | None,
     progress: Progress,
 ) -> list[Made]:
     """The files that are wanted, fp32 first, at `path` and beside it; all of them or none.
+
+    `images` opens what int8 is calibrated and chosen on.
 
     Raises:
         ParityError: one of them does not answer as PyTorch does.
@@ -57,10 +68,26 @@ def make_all(
         for precision in wanted.precisions:
             place = named(path, precision)
             beside = kept.enter_context(atomic(place))
-            write(load(core), beside, metadata)
-            parity, answers = check_parity(student, beside, samples, progress)
-            made.append(Made(place, precision, parity, answers))
+            proto, how = _converted(core, precision, wanted, images, progress)
+            write(proto, beside, metadata | {"kd.precision": precision})
+            parity, answers = check_parity(student, beside, samples, progress, precision)
+            made.append(Made(place, precision, parity, answers, how))
     return made
+
+
+def _converted(
+    core: Path,
+    precision: Precision,
+    wanted: Wanted,
+    images: Callable[[], Images] | None,
+    progress: Progress,
+) -> tuple["ModelProto", QuantizedPart | None]:
+    """The core, images in and logits out, in another precision."""
+    if precision == "int8":
+        assert images  # else it was refused
+        file, how = quantized(core, images(), wanted.target or "x86", progress)
+        return load(file), how
+    return (to_fp16(core) if precision == "fp16" else load(core)), None
 
 
 def _remove_empty(folder: Path) -> None:

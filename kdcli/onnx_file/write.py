@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
-from warnings import catch_warnings, simplefilter
 
 from kdcli.errors import UsageError
 from kdcli.onnx_file.read import messages
+from kdcli.onnx_file.silence import silence
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -57,7 +54,7 @@ def _converted(module: nn.Module, input_size: tuple[int, int]) -> ModelProto:
 
     # torch.export takes sizes 0 and 1 for constants: two images keep the batch a variable.
     example = torch.zeros(2, 3, *input_size)
-    with _silence():
+    with silence():
         program = torch.onnx.export(
             module.eval(),
             (example,),
@@ -90,16 +87,3 @@ def _forget_provenance(proto: ModelProto) -> None:
     for message in messages(proto):
         if "metadata_props" in message.DESCRIPTOR.fields_by_name:
             message.ClearField("metadata_props")
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Keep the exporter's prints off stdout, where results belong, and its advice off stderr."""
-    level = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), catch_warnings():
-            simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(level)
