@@ -5,7 +5,8 @@ import pytest
 from kdcli.commands.candidates import choose, worth_leaving_out
 from kdcli.commands.file_table import file_table, worth_lines
 from kdcli.commands.model_part import Percentiles
-from kdcli.commands.report import Export, ParityPart, TriedPart
+from kdcli.commands.precision_part import TriedPart
+from kdcli.commands.report import Export, ParityPart
 from kdcli.commands.worth import Beside, verdict
 from kdcli.metrics import Gain, Interval
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcli import metrics
-from kdcli.commands.report import TriedPart
+from kdcli.commands.precision_part import TriedPart
 from kdcli.cost import latency
 from kdcli.onnx_file.session import open_session
 

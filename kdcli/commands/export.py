@@ -16,8 +16,9 @@ from kdcli.commands.given import is_given, parse, read_labels
 from kdcli.commands.loading import load
 from kdcli.commands.model_part import Percentiles
 from kdcli.commands.onnx_files import Made, make_all
+from kdcli.commands.precision_part import WorthPart
 from kdcli.commands.quantize import images_of, refuse
-from kdcli.commands.report import Export, FoldPart, Report, WorthPart
+from kdcli.commands.report import Export, FoldPart, Report
 from kdcli.commands.report_file import put_export, read_report, write_report
 from kdcli.commands.samples import Samples, samples_of, source_of, store_of
 from kdcli.commands.side_by_side import THREADS, costs_side_by_side

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from kdcli.commands.report import Export, QuantizedPart
+from kdcli.commands.precision_part import QuantizedPart
+from kdcli.commands.report import Export
 
 
 def file_table(exports: Sequence[Export]) -> list[list[str]]:

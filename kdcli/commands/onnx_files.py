@@ -6,12 +6,12 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from kdcli.commands.loading import Loaded
 from kdcli.commands.parity import Floats, check_parity
+from kdcli.commands.precision_part import QuantizedPart
 from kdcli.commands.quantize import Images, quantized
-from kdcli.commands.report import FoldPart, ParityPart, Precision, QuantizedPart
+from kdcli.commands.report import FoldPart, ParityPart, Precision
 from kdcli.commands.samples import Samples
 from kdcli.commands.wanted import Wanted
 from kdcli.files import atomic
@@ -20,9 +20,6 @@ from kdcli.onnx_file.fp16 import to_fp16
 from kdcli.onnx_file.read import load
 from kdcli.onnx_file.write import export_onnx, write
 from kdcli.progress import Progress
-
-if TYPE_CHECKING:
-    from onnx import ModelProto
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,26 +65,29 @@ def make_all(
         for precision in wanted.precisions:
             place = named(path, precision)
             beside = kept.enter_context(atomic(place))
-            proto, how = _converted(core, precision, wanted, images, progress)
-            write(proto, beside, metadata | {"kd.precision": precision})
+            how = _write_as(precision, core, beside, metadata, wanted, images, progress)
             parity, answers = check_parity(student, beside, samples, progress, precision)
             made.append(Made(place, precision, parity, answers, how))
     return made
 
 
-def _converted(
-    core: Path,
+def _write_as(
     precision: Precision,
+    core: Path,
+    place: Path,
+    metadata: dict[str, str],
     wanted: Wanted,
     images: Callable[[], Images] | None,
     progress: Progress,
-) -> tuple["ModelProto", QuantizedPart | None]:
-    """The core, images in and logits out, in another precision."""
+) -> QuantizedPart | None:
+    """Write the core, images in and logits out, in this precision; tells how int8 was made."""
+    how, file = None, core
     if precision == "int8":
         assert images  # else it was refused
         file, how = quantized(core, images(), wanted.target or "x86", progress)
-        return load(file), how
-    return (to_fp16(core) if precision == "fp16" else load(core)), None
+    proto = to_fp16(core) if precision == "fp16" else load(file)
+    write(proto, place, metadata | {"kd.precision": precision})
+    return how
 
 
 def _remove_empty(folder: Path) -> None:

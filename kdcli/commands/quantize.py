@@ -13,7 +13,7 @@ from kdcli import metrics
 from kdcli.commands.candidates import Candidate, choose, measured, timed, worth_leaving_out
 from kdcli.commands.loading import Loaded
 from kdcli.commands.parity import Floats, answers
-from kdcli.commands.report import QuantizedPart, TriedPart
+from kdcli.commands.precision_part import QuantizedPart, TriedPart
 from kdcli.commands.samples import Samples, store_of
 from kdcli.commands.wanted import Wanted
 from kdcli.data.source import Source

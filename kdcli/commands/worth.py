@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from kdcli.commands.amounts import points, span
 from kdcli.commands.model_part import Range
 from kdcli.commands.onnx_files import Made
-from kdcli.commands.report import Precision, WorthPart
+from kdcli.commands.precision_part import WorthPart
+from kdcli.commands.report import Precision
 from kdcli.commands.side_by_side import Costs
 from kdcli.metrics import Gain, paired_gain
 from kdcli.onnx_file.int8 import depthwise
