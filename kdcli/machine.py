@@ -25,6 +25,14 @@ def processor() -> str:
     return next(iter(named), "") or platform.processor() or platform.machine()
 
 
+def lacks_vnni() -> bool:
+    """Whether this is an x86 processor without dot products of bytes; False where nobody says."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text("utf-8", "replace").splitlines() if info.exists() else []
+    flags = next((line.split() for line in lines if line.startswith("flags")), [])
+    return bool(flags) and not {"avx512_vnni", "avx_vnni", "amx_int8"} & set(flags)
+
+
 @contextmanager
 def watched_memory() -> Iterator[Callable[[], int]]:
     """Hands out a function that says the most memory this process has had meanwhile, in bytes."""

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from kdcli import __version__
-from kdcli.cli import recipe, verbs, views
+from kdcli.cli import deploy, recipe, verbs, views
 from kdcli.door import enter
 
 app = typer.Typer(
@@ -42,8 +42,8 @@ def _kd(
 app.command()(verbs.train)
 app.command()(verbs.distill)
 app.command()(verbs.evaluate)
-app.command()(verbs.export)
-app.command()(verbs.predict)
+app.command()(deploy.export)
+app.command()(deploy.predict)
 app.command()(views.doctor)
 app.command()(views.inspect)
 app.command()(views.match)

@@ -5,6 +5,7 @@ from typing import Literal
 from kdcli.commands.amounts import points, span
 from kdcli.commands.class_table import UNEVEN, class_table, uneven
 from kdcli.commands.ensemble_lines import ensemble_lines, peers_line
+from kdcli.commands.file_table import file_table, worth_lines
 from kdcli.commands.latency_lines import faster, in_use
 from kdcli.commands.licence_lines import licence_line, licence_table
 from kdcli.commands.model_part import ModelPart, Percentiles, Range
@@ -162,6 +163,9 @@ def markdown(report: Report) -> str:
         if export.fold:
             lines[-1] += f" {fold_words(export.fold)}."
         lines += ["", *(f"- {line}" for line in in_use(export))]
+    if rows := file_table(report.exports or []):
+        lines += ["", *markdown_table(rows[0], rows[1:]), ""]
+        lines += [f"- {line}" for line in worth_lines(report.exports or [])]
     for package in report.packages or []:
         lines += [
             "",

@@ -18,6 +18,7 @@ from kdcli.commands.licences import licences_of
 from kdcli.commands.loading import Loaded, load
 from kdcli.commands.onnx_export import export_as_onnx
 from kdcli.commands.packages import make_package, refuse
+from kdcli.commands.quantize import images_of, refuse_without_images
 from kdcli.commands.report import Format, Report
 from kdcli.commands.report_file import read_report, write_report
 from kdcli.commands.samples import samples_of, source_of, store_of
@@ -88,6 +89,9 @@ def _exported(
     located: Located, out: Path | None, wanted: Wanted, gates: tuple[Gate, ...], progress: Progress
 ) -> Exported:
     """Written, compared, and reported."""
+    source = source_of(located, progress)
+    if wanted.int8 and source is None:
+        refuse_without_images(located)
     student = _with_origin(load(located.model), located.run)
     gates = for_classes(gates, student.file.classes)
     path, place = _path(out, located, wanted.format), located.report
@@ -95,7 +99,6 @@ def _exported(
         refuse(wanted.format, student.args, path)
     digest = sha256(located.model)
     earlier = read_report(place, digest)  # refused, if at all, before the work
-    source = source_of(located, progress)
     samples = samples_of(located, student, source, progress)
     validation = partial(store_of, located, source.validation, progress) if source else None
     few = torch.from_numpy(samples.ready(next(samples.pixels(FEW))))
@@ -103,8 +106,11 @@ def _exported(
     progress.say(f"exporting {student.args.words} to {path}")
     blank = Report(run=located.folder.resolve().name, model_sha256=digest, role=located.role)
     known = earlier or blank
+    images = partial(images_of, located, student, source, progress) if source else None
     if wanted.format == "onnx":
-        paths, put = export_as_onnx(student, path, wanted, samples, fold, located, known, progress)
+        paths, put = export_as_onnx(
+            student, path, wanted, samples, fold, images, located, known, progress
+        )
     else:
         paths, put = make_package(wanted.format, student, path, samples, fold, located, known)
     with lock(located.folder, wait=WAIT_SECONDS) if located.run else nullcontext():

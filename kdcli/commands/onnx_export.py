@@ -10,11 +10,13 @@ from kdcli.commands.loading import Loaded
 from kdcli.commands.memory import peak_memory
 from kdcli.commands.onnx_files import Made, make_all
 from kdcli.commands.packages import listed
+from kdcli.commands.quantize import Images
 from kdcli.commands.report import Export, FoldPart, Report
 from kdcli.commands.report_file import Conditions, put_export
 from kdcli.commands.samples import Samples
 from kdcli.commands.side_by_side import THREADS, costs_side_by_side
 from kdcli.commands.wanted import Wanted
+from kdcli.commands.worth import worth_of_all
 from kdcli.cost import machine
 from kdcli.files import sha256
 from kdcli.locate import Located
@@ -22,6 +24,7 @@ from kdcli.machine import processor
 from kdcli.onnx_file.external import size
 from kdcli.onnx_file.read import opset
 from kdcli.progress import Progress
+from kdcli.recipe import Evaluate
 
 
 def export_as_onnx(
@@ -30,18 +33,20 @@ def export_as_onnx(
     wanted: Wanted,
     samples: Samples,
     fold: FoldPart | None,
+    images: Callable[[], Images] | None,
     located: Located,
     known: Report,
     progress: Progress,
 ) -> tuple[list[Path], Callable[[Report], Report]]:
     """The files, fp32 first, and what puts them on record; `known` is the record so far."""
-    made = make_all(student, path, wanted, samples, fold, progress)
+    made = make_all(student, path, wanted, samples, fold, images, progress)
     compared = known.comparison.ensemble if known.comparison else None
     best = compared.best if compared else None
     files = {one.precision: one.path for one in made}
     costs = costs_side_by_side(
         files, student, located.run, best, wanted, samples.image_size, progress
     )
+    worth = worth_of_all(made, costs, samples.labels, _margin(located))
     entries = [
         Export(
             **_of_file(one, located.folder, samples),
@@ -51,13 +56,20 @@ def export_as_onnx(
             latency_ms=costs.files[one.precision],
             memory_bytes=peak_memory(one.path, THREADS, progress),
             fold=fold,
+            quantized=one.quantized,
+            worth=verdict,
         )
-        for one in made
+        for one, verdict in zip(made, worth, strict=True)
     ]
     measured_on = f"{machine()}, {THREADS} thread"
     conditions = Conditions(measured_on, processor(), THREADS, wanted.latency, costs.noise)
     put = partial(put_export, models=costs.models, exports=entries, conditions=conditions)
     return [one.path for one in made], put
+
+
+def _margin(located: Located) -> float:
+    """The accuracy that counts as none lost."""
+    return located.run.spec.recipe.evaluate.margin if located.run else Evaluate().margin
 
 
 def _of_file(made: Made, folder: Path, samples: Samples) -> dict[str, Any]:

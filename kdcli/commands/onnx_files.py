@@ -1,23 +1,33 @@
 """The ONNX files of one student: each is made, compared with PyTorch, and only then kept."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from kdcli.commands.loading import Loaded
 from kdcli.commands.parity import Floats, check_parity
+from kdcli.commands.precision_part import QuantizedPart
+from kdcli.commands.quantize import Images, quantized
 from kdcli.commands.report import FoldPart, ParityPart, Precision
 from kdcli.commands.samples import Samples
 from kdcli.commands.wanted import Wanted
 from kdcli.files import atomic_pair
 from kdcli.models.heads import answering
 from kdcli.onnx_file.external import sidecar
+from kdcli.onnx_file.fp16 import to_fp16
 from kdcli.onnx_file.pixels import with_pixels
 from kdcli.onnx_file.read import load_whole
 from kdcli.onnx_file.write import export_onnx, write
 from kdcli.progress import Progress
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +39,7 @@ class Made:
     parity: ParityPart
     answers: Floats
     """(N, K), of the samples."""
+    quantized: QuantizedPart | None = None
 
 
 def named(path: Path, precision: Precision) -> Path:
@@ -42,9 +53,12 @@ def make_all(
     wanted: Wanted,
     samples: Samples,
     fold: FoldPart | None,
+    images: Callable[[], Images] | None,
     progress: Progress,
 ) -> list[Made]:
     """The files that are wanted, fp32 first, at `path` and beside it; all of them or none.
+
+    `images` opens what int8 is calibrated and chosen on.
 
     Raises:
         ParityError: one of them does not answer as PyTorch does.
@@ -62,11 +76,29 @@ def make_all(
         for precision in wanted.precisions:
             place = named(path, precision)
             beside = kept.enter_context(atomic_pair(place, sidecar(place)))
-            proto = load_whole(core)
-            write(with_pixels(proto, front) if front else proto, beside, metadata)
-            parity, answers = check_parity(student, beside, samples, progress)
-            made.append(Made(place, precision, parity, answers))
+            proto, how = _as(precision, core, wanted, images, progress)
+            proto = with_pixels(proto, front) if front else proto
+            write(proto, beside, metadata | {"kd.precision": precision})
+            parity, answers = check_parity(student, beside, samples, progress, precision)
+            made.append(Made(place, precision, parity, answers, how))
     return made
+
+
+def _as(
+    precision: Precision,
+    core: Path,
+    wanted: Wanted,
+    images: Callable[[], Images] | None,
+    progress: Progress,
+) -> tuple[ModelProto, QuantizedPart | None]:
+    """The core, images in and logits out, in this precision; and how int8 was made."""
+    if precision == "fp16":
+        return to_fp16(core), None
+    if precision == "fp32":
+        return load_whole(core), None
+    assert images  # else it was refused
+    file, how = quantized(core, images(), wanted.target or "x86", progress)
+    return load_whole(file), how
 
 
 def _remove_empty(folder: Path) -> None:

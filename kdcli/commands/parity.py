@@ -1,5 +1,6 @@
 """Whether an ONNX file answers as PyTorch does; it is kept only then."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from kdcli.commands.loading import Loaded
-from kdcli.commands.report import ParityPart
+from kdcli.commands.report import ParityPart, Precision
 from kdcli.commands.samples import Samples
 from kdcli.commands.side_by_side import as_function
 from kdcli.errors import ParityError
-from kdcli.onnx_file.compare import Parity, agrees, compare
+from kdcli.onnx_file.compare import TOLERANCES, Parity, Tolerance, agrees, compare
 from kdcli.onnx_file.pixels import takes_any_size
 from kdcli.onnx_file.session import Session, open_session
 from kdcli.progress import Progress
@@ -23,89 +24,98 @@ TOGETHER = 7
 """Images of a batch."""
 ALONE = 32
 """Images that are compared at batch 1 as well."""
-ROUNDING = 1e-3
-"""How far a logit or a probability may be from PyTorch's: sums are added up in another order."""
 RESIZED = 2e-2
 """How far a probability may be where the graph itself cuts images to size: of ten thousand pixel
 values about three are 1 of 255 off Pillow's, and a network may look closely at such a one."""
 
 
 def check_parity(
-    student: Loaded, file: Path, samples: Samples, progress: Progress
+    student: Loaded,
+    file: Path,
+    samples: Samples,
+    progress: Progress,
+    precision: Precision = "fp32",
 ) -> tuple[ParityPart, Floats]:
     """Compare on every image at batch 7, on some at batch 1, or all at the one batch that the file
     takes; the file's answers are handed on.
 
-    PyTorch's own rounding in float32 can be larger than the tolerance (batch norm with tiny
-    variances), where the file is nearer to the exact answer: then float64 decides.
+    PyTorch's own rounding in float32 can be larger than the tolerance of an fp32 file (batch norm
+    with tiny variances), where the file is nearer to the exact answer: then float64 decides.
 
     Raises:
-        ParityError: the file does not answer as PyTorch does.
+        ParityError: the file does not answer as PyTorch does, within what its precision may.
     """
     session = open_session(file)
-    tolerance = RESIZED if takes_any_size(session.takes) else ROUNDING
-    expected, answers = _both(as_function(student), session, samples)
-    ones = _alone(session, samples) if session.fixed is None else answers[:ALONE]
-    found = _worse(expected, answers, ones, tolerance)
-    exact = not agrees(found, tolerance)
+    tolerance = TOLERANCES[precision]
+    if takes_any_size(session.takes):
+        tolerance = tolerance.at_least(RESIZED)
+    expected, together = _both(as_function(student), session, samples)
+    ones = _alone(session, samples) if session.fixed is None else together[:ALONE]
+    found = _worse(expected, together, ones, tolerance)
+    exact = precision == "fp32" and not agrees(found, tolerance)
     if exact:
         progress.say(
             f"apart from PyTorch by {found.max_abs:.1e}, more than rounding usually does: "
             "compared with PyTorch in float64"
         )
         expected, _ = _both(as_function(student, exact=True), session, samples)
-        found = _worse(expected, answers, ones, tolerance)
+        found = _worse(expected, together, ones, tolerance)
     if not agrees(found, tolerance):
         raise ParityError(
-            f"the ONNX file disagrees with PyTorch (max |difference| {found.max_abs:.2e}, "
-            f"top-1 changed on {found.top1_changed} of {found.images} images) and was removed",
-            "try another version of torch or onnxruntime; please report the model's name",
+            f"the {precision} ONNX file disagrees with PyTorch (max |difference| "
+            f"{found.max_abs:.2e}, top-1 changed on {found.top1_changed} of {found.images} images) "
+            "and was removed",
+            "try another version of torch or onnxruntime; please report the model's name"
+            if precision == "fp32"
+            else f"this model does not bear {precision}: export it without --{precision}",
         )
+    changed = int((expected.argmax(1) != together.argmax(1)).sum())
     part = ParityPart(
         max_abs=found.max_abs,
-        top1_changed=int((expected.argmax(1) != answers.argmax(1)).sum()),
+        top1_changed=changed,
         images=len(samples),
         synthetic=samples.made_up,
         reference="float64" if exact else "float32",
-        tolerance=tolerance,
+        tolerance=found.allowed if math.isfinite(found.allowed) else None,
+        agreement=1 - changed / len(samples),
     )
-    return part, answers
+    return part, together
 
 
 def check_same(
-    student: Loaded, function: Callable[[Floats], Floats], samples: Samples, tolerance: float
+    student: Loaded, function: Callable[[Floats], Floats], samples: Samples, within: float
 ) -> tuple[ParityPart, Floats]:
     """Compare what was made of a module and runs in PyTorch with it, each size of batch with its
     own: PyTorch rounds them differently. What it answered at batch 7 is handed on.
 
     Raises:
-        ParityError: it does not answer as the module does.
+        ParityError: a logit is farther off than `within`, or a class has changed.
     """
-    module = as_function(student)
-    answers = _asked(function, samples)
-    together = compare(_asked(module, samples), answers, tolerance)
-    expected, ones = (_asked(each, samples, 1, ALONE) for each in (module, function))
+    module, tolerance = as_function(student), Tolerance(within, tie=within)
+    together = answers(function, samples)
+    both = compare(answers(module, samples), together, tolerance)
+    expected, ones = (answers(each, samples, 1, ALONE) for each in (module, function))
     alone = compare(expected, ones, tolerance)
-    if not (agrees(together, tolerance) and agrees(alone, tolerance)):
-        apart = max(together.max_abs, alone.max_abs)
+    if not (agrees(both, tolerance) and agrees(alone, tolerance)):
+        apart = max(both.max_abs, alone.max_abs)
         raise ParityError(
             f"what was loaded back disagrees with the module (max |difference| {apart:.2e}, "
-            f"more than {tolerance:g}) and was removed",
+            f"more than {within:g}) and was removed",
             "--format onnx is checked on its own; please report the model's name",
         )
     return ParityPart(
-        max_abs=max(together.max_abs, alone.max_abs),
-        top1_changed=together.top1_changed,
+        max_abs=max(both.max_abs, alone.max_abs),
+        top1_changed=both.top1_changed,
         images=len(samples),
         synthetic=samples.made_up,
-        tolerance=tolerance,
-    ), answers
+        tolerance=within,
+    ), together
 
 
-def _worse(expected: Floats, answers: Floats, ones: Floats, tolerance: float) -> Parity:
-    """Of all images together and some alone."""
-    whole = compare(expected, answers, tolerance)
-    alone = compare(expected[: len(ones)], ones, tolerance)
+def _worse(expected: Floats, together: Floats, ones: Floats, tolerance: Tolerance) -> Parity:
+    """Of all images together, and of the same with some of them alone."""
+    mixed = np.concatenate([ones, together[len(ones) :]])
+    whole, alone = (compare(expected, found, tolerance) for found in (together, mixed))
     return whole if agrees(alone, tolerance) else alone
 
 
@@ -115,10 +125,10 @@ def _both(
     """What PyTorch answers, in the file's terms, and what the file does; (N, K) each."""
     fed = samples.fed_to(session.takes, session.fixed or TOGETHER)
     pairs = [(pytorch(ready), session(images)) for images, ready in fed]
-    logits, answers = (np.concatenate(part) for part in zip(*pairs, strict=True))
+    logits, found = (np.concatenate(part) for part in zip(*pairs, strict=True))
     if not session.gives_probabilities:
-        return logits, answers
-    return torch.from_numpy(logits).double().softmax(1).float().numpy(), answers
+        return logits, found
+    return torch.from_numpy(logits).double().softmax(1).float().numpy(), found
 
 
 def _alone(session: Session, samples: Samples) -> Floats:
@@ -126,11 +136,12 @@ def _alone(session: Session, samples: Samples) -> Floats:
     return np.concatenate([session(images) for images, _ in fed])
 
 
-def _asked(
+def answers(
     function: Callable[[Floats], Floats],
     samples: Samples,
     size: int = TOGETHER,
     most: int | None = None,
 ) -> Floats:
+    """What a model says of the samples, `size` at a time: (N, K)."""
     batches = samples.pixels(size, most)
     return np.concatenate([function(samples.ready(pixels)) for pixels in batches])

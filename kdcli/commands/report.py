@@ -18,6 +18,7 @@ from kdcli.commands.model_part import (
     Range,
     TeacherPart,
 )
+from kdcli.commands.precision_part import QuantizedPart, WorthPart
 from kdcli.nearness import Closer
 
 
@@ -150,14 +151,16 @@ class ParityPart(BaseModel):
     """Compared on made-up images, for want of the data."""
     reference: Literal["float32", "float64"] = "float32"
     """PyTorch's precision; float64 where its own rounding in float32 exceeded the tolerance."""
-    tolerance: float = 1e-3
-    """What `max_abs` may be."""
+    tolerance: float | None = 1e-3
+    """What `max_abs` was held to; null: any finite number (int8, where classes are held)."""
+    agreement: float | None = None
+    """Share of images with the same top-1 class; null in an earlier kd's record."""
 
 
 WantedFold = Literal["auto", "exact", "never"]
 Protocol = Literal["quick", "thorough"]
 """Of timings: some seconds per file, which is indicative; 1,024 samples and a minute at least."""
-Precision = Literal["fp32"]
+Precision = Literal["fp32", "int8", "fp16"]
 InputKind = Literal["tensor", "pixels"]
 Format = Literal["onnx", "timm", "torch"]
 
@@ -208,6 +211,10 @@ class Export(BaseModel):
     """One per device and number of threads."""
     fold: FoldPart | None = None
     """null where the model has one head."""
+    quantized: QuantizedPart | None = None
+    """null where it is not int8."""
+    worth: WorthPart | None = None
+    """null for fp32, which the others are compared with."""
 
 
 class PackagePart(BaseModel):

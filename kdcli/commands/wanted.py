@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from kdcli.commands.report import Format, InputKind, Precision, Protocol, WantedFold
 from kdcli.errors import UsageError
 from kdcli.models.model_args import ModelArgs
+from kdcli.onnx_file.int8 import Target
 from kdcli.onnx_file.pixels import Front
 
 
@@ -23,14 +24,24 @@ class Wanted:
     """Its graph cuts pixels of any height and width to size."""
     batch: int | None = None
     """Images at a time; None: any number."""
+    opset: int | None = None
+    """Version of ONNX's operators; None: the exporter's own."""
+    int8: bool = False
+    fp16: bool = False
+    target: Target | None = None
+    """The processor that int8 is for; None: x86."""
 
     def __post_init__(self) -> None:
         """Raise UsageError for what contradicts itself."""
         if self.format != "onnx" and replace(self, format="onnx", fold="auto") != Wanted():
             raise UsageError(
-                f"--format {self.format}: --input, --resize, --batch, --opset and --latency are "
-                "for ONNX",
+                f"--format {self.format}: --input, --resize, --batch, --opset, --int8, --fp16, "
+                "--target and --latency are for ONNX",
                 "--format onnx, or without them",
+            )
+        if self.target and not self.int8:
+            raise UsageError(
+                f"--target {self.target}: says which processor int8 is for", "add --int8"
             )
         if self.resize and self.input != "pixels":
             raise UsageError(
@@ -38,12 +49,10 @@ class Wanted:
                 "--input pixels --resize",
             )
 
-    opset: int | None = None
-    """Version of ONNX's operators; None: the exporter's own."""
-
     @property
     def precisions(self) -> tuple[Precision, ...]:
-        return ("fp32",)
+        more: dict[Precision, bool] = {"int8": self.int8, "fp16": self.fp16}
+        return ("fp32", *(precision for precision, asked in more.items() if asked))
 
     def front(self, args: ModelArgs, image_size: int) -> Front | None:
         """What stands in front of a model; None: it takes a tensor."""

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
-from warnings import catch_warnings, simplefilter
 
 from kdcli.errors import UsageError
 from kdcli.onnx_file.external import needs_sidecar, save_with_sidecar
 from kdcli.onnx_file.opsets import FUSED, TRACED, convert
 from kdcli.onnx_file.read import messages
+from kdcli.onnx_file.silence import silence
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -82,7 +79,7 @@ def _converted(
     example = torch.zeros(batch or 2, 3, *input_size)
     any_batch = ({0: torch.export.Dim("batch")},)
     # The fused kernel's strides break the views behind a masked attention (beit): pytorch#136543.
-    with _silence(), sdpa_kernel(SDPBackend.MATH):
+    with silence(), sdpa_kernel(SDPBackend.MATH):
         program = torch.onnx.export(
             module.eval(),
             (example,),
@@ -124,16 +121,3 @@ def _forget_provenance(proto: ModelProto) -> None:
     for message in messages(proto):
         if "metadata_props" in message.DESCRIPTOR.fields_by_name:
             message.ClearField("metadata_props")
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Keep the exporter's prints off stdout, where results belong, and its advice off stderr."""
-    level = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), catch_warnings():
-            simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(level)

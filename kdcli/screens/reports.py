@@ -26,6 +26,7 @@ def evaluated(console: Console, result: "Evaluated") -> None:
 def exported(console: Console, result: "Exported") -> None:
     """After `kd export`."""
     from kdcli.commands.drawing import fold_words
+    from kdcli.commands.file_table import file_table, worth_lines
 
     files = {"file": str(result.out), "files": [str(path) for path in result.paths]}
     _report(console, result.report, result.gates, files)
@@ -40,6 +41,10 @@ def exported(console: Console, result: "Exported") -> None:
             console.line(line)
     if fold := entries[0].fold:
         console.line(fold_words(fold))
+    if rows := file_table(entries):
+        console.table(rows[0], rows[1:])
+    for line in worth_lines(entries):
+        console.line(line)
     console.line(f"report: {result.place.with_suffix('.md')}")
     if entries[0].parity.synthetic:
         return
