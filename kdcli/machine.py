@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 LOOKED_AT_SECONDS = 0.02
 """Between two looks at the memory."""
@@ -31,6 +32,11 @@ def lacks_vnni() -> bool:
     lines = info.read_text("utf-8", "replace").splitlines() if info.exists() else []
     flags = next((line.split() for line in lines if line.startswith("flags")), [])
     return bool(flags) and not {"avx512_vnni", "avx_vnni", "amx_int8"} & set(flags)
+
+
+def own_kind() -> Literal["x86", "arm"]:
+    """Which family of processors this one is of."""
+    return "arm" if platform.machine().lower().startswith(("arm", "aarch")) else "x86"
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 import numpy as np
 import pytest
-from house import House
+from house import House, kd_ok
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -61,12 +61,14 @@ def served(folder: Path) -> Iterator[str]:
         server.server_close()
 
 
-@pytest.fixture(params=["tensor"])  # what `kd export --input` takes
+@pytest.fixture(params=["tensor", "pixels"])  # what `kd export --input` takes
 def folder(request: pytest.FixtureRequest, finished_once: House, tmp_path: Path) -> Path:
     """The page, the export folder's files and one test image."""
-    assert request.param == "tensor"
     for name in ("model.onnx", "labels.txt"):
         shutil.copy(finished_once.student / "export" / name, tmp_path)
+    if request.param != "tensor":
+        lone = Path(shutil.copy(finished_once.student / "model.pt", tmp_path / "lone.pt"))
+        kd_ok("export", lone, "--input", request.param, "--out", tmp_path / "model.onnx")
     shutil.copy(HERE / "predict.html", tmp_path)
     (tmp_path / "node_modules").symlink_to(HERE / "node_modules")
     store = open_store(open_source("digits").test, 32, Silent())

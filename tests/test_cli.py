@@ -546,7 +546,7 @@ def test_show_names_an_origin_for_every_key(empty_house: House) -> None:
     assert settings["train.epochs"]["from"] == "auto: data digits"
     assert all(setting["from"] for setting in settings.values())
     undecided = [key for key, setting in settings.items() if setting["value"] == "auto"]
-    assert undecided == ["match.adapter"], "each pair decides"
+    assert undecided == ["data.licence", "match.adapter"], "looked up; each pair decides"
 
 
 def test_show_prints_a_line_for_every_key(empty_house: House) -> None:

@@ -23,7 +23,7 @@ def test_the_example_of_a_method_is_the_real_one(file: str) -> None:
 def test_the_example_without_kd_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    page = (ROOT / "docs" / "deploy_parts" / "predict.md").read_text("utf-8")
+    page = (ROOT / "docs" / "deploy.md").read_text("utf-8")
     (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     tensor_file(Path("model.onnx"))

@@ -69,9 +69,12 @@ def test_what_is_only_smaller_is_not() -> None:
     found = verdict(beside(speedup=0.98))
     assert found.worth_it == 0
     assert found.reason == (
-        "not worth it here: no faster than fp32 (0.98x, noise 3%); 3.6x smaller, which counts "
-        "only where the size does"
+        "not worth it here: no faster than fp32 by more than the noise (0.98x, noise 3%); "
+        "3.6x smaller, which counts only where the size does"
     )
+    arm = verdict(beside(speedup=0.5, elsewhere=True))
+    assert arm.worth_it == 0
+    assert "nobody can tell here" in arm.reason
     mobile = verdict(beside(speedup=0.98, depthwise=True)).reason
     assert "as is common of mobile networks" in mobile
     assert "squeeze-excite" in mobile

@@ -115,7 +115,7 @@ def export(
     ] = False,
     target: Annotated[
         Literal["x86", "arm"] | None,
-        typer.Option(help="The processor that int8 is for; default: x86."),
+        typer.Option(help="The processor that int8 is for; default: this machine's."),
     ] = None,
     minima: Min = None,
     maxima: Max = None,

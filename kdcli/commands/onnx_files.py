@@ -1,14 +1,11 @@
 """The ONNX files of one student: each is made, compared with PyTorch, and only then kept."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from kdcli.commands.loading import Loaded
 from kdcli.commands.parity import Floats, check_parity
@@ -18,6 +15,7 @@ from kdcli.commands.report import FoldPart, ParityPart, Precision
 from kdcli.commands.samples import Samples
 from kdcli.commands.wanted import Wanted
 from kdcli.files import atomic_pair
+from kdcli.machine import own_kind
 from kdcli.models.heads import answering
 from kdcli.onnx_file.external import sidecar
 from kdcli.onnx_file.fp16 import to_fp16
@@ -25,9 +23,6 @@ from kdcli.onnx_file.pixels import with_pixels
 from kdcli.onnx_file.read import load_whole
 from kdcli.onnx_file.write import export_onnx, write
 from kdcli.progress import Progress
-
-if TYPE_CHECKING:
-    from onnx import ModelProto
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +71,8 @@ def make_all(
         for precision in wanted.precisions:
             place = named(path, precision)
             beside = kept.enter_context(atomic_pair(place, sidecar(place)))
-            proto, how = _as(precision, core, wanted, images, progress)
-            proto = with_pixels(proto, front) if front else proto
+            file, how = _as(precision, core, wanted, images, progress)
+            proto = with_pixels(load_whole(file), front) if front else load_whole(file)
             write(proto, beside, metadata | {"kd.precision": precision})
             parity, answers = check_parity(student, beside, samples, progress, precision)
             made.append(Made(place, precision, parity, answers, how))
@@ -90,15 +85,16 @@ def _as(
     wanted: Wanted,
     images: Callable[[], Images] | None,
     progress: Progress,
-) -> tuple[ModelProto, QuantizedPart | None]:
+) -> tuple[Path, QuantizedPart | None]:
     """The core, images in and logits out, in this precision; and how int8 was made."""
-    if precision == "fp16":
-        return to_fp16(core), None
     if precision == "fp32":
-        return load_whole(core), None
+        return core, None
+    if precision == "fp16":
+        half = core.with_name("fp16.onnx")
+        write(to_fp16(core), half, {})
+        return half, None
     assert images  # else it was refused
-    file, how = quantized(core, images(), wanted.target or "x86", progress)
-    return load_whole(file), how
+    return quantized(core, images(), wanted.target or own_kind(), progress)
 
 
 def _remove_empty(folder: Path) -> None:

@@ -29,7 +29,7 @@ class Wanted:
     int8: bool = False
     fp16: bool = False
     target: Target | None = None
-    """The processor that int8 is for; None: x86."""
+    """The processor that int8 is for; None: this machine's kind."""
 
     def __post_init__(self) -> None:
         """Raise UsageError for what contradicts itself."""

@@ -12,6 +12,7 @@ from kdcli.commands.onnx_files import Made
 from kdcli.commands.precision_part import WorthPart
 from kdcli.commands.report import Precision
 from kdcli.commands.side_by_side import Costs
+from kdcli.machine import own_kind
 from kdcli.metrics import Gain, paired_gain
 from kdcli.onnx_file.external import size as size_of
 from kdcli.onnx_file.int8 import depthwise
@@ -33,6 +34,8 @@ class Beside:
     """this - fp32 on test; None without such images."""
     depthwise: bool = False
     """It convolves channel by channel."""
+    elsewhere: bool = False
+    """It is made for another kind of processor than the one that timed it."""
 
 
 def worth_of_all(
@@ -50,6 +53,7 @@ def worth_of_all(
             noise=costs.noise,
             change=None if labels is None else _change(one.answers, fp32.answers, labels),
             depthwise=mobile,
+            elsewhere=one.quantized is not None and one.quantized.target != own_kind(),
         )
         for one in others
     ]
@@ -66,7 +70,8 @@ def verdict(beside: Beside, margin: float = 0.01) -> WorthPart:
     """Worth it is what gains speed and does not lose accuracy, both beyond doubt:
 
     faster than fp32 by more than the noise; at most `margin` of accuracy lost on test, and the low
-    end of the change's 95% interval above -2 `margin`. What is only smaller is not worth it.
+    end of the change's 95% interval above -2 `margin`. What is only smaller is not worth it, and
+    of what is made for another processor nobody can tell here.
     """
     change, faster = beside.change, round(beside.speedup - 1 - beside.noise, 9) > 0
     kept = (
@@ -80,7 +85,7 @@ def verdict(beside: Beside, margin: float = 0.01) -> WorthPart:
         accuracy_change_ci95=Range(low=change.ci95.low, high=change.ci95.high) if change else None,
         speedup=beside.speedup,
         noise=beside.noise,
-        worth_it=int(faster and kept),
+        worth_it=int(faster and kept and not beside.elsewhere),
         reason=_reason(beside, faster, kept, margin),
     )
 
@@ -88,11 +93,16 @@ def verdict(beside: Beside, margin: float = 0.01) -> WorthPart:
 def _reason(beside: Beside, faster: bool, kept: bool, margin: float) -> str:
     speed = f"{beside.speedup:.2f}x, noise {beside.noise:.0%}"
     size = f"{beside.bytes_ratio:.1f}x smaller"
+    if beside.elsewhere:
+        return (
+            f"nobody can tell here: made for another processor than the one that timed it ({speed})"
+            f", {_accuracy(beside.change)}, {size}; time it there with bench.py"
+        )
     if faster and kept:
         return f"worth it: faster than fp32 ({speed}), {_accuracy(beside.change)}, {size}"
     if faster:
         return f"not worth it: {_loss(beside.change, margin)}; faster than fp32 ({speed}), {size}"
-    slow = f"no faster than fp32 ({speed})"
+    slow = f"no faster than fp32 by more than the noise ({speed})"
     if beside.depthwise and beside.precision == "int8":
         slow += (
             ", as is common of mobile networks, whose depthwise convolutions and squeeze-excite "

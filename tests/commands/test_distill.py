@@ -60,7 +60,7 @@ def test_the_run_records_everything_resolved(distilled_once: House) -> None:
     assert raw["versions"].keys() >= {"python", "kdcli", "torch", "timm"}
     assert raw["spec"]["recipe"]["train"]["epochs"] == 2
     left = [value for value in _values(raw["spec"]) if value == "auto"]
-    assert len(left) == 2, "match.adapter of student and teacher is decided for each pair of stages"
+    assert len(left) == 4, "match.adapter (each pair decides) and data.licence, of both"
 
 
 def _values(raw: Any) -> list[Any]:

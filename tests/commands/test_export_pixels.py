@@ -22,11 +22,12 @@ from sklearn.datasets import load_sample_images
 from kdcli.checkpoint import load_model, save_model
 from kdcli.commands import onnx_files, side_by_side
 from kdcli.commands.loading import load
-from kdcli.commands.parity import RESIZED, ROUNDING
+from kdcli.commands.parity import RESIZED
 from kdcli.cost import latency
 from kdcli.data.images import fit
 from kdcli.data.open import open_source
 from kdcli.models.tap import Tap
+from kdcli.onnx_file.compare import FP32
 from kdcli.onnx_file.write import export_onnx
 
 Images = list[np.ndarray]
@@ -122,7 +123,8 @@ PIXELS = ("--input", "pixels")
 
 
 @pytest.mark.parametrize(
-    ("flags", "tolerance"), [((), ROUNDING), (PIXELS, ROUNDING), ((*PIXELS, "--resize"), RESIZED)]
+    ("flags", "tolerance"),
+    [((), FP32.absolute), (PIXELS, FP32.absolute), ((*PIXELS, "--resize"), RESIZED)],
 )
 def test_the_file_says_how_it_is_fed(
     flags: tuple[str, ...], tolerance: float, finished: House, digits: Images
@@ -204,7 +206,7 @@ def test_static_shapes(batch: int, flags: tuple[str, ...], finished: House, digi
     answers = ask(path, few)
     expected = of_pytorch(finished.student / "model.pt", few, 32)
     found = answers if flags else F.softmax(torch.from_numpy(answers), 1).numpy()
-    np.testing.assert_allclose(found, expected, atol=ROUNDING)
+    np.testing.assert_allclose(found, expected, atol=FP32.absolute)
 
 
 def test_the_time_of_a_batch_is_shared(finished: House, monkeypatch: pytest.MonkeyPatch) -> None:
