@@ -24,7 +24,8 @@ def test_the_example_without_kd_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = (ROOT / "docs" / "deploy.md").read_text("utf-8")
-    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    _, _, behind = page.partition("### From Python")
+    example = re.findall(r"```python\n(.*?)```", behind, re.DOTALL)[0]
     monkeypatch.chdir(tmp_path)
     tensor_file(Path("model.onnx"))
     Image.fromarray(GREEN).resize((20, 30)).save("photo.jpg")
