@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from statistics import median
 from time import perf_counter
-from typing import TypedDict, TypeVar
+from typing import NamedTuple, TypedDict, TypeVar
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ STEADY = 0.02
 WARM_UP = 0.25
 """Of the time of the timing: how long becoming steady may take."""
 FEWEST = 30
-"""Rounds, however long they take."""
+"""Runs, however long they take."""
 
 
 def parameters(module: nn.Module) -> int:
@@ -79,6 +79,18 @@ class Latency:
         )
 
 
+class Burst(NamedTuple):
+    """Runs in a row of one callable."""
+
+    settling: int = 5
+    """First those that do not count: whoever ran before has left other data in the processor's
+    caches, and a small model beside a large one would pay for that."""
+    counted: int = 10
+
+
+BURST = Burst()
+
+
 class Bounds(TypedDict, total=False):
     """How long `latency` goes on, where not as long as it does by itself."""
 
@@ -99,25 +111,30 @@ def latency(
     min_runs: int = 100,
     max_runs: int | None = 500,
     patience: float = 3.0,
+    burst: Burst = BURST,
 ) -> dict[Name, Latency]:
     """Time callables side by side, so that a machine that slows down slows all of them.
 
-    The first call of each is timed apart. Then each round runs every callable once, in an order
-    drawn anew: first, uncounted, until each has been steady (`is_steady`) or a quarter of the time
-    is gone; then until it is `enough`. All get the same number of rounds.
+    The first call of each is timed apart. Then each round runs a `burst` of every callable, in an
+    order drawn anew: first, uncounted, until each has been steady (`is_steady`) or a quarter of the
+    time is gone; then until it is `enough`. All get the same number of runs.
     A callable must return only when its work is done (on CUDA: synchronise).
     """
     if not calls:
         return {}
     with _no_garbage_collection():
         cold = {name: _milliseconds(call) for name, call in calls.items()}
-        _warm_up(calls, WARM_UP * seconds * len(calls))
-        start = perf_counter()
+        _warm_up(calls, WARM_UP * seconds * len(calls), burst)
         spent = next(
             spent
-            for done, spent in enumerate(_rounds(calls), 1)
+            for done, spent in enumerate(_rounds(calls, burst), 1)
             if enough(
-                done, (perf_counter() - start) / len(calls), seconds, min_runs, max_runs, patience
+                done * burst.counted,
+                _seconds(spent) / len(calls),
+                seconds,
+                min_runs,
+                max_runs,
+                patience,
             )
         )
     return {name: _summary(cold[name], times) for name, times in spent.items()}
@@ -131,7 +148,7 @@ def enough(
     max_runs: int | None,
     patience: float,
 ) -> bool:
-    """Whether so many rounds, in `gone` seconds per callable, are a measurement.
+    """Whether so many runs, in `gone` seconds per callable, are a measurement.
 
     They last `seconds` and are at least `min_runs`; of slow callables fewer will do once
     `patience` times the seconds are gone, but FEWEST; they are never more than `max_runs`.
@@ -183,21 +200,30 @@ def _summary(cold: float, times: list[float]) -> Latency:
     return Latency(p50, p90, p99, cold, len(times), block_medians(times))
 
 
-def _warm_up(calls: Mapping[Name, Callable[[], object]], seconds: float) -> None:
+def _seconds(spent: Mapping[Name, Sequence[float]]) -> float:
+    """All that was counted."""
+    return sum(map(sum, spent.values())) / 1e3
+
+
+def _warm_up(calls: Mapping[Name, Callable[[], object]], seconds: float, burst: Burst) -> None:
     end, restless = perf_counter() + seconds, set(calls)
-    for spent in _rounds(calls):
+    for spent in _rounds(calls, burst):
         restless = {name for name in restless if not is_steady(spent[name])}
         if not restless or perf_counter() >= end:
             return
 
 
-def _rounds(calls: Mapping[Name, Callable[[], object]]) -> Iterator[dict[Name, list[float]]]:
-    """All times so far, after each round; who runs after whom changes: it finds their caches."""
+def _rounds(
+    calls: Mapping[Name, Callable[[], object]], burst: Burst
+) -> Iterator[dict[Name, list[float]]]:
+    """All times so far, after each round; who runs after whom changes."""
     names, order = list(calls), Random(0)
     spent: dict[Name, list[float]] = {name: [] for name in names}
     while True:
         for name in order.sample(names, len(names)):
-            spent[name].append(_milliseconds(calls[name]))
+            for _ in range(burst.settling):
+                calls[name]()
+            spent[name] += [_milliseconds(calls[name]) for _ in range(burst.counted)]
         yield spent
 
 

@@ -9,6 +9,7 @@ from torch import nn
 from kdcli import cost
 from kdcli.cost import (
     THOROUGH,
+    Burst,
     Latency,
     block_medians,
     is_steady,
@@ -18,6 +19,9 @@ from kdcli.cost import (
     noise,
     parameters,
 )
+
+EACH = Burst(settling=0, counted=1)
+"""By turns, one by one."""
 
 
 def on_meta(name, **options):
@@ -99,7 +103,7 @@ def test_latency_takes_turns_and_who_follows_whom_changes():
     """All are called once apart, then one round to warm up, where there is no time for more."""
     order = []
     calls = {name: lambda name=name: order.append(name) for name in "abc"}
-    found = latency(calls, seconds=0, min_runs=20)
+    found = latency(calls, seconds=0, min_runs=20, burst=EACH)
     rounds = ["".join(order[i : i + 3]) for i in range(0, len(order), 3)]
     assert {"".join(sorted(one)) for one in rounds} == {"abc"}
     assert len(set(rounds)) == 6, "every order"
@@ -107,8 +111,16 @@ def test_latency_takes_turns_and_who_follows_whom_changes():
     assert [one.runs for one in found.values()] == [20] * 3
 
 
+def test_a_burst_begins_with_runs_that_do_not_count(clock):
+    """Cold, a round to warm up, a round that counts."""
+    each = [99, *([50] * 2 + [7] * 3) * 2]
+    calls = {"a": clock.call(*each), "b": clock.call(*each)}
+    found = latency(calls, seconds=0, min_runs=3, burst=Burst(settling=2, counted=3))["a"]
+    assert (found.p50, found.p99, found.runs) == (pytest.approx(7), pytest.approx(7), 3)
+
+
 def test_the_first_call_is_none_of_the_others(clock):
-    found = latency({"a": clock.call(90, 2), "b": clock.call(70, 50, 3)}, seconds=1)
+    found = latency({"a": clock.call(90, 2), "b": clock.call(70, 50, 3)}, seconds=1, burst=EACH)
     assert (found["a"].cold, found["b"].cold) == (pytest.approx(90), pytest.approx(70))
     assert found["a"].p99 == pytest.approx(2)
     assert found["b"].p99 == pytest.approx(3), "and what warms up is none of them either"
@@ -116,19 +128,19 @@ def test_the_first_call_is_none_of_the_others(clock):
 
 def test_percentiles(clock):
     hundred = [1, *([1] * 20), *range(1, 102)]  # cold, steady at once, then counted
-    found = latency({"a": clock.call(*hundred)}, seconds=9, max_runs=101)["a"]
+    found = latency({"a": clock.call(*hundred)}, seconds=9, max_runs=101, burst=EACH)["a"]
     assert (found.p50, found.p90, found.p99) == pytest.approx((51, 91, 100))
 
 
 def test_warming_up_ends_when_steady(clock):
     slowing = [50, *([9] * 15), *([5] * 200)]
-    found = latency({"a": clock.call(*slowing)}, seconds=10, max_runs=7)["a"]
+    found = latency({"a": clock.call(*slowing)}, seconds=10, max_runs=7, burst=EACH)["a"]
     assert found.blocks == pytest.approx((5,) * 5)
 
 
 def test_warming_up_ends_though_it_never_is(clock):
     growing = clock.call(*(1.1**i for i in range(200)))
-    assert latency({"a": growing}, seconds=2, max_runs=7)["a"].runs == 7
+    assert latency({"a": growing}, seconds=2, max_runs=7, burst=EACH)["a"].runs == 7
     assert clock.now < 3.5
 
 
@@ -158,7 +170,7 @@ def test_quick_is_two_seconds_each_and_a_hundred_rounds_where_time_allows(clock)
 
 @pytest.mark.parametrize(("milliseconds", "runs"), [(10, 6000), (100, 1024), (2000, 1024)])
 def test_thorough_is_1024_samples_and_60_seconds(clock, milliseconds, runs):
-    found = latency({"a": clock.call(milliseconds)}, **THOROUGH)["a"]
+    found = latency({"a": clock.call(milliseconds)}, **THOROUGH, burst=EACH)["a"]
     assert found.runs == pytest.approx(runs, abs=1)
 
 
@@ -178,7 +190,7 @@ def test_blocks_are_consecutive_fifths():
 
 
 def test_latency_ends_at_max_runs():
-    assert latency({"a": int}, seconds=0.1, max_runs=7)["a"].runs == 7
+    assert latency({"a": int}, seconds=0.1, max_runs=7, burst=EACH)["a"].runs == 7
 
 
 def test_latency_of_nothing():
@@ -192,7 +204,7 @@ def test_latency_is_in_milliseconds():
 
 def test_garbage_collection_rests_and_comes_back():
     seen = []
-    latency({"a": lambda: seen.append(gc.isenabled())}, seconds=0, min_runs=2)
+    latency({"a": lambda: seen.append(gc.isenabled())}, seconds=0, min_runs=2, burst=EACH)
     assert seen == [False] * 4
     assert gc.isenabled()
 
