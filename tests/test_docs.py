@@ -27,7 +27,7 @@ def test_the_example_without_kd_runs(
     _, _, behind = page.partition("### From Python")
     example = re.findall(r"```python\n(.*?)```", behind, re.DOTALL)[0]
     monkeypatch.chdir(tmp_path)
-    tensor_file(Path("model.onnx"))
+    tensor_file(Path("model.onnx"), **{"kd.image_size": "8"})
     Image.fromarray(GREEN).resize((20, 30)).save("photo.jpg")
     exec(example, {})
     assert capsys.readouterr().out == "green\n"
