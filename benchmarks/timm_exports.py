@@ -89,21 +89,22 @@ def try_model(
         KdError: what `kd export` would say; what torch says comes through.
     """
     args = plan(name, CLASSES, min(own_size(name), largest), None)
-    shape = (IMAGES, 3, args.input_size, args.input_size)
     with seeded(0, name), torch.no_grad():
-        module = awake(build(args), torch.randn(shape))
+        module = build(args)
+        samples = made_up_samples(Tap(module, args, ""), args.input_size, IMAGES)
+        (pixels,) = samples.pixels(IMAGES)
+        module = awake(module, torch.from_numpy(samples.ready(pixels)))
     student = Loaded(module, args, ModelFile(args.as_dict(), {}, (), recipe={}))
     path = folder / "model.onnx"
     export_onnx(module, path, input_size=(args.input_size, args.input_size))
-    samples = made_up_samples(Tap(module, args, ""), args.input_size, IMAGES)
     part, answers = check_parity(student, path, samples, Silent())
     spread = float(answers.std(axis=0).mean())
     return args, opset(path), part.max_abs, part.reference, spread
 
 
 def awake(module: nn.Module, images: Tensor) -> nn.Module:
-    """Random weights that let a signal through, so that there is something to compare; logits whose
-    spread is at most 1.
+    """Random weights that let the signal of these images through, so that there is something to
+    compare; logits whose spread is at most 1.
 
     As they are initialised, heads of zeros, layer scales of 1e-6 and batch norms that have seen no
     image leave whole blocks silent.

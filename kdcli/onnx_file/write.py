@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kdcli.errors import UsageError
 from kdcli.onnx_file.external import needs_sidecar, save_with_sidecar
@@ -79,7 +80,7 @@ def _converted(
     example = torch.zeros(batch or 2, 3, *input_size)
     any_batch = ({0: torch.export.Dim("batch")},)
     # The fused kernel's strides break the views behind a masked attention (beit): pytorch#136543.
-    with silence(), sdpa_kernel(SDPBackend.MATH):
+    with silence(), _unfused(module), sdpa_kernel(SDPBackend.MATH):
         program = torch.onnx.export(
             module.eval(),
             (example,),
@@ -93,6 +94,20 @@ def _converted(
         )
     assert program is not None  # only the old exporter returns nothing
     return program.model_proto
+
+
+@contextmanager
+def _unfused(module: nn.Module) -> Iterator[None]:
+    """timm's attention as products and softmax: torch's converter knows the fused operator for four
+    dimensions alone, and nest, twins, hiera and SAM have three or five."""
+    fused: list[Any] = [part for part in module.modules() if getattr(part, "fused_attn", False)]
+    for part in fused:
+        part.fused_attn = False
+    try:
+        yield
+    finally:
+        for part in fused:
+            part.fused_attn = True
 
 
 def _refuse_size(proto: ModelProto, opset: int) -> None:
