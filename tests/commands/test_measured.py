@@ -104,6 +104,23 @@ def test_flags_that_say_how_to_export_are_refused(tmp_path: Path) -> None:
     assert "--out, --size: nothing is exported with --measured" in answer.err
 
 
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (("--int8", "--opset", "14"), "--opset, --int8"),
+        (("--format", "timm"), "--format"),
+        (("--size", "32", "--latency", "thorough", "--fold", "never"), "--size, --fold, --latency"),
+    ],
+)
+def test_flags_that_say_how_files_shall_be_are_refused(
+    flags: tuple[str, ...], named: str, tmp_path: Path
+) -> None:
+    """Else it would look as if they had been made."""
+    answer = kd("export", "--measured", _printed(tmp_path / "pi5.json"), *flags)
+    assert answer.code == 2
+    assert f"error: {named}: nothing is exported with --measured" in answer.err
+
+
 def test_there_is_no_such_file(tmp_path: Path) -> None:
     assert kd("export", "--measured", tmp_path / "nowhere.json").code == 2
 
