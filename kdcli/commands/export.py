@@ -1,6 +1,6 @@
 """`kd export`: the student as ONNX files, with their costs, or in another format; checked."""
 
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -107,16 +107,18 @@ def _exported(
     blank = Report(run=located.folder.resolve().name, model_sha256=digest, role=located.role)
     known = earlier or blank
     images = partial(images_of, located, student, source, progress) if source else None
-    if wanted.format == "onnx":
-        paths, put = export_as_onnx(
-            student, path, wanted, samples, fold, images, located, known, progress
-        )
-    else:
-        paths, put = make_package(wanted.format, student, path, samples, fold, located, known)
-    with lock(located.folder, wait=WAIT_SECONDS) if located.run else nullcontext():
-        report = put(read_report(place, digest) or blank)
-        report = report.model_copy(update={"licences": licences_of(student.file)})
-        report = write_report(place, report)
+    with ExitStack() as kept:
+        if wanted.format == "onnx":
+            paths, put = export_as_onnx(
+                student, path, wanted, samples, fold, images, located, known, kept, progress
+            )
+        else:
+            paths, put = make_package(wanted.format, student, path, samples, fold, located, known)
+        with lock(located.folder, wait=WAIT_SECONDS) if located.run else nullcontext():
+            kept.close()  # the files take their places
+            report = put(read_report(place, digest) or blank)
+            report = report.model_copy(update={"licences": licences_of(student.file)})
+            report = write_report(place, report)
     if wanted.format == "onnx" and (out is None or out.is_dir()):
         made_from = f"run {blank.run}" if located.run else located.model.name
         fill(path.parent, located.folder, made_from, report, progress)

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kdcli.commands.export import WAIT_SECONDS, Exported
+from kdcli.commands.export_places import place_of
 from kdcli.commands.gates import check_gates, for_classes, parse_gates
 from kdcli.commands.loading import read_args
 from kdcli.commands.model_part import DevicePart
@@ -103,7 +104,7 @@ def add_measured(
         for file, measurement in measurements.items():
             report = put_measurement(report, measurement, file, progress)
         report = write_report(located.report, report)
-    paths = [located.folder / export.path for export in report.exports or []]
+    paths = [place_of(export, located.folder) for export in report.exports or []]
     return Exported(
         located.exports, paths, located.report, report, check_gates(gates, report), "onnx"
     )
