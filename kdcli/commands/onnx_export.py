@@ -18,10 +18,9 @@ from kdcli.commands.samples import Samples
 from kdcli.commands.side_by_side import THREADS, costs_side_by_side
 from kdcli.commands.wanted import Wanted
 from kdcli.commands.worth import worth_of_all
-from kdcli.cost import machine
 from kdcli.files import sha256
 from kdcli.locate import Located
-from kdcli.machine import processor
+from kdcli.machine import machine, processor
 from kdcli.onnx_file.external import size
 from kdcli.onnx_file.read import opset
 from kdcli.progress import Progress

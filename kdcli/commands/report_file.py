@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from kdcli import __version__
 from kdcli.commands.drawing import markdown
 from kdcli.commands.export_places import main_export, main_index, replaced
 from kdcli.commands.model_part import ModelPart, TeacherPart
@@ -56,6 +57,7 @@ def read_report(place: Path, model_sha256: str) -> Report | None:
 def write_report(place: Path, report: Report) -> Report:
     """Recompute what depends on several parts, and redraw everything from the record."""
     report = _with_note_on_fold(_with_note_on_size(_with_costs(report)))
+    report = report.model_copy(update={"kd": __version__})
     text = json.dumps(report.as_dict(), indent=2, ensure_ascii=False, allow_nan=False)
     write_text(place, text + "\n")
     write_text(place.with_suffix(".md"), markdown(report))
