@@ -138,9 +138,7 @@ def export(
 ) -> int:
     """Write the student as ONNX (or for timm, torch.export), check it, and report its costs."""
     with door(json) as console:
-        from kdcli.commands.export import export
         from kdcli.commands.gates import missed
-        from kdcli.commands.measured import add_measured
         from kdcli.commands.wanted import Wanted
         from kdcli.screens import reports
 
@@ -158,6 +156,8 @@ def export(
             latency=latency,
         )
         if measured:
+            from kdcli.commands.measured import add_measured
+
             flags = {"--out": out, "--model": model, "--classes": classes, "--size": size}
             others = [flag for flag, value in flags.items() if value] + wanted.flags
             result = add_measured(
@@ -165,6 +165,8 @@ def export(
             )
             reports.measured(console, result)
             return gate(console, missed(result.gates))
+        from kdcli.commands.export import export
+
         result = export(
             thing,
             which=which,

@@ -1,7 +1,7 @@
 """`kd export`: the student as ONNX files, with their costs, or in another format; checked."""
 
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from shlex import quote
@@ -11,8 +11,9 @@ import torch
 
 from kdcli.commands.adopt import alone
 from kdcli.commands.deploy_folder import fill
+from kdcli.commands.exported import Exported
 from kdcli.commands.folding import choose
-from kdcli.commands.gates import Checked, Gate, check_gates, for_classes, parse_gates
+from kdcli.commands.gates import Gate, check_gates, for_classes, parse_gates
 from kdcli.commands.given import is_given, parse, read_labels
 from kdcli.commands.licences import licences_of
 from kdcli.commands.loading import Loaded, load
@@ -20,7 +21,7 @@ from kdcli.commands.onnx_export import export_as_onnx
 from kdcli.commands.packages import make_package, refuse
 from kdcli.commands.quantize import images_of, refuse_without_images
 from kdcli.commands.report import Format, Report
-from kdcli.commands.report_file import read_report, write_report
+from kdcli.commands.report_file import WAIT_SECONDS, read_report, write_report
 from kdcli.commands.samples import samples_of, source_of, store_of
 from kdcli.commands.wanted import Wanted
 from kdcli.errors import UsageError
@@ -35,23 +36,6 @@ ALONE = Wanted()
 ENDINGS = {"onnx": (".onnx", "an ONNX file"), "torch": (".pt2", "a file of torch.export")}
 FEW = 8
 """Images that folding is tried on."""
-WAIT_SECONDS = 60.0
-"""For another kd that is writing into the run's folder."""
-
-
-@dataclass(frozen=True)
-class Exported:
-    """The files, the report as written, and the gates held against it."""
-
-    out: Path
-    """The fp32 file; of another format its file or folder."""
-    paths: list[Path]
-    """All of them, fp32 first."""
-    place: Path
-    """report.json."""
-    report: Report
-    gates: list[Checked]
-    format: Format
 
 
 def export(

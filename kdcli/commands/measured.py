@@ -8,13 +8,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from kdcli.commands.export import WAIT_SECONDS, Exported
 from kdcli.commands.export_places import place_of
+from kdcli.commands.exported import Exported
 from kdcli.commands.gates import check_gates, for_classes, parse_gates
 from kdcli.commands.loading import read_args
 from kdcli.commands.model_part import DevicePart
 from kdcli.commands.report import Export, Report
-from kdcli.commands.report_file import read_report, write_report
+from kdcli.commands.report_file import WAIT_SECONDS, read_report, write_report
 from kdcli.errors import DamagedFile, UsageError
 from kdcli.files import lock, sha256
 from kdcli.locate import locate, other_model

@@ -24,6 +24,9 @@ from kdcli.errors import DamagedFile
 from kdcli.files import write_text
 from kdcli.metrics import distillation_score
 
+WAIT_SECONDS = 60.0
+"""For another kd that is writing into the run's folder: what was measured is not thrown away."""
+
 
 @dataclass(frozen=True)
 class Conditions:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kdcli.commands.evaluate import Evaluated
-    from kdcli.commands.export import Exported
+    from kdcli.commands.exported import Exported
     from kdcli.commands.gates import Checked
     from kdcli.commands.report import Export, Report
 
