@@ -2,8 +2,6 @@
 
 import gc
 import math
-import os
-import platform
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,8 +14,6 @@ import numpy as np
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
-
-from kdcli.machine import processor
 
 Name = TypeVar("Name", bound=Hashable)
 BLOCKS = 5
@@ -182,11 +178,6 @@ def block_medians(times: Sequence[float]) -> tuple[float, ...]:
     """Of `BLOCKS` consecutive parts of the times; of each time where there are fewer."""
     blocks = np.array_split(np.asarray(times), min(BLOCKS, len(times)))
     return tuple(float(np.median(block)) for block in blocks)
-
-
-def machine() -> str:
-    """Where timings were taken, in one line: processor, logical cores, operating system."""
-    return f"{processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
 
 
 def _milliseconds(call: Callable[[], object]) -> float:

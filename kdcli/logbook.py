@@ -10,7 +10,7 @@ from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from kdcli.machine import machine
+from kdcli.machine import machine, memory_bytes
 
 STORY = "the whole story is in "
 _PACKAGES = (
@@ -110,7 +110,7 @@ def header(command: str) -> str:
         f"=== {now}  {command or 'called from Python'}\n"
         f"in {_here()}\n"
         f"with {', '.join(_versions())}\n"
-        f"on {machine()}\n"
+        f"on {machine()}, {memory_bytes() / 1e9:.0f} GB memory\n"
     )
 
 

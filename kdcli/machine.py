@@ -13,9 +13,8 @@ LOOKED_AT_SECONDS = 0.02
 
 
 def machine() -> str:
-    """`AMD EPYC 9R14, 2 cores, 25 GB memory, Linux 6.18`."""
-    system = f"{platform.system()} {platform.release()}"
-    return f"{processor()}, {os.cpu_count()} cores, {memory_bytes() / 1e9:.0f} GB memory, {system}"
+    """`AMD EPYC 9R14, 2 cores, Linux 6.18`, on one line."""
+    return f"{processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
 
 
 def processor() -> str:

@@ -14,7 +14,6 @@ from kdcli.cost import (
     block_medians,
     is_steady,
     latency,
-    machine,
     macs,
     noise,
     parameters,
@@ -213,8 +212,3 @@ def test_garbage_collection_comes_back_after_a_failure():
     with pytest.raises(ZeroDivisionError):
         latency({"a": lambda: 1 / 0})
     assert gc.isenabled()
-
-
-def test_machine_is_one_line():
-    assert "\n" not in machine()
-    assert "cores" in machine()

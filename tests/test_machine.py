@@ -20,6 +20,6 @@ def test_free_memory_is_some_of_it() -> None:
     assert 0 < free_memory_bytes() < memory_bytes()
 
 
-def test_the_machine_has_cores_and_memory() -> None:
+def test_the_machine_is_one_line() -> None:
     assert " cores, " in machine()
-    assert " GB memory, " in machine()
+    assert "\n" not in machine()

@@ -81,15 +81,32 @@ Seed = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 Again = Annotated[bool, typer.Option("--again", help="Start afresh even if the run is finished.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json", help="Print one JSON document and nothing else.", rich_help_panel="Output"
+    ),
+]
+Debug = Annotated[
+    bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel="Output")
+]
 Min = Annotated[
     list[str] | None,
-    typer.Option("--min", metavar="KEY=VALUE", help="Gate: a number of the report; else exit 8."),
+    typer.Option(
+        "--min",
+        metavar="KEY=VALUE",
+        help="Gate: a number of the report; else exit 8.",
+        rich_help_panel="Gates",
+    ),
 ]
 Max = Annotated[
     list[str] | None,
-    typer.Option("--max", metavar="KEY=VALUE", help="Gate: a number of the report; else exit 8."),
+    typer.Option(
+        "--max",
+        metavar="KEY=VALUE",
+        help="Gate: a number of the report; else exit 8.",
+        rich_help_panel="Gates",
+    ),
 ]
 Thing = Annotated[
     str | None,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from kdcli.commands.amounts import size_in_words
 from kdcli.commands.drawing import markdown_table
+from kdcli.commands.export_places import place_of
 from kdcli.commands.licence_lines import licence_line, licence_table
 from kdcli.commands.report import Export, Report
 from kdcli.files import shown, write_text
@@ -23,8 +24,8 @@ def fill(folder: Path, beside: Path, source: str, report: Report, progress: Prog
     """Write labels.txt, the scripts that stand alone and a README about the files in `folder`.
 
     They are those that the report lists; its paths are relative to `beside`. `source` is what they
-    were made from, in words. A folder whose README
-    is kd's is written anew; elsewhere a person's files of these names are left alone, aloud.
+    were made from, in words. A folder whose README is kd's is written anew; elsewhere a person's
+    files of these names are left alone, aloud.
     """
     exports = _files_in(folder, beside, report)
     first = exports[0][0]
@@ -63,12 +64,13 @@ def _is_ours(readme: Path) -> bool:
 
 def _files_in(folder: Path, beside: Path, report: Report) -> Files:
     """Those of the report that lie in the folder, the shortest name first: fp32."""
-    found = {}
-    for export in report.exports or []:
-        for place in (beside / export.path, Path(export.path)):
-            if place.is_file() and place.parent.resolve() == folder.resolve():
-                found[place.resolve()] = (place, export)
-    return sorted(found.values(), key=lambda pair: len(pair[0].name))
+    found = [(place_of(export, beside), export) for export in report.exports or []]
+    here = [
+        (file, export)
+        for file, export in found
+        if file.is_file() and file.parent.resolve() == folder.resolve()
+    ]
+    return sorted(here, key=lambda pair: len(pair[0].name))
 
 
 def _readme(exports: Files, feeding: Feeding, source: str, report: Report) -> str:

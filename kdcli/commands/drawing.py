@@ -5,6 +5,7 @@ from typing import Literal
 from kdcli.commands.amounts import points, span
 from kdcli.commands.class_table import UNEVEN, class_table, uneven
 from kdcli.commands.ensemble_lines import ensemble_lines, peers_line
+from kdcli.commands.export_places import main_export
 from kdcli.commands.file_table import file_table, worth_lines
 from kdcli.commands.latency_lines import faster, in_use
 from kdcli.commands.licence_lines import licence_line, licence_table
@@ -70,9 +71,9 @@ def table(report: Report) -> list[list[str]]:
 
 
 def _of_file(report: Report) -> list[float | None]:
-    """The last export's accuracy, where nobody has evaluated its model."""
-    found = report.exports[-1].accuracy if report.exports else None
-    students = {"student": found} if report.models["student"].accuracy is None else {}
+    """The fp32 file's accuracy, where nobody has evaluated its model."""
+    file = main_export(report) if report.models["student"].accuracy is None else None
+    students = {"student": file.accuracy} if file else {}
     return [students.get(role) for role in roles(report)]
 
 

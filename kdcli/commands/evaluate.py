@@ -23,7 +23,7 @@ from kdcli.commands.members import MeasuredEnsemble, Validate, measure_ensemble
 from kdcli.commands.peers import measure_beside, measure_peers, notes_on_exits, notes_on_peers
 from kdcli.commands.plan import baseline_of, reopen_data
 from kdcli.commands.report import DataPart, Report, imitated
-from kdcli.commands.report_file import put_evaluation, read_report, write_report
+from kdcli.commands.report_file import WAIT_SECONDS, put_evaluation, read_report, write_report
 from kdcli.commands.train import ensure
 from kdcli.commands.verdict import notes, notes_on_classes, sentence
 from kdcli.data.loader import Store, open_store
@@ -36,9 +36,6 @@ from kdcli.metrics import accuracy
 from kdcli.progress import Progress
 from kdcli.recipe_file import scheme_of
 from kdcli.runs import Run, find
-
-WAIT_SECONDS = 60.0
-"""For another kd that is writing into the run's folder: what was measured is not thrown away."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """`kd export`: the student as ONNX files, with their costs, or in another format; checked."""
 
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from shlex import quote
@@ -11,8 +11,9 @@ import torch
 
 from kdcli.commands.adopt import alone
 from kdcli.commands.deploy_folder import fill
+from kdcli.commands.exported import Exported
 from kdcli.commands.folding import choose
-from kdcli.commands.gates import Checked, Gate, check_gates, for_classes, parse_gates
+from kdcli.commands.gates import Gate, check_gates, for_classes, parse_gates
 from kdcli.commands.given import is_given, parse, read_labels
 from kdcli.commands.licences import licences_of
 from kdcli.commands.loading import Loaded, load
@@ -20,7 +21,7 @@ from kdcli.commands.onnx_export import export_as_onnx
 from kdcli.commands.packages import make_package, refuse
 from kdcli.commands.quantize import images_of, refuse_without_images
 from kdcli.commands.report import Format, Report
-from kdcli.commands.report_file import read_report, write_report
+from kdcli.commands.report_file import WAIT_SECONDS, read_report, write_report
 from kdcli.commands.samples import samples_of, source_of, store_of
 from kdcli.commands.wanted import Wanted
 from kdcli.errors import UsageError
@@ -35,23 +36,6 @@ ALONE = Wanted()
 ENDINGS = {"onnx": (".onnx", "an ONNX file"), "torch": (".pt2", "a file of torch.export")}
 FEW = 8
 """Images that folding is tried on."""
-WAIT_SECONDS = 60.0
-"""For another kd that is writing into the run's folder."""
-
-
-@dataclass(frozen=True)
-class Exported:
-    """The files, the report as written, and the gates held against it."""
-
-    out: Path
-    """The fp32 file; of another format its file or folder."""
-    paths: list[Path]
-    """All of them, fp32 first."""
-    place: Path
-    """report.json."""
-    report: Report
-    gates: list[Checked]
-    format: Format
 
 
 def export(
@@ -107,16 +91,18 @@ def _exported(
     blank = Report(run=located.folder.resolve().name, model_sha256=digest, role=located.role)
     known = earlier or blank
     images = partial(images_of, located, student, source, progress) if source else None
-    if wanted.format == "onnx":
-        paths, put = export_as_onnx(
-            student, path, wanted, samples, fold, images, located, known, progress
-        )
-    else:
-        paths, put = make_package(wanted.format, student, path, samples, fold, located, known)
-    with lock(located.folder, wait=WAIT_SECONDS) if located.run else nullcontext():
-        report = put(read_report(place, digest) or blank)
-        report = report.model_copy(update={"licences": licences_of(student.file)})
-        report = write_report(place, report)
+    with ExitStack() as kept:
+        if wanted.format == "onnx":
+            paths, put = export_as_onnx(
+                student, path, wanted, samples, fold, images, located, known, kept, progress
+            )
+        else:
+            paths, put = make_package(wanted.format, student, path, samples, fold, located, known)
+        with lock(located.folder, wait=WAIT_SECONDS) if located.run else nullcontext():
+            kept.close()  # the files take their places
+            report = put(read_report(place, digest) or blank)
+            report = report.model_copy(update={"licences": licences_of(student.file)})
+            report = write_report(place, report)
     if wanted.format == "onnx" and (out is None or out.is_dir()):
         made_from = f"run {blank.run}" if located.run else located.model.name
         fill(path.parent, located.folder, made_from, report, progress)

@@ -7,7 +7,8 @@ from typing import Any
 
 from kdcli.commands.adopt import alone
 from kdcli.commands.given import is_given, parse
-from kdcli.commands.licences import LicencesPart, licences_of
+from kdcli.commands.licence_part import LicencesPart
+from kdcli.commands.licences import licences_of
 from kdcli.commands.loading import Loaded, load
 from kdcli.commands.measure import costs
 from kdcli.commands.plan import model_name

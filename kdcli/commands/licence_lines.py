@@ -1,6 +1,7 @@
 """Licences in words: of a report, of what `kd inspect` shows, and before a training starts."""
 
-from kdcli.commands.licences import LicencePart, LicencesPart, entries_of
+from kdcli.commands.licence_part import LicencePart, LicencesPart
+from kdcli.commands.licences import entries_of
 from kdcli.models.licences import free_weights, is_non_commercial
 from kdcli.progress import Progress
 from kdcli.spec import Spec

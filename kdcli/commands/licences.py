@@ -5,10 +5,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from pydantic import BaseModel
-
 from kdcli.checkpoint import ModelFile, load_model
-from kdcli.commands.model_part import PART
+from kdcli.commands.licence_part import LicencePart, LicencesPart
 from kdcli.data.licences import licence_of_data
 from kdcli.errors import KdError
 from kdcli.models.licences import is_free, licence_of, stated, terms, weights_name
@@ -17,30 +15,6 @@ from kdcli.spec import DataRef, Spec, TeacherRef
 
 OWN = "own"
 """What data.licence says of images that are the user's own."""
-
-
-class LicencePart(BaseModel):
-    """One ingredient."""
-
-    model_config = PART
-    role: str
-    """`teacher`, `assistant`, `generation`, `student`, `peer`, `data`."""
-    what: str
-    """timm's name with the tag of its weights, a file's or a data set's name; never a path."""
-    licence: str | None
-    """null: nobody states one, or there is nothing to license."""
-    permissive: int
-    """1: whoever ships the model has to name a maker at most."""
-    note: str
-
-
-class LicencesPart(BaseModel):
-    """All ingredients of one model."""
-
-    model_config = PART
-    all_permissive: int
-    """1: each of them is."""
-    entries: list[LicencePart]
 
 
 def licences_of(file: ModelFile, spec: Spec | None = None) -> LicencesPart:

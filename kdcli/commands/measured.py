@@ -8,12 +8,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from kdcli.commands.export import WAIT_SECONDS, Exported
+from kdcli.commands.export_places import place_of
+from kdcli.commands.exported import Exported
 from kdcli.commands.gates import check_gates, for_classes, parse_gates
 from kdcli.commands.loading import read_args
 from kdcli.commands.model_part import DevicePart
 from kdcli.commands.report import Export, Report
-from kdcli.commands.report_file import read_report, write_report
+from kdcli.commands.report_file import WAIT_SECONDS, read_report, write_report
 from kdcli.errors import DamagedFile, UsageError
 from kdcli.files import lock, sha256
 from kdcli.locate import locate, other_model
@@ -78,7 +79,7 @@ def add_measured(
     """Put what was measured on devices beside the exports; nothing is exported again.
 
     Raises:
-        UsageError: nothing was exported, or another file than those was measured; or `others` are
+        UsageError: nothing was exported, or none of those files was measured; or `others` are
             flags that say how to export.
         DamagedFile: a document that bench.py does not print.
     """
@@ -101,9 +102,9 @@ def add_measured(
                 f"{located.model}: nothing of it was exported", "first kd export, then measure"
             )
         for file, measurement in measurements.items():
-            report = put_measurement(report, measurement, file)
+            report = put_measurement(report, measurement, file, progress)
         report = write_report(located.report, report)
-    paths = [located.folder / export.path for export in report.exports or []]
+    paths = [place_of(export, located.folder) for export in report.exports or []]
     return Exported(
         located.exports, paths, located.report, report, check_gates(gates, report), "onnx"
     )
@@ -132,21 +133,26 @@ def read_measurement(file: Path) -> Measurement:
         raise DamagedFile(f"{file}: no JSON, or cut short", again) from error
 
 
-def put_measurement(report: Report, found: Measurement, file: Path) -> Report:
+def put_measurement(report: Report, found: Measurement, file: Path, progress: Progress) -> Report:
     """Beside each export whose file was measured, in place of what the same device said before.
 
+    bench.py measures every file in its folder, some of which another record is about (`--which
+    exit_1`): those are named, and left out.
+
     Raises:
-        UsageError: a file was measured that is none of the exports.
+        UsageError: none of the exports was measured.
     """
     exports = report.exports or []
     known = {export.sha256 for export in exports}
-    for model in found.models:
-        if model.sha256 not in known:
-            raise UsageError(
-                f"{file}: {model.file} (sha256 {model.sha256[:12]}...) is none of the files that "
-                f"were exported from {report.run}",
-                "copy the export folder to the device anew, and measure there again",
-            )
+    others = [model for model in found.models if model.sha256 not in known]
+    words = ", ".join(f"{model.file} (sha256 {model.sha256[:12]}...)" for model in others)
+    if len(others) == len(found.models):
+        raise UsageError(
+            f"{file}: {words}: none of the files that were exported from {report.run}",
+            "copy the export folder to the device anew, and measure there again",
+        )
+    if others:
+        progress.say(f"{file}: left out, as no file of this record: {words}")
     return report.model_copy(update={"exports": [_beside(one, found) for one in exports]})
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from kdcli import __version__
 from kdcli.commands.drawing import figures, fold_words, heads, markdown_table, table
 from kdcli.commands.licence_lines import licence_row
 from kdcli.commands.licences import licences_of
@@ -110,7 +111,7 @@ def model_card(
         *(["## Licences", _listed(origin.licences)] if origin.licences else []),
         "## Limits",
         _listed(_limits(report, origin)),
-        f"Written by kd {report.kd}.",
+        f"Written by kd {__version__}.",
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -1,15 +1,16 @@
 """A student's ONNX files are made, timed side by side, and put on record."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kdcli import metrics
+from kdcli.commands.export_places import listed
 from kdcli.commands.loading import Loaded
 from kdcli.commands.memory import peak_memory
 from kdcli.commands.onnx_files import Made, make_all
-from kdcli.commands.packages import listed
 from kdcli.commands.quantize import Images
 from kdcli.commands.report import Export, FoldPart, Report
 from kdcli.commands.report_file import Conditions, put_export
@@ -17,10 +18,9 @@ from kdcli.commands.samples import Samples
 from kdcli.commands.side_by_side import THREADS, costs_side_by_side
 from kdcli.commands.wanted import Wanted
 from kdcli.commands.worth import worth_of_all
-from kdcli.cost import machine
 from kdcli.files import sha256
 from kdcli.locate import Located
-from kdcli.machine import processor
+from kdcli.machine import machine, processor
 from kdcli.onnx_file.external import size
 from kdcli.onnx_file.read import opset
 from kdcli.progress import Progress
@@ -36,10 +36,14 @@ def export_as_onnx(
     images: Callable[[], Images] | None,
     located: Located,
     known: Report,
+    kept: ExitStack,
     progress: Progress,
 ) -> tuple[list[Path], Callable[[Report], Report]]:
-    """The files, fp32 first, and what puts them on record; `known` is the record so far."""
-    made = make_all(student, path, wanted, samples, fold, images, progress)
+    """The files, fp32 first, and what puts them on record; `known` is the record so far.
+
+    They are timed before they take their places, which they do when `kept` closes (`make_all`).
+    """
+    made = make_all(student, path, wanted, samples, fold, images, kept, progress)
     compared = known.comparison.ensemble if known.comparison else None
     best = compared.best if compared else None
     files = {one.precision: one.path for one in made}
@@ -64,7 +68,7 @@ def export_as_onnx(
     measured_on = f"{machine()}, {THREADS} thread"
     conditions = Conditions(measured_on, processor(), THREADS, wanted.latency, costs.noise)
     put = partial(put_export, models=costs.models, exports=entries, conditions=conditions)
-    return [one.path for one in made], put
+    return [one.place for one in made], put
 
 
 def _margin(located: Located) -> float:
@@ -76,7 +80,7 @@ def _of_file(made: Made, folder: Path, samples: Samples) -> dict[str, Any]:
     """What the file itself says; its path is relative where it lies in the run's folder."""
     path, labels = made.path, samples.labels
     return {
-        "path": listed(path, folder),
+        "path": listed(made.place, folder),
         "sha256": sha256(path),
         "precision": made.precision,
         "opset": opset(path),

@@ -1,12 +1,13 @@
 """The ONNX files of one student: each is made, compared with PyTorch, and only then kept."""
 
 import json
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from kdcli.commands.export_places import named, smaller
 from kdcli.commands.loading import Loaded
 from kdcli.commands.parity import Floats, check_parity
 from kdcli.commands.precision_part import QuantizedPart
@@ -14,32 +15,30 @@ from kdcli.commands.quantize import Images, quantized
 from kdcli.commands.report import FoldPart, ParityPart, Precision
 from kdcli.commands.samples import Samples
 from kdcli.commands.wanted import Wanted
-from kdcli.files import atomic_pair
+from kdcli.errors import KdError
+from kdcli.files import atomic_pair, disk_errors
 from kdcli.machine import own_kind
 from kdcli.models.heads import answering
 from kdcli.onnx_file.external import sidecar
 from kdcli.onnx_file.fp16 import to_fp16
 from kdcli.onnx_file.pixels import with_pixels
-from kdcli.onnx_file.read import load_whole
+from kdcli.onnx_file.read import describe, load_whole
 from kdcli.onnx_file.write import export_onnx, write
 from kdcli.progress import Progress
 
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """One file, in its place."""
+    """One file, on its way."""
 
     path: Path
+    """Where it lies until all files take their places; of the same name."""
+    place: Path
     precision: Precision
     parity: ParityPart
     answers: Floats
     """(N, K), of the samples."""
     quantized: QuantizedPart | None = None
-
-
-def named(path: Path, precision: Precision) -> Path:
-    """`model.onnx`, `model.int8.onnx`, ..."""
-    return path if precision == "fp32" else path.with_suffix(f".{precision}{path.suffix}")
 
 
 def make_all(
@@ -49,11 +48,15 @@ def make_all(
     samples: Samples,
     fold: FoldPart | None,
     images: Callable[[], Images] | None,
+    kept: ExitStack,
     progress: Progress,
 ) -> list[Made]:
-    """The files that are wanted, fp32 first, at `path` and beside it; all of them or none.
+    """The files that are wanted, fp32 first, for `path` and beside it.
 
-    `images` opens what int8 is calibrated and chosen on.
+    They take their places when `kept` closes, one right after the other, fp32 last; smaller ones of
+    an earlier fp32 file that were not made again are then removed. When it ends with an error, what
+    lay there stays. Where the system refuses the place of one of them, those that it took before
+    stay, and nothing is removed. `images` opens what int8 is calibrated and chosen on.
 
     Raises:
         ParityError: one of them does not answer as PyTorch does.
@@ -61,9 +64,10 @@ def make_all(
     args, size = student.args, student.args.input_size
     front = wanted.front(args, samples.image_size)
     metadata = _metadata(student, fold) | wanted.feeding(samples.image_size, size)
-    with TemporaryDirectory() as scratch, ExitStack() as kept:
-        if not path.parent.exists():
-            kept.callback(_remove_empty, path.parent)
+    if not path.parent.exists():
+        kept.callback(_remove_empty, path.parent)
+    kept.enter_context(_then_without_earlier(path, wanted, progress))
+    with TemporaryDirectory() as scratch:
         core = Path(scratch) / "core.onnx"
         whole, sides = answering(student.module, args), (size, size)
         export_onnx(whole, core, input_size=sides, batch=wanted.batch, opset=wanted.opset)
@@ -75,8 +79,30 @@ def make_all(
             proto = with_pixels(load_whole(file), front) if front else load_whole(file)
             write(proto, beside, metadata | {"kd.precision": precision})
             parity, answers = check_parity(student, beside, samples, progress, precision)
-            made.append(Made(place, precision, parity, answers, how))
+            made.append(Made(beside, place, precision, parity, answers, how))
     return made
+
+
+@contextmanager
+def _then_without_earlier(path: Path, wanted: Wanted, progress: Progress) -> Iterator[None]:
+    """Afterwards, remove kd's smaller files beside `path` that are not among those wanted."""
+    yield
+    for precision, file in smaller(path).items():
+        if precision not in wanted.precisions and _is_of_kd(file, precision):
+            with disk_errors(file):
+                file.unlink()
+                sidecar(file).unlink(missing_ok=True)
+            progress.say(
+                f"{file.name} was made from an earlier {path.name}: removed; add --{precision} to "
+                "have it again"
+            )
+
+
+def _is_of_kd(file: Path, precision: Precision) -> bool:
+    try:
+        return file.is_file() and describe(file).metadata.get("kd.precision") == precision
+    except KdError:  # no ONNX file, or not whole
+        return False
 
 
 def _as(

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from kdcli.commands.export_places import listed
 from kdcli.commands.loading import Loaded
 from kdcli.commands.measure import costs
 from kdcli.commands.model_card import model_card, origin_of
@@ -68,9 +69,3 @@ def make_package(
         fold=fold,
     )
     return kept.files, partial(put_package, student=part, package=package)
-
-
-def listed(path: Path, folder: Path) -> str:
-    """As the report lists it: relative where it lies in the run's folder."""
-    inside = path.resolve().is_relative_to(folder.resolve())
-    return path.resolve().relative_to(folder.resolve()).as_posix() if inside else str(path)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from kdcli import __version__
-from kdcli.commands.licences import LicencesPart
+from kdcli.commands.licence_part import LicencesPart
 from kdcli.commands.model_part import (
     PART,
     DevicePart,

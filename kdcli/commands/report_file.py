@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from kdcli import __version__
 from kdcli.commands.drawing import markdown
+from kdcli.commands.export_places import main_export, main_index, replaced
 from kdcli.commands.model_part import ModelPart, TeacherPart
 from kdcli.commands.report import (
     Comparison,
@@ -21,6 +23,9 @@ from kdcli.commands.report import (
 from kdcli.errors import DamagedFile
 from kdcli.files import write_text
 from kdcli.metrics import distillation_score
+
+WAIT_SECONDS = 60.0
+"""For another kd that is writing into the run's folder: what was measured is not thrown away."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ def read_report(place: Path, model_sha256: str) -> Report | None:
 def write_report(place: Path, report: Report) -> Report:
     """Recompute what depends on several parts, and redraw everything from the record."""
     report = _with_note_on_fold(_with_note_on_size(_with_costs(report)))
+    report = report.model_copy(update={"kd": __version__})
     text = json.dumps(report.as_dict(), indent=2, ensure_ascii=False, allow_nan=False)
     write_text(place, text + "\n")
     write_text(place.with_suffix(".md"), markdown(report))
@@ -87,7 +93,8 @@ def put_evaluation(
 def put_export(
     report: Report, models: Mapping[str, ModelPart], exports: list[Export], conditions: Conditions
 ) -> Report:
-    """Export's parts over the record; evaluate's stay, earlier files of these paths go.
+    """Export's parts over the record; evaluate's stay. `exports` are one family, fp32 first: it
+    takes the place of the earlier one there (`export_places.replaced`).
 
     What a device has measured stays with its file's sum: a changed file has not been measured.
     """
@@ -95,13 +102,11 @@ def put_export(
     for role, part in models.items():
         known = merged.setdefault(role, part)
         if known.name == part.name:  # else what was evaluated is another model
-            fields = _of_export(role, part, heads=exports[-1].fold is not None)
+            fields = _of_export(role, part, heads=exports[0].fold is not None)
             merged[role] = known.model_copy(update=fields)
     measured = {export.sha256: export.measured for export in report.exports or []}
-    written = {export.path for export in exports}
-    others = [export for export in report.exports or [] if export.path not in written]
     kept = [e.model_copy(update={"measured": measured.get(e.sha256, [])}) for e in exports]
-    update = {"models": merged, "exports": [*others, *kept]}
+    update = {"models": merged, "exports": replaced(report.exports or [], kept)}
     return report.model_copy(update=update | asdict(conditions))
 
 
@@ -127,8 +132,9 @@ def _of_export(role: str, part: ModelPart, heads: bool) -> dict[str, Any]:
 
 
 def _has_heads(report: Report) -> bool:
-    """Whether what was exported last is a student of several heads, folded or not."""
-    return bool(report.exports and report.exports[-1].fold)
+    """Whether what was exported is a student of several heads, folded or not."""
+    file = main_export(report)
+    return bool(file and file.fold)
 
 
 def _with_costs(report: Report) -> Report:
@@ -185,12 +191,13 @@ def _with_note_on_size(report: Report) -> Report:
 
 
 def _with_note_on_fold(report: Report) -> Report:
-    """Costs are those of the last export; what was measured on test had all its heads."""
-    words, fold = "", report.exports[-1].fold if report.exports else None
-    if report.exports and fold and fold.folded and report.models["student"].accuracy is not None:
+    """Costs are those of the file; what was measured on test had all its heads."""
+    words, file = "", main_export(report)
+    fold = file.fold if file else None
+    if fold and fold.folded and report.models["student"].accuracy is not None:
         words = (
             f"{_OF_ALL_HEADS}{fold.heads} heads; the folded file's accuracy is "
-            f"exports.{len(report.exports) - 1}.accuracy"
+            f"exports.{main_index(report)}.accuracy"
         )
     return _with_note(report, _OF_ALL_HEADS, words)
 

@@ -1,6 +1,6 @@
 """What the files of an export shall be like."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from kdcli.commands.report import Format, InputKind, Precision, Protocol, WantedFold
 from kdcli.errors import UsageError
@@ -14,10 +14,6 @@ class Wanted:
     """Beside the fp32 file, which is always made."""
 
     format: Format = "onnx"
-    fold: WantedFold = "auto"
-    """Several heads become one: where that costs next to no accuracy, where it is exact, never."""
-    latency: Protocol = "quick"
-    """How long they are timed."""
     input: InputKind = "tensor"
     """What a file takes: normalised floats, or pixels as in an image file."""
     resize: bool = False
@@ -30,6 +26,10 @@ class Wanted:
     fp16: bool = False
     target: Target | None = None
     """The processor that int8 is for; None: this machine's kind."""
+    fold: WantedFold = "auto"
+    """Several heads become one: where that costs next to no accuracy, where it is exact, never."""
+    latency: Protocol = "quick"
+    """How long they are timed."""
 
     def __post_init__(self) -> None:
         """Raise UsageError for what contradicts itself."""
@@ -48,6 +48,12 @@ class Wanted:
                 "--resize is for a file that takes pixels; this one takes a tensor of one size",
                 "--input pixels --resize",
             )
+
+    @property
+    def flags(self) -> list[str]:
+        """Those that ask for something else than what is made unasked."""
+        names = [field.name for field in fields(self)]
+        return [f"--{name}" for name in names if getattr(self, name) != getattr(Wanted, name)]
 
     @property
     def precisions(self) -> tuple[Precision, ...]:

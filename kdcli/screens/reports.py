@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kdcli.commands.evaluate import Evaluated
-    from kdcli.commands.export import Exported
+    from kdcli.commands.exported import Exported
     from kdcli.commands.gates import Checked
     from kdcli.commands.report import Export, Report
 
@@ -26,6 +26,7 @@ def evaluated(console: Console, result: "Evaluated") -> None:
 def exported(console: Console, result: "Exported") -> None:
     """After `kd export`."""
     from kdcli.commands.drawing import fold_words
+    from kdcli.commands.export_places import listed
     from kdcli.commands.file_table import file_table, worth_lines
 
     files = {"file": str(result.out), "files": [str(path) for path in result.paths]}
@@ -35,7 +36,8 @@ def exported(console: Console, result: "Exported") -> None:
     if result.format != "onnx":
         _packaged(console, result)
         return
-    entries = (result.report.exports or [])[-len(result.paths) :]
+    by_path = {entry.path: entry for entry in result.report.exports or []}
+    entries = [by_path[listed(path, result.place.parent)] for path in result.paths]
     for path, entry in zip(result.paths, entries, strict=True):
         for line in _of_file(path, entry):
             console.line(line)

@@ -154,6 +154,56 @@ def test_for_arm_and_gates(finished: House, tmp_path: Path) -> None:
     assert (part["target"], part["activations"], part["reduce_range"]) == ("arm", "int8", 0)
 
 
+# Exported again ----------------------------------------------------------------------------------
+
+
+def test_what_was_made_from_an_earlier_file_goes(
+    finished: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files and entries, aloud; the file keeps its index, and what lies elsewhere its own."""
+    monkeypatch.chdir(tmp_path)
+    kd_ok("export", finished.student, "--out", "small.onnx", "--fp16")
+    elsewhere = [str(tmp_path / "small.onnx"), str(tmp_path / "small.fp16.onnx")]
+    kd_ok("export", finished.student, "--fp16")
+    paths = ["export/model.onnx", "export/model.fp16.onnx", *elsewhere]
+    assert [one["path"] for one in _exports(finished.student)] == paths
+    answer = kd_ok("export", finished.student, "--input", "pixels")
+    assert (
+        "model.fp16.onnx was made from an earlier model.onnx: removed; add --fp16 to have it again"
+        in answer.err
+    )
+    found = _exports(finished.student)
+    assert [one["path"] for one in found] == ["export/model.onnx", *elsewhere]
+    assert found[0]["input"] == "pixels"
+    folder = finished.student / "export"
+    assert [f.name for f in folder.glob("*.onnx")] == ["model.onnx"]
+    assert "fp16" not in (folder / "README.md").read_text("utf-8")
+    assert all(Path(path).is_file() for path in elsewhere)
+
+
+def test_somebody_elses_file_of_such_a_name_stays(finished: House, tmp_path: Path) -> None:
+    mine = tmp_path / "small.int8.onnx"
+    mine.write_text("mine")
+    kd_ok("export", finished.student, "--out", tmp_path / "small.onnx")
+    assert mine.read_text() == "mine"
+
+
+def test_interrupted_while_timing_it_leaves_everything_as_it_was(
+    finished: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*args: Any, **bounds: Any) -> Any:
+        raise KeyboardInterrupt
+
+    def content() -> dict[Path, bytes]:
+        files = [file for file in finished.path.rglob("*") if file.is_file()]
+        return {f: f.read_bytes() for f in files if f.name not in (".lock", "run.log")}
+
+    monkeypatch.setattr(side_by_side, "latency", interrupted)
+    before = content()
+    assert kd("export", finished.student, "--fp16", "--input", "pixels").code == 130
+    assert content() == before
+
+
 # Refused -----------------------------------------------------------------------------------------
 
 

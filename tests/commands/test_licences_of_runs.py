@@ -14,7 +14,8 @@ from house import STUDENT, TEACHER, House, kd, kd_ok, save_untrained
 
 from kdcli.checkpoint import load_model
 from kdcli.commands.licence_lines import licence_line, warn_of_licences
-from kdcli.commands.licences import LicencePart, entries_of, licences_of
+from kdcli.commands.licence_part import LicencePart
+from kdcli.commands.licences import entries_of, licences_of
 from kdcli.progress import Silent
 from kdcli.recipe import Recipe, update
 from kdcli.spec import DataRef, FileRef, Spec, TeacherRef

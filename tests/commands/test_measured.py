@@ -34,7 +34,7 @@ def _exports(house: House) -> list[dict[str, Any]]:
 
 def _printed(place: Path, house: House | None = None, **changes: Any) -> Path:
     """What bench.py printed, of the file that was exported there."""
-    document = copy.deepcopy(DOCUMENT) | changes
+    document = copy.deepcopy(DOCUMENT | changes)
     if house:
         document["models"][0]["sha256"] = _exports(house)[0]["sha256"]
     place.write_text(json.dumps(document), "utf-8")
@@ -87,8 +87,18 @@ def test_a_file_that_was_not_exported_is_refused(finished: House, tmp_path: Path
     bad = _printed(tmp_path / "other.json")
     answer = kd("export", finished.student, "--measured", good, "--measured", bad)
     assert answer.code == 2
-    assert f"{bad}: model.onnx (sha256 000000000000...) is none of the files" in answer.err
+    assert f"{bad}: model.onnx (sha256 000000000000...): none of the files" in answer.err
     assert (finished.student / "report.json").read_bytes() == before
+
+
+def test_another_file_in_the_folder_is_left_out_aloud(finished: House, tmp_path: Path) -> None:
+    """bench.py measures all of them; that of `--which exit_1` has a record of its own."""
+    exit_1 = MODEL | {"file": "model.exit_1.onnx", "sha256": "1" * 64, "p50": 1.0}
+    file = _printed(tmp_path / "pi5.json", finished, models=[dict(MODEL), exit_1])
+    answer = kd_ok("export", finished.student, "--measured", file)
+    assert "left out, as no file of this record: model.exit_1.onnx (sha256 1111" in answer.err
+    (entry,) = _exports(finished)
+    assert [part["p50"] for part in entry["measured"]] == [4.12]
 
 
 def test_nothing_was_exported(distilled: House, tmp_path: Path) -> None:
@@ -102,6 +112,23 @@ def test_flags_that_say_how_to_export_are_refused(tmp_path: Path) -> None:
     answer = kd("export", "--measured", file, "--out", tmp_path, "--size", "32")
     assert answer.code == 2
     assert "--out, --size: nothing is exported with --measured" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (("--int8", "--opset", "14"), "--opset, --int8"),
+        (("--format", "timm"), "--format"),
+        (("--size", "32", "--latency", "thorough", "--fold", "never"), "--size, --fold, --latency"),
+    ],
+)
+def test_flags_that_say_how_files_shall_be_are_refused(
+    flags: tuple[str, ...], named: str, tmp_path: Path
+) -> None:
+    """Else it would look as if they had been made."""
+    answer = kd("export", "--measured", _printed(tmp_path / "pi5.json"), *flags)
+    assert answer.code == 2
+    assert f"error: {named}: nothing is exported with --measured" in answer.err
 
 
 def test_there_is_no_such_file(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from kdcli import __version__
 from kdcli.commands.model_part import LatencyMs, ModelPart, Percentiles, Range
 from kdcli.commands.report import Comparison, Export, FoldPart, ParityPart, Report
 from kdcli.commands.report_file import Conditions, put_export, write_report
@@ -80,6 +81,11 @@ def test_a_note_tells_the_heads_figures_from_the_files_and_goes(tmp_path: Path) 
     ]
     assert write_report(place, folded).notes == folded.notes
     assert _exported(folded, 0, "b", place).notes == ["a note", LARGER]
+
+
+def test_it_names_the_kd_that_wrote_it_last(tmp_path: Path) -> None:
+    earlier = _evaluated().model_copy(update={"kd": "0.0.1"})
+    assert write_report(tmp_path / "report.json", earlier).kd == __version__
 
 
 def test_costs_of_another_model_stay_away(tmp_path: Path) -> None:
