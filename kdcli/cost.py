@@ -174,6 +174,12 @@ def noise(one: Latency, other: Latency) -> float:
     return max(max(mine / theirs, theirs / mine) for mine, theirs in pairs) - 1
 
 
+def beyond(ratio: float, noise: float | None) -> bool:
+    """Whether a ratio of two times is farther from 1, either way, than the `noise` of timing one
+    thing twice; never where nobody measured that."""
+    return noise is not None and round(max(ratio, 1 / ratio) - 1 - noise, 9) > 0
+
+
 def block_medians(times: Sequence[float]) -> tuple[float, ...]:
     """Of `BLOCKS` consecutive parts of the times; of each time where there are fewer."""
     blocks = np.array_split(np.asarray(times), min(BLOCKS, len(times)))

@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from onnx import TensorProto, helper
 
 from kdcli.commands.memory import peak_memory
 from kdcli.deploy import BENCH
+from kdcli.deploy import bench as script
+from kdcli.onnx_file.session import ANY_SIZE, open_session
 from kdcli.progress import Silent
 
 NAMES = ("fixed.onnx", "pixels.onnx", "tensor.onnx")
@@ -88,6 +92,23 @@ def test_every_model_beside_it_is_measured(found: dict[str, Any], folder: Path) 
         assert model["load_seconds"] > 0
         assert model["runs"] >= 6
         assert model["peak_memory_bytes"] is None or model["peak_memory_bytes"] > 0
+
+
+@pytest.mark.parametrize(("file", "milliseconds"), [("fixed", 250), ("tensor", 1000)])
+def test_times_are_of_one_image(
+    file: str, milliseconds: float, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every call takes a second, of a file that takes four images at a time, too."""
+    monkeypatch.setattr(script, "perf_counter", partial(next, count()))
+    found = script.measure(folder / f"{file}.onnx", 1, 0.0)
+    assert [found[key] for key in ("cold", "p50", "p90", "p99")] == [milliseconds] * 4
+
+
+def test_a_file_that_takes_any_size_is_timed_at_its_own(folder: Path, tmp_path: Path) -> None:
+    """As bench.py does, so that both times can be compared."""
+    assert open_session(folder / "pixels.onnx").one_image().shape == (1, 16, 16, 3)
+    silent = save(tmp_path / "silent.onnx", TensorProto.UINT8, ("batch", "h", "w", 3))
+    assert open_session(silent).one_image().shape == (1, ANY_SIZE, ANY_SIZE, 3)
 
 
 def test_what_is_no_model_ends_in_an_error(folder: Path) -> None:

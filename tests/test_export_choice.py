@@ -7,7 +7,9 @@ from kdcli.commands.file_table import file_table, worth_lines
 from kdcli.commands.model_part import Percentiles
 from kdcli.commands.precision_part import TriedPart
 from kdcli.commands.report import Export, ParityPart
+from kdcli.commands.wanted import Wanted
 from kdcli.commands.worth import Beside, verdict
+from kdcli.errors import UsageError
 from kdcli.metrics import Gain, Interval
 
 
@@ -139,3 +141,9 @@ def test_the_files_stand_beside_each_other() -> None:
     assert rows[1][-2:] == ["2.90x", "worth it"]
     (line,) = worth_lines([export(), small])
     assert line.startswith("int8: worth it")
+
+
+def test_an_opset_that_cannot_resize_is_refused_before_any_work():
+    with pytest.raises(UsageError, match="--opset 17: cannot resize"):
+        Wanted(input="pixels", resize=True, opset=17)
+    assert Wanted(input="pixels", opset=17).opset == 17

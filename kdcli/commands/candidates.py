@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 
 from kdcli import metrics
 from kdcli.commands.precision_part import TriedPart
-from kdcli.cost import latency
+from kdcli.cost import beyond, latency, noise
 from kdcli.onnx_file.session import open_session
 
 Floats = NDArray[np.float32]
 
 MOST = 0.005
 """The accuracy on validation that int8 may cost."""
-LEAST_NOISE = 0.02
-"""Two quick timings may lie nearer to each other by luck."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +41,7 @@ def choose(tried: Sequence[TriedPart], accuracy: float, noise: float) -> TriedPa
     if not fit:
         return max(tried, key=lambda one: (_known(one.accuracy), -_known(one.kl)))
     fastest = max(_known(one.speedup) for one in fit)
-    equal = [one for one in fit if _known(one.speedup) * (1 + noise) >= fastest]
+    equal = [one for one in fit if not beyond(fastest / _known(one.speedup), noise)]
     return min(equal, key=lambda one: _known(one.kl))
 
 
@@ -74,10 +72,11 @@ def timed(fp32: Path, candidates: Sequence[Candidate]) -> tuple[list[Candidate],
     files = {"fp32": fp32, "fp32 again": fp32} | {str(one.path): one.path for one in candidates}
     sessions = {name: open_session(file) for name, file in files.items()}
     calls = {name: partial(session, session.one_image()) for name, session in sessions.items()}
-    times = {name: found.p50 for name, found in latency(calls, seconds=0.5).items()}
+    times = latency(calls, seconds=0.5)
     whole = times["fp32"]
+    speedups = [whole.p50 / times[str(one.path)].p50 for one in candidates]
     faster = [
-        replace(one, tried=one.tried.model_copy(update={"speedup": whole / times[str(one.path)]}))
-        for one in candidates
+        replace(one, tried=one.tried.model_copy(update={"speedup": speedup}))
+        for one, speedup in zip(candidates, speedups, strict=True)
     ]
-    return faster, max(LEAST_NOISE, abs(times["fp32 again"] / whole - 1))
+    return faster, noise(whole, times["fp32 again"])

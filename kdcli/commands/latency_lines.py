@@ -3,33 +3,30 @@
 from kdcli.commands.amounts import size_in_words
 from kdcli.commands.model_part import DevicePart, Percentiles
 from kdcli.commands.report import Export, Report, Speedup, imitated
+from kdcli.cost import beyond
 from kdcli.errors import counted
 
 
-def is_told(ratio: float, noise: float | None) -> bool:
-    """Whether two latencies differ by more than two timings of the same file did."""
-    return max(ratio, 1 / ratio) - 1 > (noise or 0.0)
-
-
 def faster(report: Report, found: Speedup) -> str:
-    """Both ratios; one within the noise is called so, and none is claimed."""
-    above, noise = imitated(report.models), report.noise
+    """Both ratios, each against its own noise; one within it is called so, and none is claimed."""
+    above = imitated(report.models)
     indicative = ", quick: indicative" if report.protocol == "quick" else ""
     where = f"({report.measured_on}{indicative})"
-    if is_told(found.onnxruntime, noise) and is_told(found.pytorch, noise):
+    if beyond(found.onnxruntime, report.noise) and beyond(found.pytorch, report.noise_pytorch):
         return (
             f"{found.onnxruntime:.3g}x as fast as the {above} in onnxruntime, "
             f"{found.pytorch:.3g}x in PyTorch {where}"
         )
-    by = {"onnxruntime": found.onnxruntime, "PyTorch": found.pytorch}
-    words = ", ".join(f"in {name} {_told(ratio, noise)}" for name, ratio in by.items())
-    return f"beside the {above}: {words} {where}"
+    onnxruntime = _told(found.onnxruntime, report.noise)
+    pytorch = _told(found.pytorch, report.noise_pytorch)
+    return f"beside the {above}: in onnxruntime {onnxruntime}, in PyTorch {pytorch} {where}"
 
 
 def _told(ratio: float, noise: float | None) -> str:
-    if is_told(ratio, noise):
+    if beyond(ratio, noise):
         return f"{ratio:.3g}x as fast"
-    return f"no faster or slower than can be told (x{ratio:.2f}, noise {noise or 0.0:.1%})"
+    known = "unknown" if noise is None else f"{noise:.1%}"
+    return f"no faster or slower than can be told (x{ratio:.2f}, noise {known})"
 
 
 def in_use(export: Export) -> list[str]:

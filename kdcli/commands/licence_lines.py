@@ -45,7 +45,7 @@ def warn_of_licences(spec: Spec, progress: Progress) -> None:
 
 def _tell_of_unknown(one: LicencePart, spec: Spec, progress: Progress) -> None:
     if one.role == "data":
-        progress.say(
+        progress.warn(
             f"{one.what}: licence unknown; --set data.licence=own says that the images are yours"
         )
     else:

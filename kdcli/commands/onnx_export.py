@@ -66,7 +66,8 @@ def export_as_onnx(
         for one, verdict in zip(made, worth, strict=True)
     ]
     measured_on = f"{machine()}, {THREADS} thread"
-    conditions = Conditions(measured_on, processor(), THREADS, wanted.latency, costs.noise)
+    noise = costs.noise, costs.noise_pytorch
+    conditions = Conditions(measured_on, processor(), THREADS, wanted.latency, *noise)
     put = partial(put_export, models=costs.models, exports=entries, conditions=conditions)
     return [one.place for one in made], put
 

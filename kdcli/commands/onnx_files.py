@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from torch import nn
+
 from kdcli.commands.export_places import named, smaller
 from kdcli.commands.loading import Loaded
 from kdcli.commands.parity import Floats, check_parity
@@ -15,10 +17,11 @@ from kdcli.commands.quantize import Images, quantized
 from kdcli.commands.report import FoldPart, ParityPart, Precision
 from kdcli.commands.samples import Samples
 from kdcli.commands.wanted import Wanted
-from kdcli.errors import KdError
+from kdcli.errors import KdError, UsageError
 from kdcli.files import atomic_pair, disk_errors
 from kdcli.machine import own_kind
 from kdcli.models.heads import answering
+from kdcli.onnx_file import external
 from kdcli.onnx_file.external import sidecar
 from kdcli.onnx_file.fp16 import to_fp16
 from kdcli.onnx_file.pixels import with_pixels
@@ -59,6 +62,7 @@ def make_all(
     stay, and nothing is removed. `images` opens what int8 is calibrated and chosen on.
 
     Raises:
+        UsageError: another precision than fp32 of a model above 2 GB.
         ParityError: one of them does not answer as PyTorch does.
     """
     args, size = student.args, student.args.input_size
@@ -70,6 +74,7 @@ def make_all(
     with TemporaryDirectory() as scratch:
         core = Path(scratch) / "core.onnx"
         whole, sides = answering(student.module, args), (size, size)
+        _refuse_large(whole, wanted)
         export_onnx(whole, core, input_size=sides, batch=wanted.batch, opset=wanted.opset)
         made = []
         for precision in wanted.precisions:
@@ -121,6 +126,15 @@ def _as(
         return half, None
     assert images  # else it was refused
     return quantized(core, images(), wanted.target or own_kind(), progress)
+
+
+def _refuse_large(module: nn.Module, wanted: Wanted) -> None:
+    """What makes int8 and fp16 takes a model as one message of protobuf."""
+    weights = sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers()))
+    if len(wanted.precisions) > 1 and weights > external.LIMIT:
+        raise UsageError(
+            "int8 and fp16 of models above 2 GB are not made", "export it without --int8, --fp16"
+        )
 
 
 def _remove_empty(folder: Path) -> None:

@@ -16,7 +16,7 @@ from kdcli.commands.parity import Floats, answers
 from kdcli.commands.precision_part import QuantizedPart, TriedPart
 from kdcli.commands.samples import Samples, store_of
 from kdcli.data.source import Source
-from kdcli.errors import DataError, Interrupted, ParityError, UsageError, counted
+from kdcli.errors import DamagedFile, DataError, KdError, ParityError, UsageError, counted
 from kdcli.locate import Located
 from kdcli.machine import lacks_vnni
 from kdcli.models.tap import Tap
@@ -30,7 +30,7 @@ from kdcli.onnx_file.int8 import (
     quantize,
 )
 from kdcli.onnx_file.read import load
-from kdcli.onnx_file.session import open_session
+from kdcli.onnx_file.session import filled, open_session
 from kdcli.onnx_file.write import write
 from kdcli.progress import Progress
 
@@ -38,7 +38,7 @@ CALIBRATED_ON = 256
 """Training images, spread evenly."""
 CHOSEN_ON = 2000
 """Validation images at most: each candidate is asked about all of them."""
-TOGETHER = 16
+CALIBRATION_BATCH = 16
 """Images of a batch, whose activations are in memory at once."""
 
 
@@ -93,31 +93,33 @@ def quantized(
     Raises:
         ParityError: none could be made.
     """
-    bench = Bench.of(core, images, target, progress)
-    found, failed = bench.made()
+    workbench = Workbench.of(core, images, target, progress)
+    found, failed = workbench.made()
     candidates, noise = timed(core, found)
-    best = choose([one.tried for one in candidates], bench.accuracy, noise)
+    best = choose([one.tried for one in candidates], workbench.accuracy, noise)
     chosen = next(one for one in candidates if one.tried is best)
     others: list[Candidate] = []
-    if bench.accuracy > (best.accuracy or 0.0):
-        variants, more = bench.without_outer(chosen)
+    if workbench.accuracy > (best.accuracy or 0.0):
+        variants, more = workbench.without_outer(chosen)
         (chosen, *others), noise = timed(core, [chosen, *variants])
         saving = worth_leaving_out(chosen.tried, [one.tried for one in others])
-        best = choose([chosen.tried, *saving], bench.accuracy, noise)
+        best = choose([chosen.tried, *saving], workbench.accuracy, noise)
         chosen = next(one for one in [chosen, *others] if one.tried is best)
         failed += more
     progress.say(f"int8: taken of {counted(len(candidates + others), 'file')}: {_words(best)}")
     tried = [*(one.tried for one in [*candidates, *others]), *failed]
-    return chosen.path, bench.part(best, noise, tried)
+    return chosen.path, workbench.part(best, noise, tried)
 
 
 @dataclass(frozen=True, eq=False)
-class Bench:
+class Workbench:
     """Where candidates are made and measured."""
 
     core: Path
     batches: list[Floats]
-    """Of training images, as the file is fed."""
+    """Of training images, as the file is fed; one that takes no fewer has the last filled up."""
+    calibrated_on: int
+    """How many these are."""
     validation: Samples
     expected: Floats
     """(N, K), of the fp32 file on validation."""
@@ -128,16 +130,17 @@ class Bench:
     """Of the files."""
 
     @classmethod
-    def of(cls, core: Path, images: Images, target: Target, progress: Progress) -> "Bench":
+    def of(cls, core: Path, images: Images, target: Target, progress: Progress) -> "Workbench":
         """All that candidates have in common."""
         session = open_session(core)
-        size = session.fixed or TOGETHER
+        size = session.fixed or CALIBRATION_BATCH
         batches = [images.training.ready(pixels) for pixels in images.training.pixels(size)]
         if session.fixed:  # it takes no fewer
-            batches = [batch for batch in batches if len(batch) == size]
+            batches[-1] = filled(batches[-1], size)
         expected = answers(session, images.validation)
         reduce = target == "x86" and lacks_vnni()
-        return cls(core, batches, images.validation, expected, target, reduce, progress)
+        count = len(images.training)
+        return cls(core, batches, count, images.validation, expected, target, reduce, progress)
 
     @property
     def accuracy(self) -> float:
@@ -168,10 +171,8 @@ class Bench:
         prepared = self.core.with_name("preprocessed.onnx")
         try:
             preprocess(self.core, prepared)
-        except Interrupted:
-            raise
         except Exception as error:  # onnxruntime's errors have no common class of their own
-            self.progress.say(f"int8: pre-processing failed: {_line(error)}")
+            self.progress.say(f"int8: pre-processing failed: {_its_own(error)}")
             return [self.core]
         if _operators(prepared) != _operators(self.core):
             return [self.core, prepared]
@@ -188,11 +189,10 @@ class Bench:
         try:
             ranges = ranges or calibrate(source, self.batches, kind)
             return self._candidate(tried, source, ranges)
-        except Interrupted:
-            raise
         except Exception as error:  # as above; the other candidates go on
-            self.progress.say(f"int8: {_words(tried)} failed: {_line(error)}")
-            return tried.model_copy(update={"failed": _line(error)})
+            reason = _its_own(error)
+            self.progress.say(f"int8: {_words(tried)} failed: {reason}")
+            return tried.model_copy(update={"failed": reason})
 
     def _candidate(self, tried: TriedPart, source: Path, ranges: object) -> Candidate:
         path = source.with_name(f"int8-{next(self.numbers)}.onnx")
@@ -220,7 +220,7 @@ class Bench:
         return QuantizedPart(
             target=self.target,
             calibration=best.calibration,
-            images=sum(map(len, self.batches)),
+            images=self.calibrated_on,
             preprocessed=best.preprocessed,
             left_out=best.left_out,
             activations=ACTIVATIONS[self.target],
@@ -252,6 +252,9 @@ def _words(tried: TriedPart) -> str:
     return ", ".join([*words, *(f"without {name}" for name in tried.left_out)])
 
 
-def _line(error: Exception) -> str:
-    """The first line of what went wrong."""
+def _its_own(error: Exception) -> str:
+    """The first line of what one candidate failed of; what would stop all of them is raised again:
+    a full disk or memory, Ctrl-C."""
+    if isinstance(error, OSError | MemoryError | KdError) and not isinstance(error, DamagedFile):
+        raise error
     return next(iter(str(error).splitlines()), "") or type(error).__name__

@@ -265,7 +265,9 @@ class Report(BaseModel):
     threads: int | None = None
     protocol: Protocol | None = None
     noise: float | None = None
-    """How far two timings of the same file lay apart meanwhile, as a fraction."""
+    """How far two timings of the same file lay apart meanwhile, as a fraction; in onnxruntime."""
+    noise_pytorch: float | None = None
+    """The same of the student in PyTorch."""
 
     def as_dict(self) -> dict[str, Any]:
         """What report.json holds: roles and fields of models that do not exist are left out."""

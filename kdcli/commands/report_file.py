@@ -37,6 +37,7 @@ class Conditions:
     threads: int | None = None
     protocol: Protocol | None = None
     noise: float | None = None
+    noise_pytorch: float | None = None
 
 
 def read_report(place: Path, model_sha256: str) -> Report | None:

@@ -22,6 +22,7 @@ from kdcli.commands.plan import baseline_of
 from kdcli.commands.report import Precision, Protocol
 from kdcli.commands.wanted import Wanted
 from kdcli.cost import THOROUGH, Bounds, Latency, latency, noise
+from kdcli.errors import UsageError
 from kdcli.models.heads import answering
 from kdcli.onnx_file.external import size
 from kdcli.onnx_file.pixels import with_pixels
@@ -39,7 +40,7 @@ THREADS = 1
 Files = Counter[Path]
 """Of models that answer together: one model.pt of each kind, and how many are alike."""
 AGAIN = "student again"
-"""The student's file once more, in a session of its own."""
+"""The student once more, its file in a session of its own."""
 BOUNDS: dict[Protocol, Bounds] = {"quick": {}, "thorough": THOROUGH}
 Times = dict[tuple[str, str], Latency]
 """By what runs it (`pytorch`, `onnxruntime`) and what it is."""
@@ -54,6 +55,8 @@ class Costs:
     files: dict[Precision, Percentiles]
     noise: float
     """How far two timings of the very same file lie apart (`cost.noise`)."""
+    noise_pytorch: float
+    """The same of the student in PyTorch."""
 
 
 def costs_side_by_side(
@@ -80,29 +83,52 @@ def costs_side_by_side(
             if (kind := kinds[file]) in models:
                 continue
             models[kind], exported[kind] = load(file), Path(scratch) / f"{len(models)}.onnx"
-            args = models[kind].args
-            progress.say(f"exporting {role} {args.words} for comparison")
-            size = (args.input_size, args.input_size)
-            whole = answering(models[kind].module, args)
-            export_onnx(whole, exported[kind], input_size=size, batch=wanted.batch)
-            if front := wanted.front(args, image_size):
-                write(with_pixels(load_whole(exported[kind]), front), exported[kind], {})
+            progress.say(f"exporting {role} {models[kind].args.words} for comparison")
+            _export(models[kind], exported[kind], wanted, image_size, progress)
         everyone = ", ".join(["student", *roles])
         progress.say(f"timing {everyone} side by side on {THREADS} thread ({wanted.latency})")
-        calls = {name: _call(file) for name, file in exported.items() if name != "fp32"}
-        asked = {name: _asking(model) for name, model in models.items()}
-        run_by = {"onnxruntime": calls, "pytorch": asked}
-        calls[AGAIN] = _call(exported["student"])
-        both = {(by, name): c for by, cs in run_by.items() for name, c in cs.items()}
-        times = _of_one_image(_times(both, BOUNDS[wanted.latency]), wanted.batch or 1)
+        times = _times(_calls(exported, models), BOUNDS[wanted.latency])
+        times = _of_one_image(times, wanted.batch or 1)
         parts = {name: _part(model, exported[name], times, name) for name, model in models.items()}
     together = {r: cost_of_all([parts[kinds[f]] for f in fs.elements()]) for r, fs in roles.items()}
     of_files = {
         name: _percentiles(times["onnxruntime", "student" if name == "fp32" else name])
         for name in files
     }
-    again = noise(times["onnxruntime", "student"], times["onnxruntime", AGAIN])
-    return Costs({"student": parts["student"]} | together, of_files, again)
+    again = [noise(times[by, "student"], times[by, AGAIN]) for by in ("onnxruntime", "pytorch")]
+    return Costs({"student": parts["student"]} | together, of_files, *again)
+
+
+def _export(model: Loaded, path: Path, wanted: Wanted, image_size: int, progress: Progress) -> None:
+    """As the student was; where it cannot be in that opset, in torch's own, said so."""
+    args = model.args
+    to_file = partial(
+        export_onnx,
+        answering(model.module, args),
+        path,
+        input_size=(args.input_size, args.input_size),
+        batch=wanted.batch,
+    )
+    try:
+        to_file(opset=wanted.opset)
+    except UsageError as error:
+        if wanted.opset is None:
+            raise
+        progress.warn(f"{args.words} is timed in torch's own opset: {error.what}")
+        to_file()
+    if front := wanted.front(args, image_size):
+        write(with_pixels(load_whole(path), front), path, {})
+
+
+def _calls(
+    exported: Mapping[str, Path], models: Mapping[str, Loaded]
+) -> dict[tuple[str, str], Callable[[], object]]:
+    """Each file and each model, and the student twice."""
+    files = {name: file for name, file in exported.items() if name != "fp32"}
+    again = {AGAIN: exported["student"]}, {AGAIN: models["student"]}
+    run = {("onnxruntime", name): _call(file) for name, file in (files | again[0]).items()}
+    asked = {("pytorch", name): _asking(model) for name, model in ({**models} | again[1]).items()}
+    return run | asked
 
 
 def _of_one_image(times: Times, batch: int) -> Times:

@@ -6,7 +6,7 @@ from kdcli.commands.report import Format, InputKind, Precision, Protocol, Wanted
 from kdcli.errors import UsageError
 from kdcli.models.model_args import ModelArgs
 from kdcli.onnx_file.int8 import Target
-from kdcli.onnx_file.pixels import Front
+from kdcli.onnx_file.pixels import RESIZES, Front
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,11 @@ class Wanted:
             raise UsageError(
                 "--resize is for a file that takes pixels; this one takes a tensor of one size",
                 "--input pixels --resize",
+            )
+        if self.resize and self.opset is not None and self.opset < RESIZES:
+            raise UsageError(
+                f"--opset {self.opset}: cannot resize as Pillow does",
+                f"--opset {RESIZES}, or leave --resize out",
             )
 
     @property

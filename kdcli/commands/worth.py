@@ -12,6 +12,7 @@ from kdcli.commands.onnx_files import Made
 from kdcli.commands.precision_part import WorthPart
 from kdcli.commands.report import Precision
 from kdcli.commands.side_by_side import Costs
+from kdcli.cost import beyond
 from kdcli.machine import own_kind
 from kdcli.metrics import Gain, paired_gain
 from kdcli.onnx_file.external import size as size_of
@@ -29,7 +30,7 @@ class Beside:
     """fp32 / this, as `speedup`."""
     speedup: float
     noise: float
-    """|ratio - 1| of two timings of one file, >= 0."""
+    """That of `cost.noise`, of two timings of one file, >= 0."""
     change: Gain | None
     """this - fp32 on test; None without such images."""
     depthwise: bool = False
@@ -73,7 +74,8 @@ def verdict(beside: Beside, margin: float = 0.01) -> WorthPart:
     end of the change's 95% interval above -2 `margin`. What is only smaller is not worth it, and
     of what is made for another processor nobody can tell here.
     """
-    change, faster = beside.change, round(beside.speedup - 1 - beside.noise, 9) > 0
+    change = beside.change
+    faster = beside.speedup > 1 and beyond(beside.speedup, beside.noise)
     kept = (
         change is not None
         and round(change.gain, 9) >= -margin

@@ -1,7 +1,6 @@
 """Under which licence images come: what is known of a named set, what lies in a folder."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,7 +69,7 @@ def licence_of_data(location: str | None) -> Stated:
     place = Path(name)
     if not (place.is_absolute() and place.exists()):
         return Stated(None)
-    return _of_files((place if place.is_dir() else place.parent).iterdir())
+    return _of_folder(place if place.is_dir() else place.parent)
 
 
 def recognised(text: str) -> str | None:
@@ -86,11 +85,16 @@ def recognised(text: str) -> str | None:
     return next((licence for title, licence in _TITLES if re.search(title, words)), None)
 
 
-def _of_files(files: Iterable[Path]) -> Stated:
-    named = sorted(file for file in files if FILES.fullmatch(file.name) and file.is_file())
-    if not named:
-        return Stated(None)
-    return Stated(recognised(named[0].read_text("utf-8", "replace")), named[0].name)
+def _of_folder(folder: Path) -> Stated:
+    """Of a file in it; what cannot be read states nothing."""
+    try:
+        files = folder.iterdir()
+        named = sorted(file for file in files if FILES.fullmatch(file.name) and file.is_file())
+        if not named:
+            return Stated(None)
+        return Stated(recognised(named[0].read_text("utf-8", "replace")), named[0].name)
+    except OSError:
+        return Stated(None, "an unreadable file or folder")
 
 
 def _of_card(name: str) -> Stated:
@@ -107,7 +111,7 @@ def _of_card(name: str) -> Stated:
             return Stated(None)
     if isinstance(card, str | Path) and Path(card).is_file():
         return Stated(_in_card(Path(card).read_text("utf-8", "replace")), "its card")
-    return _of_files(folder.iterdir()) if folder.is_dir() else Stated(None)
+    return _of_folder(folder) if folder.is_dir() else Stated(None)
 
 
 def _in_card(text: str) -> str | None:

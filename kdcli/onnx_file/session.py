@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 
 ANY_SIZE = 224
-"""Pixels of a side to try a file with that takes any."""
+"""Pixels of a side to try a file with that takes any, and says nothing of its `kd.image_size`."""
+KNOWN = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
+"""Domains of the operators that onnxruntime has itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +33,8 @@ class Session:
     _run: Callable[[NDArray[Any]], Floats]
     gives_probabilities: bool = False
     """Else logits."""
+    side: int = ANY_SIZE
+    """Pixels of a side to try it with where it takes any."""
 
     @property
     def fixed(self) -> int | None:
@@ -43,18 +47,14 @@ class Session:
         if (fixed := self.fixed) is None:
             return self._run(images)
         starts = range(0, len(images), fixed)
-        return np.concatenate([self._run(_filled(images[i : i + fixed], fixed)) for i in starts])[
+        return np.concatenate([self._run(filled(images[i : i + fixed], fixed)) for i in starts])[
             : len(images)
         ]
 
     def one_image(self) -> NDArray[Any]:
-        """Black, as the file takes it; where it takes any size, of `ANY_SIZE` pixels a side."""
-        sides = [ANY_SIZE if isinstance(side, str) else side for side in self.takes.shape[1:]]
+        """Black, as the file takes it; where it takes any size, `side` x `side` pixels."""
+        sides = [self.side if isinstance(side, str) else side for side in self.takes.shape[1:]]
         return np.zeros((self.fixed or 1, *sides), self.takes.dtype)
-
-
-KNOWN = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
-"""Domains of the operators that onnxruntime has itself."""
 
 
 def _refuse_custom_operators(proto: ModelProto, path: Path) -> None:
@@ -73,7 +73,8 @@ def _refuse_custom_operators(proto: ModelProto, path: Path) -> None:
         )
 
 
-def _filled(images: NDArray[Any], count: int) -> NDArray[Any]:
+def filled(images: NDArray[Any], count: int) -> NDArray[Any]:
+    """`count` images, the last one repeated where there are fewer."""
     lacking = count - len(images)
     return np.concatenate([images, np.repeat(images[-1:], lacking, axis=0)]) if lacking else images
 
@@ -103,4 +104,9 @@ def open_session(path: Path, threads: int = 1) -> Session:
         answer: Floats = session.run(None, {takes.name: images})[0]
         return answer
 
-    return Session(takes, run, proto.graph.output[0].name == PROBABILITIES)
+    return Session(takes, run, proto.graph.output[0].name == PROBABILITIES, _side(proto))
+
+
+def _side(proto: ModelProto) -> int:
+    said = next((each.value for each in proto.metadata_props if each.key == "kd.image_size"), "")
+    return int(said) if said.isdecimal() else ANY_SIZE

@@ -9,7 +9,6 @@ import pytest
 from kdcli.commands.class_table import class_table
 from kdcli.commands.drawing import exit_table, figures, heads, markdown, roles, table
 from kdcli.commands.ensemble_lines import ensemble_lines
-from kdcli.commands.latency_lines import is_told
 from kdcli.commands.model_part import ModelPart, Range
 from kdcli.commands.report import (
     ClassLostMost,
@@ -21,6 +20,7 @@ from kdcli.commands.report import (
     Speedup,
 )
 from kdcli.commands.report_file import read_report
+from kdcli.cost import beyond
 
 EARLIER = {
     "schema": 1,
@@ -111,7 +111,7 @@ def test_a_student_may_be_larger_or_as_large(size: float, macs: float | None, wo
 @pytest.mark.parametrize(
     ("noise", "protocol", "words"),
     [
-        (None, None, "11.5x as fast as the teacher in onnxruntime, 1.02x in PyTorch (here)"),
+        (None, None, "in PyTorch no faster or slower than can be told (x1.02, noise unknown)"),
         (0.01, "quick", "1.02x in PyTorch (here, quick: indicative)"),
         (0.03, "thorough", "in onnxruntime 11.5x as fast, in PyTorch no faster or slower than can"),
         (0.03, "thorough", "can be told (x1.02, noise 3.0%) (here)"),
@@ -124,7 +124,7 @@ def test_no_speed_up_within_the_noise_is_claimed(
     assert report.comparison
     speedup = Speedup(onnxruntime=11.5, pytorch=1.02)
     found = {
-        **{"noise": noise, "protocol": protocol, "measured_on": "here"},
+        **{"noise": 0.05, "noise_pytorch": noise, "protocol": protocol, "measured_on": "here"},
         "comparison": report.comparison.model_copy(update={"speedup": speedup}),
     }
     (line,) = [line for line in figures(report.model_copy(update=found)) if "onnxrun" in line]
@@ -135,7 +135,8 @@ def test_no_speed_up_within_the_noise_is_claimed(
     ("ratio", "told"), [(1.04, True), (1 / 1.04, True), (1.02, False), (1 / 1.02, False)]
 )
 def test_slower_is_told_as_faster_is(ratio: float, told: bool) -> None:
-    assert is_told(ratio, noise=0.03) is told
+    assert beyond(ratio, noise=0.03) is told
+    assert not beyond(ratio, noise=None)
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ DOCUMENTED = [
     *(f"comparison.{key}" for key in OF_THE_COMPARISON),
     *(f"data.{key}" for key in ("name", "is_default", "classes", "test_images", "imbalance")),
     *(f"exports.0.{key}" for key in OF_AN_EXPORT),
-    *("measured_on", "processor", "threads", "protocol", "noise"),
+    *("measured_on", "processor", "threads", "protocol", "noise", "noise_pytorch"),
 ]
 """What pipelines read."""
 

@@ -1,5 +1,6 @@
 """`kd export --int8 --fp16`: how they are made, what becomes of them, and what is refused."""
 
+import errno
 import json
 import shutil
 from functools import partial
@@ -15,6 +16,7 @@ from house import House, kd, kd_ok
 
 from kdcli.commands import candidates, quantize, side_by_side
 from kdcli.cost import latency
+from kdcli.onnx_file import external
 from kdcli.onnx_file.int8 import calibrate
 
 hardly = partial(latency, min_runs=3, max_runs=3)
@@ -154,6 +156,14 @@ def test_for_arm_and_gates(finished: House, tmp_path: Path) -> None:
     assert (part["target"], part["activations"], part["reduce_range"]) == ("arm", "int8", 0)
 
 
+def test_a_batch_larger_than_what_it_is_calibrated_on(finished: House) -> None:
+    """The one batch is filled up, and only images are counted."""
+    kd_ok("export", finished.student, "--int8", "--batch", "300")
+    part = _exports(finished.student)[1]["quantized"]
+    assert part["images"] == 256
+    assert any(one["failed"] is None for one in part["tried"])
+
+
 # Exported again ----------------------------------------------------------------------------------
 
 
@@ -235,6 +245,19 @@ def test_data_that_are_gone(distilled: House) -> None:
     assert not (distilled.student / "export").exists()
 
 
+def test_more_than_two_gigabytes(finished_once: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is lowered below a digits student."""
+    monkeypatch.setattr(external, "LIMIT", 2000)
+    out = finished_once.path / "none.onnx"
+    for flag in ("--int8", "--fp16"):
+        answer = kd(
+            "export", finished_once.student, flag, "--out", finished_once.path / "none.onnx"
+        )
+        assert answer.code == 2
+        assert "int8 and fp16 of models above 2 GB are not made" in answer.err
+        assert not out.exists()
+
+
 def test_a_target_is_that_of_int8(finished_once: House) -> None:
     answer = kd("export", finished_once.student, "--target", "arm")
     assert answer.code == 2
@@ -264,6 +287,22 @@ def test_a_file_that_answers_something_else_is_removed(
     assert "the int8 ONNX file disagrees with PyTorch" in answer.err
     assert "was removed" in answer.err
     assert {f.name for f in distilled.student.iterdir()} - before <= {".lock"}
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(OSError(errno.ENOSPC, "No space left on device"), 6), (MemoryError(), 5)]
+)
+@pytest.mark.parametrize("step", ["preprocess", "calibrate"])
+def test_a_full_disk_or_memory_is_no_matter_of_one_candidate(
+    step: str, error: Exception, code: int, distilled: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: Any, **options: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(quantize, step, full)
+    answer = kd("export", distilled.student, "--int8")
+    assert answer.code == code, answer.err
+    assert not (distilled.student / "export").exists()
 
 
 def test_nothing_that_can_be_quantised(distilled: House, monkeypatch: pytest.MonkeyPatch) -> None:

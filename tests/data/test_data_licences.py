@@ -81,3 +81,11 @@ def test_a_folder_that_is_gone_or_silent(tmp_path: Path) -> None:
 def test_the_card_of_a_hub_set(tmp_path: Path, card: str, licence: str | None) -> None:
     (tmp_path / "README.md").write_text(card)
     assert licence_of_data(f"hfds/{tmp_path}").licence == licence
+
+
+def test_what_cannot_be_read_states_nothing(tmp_path, monkeypatch):
+    def refused(*_):
+        raise PermissionError
+
+    monkeypatch.setattr("pathlib.Path.iterdir", refused)
+    assert licence_of_data(str(tmp_path)).licence is None
