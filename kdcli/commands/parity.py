@@ -40,7 +40,8 @@ def check_parity(
     takes; the file's answers are handed on.
 
     PyTorch's own rounding in float32 can be larger than the tolerance of an fp32 file (batch norm
-    with tiny variances), where the file is nearer to the exact answer: then float64 decides.
+    with tiny variances): then float64 decides, and the file may be as far from the exact answer as
+    PyTorch itself is.
 
     Raises:
         ParityError: the file does not answer as PyTorch does, within what its precision may.
@@ -58,17 +59,11 @@ def check_parity(
             f"apart from PyTorch by {found.max_abs:.1e}, more than rounding usually does: "
             "compared with PyTorch in float64"
         )
-        expected, _ = _both(as_function(student, exact=True), session, samples)
+        rounded, (expected, _) = expected, _both(as_function(student, True), session, samples)
+        tolerance = tolerance.at_least(float(np.abs(rounded - expected).max()))
         found = _worse(expected, together, ones, tolerance)
     if not agrees(found, tolerance):
-        raise ParityError(
-            f"the {precision} ONNX file disagrees with PyTorch (max |difference| "
-            f"{found.max_abs:.2e}, top-1 changed on {found.top1_changed} of {found.images} images) "
-            "and was removed",
-            "try another version of torch or onnxruntime; please report the model's name"
-            if precision == "fp32"
-            else f"this model does not bear {precision}: export it without --{precision}",
-        )
+        raise _disagrees(found, precision)
     changed = int((expected.argmax(1) != together.argmax(1)).sum())
     part = ParityPart(
         max_abs=found.max_abs,
@@ -80,6 +75,17 @@ def check_parity(
         agreement=1 - changed / len(samples),
     )
     return part, together
+
+
+def _disagrees(found: Parity, precision: Precision) -> ParityError:
+    return ParityError(
+        f"the {precision} ONNX file disagrees with PyTorch (max |difference| "
+        f"{found.max_abs:.2e}, top-1 changed on {found.top1_changed} of {found.images} images) "
+        "and was removed",
+        "try another version of torch or onnxruntime; please report the model's name"
+        if precision == "fp32"
+        else f"this model does not bear {precision}: export it without --{precision}",
+    )
 
 
 def check_same(

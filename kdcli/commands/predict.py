@@ -52,7 +52,7 @@ class Predicted:
     model: Path
     predictions: list[Prediction]
     skipped: dict[str, str]
-    """Image -> why it cannot be read."""
+    """Image, or name that matches nothing -> what is wrong."""
     top: int | None = None
     """How many classes per image were asked for, where that was said."""
 
@@ -83,10 +83,11 @@ def predict(
         DamagedFile: the file cannot be run.
     """
     file = model_file(model, progress)
-    paths = image_files(images)
+    paths, skipped = image_files(images)
+    for missing in skipped.values():
+        progress.warn(missing)
     feeding = feeding_of(file)
     session = open_session(file, threads or 0)  # 0: onnxruntime takes all cores
-    skipped: dict[str, str] = {}
     readable = _readable(paths, skipped, progress)
     predictions: list[Prediction] = []
     while part := list(islice(readable, 1 if feeding.any_size else TOGETHER)):
@@ -116,20 +117,24 @@ def model_file(model: str, progress: Progress) -> Path:
     return path
 
 
-def image_files(given: Sequence[str]) -> list[Path]:
-    """Every image that was named, in that order; a folder's are sorted. Each counts once.
+def image_files(given: Sequence[str]) -> tuple[list[Path], dict[str, str]]:
+    """Every image that was named, in that order; a folder's are sorted. Each counts once. And the
+    names that match nothing, with what is wrong.
 
     Raises:
-        UsageError: one of the names matches nothing.
+        UsageError: none matches anything.
     """
     found: dict[Path, None] = {}
+    missing: dict[str, str] = {}
     for name in given:
         files = [file for place in _named(name) for file in _images_of(place)]
         if not files:
             lacks = "no image in it" if Path(name).is_dir() else "no such file, nothing matches"
-            raise UsageError(f"{shown(name)}: {lacks}", "give image files, folders or patterns")
+            missing[name] = f"{shown(name)}: {lacks}"
         found |= dict.fromkeys(files)
-    return list(found)
+    if not found:
+        raise UsageError("\n".join(missing.values()), "give image files, folders or patterns")
+    return list(found), missing
 
 
 def _named(name: str) -> list[Path]:

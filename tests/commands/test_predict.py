@@ -194,9 +194,13 @@ def test_no_image_at_all_is_readable(model: Path, folder: Path) -> None:
 def test_a_name_that_matches_nothing(
     missing: str, model: Path, folder: Path, tmp_path: Path
 ) -> None:
-    """Refused, though other names match."""
+    """Named and left out where others match; refused where none does."""
     (tmp_path / "empty").mkdir()
     answer = kd("predict", model, folder, tmp_path / missing)
+    assert answer.code == 3
+    assert [answer.out.count(colour) for colour in COLOURS] == [1, 1, 1]
+    assert f"1 of 4 images not readable: {tmp_path / missing}" in answer.err
+    answer = kd("predict", model, tmp_path / missing)
     assert answer.code == 2
     assert str(tmp_path / missing) in answer.err
 
