@@ -196,11 +196,11 @@ def test_where_there_are_none_random_weights_are_the_way_out() -> None:
 
 def test_a_folder_of_ones_own_is_one_calm_line(tmp_path: Path) -> None:
     found = told(_photos(tmp_path))
-    assert found.warnings == []
-    assert found.lines == [
+    assert found.lines == []
+    assert found.warnings == [
         "photos: licence unknown; --set data.licence=own says that the images are yours"
     ]
-    assert told(_photos(tmp_path, "own")).lines == []
+    assert told(_photos(tmp_path, "own")).warnings == []
 
 
 # Whole commands ----------------------------------------------------------------------------------
