@@ -2,11 +2,9 @@
 
 import io
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import torch
@@ -21,6 +19,7 @@ from kdcli.commands.samples import Samples
 from kdcli.errors import UsageError
 from kdcli.files import atomic
 from kdcli.models.heads import answering
+from kdcli.onnx_file.silence import silence
 
 Floats = NDArray[np.float32]
 TOLERANCE = 1e-5
@@ -39,7 +38,7 @@ def write_program(student: Loaded, path: Path, samples: Samples, licence: str | 
     program, about = _captured(student), json.dumps(_about(student, licence))
     with atomic(path) as beside:
         buffer = io.BytesIO()  # torch wants another ending than that of a file beside its place
-        with _quiet():
+        with silence():
             torch.export.save(program, buffer, extra_files={ABOUT: about})
         beside.write_bytes(buffer.getvalue())
         parity, answers = check_same(student, _loaded(beside), samples, TOLERANCE)
@@ -50,7 +49,7 @@ def _captured(student: Loaded) -> ExportedProgram:
     module, size = answering(student.module, student.args).eval(), student.args.input_size
     example = torch.zeros(2, 3, size, size)  # 0 and 1 would be taken for constants
     try:
-        with torch.no_grad(), _quiet():
+        with torch.no_grad(), silence():
             shapes = ({0: torch.export.Dim("batch")},)
             program = torch.export.export(module, (example,), dynamic_shapes=shapes)
     except Exception as error:  # of many kinds, from torch's tracer and from the model's own code
@@ -63,14 +62,6 @@ def _captured(student: Loaded) -> ExportedProgram:
     return program
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without torch's advice on weights on a GPU, which these are not, and to its own makers."""
-    with catch_warnings():
-        simplefilter("ignore")
-        yield
-
-
 def _forget_traces(program: ExportedProgram) -> None:
     """They would give away the folders of the machine that exported."""
     for part in program.graph_module.modules():
@@ -80,7 +71,7 @@ def _forget_traces(program: ExportedProgram) -> None:
 
 def _loaded(path: Path) -> Callable[[Floats], Floats]:
     """The file as a function from images (B, 3, H, W) to logits (B, K)."""
-    with _quiet():
+    with silence():
         module = torch.export.load(io.BytesIO(path.read_bytes())).module()
 
     def answer(images: Floats) -> Floats:

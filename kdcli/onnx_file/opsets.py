@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from kdcli.errors import UsageError
+from kdcli.onnx_file.read import opset_of
 
 if TYPE_CHECKING:
     from onnx import AttributeProto, ModelProto, NodeProto
@@ -63,10 +64,10 @@ def convert(proto: ModelProto, opset: int) -> ModelProto:
 
     converted = _converted(proto, opset)
     if isinstance(converted, str):
-        reachable = (n for n in range(opset + 1, _opset(proto) + 1) if _reaches(proto, n))
+        reachable = (n for n in range(opset + 1, opset_of(proto) + 1) if _reaches(proto, n))
         raise UsageError(
             f"--opset {opset}: {converted}",
-            f"the lowest that this model converts to is {next(reachable, _opset(proto))}",
+            f"the lowest that this model converts to is {next(reachable, opset_of(proto))}",
         )
     converted.ir_version = onnx.helper.find_min_ir_version_for(list(converted.opset_import))
     return converted
@@ -92,13 +93,8 @@ def _converted(proto: ModelProto, opset: int) -> ModelProto | str:
     except (RuntimeError, ValueError, onnx.checker.ValidationError) as error:
         # behind the place in its source where it stopped
         return f"onnx cannot convert this model: {str(error).partition(' failed: ')[2] or error}"
-    reached = _opset(converted)
+    reached = opset_of(converted)
     return converted if reached == opset else f"onnx converted this model to {reached} instead"
-
-
-def _opset(proto: ModelProto) -> int:
-    own = (entry for entry in proto.opset_import if entry.domain in ("", "ai.onnx"))
-    return int(next(own).version)
 
 
 def _came_later(proto: ModelProto, opset: int) -> Iterator[tuple[str, int]]:

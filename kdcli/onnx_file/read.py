@@ -64,7 +64,7 @@ def describe(path: Path) -> Description:
     """
     proto = load(path)
     return Description(
-        opset=opset(path),
+        opset=opset_of(proto),
         ir_version=proto.ir_version,
         producer=f"{proto.producer_name} {proto.producer_version}".strip(),
         nodes=len(proto.graph.node),
