@@ -33,8 +33,7 @@ check: .venv/installed-test
 	mypy
 
 docs: .venv/installed
-	python -m kdcli.commands.methods docs/methods.md
-	python -m kdcli.commands.schemes docs/schemes.md
+	python docs/generate.py
 
 bench: .venv/installed
 	python benchmarks/step.py

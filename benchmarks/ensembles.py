@@ -24,10 +24,11 @@ from study import IMAGES, TRAINING, label_recipe
 
 from kdcli.commands.distill import distill_job
 from kdcli.commands.evaluate import evaluate
-from kdcli.commands.model_part import ModelPart
-from kdcli.commands.report import Report
-from kdcli.commands.train import ensure, train_job
-from kdcli.progress import Silent
+from kdcli.commands.train import train_job
+from kdcli.core.progress import Silent
+from kdcli.report.model import ModelPart
+from kdcli.report.schema import Report
+from kdcli.training.ensure import ensure
 
 MODEL, SEEDS, MEMBERS = "test_resnet", 3, (1, 2, 3, 5, 8)
 SCHEMES = ("average", "mimic_all", "compress")

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kdcli.data.idx import read_idx
 from kdcli.data.order import permutation
+from kdcli.data.sources.idx import read_idx
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 WHOLE = 60_000

@@ -17,9 +17,9 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from kdcli.commands.distill import distill_job
-from kdcli.commands.forecast import foresee
-from kdcli.commands.train import ensure
-from kdcli.progress import Silent
+from kdcli.core.progress import Silent
+from kdcli.plan.forecast import foresee
+from kdcli.training.ensure import ensure
 
 TARGET = 0.25
 """Largest share of the truth by which a forecast may be off."""

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from kdcli.commands.distill import distill_job
 from kdcli.commands.evaluate import evaluate
-from kdcli.commands.report import Report
-from kdcli.commands.train import ensure
-from kdcli.progress import Silent
-from kdcli.recipe_file import recipe_names
+from kdcli.core.progress import Silent
+from kdcli.recipe.load import recipe_names
+from kdcli.report.schema import Report
+from kdcli.training.ensure import ensure
 
 TEACHER, STUDENT, SEEDS = "resnet34", "mobilenetv3_small_050", 3
 WITH_SECOND_HEAD = {"deit": "repvit_m0_9"}

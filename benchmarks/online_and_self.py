@@ -20,8 +20,8 @@ from dataclasses import dataclass
 
 from study import TRAINING, Row, Study, asked_study, gain, keep, measured, percent
 
-from kdcli.errors import UsageError
-from kdcli.recipe_file import recipe_names
+from kdcli.core.errors import UsageError
+from kdcli.recipe.load import recipe_names
 
 STUDENT, TEACHER = "test_resnet", "resnet18"
 TEACHERS = ("test_resnet", "resnet18", "test_vit")

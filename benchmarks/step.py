@@ -24,21 +24,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from kdcli import catalog
-from kdcli.checkpoint import ModelFile, save_model
-from kdcli.commands.assemble import Assembled, assemble
-from kdcli.commands.lineage import distill_spec
-from kdcli.commands.plan import open_data
-from kdcli.devices import open_device
-from kdcli.distiller import Distiller
-from kdcli.epochs import Validation
+from kdcli.core import registry
+from kdcli.core.progress import Silent
+from kdcli.core.records import Batch
 from kdcli.models.build import build, plan
-from kdcli.progress import Silent
-from kdcli.recipe_file import load_recipe
-from kdcli.records import Batch
-from kdcli.runs import Run
-from kdcli.spec import Spec
-from kdcli.training import fit
+from kdcli.models.checkpoint import ModelFile, save_model
+from kdcli.plan.data import open_data
+from kdcli.plan.lineage import distill_spec
+from kdcli.recipe.load import load_recipe
+from kdcli.runs.run import Run
+from kdcli.runs.spec import Spec
+from kdcli.training.build import Assembled, assemble
+from kdcli.training.devices import open_device
+from kdcli.training.distiller import Distiller
+from kdcli.training.loop import fit
+from kdcli.training.resume import Validation
 
 TEACHER, STUDENT, SIZE, BATCH = "resnet101", "mobilenetv3_small_100", 32, 64
 TARGET = 1.05
@@ -104,10 +104,10 @@ def compare_methods(steps: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         _, alone = kd_parts(Path(folder), device)
         batch = next(alone.batches(0))
-        for name in catalog.names("methods"):
-            if name == "kd" or "heads" in catalog.load("methods", name).student_needs:
+        for name in registry.names("methods"):
+            if name == "kd" or "heads" in registry.load("methods", name).student_needs:
                 continue
-            weight = f"methods.{name}.weight={catalog.load('methods', name).default_weight}"
+            weight = f"methods.{name}.weight={registry.load('methods', name).default_weight}"
             _, both = kd_parts(Path(folder), device, weight)
             pair = one_step(alone.distiller, batch), one_step(both.distiller, batch)
             low, middle, high = statistics.quantiles(in_turn(*pair, steps), n=4)

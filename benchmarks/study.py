@@ -13,19 +13,20 @@ import numpy as np
 from fashion_mnist import some_fashion
 from numpy.typing import NDArray
 
-from kdcli.commands.cast import find_cast
 from kdcli.commands.distill import distill_job
-from kdcli.commands.measure import Measured, likeness, measure
-from kdcli.commands.plan import Job, baseline_of
-from kdcli.commands.train import ensure
-from kdcli.data.loader import open_store
-from kdcli.files import write_text
-from kdcli.metrics import paired_gain, verdict_code
-from kdcli.nearness import closer_in_accuracy
-from kdcli.progress import Silent
-from kdcli.recipe_file import load_recipe, scheme_of
-from kdcli.runs import find
-from kdcli.spec import Spec
+from kdcli.commands.evaluate import find_cast
+from kdcli.core.files import write_text
+from kdcli.core.progress import Silent
+from kdcli.data.store import open_store
+from kdcli.evaluation.measure import Measured, likeness, measure
+from kdcli.evaluation.nearness import closer_in_accuracy
+from kdcli.evaluation.significance import paired_gain, verdict_code
+from kdcli.plan.job import Job
+from kdcli.recipe.load import load_recipe, scheme_of
+from kdcli.runs.baseline import baseline_of
+from kdcli.runs.find import find
+from kdcli.runs.spec import Spec
+from kdcli.training.ensure import ensure
 
 IMAGES = 5_000
 TRAINING = {

@@ -18,7 +18,7 @@ from statistics import mean
 
 from study import TRAINING, Row, asked_study, gain, keep, measured, percent
 
-from kdcli.metrics import distillation_score
+from kdcli.report.file import distillation_score
 
 TEACHER = "resnet18"
 STUDENTS = {

@@ -29,17 +29,17 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
-from kdcli.checkpoint import ModelFile
-from kdcli.commands.loading import Loaded
-from kdcli.commands.parity import check_parity
-from kdcli.commands.samples import made_up_samples
-from kdcli.cost import parameters
+from kdcli.core.progress import Silent
+from kdcli.deploy.onnx_file.read import opset
+from kdcli.deploy.onnx_file.write import export_onnx
+from kdcli.deploy.parity import check_parity
+from kdcli.deploy.samples import made_up_samples
+from kdcli.evaluation.cost import parameters
 from kdcli.models.build import build, build_meta, own_size, plan, seeded
+from kdcli.models.checkpoint import ModelFile
+from kdcli.models.loading import Loaded
 from kdcli.models.model_args import ModelArgs
 from kdcli.models.tap import Tap
-from kdcli.onnx_file.read import opset
-from kdcli.onnx_file.write import export_onnx
-from kdcli.progress import Silent
 
 IMAGES, CLASSES, LARGEST = 7, 1000, 128
 SECONDS, GIGABYTES = 400, 12

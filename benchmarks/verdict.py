@@ -16,15 +16,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcli.commands.measure import measure
-from kdcli.commands.plan import open_data, train_spec
-from kdcli.commands.train import ensure
-from kdcli.data.loader import open_store
-from kdcli.devices import open_device
-from kdcli.metrics import paired_gain, verdict_code
-from kdcli.progress import Silent
-from kdcli.recipe_file import load_recipe
-from kdcli.spec import with_seed
+from kdcli.core.progress import Silent
+from kdcli.data.store import open_store
+from kdcli.evaluation.measure import measure
+from kdcli.evaluation.significance import paired_gain, verdict_code
+from kdcli.plan.data import open_data
+from kdcli.plan.job import train_spec
+from kdcli.recipe.load import load_recipe
+from kdcli.runs.spec import with_seed
+from kdcli.training.devices import open_device
+from kdcli.training.ensure import ensure
 
 MODEL, EPOCHS, POOL, PAIRS, SEEDS = "test_efficientnet", 20, 60, 40, 5
 PLANTED, MARGIN = 0.03, 0.01

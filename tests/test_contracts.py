@@ -15,16 +15,16 @@ import typer
 from house import kd
 from torch import nn
 
-from kdcli import catalog
 from kdcli.cli import app
-from kdcli.distiller import Distiller, Term
+from kdcli.core import registry
+from kdcli.core.records import About, Batch, Outputs
 from kdcli.models.build import resolve
-from kdcli.recipe import dump
-from kdcli.recipe_file import describe_recipe, load_recipe, recipe_folder, recipe_names
-from kdcli.records import About, Batch, Outputs
+from kdcli.recipe.edit import dump
+from kdcli.recipe.load import describe_recipe, load_recipe, recipe_folder, recipe_names
+from kdcli.training.distiller import Distiller, Term
 
-METHODS = catalog.names("methods")
-SCHEMES = catalog.names("schemes")
+METHODS = registry.names("methods")
+SCHEMES = registry.names("schemes")
 RECIPES = recipe_names()
 
 FURTHER = {
@@ -71,7 +71,7 @@ COMMANDS = (
 def test_how_many_there_are() -> None:
     kinds = {kind: [] for kind in ("response", "feature", "relation")}
     for name in METHODS:
-        kinds[catalog.load("methods", name).kind].append(name)
+        kinds[registry.load("methods", name).kind].append(name)
     assert kinds == {
         "response": ["ctkd", "deit", "dist", "dkd", "kd", "kd_hard", "kd_mse", "ofa", "tfkd"],
         "feature": ["at", "casd", "fitnet", "ft", "nst", "ofd", "reviewkd", "srrl", "vid"],
@@ -92,9 +92,9 @@ def test_how_many_there_are() -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_says_what_it_is_and_needs(name: str) -> None:
-    method = catalog.load("methods", name)
+    method = registry.load("methods", name)
     assert re.search(r"arXiv:\d{4}\.\d{4,5}\b", method.__doc__)
-    assert catalog.describe("methods", name) == method.__doc__.strip().splitlines()[0]
+    assert registry.describe("methods", name) == method.__doc__.strip().splitlines()[0]
     assert method.default_weight > 0
     assert method.weight_source
     assert method.kind in ("response", "feature", "relation")
@@ -120,10 +120,10 @@ def test_a_method_is_a_pure_function_of_tensors(name: str) -> None:
 def test_a_method_teaches_the_student_only(name: str) -> None:
     student, teacher, batch = _Answers("student"), _Answers("teacher.0"), _batch()
     distiller = Distiller(
-        scheme=catalog.load("schemes", "offline")(),
+        scheme=registry.load("schemes", "offline")(),
         learners={"student": student},
         teachers={"teacher.0": teacher},
-        terms=(Term(name, catalog.load("methods", name)(), lambda epoch: 1.0),),
+        terms=(Term(name, registry.load("methods", name)(), lambda epoch: 1.0),),
         task_weight=lambda epoch: 0.0,
         example=batch,
         about=_about(teacher, batch),
@@ -142,7 +142,7 @@ def test_a_method_teaches_the_student_only(name: str) -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_changes_no_tensor_that_it_is_given(name: str) -> None:
     student, teacher, batch = _Answers("student"), _Answers("teacher.0"), _batch()
-    method = catalog.load("methods", name)()
+    method = registry.load("methods", name)()
     with torch.no_grad():
         mine, theirs = student(batch), teacher(batch)
         before = mine.logits.clone(), theirs.logits.clone()
@@ -213,14 +213,14 @@ def _batch() -> Batch:
 
 @pytest.mark.parametrize("name", SCHEMES)
 def test_a_scheme_says_what_it_is_in_a_line(name: str) -> None:
-    line = catalog.describe("schemes", name)
+    line = registry.describe("schemes", name)
     assert 20 < len(line) < 100
     assert line.endswith(".")
 
 
 @pytest.mark.parametrize("name", SCHEMES)
 def test_a_lesson_is_a_pure_function_of_outputs(name: str) -> None:
-    scheme = catalog.load("schemes", name)()
+    scheme = registry.load("schemes", name)()
     everyone = ["student"]
     everyone += ["peer.1"] if scheme.has_peers else []
     everyone += ["teacher.0", "teachers"] if scheme.needs_teacher else []

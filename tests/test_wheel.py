@@ -29,7 +29,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_holds_recipes_types_and_licence(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    shipped = {f"kdcli/recipes/{file.name}" for file in (ROOT / "recipes").glob("*.yaml")}
+    shipped = {f"kdcli/recipe/shipped/{file.name}" for file in (ROOT / "recipes").glob("*.yaml")}
     assert len(shipped) == 40
     assert shipped <= names
     assert "kdcli/py.typed" in names
@@ -44,7 +44,7 @@ def test_it_holds_recipes_types_and_licence(wheel: Path) -> None:
 def test_recipes_are_found_in_it(wheel: Path, tmp_path: Path) -> None:
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     script = (
-        "from kdcli.recipe_file import recipe_folder; print(recipe_folder())\n"
+        "from kdcli.recipe.load import recipe_folder; print(recipe_folder())\n"
         "from kdcli.cli import main; raise SystemExit(main(['list', 'recipes', '--json']))"
     )
     done = subprocess.run(
@@ -57,12 +57,12 @@ def test_recipes_are_found_in_it(wheel: Path, tmp_path: Path) -> None:
         timeout=60,
     )
     folder, _, listed = done.stdout.partition("\n")
-    assert Path(folder) == tmp_path / "site" / "kdcli" / "recipes"
+    assert Path(folder) == tmp_path / "site" / "kdcli" / "recipe" / "shipped"
     assert '"kd"' in listed
     assert '"supervised"' in listed
 
 
 def test_recipes_are_found_in_a_checkout() -> None:
-    from kdcli.recipe_file import recipe_folder
+    from kdcli.recipe.load import recipe_folder
 
     assert recipe_folder() == ROOT / "recipes"

@@ -1,12 +1,25 @@
 """The command line: every command of `kd` in one place. Imports no torch by itself."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from kdcli import __version__
-from kdcli.cli import deploy, recipe, verbs, views
-from kdcli.door import enter
+from kdcli.cli import (
+    distill,
+    doctor,
+    evaluate,
+    export,
+    inspect,
+    list_models,
+    match,
+    predict,
+    recipe,
+    train,
+)
+from kdcli.cli import list as lists  # the builtin stays what it is
+from kdcli.cli.entry import enter
 
 app = typer.Typer(
     name="kd",
@@ -39,26 +52,26 @@ def _kd(
     pass
 
 
-app.command()(verbs.train)
-app.command()(verbs.distill)
-app.command()(verbs.evaluate)
-app.command()(deploy.export)
-app.command()(deploy.predict)
-app.command()(views.doctor)
-app.command()(views.inspect)
-app.command()(views.match)
+app.command()(train.train)
+app.command()(distill.distill)
+app.command()(evaluate.evaluate)
+app.command()(export.export)
+app.command()(predict.predict)
+app.command()(doctor.doctor)
+app.command()(inspect.inspect)
+app.command()(match.match)
 app.add_typer(listing, name="list")
 app.add_typer(recipes, name="recipe")
-listing.command("methods")(views.list_methods)
-listing.command("models")(views.list_models)
-listing.command("recipes")(views.list_recipes)
-listing.command("runs")(views.list_runs)
-listing.command("schemes")(views.list_schemes)
+listing.command("methods")(lists.list_methods)
+listing.command("models")(list_models.list_models)
+listing.command("recipes")(lists.list_recipes)
+listing.command("runs")(lists.list_runs)
+listing.command("schemes")(lists.list_schemes)
 recipes.command("show")(recipe.show)
 recipes.command("check")(recipe.check)
 recipes.command("schema")(recipe.schema)
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run `kd` with these arguments (default: the process's) and return its exit code."""
     return enter(app, arguments)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kdcli import completion
+from kdcli.cli import completion
 
 TEACHER, STUDENT = "resnet101", "mobilenetv3"
 """Of the examples."""

@@ -1,13 +1,18 @@
 """`kd recipe`: look at a recipe, check one, print the schema."""
 
+import json
 import shlex
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdcli import completion
+from kdcli.cli import completion
+from kdcli.cli.console import Console
+from kdcli.cli.entry import door
 from kdcli.cli.flags import STUDENT, TEACHER, Data, Debug, Json, Set, Student, Teacher
-from kdcli.door import door
+
+if TYPE_CHECKING:
+    from kdcli.commands.recipe import Setting
 
 
 def show(
@@ -22,7 +27,6 @@ def show(
     """Every value a run would use, and where each came from."""
     with door(json) as console:
         from kdcli.commands.recipe import show
-        from kdcli.screens import lists
 
         teacher, student, changes = teacher or TEACHER, student or STUDENT, tuple(set_ or ())
         found = show(
@@ -33,7 +37,7 @@ def show(
         how = ["--recipe", name, *(word for change in changes for word in ("--set", change))]
         on = ["--data", data] if data else []
         command = shlex.join(["kd", *(who if taught else ("train", student)), *how, *on])
-        lists.settings(console, found, command)
+        settings(console, found, command)
 
 
 def check(
@@ -44,8 +48,8 @@ def check(
 ) -> None:
     """Say everything that is wrong with a recipe."""
     with door(json) as console:
-        from kdcli.commands.contradictions import refuse_in_recipe
-        from kdcli.recipe_file import load_recipe, refuse_idle
+        from kdcli.recipe.conflicts import refuse_in_recipe
+        from kdcli.recipe.load import load_recipe, refuse_idle
 
         loaded = load_recipe(name, tuple(set_ or ()))
         refuse_idle(loaded)
@@ -63,3 +67,16 @@ def schema(debug: Debug = False) -> None:
         from kdcli.commands.recipe import schema
 
         console.json(schema())
+
+
+def settings(console: Console, found: "list[Setting]", command: str) -> None:
+    """`kd recipe show`; `command` would use these settings."""
+    if console.as_json:
+        console.document({"settings": {s.key: {"value": s.value, "from": s.origin} for s in found}})
+        return
+    rows = [
+        [s.key, s.value if isinstance(s.value, str) else json.dumps(s.value), s.origin]
+        for s in found
+    ]
+    console.table(["key", "value", "from"], rows, figures=False)
+    console.next(command)

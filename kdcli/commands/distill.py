@@ -4,20 +4,21 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from kdcli.commands.contradictions import refuse_in_recipe
-from kdcli.commands.given import read_labels
-from kdcli.commands.lineage import distill_spec, refuse_peers
-from kdcli.commands.naming import assistant_start, model_name, starting_point
-from kdcli.commands.plan import Job, open_data, say_device, who_asks
-from kdcli.commands.teacher_refs import named
+from kdcli.core.errors import UsageError
+from kdcli.core.progress import Progress
 from kdcli.data.source import Source
-from kdcli.devices import open_device
-from kdcli.errors import UsageError
-from kdcli.follow_recipe import Checkpoints
-from kdcli.progress import Progress
-from kdcli.recipe import Recipe
-from kdcli.recipe_file import LoadedRecipe, load_recipe, needs_teacher, refuse_idle, scheme_of
-from kdcli.who_recipe import Who
+from kdcli.models.given import read_labels
+from kdcli.plan.data import open_data
+from kdcli.plan.job import Job, say_device, who_asks
+from kdcli.plan.lineage import distill_spec, refuse_peers
+from kdcli.plan.names import assistant_start, model_name, starting_point
+from kdcli.plan.teachers import named
+from kdcli.recipe.conflicts import refuse_in_recipe
+from kdcli.recipe.load import LoadedRecipe, load_recipe, needs_teacher, refuse_idle, scheme_of
+from kdcli.recipe.schema import Recipe
+from kdcli.recipe.teacher import Checkpoints
+from kdcli.recipe.who import Who
+from kdcli.training.devices import open_device
 
 MANY_CLASSES = 500
 """From here on published comparisons take the numbers of the recipe kd_many_classes."""

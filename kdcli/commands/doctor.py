@@ -9,18 +9,17 @@ from typing import Any
 import torch
 from huggingface_hub import constants
 
-from kdcli.data.broken import OUT
-from kdcli.data.doubles import Double
-from kdcli.data.named import data_folder
-from kdcli.data.open import open_source
-from kdcli.data.source import Defaults
+from kdcli.core.errors import DataError, KdError
+from kdcli.core.files import cache_folder, existing
+from kdcli.core.machine import free_memory_bytes, memory_bytes
+from kdcli.core.progress import Progress
+from kdcli.data.duplicates import Double
+from kdcli.data.open import data_folder, open_source
+from kdcli.data.source import OUT, Defaults
 from kdcli.data.survey import Survey, survey, undecodable
-from kdcli.errors import DataError, KdError
-from kdcli.files import cache_folder, existing
-from kdcli.machine import free_memory_bytes, memory_bytes
 from kdcli.models.precision import has_fast_bf16
-from kdcli.progress import Progress
-from kdcli.runs import runs_root, versions
+from kdcli.runs.find import runs_root
+from kdcli.runs.run import versions
 
 EXAMPLES = 10
 """Doubles, and files that are ignored, that are named."""

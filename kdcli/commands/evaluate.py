@@ -1,5 +1,6 @@
 """`kd evaluate`: student against an equal-size baseline and any teacher, on the test images."""
 
+import os
 import shlex
 from dataclasses import dataclass
 from functools import cache, partial
@@ -9,33 +10,38 @@ from typing import Any
 import numpy as np
 import torch
 
-from kdcli import per_class
-from kdcli.checkpoint import load_model
-from kdcli.commands.asked import ask
-from kdcli.commands.cast import find_cast, with_given_files
-from kdcli.commands.comparison import compare
-from kdcli.commands.gates import Checked, check_gates, for_classes, parse_gates
-from kdcli.commands.generations import ensemble_of, measure_between, notes_on_generations
-from kdcli.commands.licences import licences_of
-from kdcli.commands.maps import with_maps
-from kdcli.commands.measure import Measured, beside, measure
-from kdcli.commands.members import MeasuredEnsemble, Validate, measure_ensemble
-from kdcli.commands.peers import measure_beside, measure_peers, notes_on_exits, notes_on_peers
-from kdcli.commands.plan import baseline_of, reopen_data
-from kdcli.commands.report import DataPart, Report, imitated
-from kdcli.commands.report_file import WAIT_SECONDS, put_evaluation, read_report, write_report
-from kdcli.commands.train import ensure
-from kdcli.commands.verdict import notes, notes_on_classes, sentence
-from kdcli.data.loader import Store, open_store
+from kdcli.core.errors import DamagedFile, UsageError
+from kdcli.core.files import atomic, lock, sha256
+from kdcli.core.progress import Progress
+from kdcli.core.text import some
+from kdcli.data.reopen import reopen_data
 from kdcli.data.source import Source, Split
-from kdcli.devices import open_device
-from kdcli.errors import UsageError
-from kdcli.files import atomic, lock, sha256
-from kdcli.locate import locate
-from kdcli.metrics import accuracy
-from kdcli.progress import Progress
-from kdcli.recipe_file import scheme_of
-from kdcli.runs import Run, find
+from kdcli.data.store import Store, open_store
+from kdcli.evaluation import per_class
+from kdcli.evaluation.answers import ask
+from kdcli.evaluation.attention_maps import with_maps
+from kdcli.evaluation.cast import SHOWN, Cast, _chain, _given_files, cast_of, with_given_files
+from kdcli.evaluation.comparison import compare
+from kdcli.evaluation.generations import ensemble_of, measure_between, notes_on_generations
+from kdcli.evaluation.measure import Measured, beside, measure
+from kdcli.evaluation.metrics import accuracy
+from kdcli.evaluation.peers import measure_beside, measure_peers, notes_on_exits, notes_on_peers
+from kdcli.evaluation.teacher_ensemble import MeasuredEnsemble, Validate, measure_ensemble
+from kdcli.models.checkpoint import load_model
+from kdcli.recipe.load import scheme_of
+from kdcli.report.file import WAIT_SECONDS, put_evaluation, read_report, write_report
+from kdcli.report.gates import Checked, check_gates, for_classes, parse_gates
+from kdcli.report.schema import DataPart, Report, imitated
+from kdcli.report.verdict import notes, notes_on_classes, sentence
+from kdcli.runs.baseline import baseline_of
+from kdcli.runs.find import find
+from kdcli.runs.locate import locate
+from kdcli.runs.needs import refuse_changed
+from kdcli.runs.run import Need, Run
+from kdcli.runs.spec import TeacherRef
+from kdcli.training.devices import open_device
+from kdcli.training.ensure import ensure, teacher_file
+from kdcli.training.licences import licences_of
 
 
 @dataclass(frozen=True)
@@ -224,3 +230,35 @@ def _keep_predictions(run: Run, test: Store, source: Source, measured: dict[str,
     arrays |= {"ids": np.array(source.test.ids), "labels": test.labels}
     with atomic(run.path / "predictions.npz") as beside, Path(beside).open("wb") as file:
         np.savez_compressed(file, **arrays)
+
+
+def find_cast(run: Run, source: Source, device: torch.device, progress: Progress) -> Cast:
+    """The cast of a run; a teacher that kd can train is trained where its file is gone.
+
+    Warns of files that are not those that the run was made with.
+
+    Raises:
+        DamagedFile: given teachers that are gone, or are other files by now.
+    """
+    given = _given_files(run)
+    everyone = [ref for spec in _chain(run.spec) for ref in spec.members]
+    refuse_changed(ref for ref in everyone if ref.path and ref.sha256 not in given)
+
+    def place(ref: TeacherRef, need: Need | None) -> Path:
+        if ref.path:
+            return given[ref.sha256]
+        if need and need.path.is_file():
+            return need.path
+        if run.spec.alongside:
+            raise DamagedFile(
+                f"{run.path}: the teacher that learnt with its student is gone",
+                "repeat the command that made the run with --again",
+            )
+        return teacher_file(ref, source, device, progress)
+
+    cast = cast_of(run, place)
+    found = (*cast.teachers, *cast.assistants.values())
+    changed = [os.path.normpath(m.file) for m in found if m.recorded not in (None, sha256(m.file))]
+    if changed:
+        progress.warn(f"{some(changed, SHOWN)}: not the bytes that {run.path} was made with")
+    return cast

@@ -9,27 +9,28 @@ from typing import Any
 
 import torch
 
-from kdcli.commands.adopt import alone
-from kdcli.commands.deploy_folder import fill
-from kdcli.commands.exported import Exported
-from kdcli.commands.folding import choose
-from kdcli.commands.gates import Gate, check_gates, for_classes, parse_gates
-from kdcli.commands.given import is_given, parse, read_labels
-from kdcli.commands.licences import licences_of
-from kdcli.commands.loading import Loaded, load
-from kdcli.commands.onnx_export import export_as_onnx
-from kdcli.commands.packages import make_package, refuse
-from kdcli.commands.quantize import images_of, refuse_without_images
-from kdcli.commands.report import Format, Report
-from kdcli.commands.report_file import WAIT_SECONDS, read_report, write_report
-from kdcli.commands.samples import samples_of, source_of, store_of
-from kdcli.commands.wanted import Wanted
-from kdcli.errors import UsageError
-from kdcli.files import lock, sha256
-from kdcli.locate import Located, locate, other_model
-from kdcli.onnx_file.opsets import ensure_known
-from kdcli.progress import Progress
-from kdcli.runs import Run
+from kdcli.core.errors import UsageError
+from kdcli.core.files import lock, sha256
+from kdcli.core.progress import Progress
+from kdcli.deploy.deploy_folder import fill
+from kdcli.deploy.folding import choose
+from kdcli.deploy.formats import make_package, refuse
+from kdcli.deploy.onnx_export import export_as_onnx
+from kdcli.deploy.onnx_file.opsets import ensure_known
+from kdcli.deploy.quantize import images_of, refuse_without_images
+from kdcli.deploy.request import Wanted
+from kdcli.deploy.result import Exported
+from kdcli.deploy.samples import samples_of, source_of, store_of
+from kdcli.models.adopt import alone
+from kdcli.models.given import is_given, parse, read_labels
+from kdcli.models.loading import Loaded, load
+from kdcli.report.export import Format
+from kdcli.report.file import WAIT_SECONDS, read_report, write_report
+from kdcli.report.gates import Gate, check_gates, for_classes, parse_gates
+from kdcli.report.schema import Report
+from kdcli.runs.locate import Located, locate, other_model
+from kdcli.runs.run import Run
+from kdcli.training.licences import licences_of
 
 ALONE = Wanted()
 """The fp32 file and nothing else."""

@@ -7,29 +7,31 @@ from shlex import quote
 import torch
 from torch import Tensor
 
-from kdcli import catalog
-from kdcli.commands.given import is_given, parse
-from kdcli.commands.loading import load
-from kdcli.commands.methods import KINDS
-from kdcli.commands.naming import is_file, model_name
-from kdcli.cost import parameters
-from kdcli.data.complete import some
-from kdcli.data.loader import open_store, plain_batches
+from kdcli.commands.list import KINDS
+from kdcli.core import registry
+from kdcli.core.errors import UnmetNeeds, UsageError
+from kdcli.core.method import Method
+from kdcli.core.progress import Progress, Silent
+from kdcli.core.records import About, Batch, Outputs, Pair
+from kdcli.core.text import some
+from kdcli.data.loader import plain_batches
 from kdcli.data.open import open_source
 from kdcli.data.source import Source
-from kdcli.distiller import Term, adapter_for, missing
-from kdcli.errors import UnmetNeeds, UsageError
-from kdcli.locate import locate
+from kdcli.data.store import open_store
+from kdcli.evaluation.cost import parameters
+from kdcli.models.alignment import correspondences
 from kdcli.models.build import build, own_size, plan, seeded
-from kdcli.models.correspondences import correspondences
-from kdcli.models.match import Pairs, match_stages
+from kdcli.models.given import is_given, parse
+from kdcli.models.loading import load
+from kdcli.models.stage_matching import Pairs, match_stages
 from kdcli.models.stages import Stage, StageTable
 from kdcli.models.tap import Tap
-from kdcli.progress import Progress, Silent
-from kdcli.recipe import Recipe
-from kdcli.recipe_file import load_recipe
-from kdcli.records import About, Batch, Method, Outputs, Pair
-from kdcli.who_recipe import Who
+from kdcli.plan.names import is_file, model_name
+from kdcli.recipe.load import load_recipe
+from kdcli.recipe.schema import Recipe
+from kdcli.recipe.who import Who
+from kdcli.runs.locate import locate
+from kdcli.training.distiller import Term, adapter_for, missing
 
 IMAGES = 8
 """Shown to both models."""
@@ -158,8 +160,8 @@ def _methods(rules: Recipe) -> dict[str, Method]:
     """Every method there is, with the recipe's options where it has some."""
     options = {use.use or name: use.options for name, use in rules.methods.items()}
     return {
-        name: catalog.load("methods", name)(**options.get(name, {}))
-        for name in catalog.names("methods")
+        name: registry.load("methods", name)(**options.get(name, {}))
+        for name in registry.names("methods")
     }
 
 

@@ -10,15 +10,15 @@ from shlex import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcli.core.errors import DamagedFile, DataError, UsageError
+from kdcli.core.progress import Progress
+from kdcli.core.text import counted, shown
 from kdcli.data.images import is_image_name, read_image
-from kdcli.data.tree import images_below
-from kdcli.errors import DamagedFile, DataError, UsageError, counted
-from kdcli.files import shown
-from kdcli.onnx_file.feeding import Feeding, feeding_of
-from kdcli.onnx_file.read import EXPORT_AGAIN
-from kdcli.onnx_file.session import Session, open_session
-from kdcli.progress import Progress
-from kdcli.run_files import EXPORTS
+from kdcli.data.sources.folder_layout import images_below
+from kdcli.deploy.onnx_file.feeding import Feeding, feeding_of
+from kdcli.deploy.onnx_file.read import EXPORT_AGAIN
+from kdcli.deploy.onnx_file.session import Session, open_session
+from kdcli.runs.layout import EXPORTS
 
 TOGETHER = 32
 """Images of a batch."""

@@ -3,14 +3,16 @@
 from dataclasses import dataclass
 from typing import Any
 
-from kdcli import catalog
-from kdcli.commands.defaults import auto_values
 from kdcli.commands.distill import advise
-from kdcli.commands.plan import model_name, open_data
-from kdcli.devices import open_device
-from kdcli.progress import Progress
-from kdcli.recipe import MethodUse, Recipe, dump, fill_auto, get
-from kdcli.recipe_file import LoadedRecipe, load_recipe
+from kdcli.core import registry
+from kdcli.core.progress import Progress
+from kdcli.plan.data import open_data
+from kdcli.plan.defaults import auto_values
+from kdcli.plan.names import model_name
+from kdcli.recipe.edit import dump, fill_auto, get
+from kdcli.recipe.load import LoadedRecipe, load_recipe
+from kdcli.recipe.schema import MethodUse, Recipe
+from kdcli.training.devices import open_device
 
 
 @dataclass(frozen=True)
@@ -49,16 +51,16 @@ def schema() -> dict[str, Any]:
     raw = Recipe.model_json_schema(by_alias=True)
     definitions = raw["$defs"]
     uses = {}
-    for name in catalog.names("methods"):
-        own = catalog.load("methods", name).model_json_schema()
+    for name in registry.names("methods"):
+        own = registry.load("methods", name).model_json_schema()
         definitions |= own.pop("$defs", {})
         shared = MethodUse.model_json_schema()["properties"]
         own["properties"] = {**shared, **own.get("properties", {})}
         uses[name] = {"anyOf": [{"type": "null"}, own]}
     raw["properties"]["methods"] |= {"properties": uses}
     named = [
-        {"const": name, "description": catalog.describe("schemes", name)}
-        for name in catalog.names("schemes")
+        {"const": name, "description": registry.describe("schemes", name)}
+        for name in registry.names("schemes")
     ]
     raw["properties"]["scheme"] = {"anyOf": [*named, {"$ref": "#/$defs/SchemeUse"}]}
     definitions["MethodUse"]["required"] = []

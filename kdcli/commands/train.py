@@ -1,67 +1,21 @@
 """Train one model, or find it trained: a chain of runs is a list of specs handed to `ensure`."""
 
-import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
-
-from kdcli.commands.assemble import Assembled, assemble
-from kdcli.commands.contradictions import refuse_in_recipe
-from kdcli.commands.follow import lacking, trail_of
-from kdcli.commands.followed import warn_of_weak
-from kdcli.commands.given import check_unchanged
-from kdcli.commands.keep import save_models, write_needs
-from kdcli.commands.naming import started, starting_point
-from kdcli.commands.plan import (
-    Job,
-    open_data,
-    refuse_taught,
-    say_device,
-    train_spec,
-    who_asks,
-)
-from kdcli.commands.run_log import run_log
-from kdcli.commands.teacher import TOLD, measure_given, refuse_changed
-from kdcli.data.source import Source
-from kdcli.devices import open_device
-from kdcli.errors import UsageError, counted
-from kdcli.files import is_leftover, lock, probe, write_text
-from kdcli.models.weights import ensure_reachable
-from kdcli.progress import Progress, Silent
-from kdcli.recipe_file import load_recipe
-from kdcli.run_files import is_ours
-from kdcli.runs import Run, begin, find, mark_asked, runs_root, versions
-from kdcli.spec import Spec, TeacherRef
-from kdcli.training import finish, fit
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A finished run."""
-
-    run: Run
-    reused: bool
-    """It was finished before; nothing was trained."""
-
-    @property
-    def outcome(self) -> dict[str, Any]:
-        return self.run.outcome()
-
-    @property
-    def others(self) -> dict[str, str]:
-        """The files of those that lie beside the model that ships, by role."""
-        return {role: str(file) for role, file in self.run.others().items()}
-
-    @property
-    def shipped(self) -> str:
-        """Which of its networks is model.pt, in words; empty where it is plainly the student."""
-        ships = self.run.ships
-        if self.run.candidates > 1:
-            return f"{ships}, the best of {self.run.candidates} networks on validation"
-        count = 1 + len(self.run.spec.peers)
-        return f"{ships}, {count} networks as one model" if ships == "fused" else ""
+from kdcli.core.errors import UsageError
+from kdcli.core.progress import Progress, Silent
+from kdcli.plan.data import open_data
+from kdcli.plan.forecast import Forecast, foresee
+from kdcli.plan.job import Job, refuse_taught, say_device, train_spec, who_asks
+from kdcli.plan.names import started, starting_point
+from kdcli.recipe.conflicts import refuse_in_recipe
+from kdcli.recipe.load import load_recipe
+from kdcli.runs.run import state_licence
+from kdcli.runs.spec import Spec
+from kdcli.training.devices import open_device
+from kdcli.training.ensure import Trained, ensure, run_of
+from kdcli.training.licences import warn_of_licences
+from kdcli.training.teachers import TOLD, measure_given
 
 
 def train_job(
@@ -91,209 +45,57 @@ def train_job(
     return Job(spec.model_copy(update={"weights": weights}), source, place, seeds)
 
 
-def ensure(
-    spec: Spec,
-    source: Source,
-    device: torch.device,
-    progress: Progress,
-    *,
-    out: Path | None = None,
-    again: bool = False,
-    asked: bool = False,
-    why: str = "",
+def dry_run(
+    job: Job, progress: Progress, *, out: Path | None = None, again: bool = False
+) -> Forecast:
+    """What it will take; a given teacher is measured here as its training would do first.
+
+    Raises:
+        UnfitTeacher: it is hardly better than chance.
+    """
+    _refuse_one_place(job, out)
+    if _to_train(job, out, again):
+        warn_of_licences(job.spec, progress)
+    found = foresee(job, progress, out=out, again=again)
+    if found.now:
+        measure_given(job.spec, job.source, job.device, progress)
+    return found
+
+
+def carry_out(
+    job: Job, progress: Progress, *, out: Path | None = None, again: bool = False
 ) -> Trained:
-    """The run that `spec` describes, finished: found, resumed, or trained; its teachers first.
-
-    `out` is its folder in place of one under `runs/`; `again` starts it afresh; `why` is said when
-    it is its turn.
-    """
-    run = run_of(spec, out, again)
-    if run.finished and not again:
-        return _reuse(run, asked, progress)
-    reach_weights(spec)  # before a teacher is trained for nothing
-    probe(run.path)
-    teachers = teacher_files(spec, source, device, progress)
-    if why:
-        progress.say(why)
-    with lock(run.path):
-        _train(run, spec, source, teachers, device, progress, asked, again)
-    return Trained(run, reused=False)
+    """The only, or first, run of `carry_out_all`."""
+    return carry_out_all(job, progress, out=out, again=again)[0]
 
 
-def run_of(spec: Spec, out: Path | None = None, again: bool = False) -> Run:
-    """The folder that this training has or will have.
-
-    Raises:
-        UsageError: it holds something else.
-    """
-    run = Run(out) if out else find(spec) or Run(runs_root() / spec.folder_name)
-    _refuse_other(run, spec, again)
-    return run
-
-
-def reach_weights(spec: Spec) -> None:
-    """Return if what the model begins with can be had now, and whoever learns beside it.
-
-    Raises:
-        DamagedFile: a given file of weights is gone, or another one.
-        WeightsUnavailable: pretrained weights cannot be fetched.
-    """
-    if spec.weights:
-        check_unchanged(spec.weights)
-    elif spec.recipe.student.pretrained:
-        ensure_reachable(spec.model)
-    for peer in spec.peers:
-        if spec.recipe.student.pretrained and not (spec.weights and peer == spec.model):
-            ensure_reachable(peer)
-    for teacher in spec.alongside.values():
-        if teacher.spec:
-            reach_weights(teacher.spec)
+def carry_out_all(
+    job: Job, progress: Progress, *, out: Path | None = None, again: bool = False
+) -> list[Trained]:
+    """Say what it will take, then train each seed, teachers first; or find them finished."""
+    _refuse_one_place(job, out)
+    finished = [spec not in _to_train(job, out, again) for spec in job.specs]
+    if not all(finished):
+        warn_of_licences(job.spec, progress)
+        for line in foresee(job, progress, out=out, again=again).lines():
+            progress.say(line)
+    if sum(finished) > TOLD:
+        progress.say(f"{sum(finished)} of {job.seeds} runs are finished")
+    trained = []
+    for spec, known in zip(job.specs, finished, strict=True):
+        told = Silent() if known and sum(finished) > TOLD else progress
+        trained.append(ensure(spec, job.source, job.device, told, out=out, again=again, asked=True))
+        state_licence(trained[-1].run, spec.recipe.data.licence)
+    return trained
 
 
-def _reuse(run: Run, asked: bool, progress: Progress) -> Trained:
-    with lock(run.path):
-        run.state.unlink(missing_ok=True)
-        if asked:
-            mark_asked(run)
-    progress.say(f"{run.path}: finished earlier, nothing to train")
-    warn_of_versions(run, progress)
-    return Trained(run, reused=True)
+def _to_train(job: Job, out: Path | None, again: bool) -> list[Spec]:
+    return [spec for spec in job.specs if again or not run_of(spec, out, again).finished]
 
 
-def warn_of_versions(run: Run, progress: Progress) -> None:
-    """Say so where a run was made by another torch or timm than this one."""
-    was, now = run.file().versions, versions()
-    changed = [
-        f"{k} {was.get(k)} (now {now[k]})" for k in ("torch", "timm") if was.get(k) != now[k]
-    ]
-    if changed:
-        progress.warn(f"{run.path}: made with {' and '.join(changed)}; --again makes it anew")
-
-
-def teacher_files(
-    spec: Spec, source: Source, device: torch.device, progress: Progress
-) -> list[Path | None]:
-    """The model.pt of each of `spec.members`; those that are missing are trained first.
-
-    None for each that learns together with the student.
-
-    Raises DamagedFile or UnfitTeacher, before that, for a given one that cannot teach.
-    """
-    if spec.alongside:
-        return [None] * len(spec.alongside)
-    members, given = spec.members, [ref for ref in spec.teachers if ref.path]
-    known = [find(ref.spec) if ref.spec else None for ref in members]
-    done = [run.model if run and run.finished else None for run in known]
-    finished = sum(path is not None for path in done) + len(given)
-    if given and finished < len(members):  # refused now, or when the others have been trained
-        refuse_changed(given)
-        measure_given(spec, source, device, Silent())
-    if len(members) <= TOLD:
-        return [teacher_file(ref, source, device, progress, spec.recipe_name) for ref in members]
-    progress.say(f"{finished} of {len(members)} teachers are finished")
-    return [
-        path or teacher_file(ref, source, device, progress)
-        for path, ref in zip(done, members, strict=True)
-    ]
-
-
-def teacher_file(
-    ref: TeacherRef, source: Source, device: torch.device, progress: Progress, pupils: str = ""
-) -> Path:
-    """One teacher's model.pt; trained first where there is none. `pupils` is its pupil's recipe."""
-    if ref.spec is None:
-        refuse_changed([ref])
-        return Path(ref.path or "")
-    known, why = find(ref.spec), ""
-    if known is None or not known.finished:
-        alone = not ref.spec.teachers and ref.spec.recipe_name == pupils  # generation 0
-        how = "from labels" if alone else f"recipe {ref.spec.recipe_name}"
-        seed = f", seed {ref.spec.seed}" if ref.spec.seed else ""
-        epochs = counted(int(ref.spec.recipe.train.epochs), "epoch")
-        why = f"{lacking(ref.spec)} ({how}, {epochs}{seed})"
-    return ensure(ref.spec, source, device, progress, why=why).run.model
-
-
-def _refuse_other(run: Run, spec: Spec, again: bool) -> None:
-    """A folder that holds something else is left alone; a damaged run may be made again."""
-    if (run.path / "run.yaml").exists():
-        if again and run.digest is None:
-            return
-        if run.file().digest != spec.digest:
-            raise UsageError(
-                f"{run.path}: holds another run ({run.spec.folder_name})",
-                "give --out another folder, or remove this one",
-            )
-    elif run.path.exists() and not (run.path.is_dir() and _only_leavings(run.path)):
+def _refuse_one_place(job: Job, out: Path | None) -> None:
+    if out and job.seeds > 1:
         raise UsageError(
-            f"{run.path}: exists and is no run folder", "give --out a new or empty folder"
+            f"--out {out} is the folder of one run, --seeds {job.seeds} makes {job.seeds}",
+            "leave --out out, and set KD_RUNS to have them all elsewhere",
         )
-
-
-def _only_leavings(folder: Path) -> bool:
-    """Nothing but what a start that was killed leaves behind."""
-    return all(e.name == ".lock" or is_leftover(e.name) for e in folder.iterdir())
-
-
-def _clear(run: Run) -> None:
-    """Remove what kd wrote; a person's own files stay."""
-    for entry in list(run.path.iterdir()) if run.path.is_dir() else ():
-        if is_ours(entry.name):
-            entry.unlink()
-    run.clear_exports()
-
-
-def _train(
-    run: Run,
-    spec: Spec,
-    source: Source,
-    teachers: list[Path | None],
-    device: torch.device,
-    progress: Progress,
-    asked: bool,
-    again: bool,
-) -> None:
-    """Train, or go on where state.pt says; model.pt appears last."""
-    recorded = None if again else run.transfer
-    parts = assemble(spec, source, teachers, device, progress, recorded=recorded)
-    if again:  # only now: what is refused above loses nothing
-        _clear(run)
-    if not (run.path / "run.yaml").exists():
-        begin(run.path, spec, asked, versions())
-    elif asked:
-        mark_asked(run)
-    with run_log(run, str(device), progress):
-        _fit(run, spec, source, teachers, parts, progress)
-
-
-def _fit(
-    run: Run,
-    spec: Spec,
-    source: Source,
-    teachers: list[Path | None],
-    parts: Assembled,
-    progress: Progress,
-) -> None:
-    """What is written between run.yaml and model.pt."""
-    write_needs(run, teachers)
-    if parts.transfer:
-        parts.transfer.keep(run.transfer)
-    if source.carved:
-        write_text(run.path / "split.json", json.dumps(source.carved, ensure_ascii=False, indent=1))
-    weights, ended = fit(
-        parts.distiller,
-        spec.recipe.train,
-        batches=parts.batches,
-        steps_per_epoch=parts.steps_per_epoch,
-        validate=parts.validate,
-        seed=spec.seed,
-        run=run,
-        label=f"{spec.title} {spec.model}",
-        progress=progress,
-        alongside=parts.alongside,
-        trail=trail_of(run, spec, parts.steps_per_epoch, parts.whole),
-    )
-    finish(run, ended)
-    warn_of_weak(run, len(source.classes), progress)
-    save_models(run, spec, source, parts, weights, ended)
-    run.state.unlink(missing_ok=True)

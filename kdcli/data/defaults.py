@@ -4,8 +4,8 @@ import statistics
 
 import numpy as np
 
+from kdcli.core.errors import DataError
 from kdcli.data.source import Defaults, Schedule, Split
-from kdcli.errors import DataError
 
 SAMPLE = 64
 """Images looked at to tell small pictures from photographs."""

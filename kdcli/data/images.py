@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from kdcli.errors import DataError
-from kdcli.files import shown
+from kdcli.core.errors import DataError
+from kdcli.core.text import shown
 
 SUFFIXES = frozenset(
     ("bmp", "gif", "jfif", "jpeg", "jpg", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp")

@@ -4,9 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
-from kdcli.data.torch_sets import ALIASES
+from kdcli.data.sources.torchvision_sets import ALIASES
+from kdcli.recipe.safe_yaml import from_yaml
 
 FILES = re.compile(r"(licen[cs]e|copying)(\.(txt|md|rst))?", re.IGNORECASE)
 HEAD = 4000
@@ -118,8 +117,8 @@ def _in_card(text: str) -> str | None:
     """One licence, in words or as a list of one, as cards have it."""
     start, _, rest = text.partition("---\n")
     try:
-        raw = {} if start.strip() else yaml.safe_load(rest.partition("\n---")[0])
-    except yaml.YAMLError:
+        raw = {} if start.strip() else from_yaml(rest.partition("\n---")[0])
+    except ValueError:
         return None
     found = raw.get("license") if isinstance(raw, dict) else None
     one = found[0] if isinstance(found, list) and len(found) == 1 else found

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from kdcli.core.errors import DataError, KdError
+from kdcli.core.records import Batch
 from kdcli.data.augment import augment
 from kdcli.data.balance import balanced
-from kdcli.data.mix import mixed
+from kdcli.data.mixup import mixed
 from kdcli.data.order import hashes, passes, permutation
 from kdcli.data.store import Store, open_store
 from kdcli.data.workers import LONGEST_WAIT, lost_worker, worker_count
-from kdcli.errors import DataError, KdError
-from kdcli.records import Batch
 
 __all__ = ["Store", "open_store", "plain_batches", "steps_per_epoch", "training_batches"]
 

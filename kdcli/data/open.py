@@ -1,17 +1,21 @@
 """What `--data` names."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
-from kdcli.data.digits import open_digits
-from kdcli.data.folder import open_folder
-from kdcli.data.idx import holds_idx, open_idx
-from kdcli.data.named import is_named, open_named
-from kdcli.data.other_tasks import no_data
+from kdcli.core.errors import UsageError
+from kdcli.core.files import cache_folder
+from kdcli.core.progress import Progress, Silent
+from kdcli.core.text import did_you_mean
 from kdcli.data.source import Source
-from kdcli.data.table import open_table
-from kdcli.errors import UsageError, did_you_mean
-from kdcli.progress import Progress, Silent
+from kdcli.data.sources.digits import open_digits
+from kdcli.data.sources.folder import open_folder
+from kdcli.data.sources.hub_sets import open_hub
+from kdcli.data.sources.idx import holds_idx, open_idx
+from kdcli.data.sources.other_tasks import no_data
+from kdcli.data.sources.table import open_table
+from kdcli.data.sources.torchvision_sets import open_torch
 
 BUILT_IN = {"digits": open_digits}
 TABLES = (".csv", ".tsv")
@@ -60,3 +64,40 @@ def _from_file(name: str, path: Path, progress: Progress) -> Source:
     if path.suffix.lower() in TABLES:
         return open_table(path, progress)
     raise no_data(path, name)
+
+
+PREFIXES = ("torch", "hfds")
+
+
+STREAMS = ("hfids", "tfds", "wds")
+"""timm reads these from front to back; kd needs to count images and to shuffle all of them."""
+
+
+def is_named(name: str) -> bool:
+    """Whether `name` begins as timm's names do."""
+    prefix, slash, _ = name.partition("/")
+    return bool(slash) and prefix.lower() in (*PREFIXES, *STREAMS)
+
+
+def open_named(name: str, progress: Progress) -> Source:
+    """The data set of that name, fetched where it is not on this machine yet.
+
+    Raises UsageError for names of another kind, DataError for sets that cannot be had or used.
+    """
+    prefix, _, rest = name.partition("/")
+    if prefix.lower() in STREAMS:
+        raise UsageError(
+            f"--data {name}: a stream; kd counts the images and shuffles all of them",
+            "take torch/NAME or hfds/NAME, or unpack the images into a folder per class",
+        )
+    if not rest.strip("/"):
+        raise UsageError(f"--data {name}: no name", f"such as {prefix}/cifar10")
+    if prefix.lower() == "torch":
+        return open_torch(rest, data_folder(), progress)
+    return open_hub(rest, os.environ.get("KD_DATA"), progress)
+
+
+def data_folder() -> Path:
+    """Where torchvision's sets lie, and are fetched to: `$KD_DATA`, else kd's own cache."""
+    own = os.environ.get("KD_DATA")
+    return Path(own).expanduser() if own else cache_folder() / "data"

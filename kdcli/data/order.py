@@ -5,6 +5,9 @@ state, so any worker and any resumed run finds the same ones. The values are par
 interface: changing them changes every recorded run.
 """
 
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -64,3 +67,16 @@ def _words(key: Key) -> NDArray[np.uint64]:
     if isinstance(key, int):
         return np.asarray(key & _WORD, dtype=np.uint64)
     return key.astype(np.uint64)
+
+
+@contextmanager
+def seeded_globals(key: int) -> Iterator[None]:
+    """Python's and NumPy's generators start at `key` (64 bits) inside, and are put back behind."""
+    python, numpy = random.getstate(), np.random.get_state()
+    random.seed(key)
+    np.random.seed([key & 0xFFFFFFFF, key >> 32])
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kdcli.data.order import uniform
 from kdcli.data.store import Store
-from kdcli.data_recipe import Pool
+from kdcli.recipe.data import Pool
 
 Places = NDArray[np.int64]
 

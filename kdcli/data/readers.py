@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+import json
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcli.core.errors import DataError
+from kdcli.core.files import sha256
+from kdcli.core.progress import Progress
+from kdcli.core.text import shown
 from kdcli.data.images import decode_image, image_dimensions, read_image
-from kdcli.errors import DataError
-from kdcli.files import sha256, shown
+from kdcli.data.parallel import WAITING, spread
+from kdcli.data.source import Split
 
 END = 4096
 """Bytes of a file's beginning and of its end that tell it from others."""
@@ -140,3 +146,39 @@ def file_print(path: Path) -> tuple[int, int]:
 def bytes_print(size: int, head: bytes, tail: bytes) -> tuple[int, int]:
     """The same of a file's size, first and last `END` bytes."""
     return size, zlib.crc32(tail, zlib.crc32(head))
+
+
+def open_files(root: Path, names: Sequence[str], progress: Progress) -> ImageFiles:
+    """A reader of these files (relative to `root`, or absolute); looks at both ends of each."""
+    prints = spread(
+        len(names),
+        lambda i: file_print(root / names[i]),
+        progress,
+        "looking at files",
+        per_core=WAITING,
+    )
+    return ImageFiles(root, tuple(names), np.array(prints, dtype=np.int64).reshape(-1, 2))
+
+
+def unique_ids(names: Sequence[str]) -> tuple[str, ...]:
+    """The names as they can be written; those that would then be the same get a number."""
+    ids = tuple(map(shown, names))
+    if len(set(ids)) == len(ids):
+        return ids
+    return tuple(
+        f"{name} #{i}" if name != raw else name
+        for i, (raw, name) in enumerate(zip(names, ids, strict=True))
+    )
+
+
+def digest_of(given: Mapping[str, Split], classes: Sequence[str] = ()) -> str:
+    """Of names, sizes and ends of all files: what they are, wherever they lie.
+
+    With `classes` also of each image's split and label, where its name does not tell them.
+    """
+    known = sorted(
+        (name, *split.read.fingerprint(i), *((role, classes[label]) if classes else ()))
+        for role, split in given.items()
+        for i, (name, label) in enumerate(zip(split.ids, split.labels, strict=True))
+    )
+    return hashlib.sha256(json.dumps(known).encode()).hexdigest()

@@ -1,12 +1,13 @@
 """What a data source is, whatever it was read from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcli.data.broken import OUT
+from kdcli.core.errors import DataError
 
 LARGE = 10_000_000
 """Parameters above which a model takes the source's schedule for large models."""
@@ -29,6 +30,9 @@ class Reader(Protocol):
 
     def take(self, rows: NDArray[np.int64]) -> "Reader":
         """The same for some of the images."""
+
+
+OUT = "repair these files, or take them out; kd puts no other image in their place"
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,3 +115,23 @@ class Source:
     def splits(self) -> dict[str, Split]:
         """By their names."""
         return {"train": self.train, "validation": self.validation, "test": self.test}
+
+
+NAMED = 10
+
+
+BACK = "repair these files, or bring them back; without them these are not the run's data"
+"""Where a run was made with them."""
+
+
+def broken(errors: Sequence[DataError], total: int, fix: str = OUT) -> DataError:
+    """One error for all of them, of which there is at least one: the first ten, then the count.
+
+    `total` is how many images were looked at.
+    """
+    if len(errors) == 1:
+        return DataError(errors[0].what, fix)
+    lines = [f"  {error.what}" for error in errors[:NAMED]]
+    lines += [f"  and {len(errors) - NAMED:,} more"] if len(errors) > NAMED else []
+    head = f"{len(errors):,} of {total:,} images cannot be read:"
+    return DataError("\n".join([head, *lines]), fix)

@@ -1,14 +1,15 @@
 """Splits made on the fly: stratified, and the same on every machine."""
 
-from collections.abc import Mapping
-from typing import TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kdcli.core.errors import DataError
+from kdcli.core.text import shown, some
 from kdcli.data.order import hashes
-from kdcli.data.source import Split
-from kdcli.errors import DataError
+from kdcli.data.source import Defaults, Source, Split
 
 T = TypeVar("T")
 
@@ -94,3 +95,47 @@ def _counts(sizes: NDArray[np.int64], total: int) -> NDArray[np.int64]:
         spare = counts > (1 if counts.max() > 1 else 0)
         counts[np.where(spare, quotas - counts, np.inf).argmin()] -= 1
     return counts
+
+
+def complete(
+    given: Mapping[str, Split],
+    *,
+    name: str,
+    where: str,
+    classes: Iterable[str],
+    identity: dict[str, Any],
+    defaults: Defaults,
+    notes: tuple[str, ...] = (),
+    ignored: tuple[str, ...] = (),
+) -> Source:
+    """`given` has train, and may have validation and test; the others come out of train.
+
+    `identity` says what was given. Raises DataError, naming `where`, if train is too small.
+    """
+    splits, carved = divide(given, where)
+    taken = [
+        f"{role} set: {len(ids):,} images taken out of the training images"
+        for role, ids in carved.items()
+    ]
+    return Source(
+        name=shown(name),
+        classes=tuple(map(shown, classes)),
+        train=splits["train"],
+        validation=splits["validation"],
+        test=splits["test"],
+        identity=identity | {"split_seed": SEED, "shares": SHARES},
+        defaults=defaults,
+        notes=(*notes, *taken),
+        ignored=ignored,
+        carved=carved,
+    )
+
+
+def absent_classes(given: Mapping[str, Split], classes: Iterable[str]) -> tuple[str, ...]:
+    """A line for each split that lacks classes."""
+    names, lines = tuple(classes), []
+    for role, split in given.items():
+        there = np.bincount(split.labels, minlength=len(names))
+        absent = [shown(name) for name, count in zip(names, there, strict=True) if not count]
+        lines += [f"{role} has no images of {some(absent)}"] if absent else []
+    return tuple(lines)

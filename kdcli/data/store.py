@@ -9,12 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kdcli.data.broken import broken
+from kdcli.core.errors import DataError
+from kdcli.core.progress import Progress
 from kdcli.data.images import fit
-from kdcli.data.source import Split
-from kdcli.data.spread import spread
-from kdcli.errors import DataError
-from kdcli.progress import Progress
+from kdcli.data.parallel import spread
+from kdcli.data.source import Split, broken
 
 MOST_BYTES = 2 << 30
 """Of one split's decoded images in memory."""

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from kdcli.data.order import hashes, uniform
 from kdcli.data.source import Source, Split
-from kdcli.data_recipe import Subset
-from kdcli.recipe_file import scheme_of
-from kdcli.spec import Spec
+from kdcli.recipe.data import Subset
+from kdcli.recipe.load import scheme_of
+from kdcli.runs.spec import Spec
 
 FEWEST = 2
 """Images that a class keeps, where it has them: one to learn from says little."""

@@ -7,13 +7,13 @@ from itertools import chain
 
 import numpy as np
 
-from kdcli.data.broken import broken
-from kdcli.data.doubles import Double, doubles, in_two_classes, same_images
+from kdcli.core.errors import DataError
+from kdcli.core.progress import Progress, Silent
+from kdcli.core.text import counted
+from kdcli.data.duplicates import Double, doubles, in_two_classes, same_images
+from kdcli.data.parallel import WAITING, spread
 from kdcli.data.readers import ArrayImages
-from kdcli.data.source import Source, Split
-from kdcli.data.spread import WAITING, spread
-from kdcli.errors import DataError, counted
-from kdcli.progress import Progress, Silent
+from kdcli.data.source import Source, Split, broken
 
 _TAKE_OUT = (
     "repair these files, or take them out; kd doctor DATA also finds images that break off halfway"

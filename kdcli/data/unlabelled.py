@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from kdcli.data.image_files import digest_of, open_files, unique_ids
+from kdcli.core.errors import DataError
+from kdcli.core.progress import Progress
+from kdcli.core.text import counted
+from kdcli.data.readers import digest_of, open_files, unique_ids
 from kdcli.data.source import Split
+from kdcli.data.sources.folder_layout import images_below
 from kdcli.data.survey import refuse_unreadable
-from kdcli.data.tree import images_below
-from kdcli.errors import DataError, counted
-from kdcli.progress import Progress
 
 UNKNOWN = -1
 

@@ -3,7 +3,7 @@
 import os
 import re
 
-from kdcli.errors import DataError, UsageError
+from kdcli.core.errors import DataError, UsageError
 
 LONGEST_WAIT = 600
 """Seconds for one batch, after which its process hangs rather than works."""

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kdcli.functional import on_largest_grid
-from kdcli.records import Batch, Method, Outputs
+from kdcli.core.functional import on_largest_grid
+from kdcli.core.method import Method
+from kdcli.core.records import Batch, Outputs
 
 
 class CASD(Method):

@@ -6,8 +6,9 @@ import torch
 from pydantic import PositiveFloat
 from torch import Tensor, nn
 
+from kdcli.core.method import Method
+from kdcli.core.records import About, Batch, Outputs
 from kdcli.methods.kd import kd_loss
-from kdcli.records import About, Batch, Method, Outputs
 
 
 class CTKD(Method):

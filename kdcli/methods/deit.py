@@ -5,10 +5,11 @@ from typing import Literal
 from pydantic import PositiveFloat
 from torch import Tensor, nn
 
-from kdcli.errors import UnmetNeeds
+from kdcli.core.errors import UnmetNeeds
+from kdcli.core.method import Method
+from kdcli.core.records import About, Batch, Outputs
 from kdcli.methods.kd import kd_loss
 from kdcli.methods.kd_hard import kd_hard_loss
-from kdcli.records import About, Batch, Method, Outputs
 
 
 class DeiT(Method):

@@ -5,10 +5,11 @@ import torch.nn.functional as F
 from pydantic import NonNegativeFloat, PositiveFloat
 from torch import Tensor, nn
 
-from kdcli.errors import UnmetNeeds
-from kdcli.functional import standardized
-from kdcli.records import About, Batch, Method, Outputs
-from kdcli.undefined import refuse_unknown_labels
+from kdcli.core.checks import refuse_unknown_labels
+from kdcli.core.errors import UnmetNeeds
+from kdcli.core.functional import standardized
+from kdcli.core.method import Method
+from kdcli.core.records import About, Batch, Outputs
 
 
 class DKD(Method):

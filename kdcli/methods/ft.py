@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from kdcli.functional import attention_map, same_grid, spatial_pairs
-from kdcli.records import About, Batch, Method, Outputs
-from kdcli.undefined import refuse_single_cells
+from kdcli.core.checks import refuse_single_cells
+from kdcli.core.functional import attention_map, same_grid, spatial_pairs
+from kdcli.core.method import Method
+from kdcli.core.records import About, Batch, Outputs
 
 
 class FT(Method):

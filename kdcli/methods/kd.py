@@ -4,8 +4,9 @@ import torch.nn.functional as F
 from pydantic import PositiveFloat
 from torch import Tensor, nn
 
-from kdcli.functional import standardized
-from kdcli.records import Batch, Method, Outputs
+from kdcli.core.functional import standardized
+from kdcli.core.method import Method
+from kdcli.core.records import Batch, Outputs
 
 
 class KD(Method):

@@ -3,7 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kdcli.records import Batch, Method, Outputs
+from kdcli.core.method import Method
+from kdcli.core.records import Batch, Outputs
 
 
 class KDHard(Method):

@@ -3,11 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-from kdcli.errors import UnmetNeeds
-from kdcli.functional import same_grid
-from kdcli.layers import Regressor
-from kdcli.records import About, Batch, Method, Outputs
-from kdcli.undefined import refuse_single_values
+from kdcli.core.checks import refuse_single_values
+from kdcli.core.errors import UnmetNeeds
+from kdcli.core.functional import same_grid
+from kdcli.core.layers import Regressor
+from kdcli.core.method import Method
+from kdcli.core.records import About, Batch, Outputs
 
 RAREST = 1e-3
 """Below this share of negative values the margin is 3 deviations, as published."""

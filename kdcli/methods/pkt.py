@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from kdcli.records import About, Batch, Method, Outputs
-from kdcli.undefined import refuse_single_images
+from kdcli.core.checks import refuse_single_images
+from kdcli.core.method import Method
+from kdcli.core.records import About, Batch, Outputs
 
 
 class PKT(Method):

@@ -5,9 +5,10 @@ from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from kdcli.errors import UnmetNeeds
-from kdcli.records import About, Batch, Method, Outputs
-from kdcli.undefined import refuse_single_images
+from kdcli.core.checks import refuse_single_images
+from kdcli.core.errors import UnmetNeeds
+from kdcli.core.method import Method
+from kdcli.core.records import About, Batch, Outputs
 
 
 class SRRL(Method):

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kdcli.functional import same_grid
-from kdcli.records import About, Batch, Method, Outputs
+from kdcli.core.functional import same_grid
+from kdcli.core.method import Method
+from kdcli.core.records import About, Batch, Outputs
 
 LEAST_VARIANCE = 1e-5
 

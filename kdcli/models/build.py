@@ -11,9 +11,10 @@ import timm
 import torch
 from torch import nn
 
-from kdcli.errors import DataError, UsageError, WeightsUnavailable, did_you_mean
+from kdcli.core.errors import DataError, UsageError, WeightsUnavailable
+from kdcli.core.text import did_you_mean
 from kdcli.models.copies import Copies
-from kdcli.models.exits import EarlyExit, ExitHead
+from kdcli.models.early_exits import EarlyExit, ExitHead
 from kdcli.models.families import FAMILIES
 from kdcli.models.fusion import Fused, FusionBlock
 from kdcli.models.memory_format import channels_last

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kdcli.functional import as_one
-from kdcli.records import Panel
+from kdcli.core.functional import as_one
+from kdcli.core.records import Panel
 
 
 class Copies(nn.ModuleList):

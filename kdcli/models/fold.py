@@ -8,7 +8,7 @@ mean of probabilities, folding takes their geometric mean for the arithmetic one
 import torch
 from torch import Tensor, nn
 
-from kdcli.errors import UnmetNeeds
+from kdcli.core.errors import UnmetNeeds
 from kdcli.models.build import build, build_meta
 from kdcli.models.heads import split
 from kdcli.models.model_args import ModelArgs

@@ -9,7 +9,7 @@ import torch
 from timm.models import model_entrypoint
 from torch import Tensor
 
-from kdcli.errors import DamagedFile, UsageError
+from kdcli.core.errors import DamagedFile, UsageError
 from kdcli.models.build import build_meta
 from kdcli.models.model_args import ModelArgs
 

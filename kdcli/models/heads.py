@@ -5,7 +5,7 @@ B images, H heads, K classes. The module is timm's own, with H * K outputs.
 
 from torch import Tensor, nn
 
-from kdcli.functional import as_one
+from kdcli.core.functional import as_one
 from kdcli.models.model_args import ModelArgs
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
-from kdcli.errors import UsageError
-from kdcli.records import Aggregate, Panel
+from kdcli.core.errors import UsageError
+from kdcli.core.records import Aggregate, Panel
 
 Shape = tuple[int, int, int]
 """(C, h, w) of a map."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kdcli.errors import UnmetNeeds
+from kdcli.core.errors import UnmetNeeds
 from kdcli.models.endings import Ending, endings
 from kdcli.models.intermediates import intermediates
 

@@ -6,7 +6,7 @@ from itertools import groupby
 import torch
 from torch import Tensor, nn
 
-from kdcli.errors import UnmetNeeds
+from kdcli.core.errors import UnmetNeeds
 from kdcli.models.build import build, build_meta
 from kdcli.models.intermediates import intermediates
 from kdcli.models.model_args import ModelArgs

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from kdcli.errors import UsageError
+from kdcli.core.errors import UsageError
 
 
 def set_stem_stride(model: nn.Module, stride: int) -> None:

@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kdcli.errors import UnmetNeeds
-from kdcli.functional import as_one
+from kdcli.core.errors import UnmetNeeds
+from kdcli.core.functional import as_one
+from kdcli.core.records import Batch, Outputs
 from kdcli.models.heads import answering, split
 from kdcli.models.model_args import ModelArgs
 from kdcli.models.route import Route, View, turn_on_both_heads
 from kdcli.models.stages import StageTable, stages_of
-from kdcli.records import Batch, Outputs
 
 
 class Tap(nn.Module):

@@ -16,8 +16,8 @@ from huggingface_hub import (
 )
 from huggingface_hub.errors import HFValidationError
 
-from kdcli.errors import UsageError, WeightsUnavailable
-from kdcli.reach import answers
+from kdcli.core.errors import UsageError, WeightsUnavailable
+from kdcli.core.network import answers
 
 _FILES = ("model.safetensors", "pytorch_model.bin", "open_clip_model.safetensors")
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kdcli.records import Learner, Lesson, Outputs, Pair, Scheme
+from kdcli.core.records import Learner, Lesson, Outputs, Pair
+from kdcli.core.scheme import Scheme
 
 
 class Alone(Scheme):

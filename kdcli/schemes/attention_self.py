@@ -8,10 +8,11 @@ import torch
 from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
-from kdcli.functional import as_one
-from kdcli.models.attention import attention, energy, spatial
-from kdcli.models.views import ImageView, largest, mean
-from kdcli.records import Batch, Learner, Lesson, Outputs, Pair, Panel, Scheme, Teacher
+from kdcli.core.functional import as_one
+from kdcli.core.records import Batch, Learner, Lesson, Outputs, Pair, Panel, Teacher
+from kdcli.core.scheme import Scheme
+from kdcli.models.attention_maps import attention, energy, spatial
+from kdcli.models.image_views import ImageView, largest, mean
 
 
 def _distinct(scales: tuple[float, ...]) -> tuple[float, ...]:

@@ -4,17 +4,10 @@ from collections.abc import Mapping
 
 import torch
 
-from kdcli.functional import as_one, panel_of, teachers_of
-from kdcli.records import (
-    Aggregate,
-    Learner,
-    Lesson,
-    MemberWeights,
-    Outputs,
-    Pair,
-    Panel,
-    Scheme,
-)
+from kdcli.core.functional import as_one
+from kdcli.core.records import Aggregate, Learner, Lesson, MemberWeights, Outputs, Pair, Panel
+from kdcli.core.scheme import Scheme
+from kdcli.schemes._shared import panel_of, teachers_of
 
 
 class Average(Scheme):

@@ -5,8 +5,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from kdcli.functional import lesson_of_one, panel_of_one
-from kdcli.records import Lesson, Outputs, Panel, Scheme
+from kdcli.core.records import Lesson, Outputs, Panel
+from kdcli.core.scheme import Scheme
+from kdcli.schemes._shared import lesson_of_one, panel_of_one
 
 
 class BornAgain(Scheme):

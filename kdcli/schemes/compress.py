@@ -3,17 +3,9 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kdcli.functional import panel_of
-from kdcli.records import (
-    Aggregate,
-    Learner,
-    Lesson,
-    MemberWeights,
-    Outputs,
-    Pair,
-    Panel,
-    Scheme,
-)
+from kdcli.core.records import Aggregate, Learner, Lesson, MemberWeights, Outputs, Pair, Panel
+from kdcli.core.scheme import Scheme
+from kdcli.schemes._shared import panel_of
 
 
 class Compress(Scheme):

@@ -8,12 +8,13 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from kdcli.errors import UnmetNeeds
-from kdcli.functional import of_architecture, peers_of
+from kdcli.core.errors import UnmetNeeds
+from kdcli.core.records import About, Batch, Learner, Lesson, Outputs, Pair, Teacher
+from kdcli.core.scheme import Scheme
 from kdcli.models.fusion import Fused, FusionBlock
 from kdcli.models.model_args import shape_of
 from kdcli.models.tap import Tap
-from kdcli.records import About, Batch, Learner, Lesson, Outputs, Pair, Scheme, Teacher
+from kdcli.schemes._shared import of_architecture, peers_of
 
 
 class Fusion(Scheme):

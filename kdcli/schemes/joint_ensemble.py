@@ -5,7 +5,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from kdcli.records import Aggregate, Learner, Lesson, Outputs, Pair, Scheme
+from kdcli.core.records import Aggregate, Learner, Lesson, Outputs, Pair
+from kdcli.core.scheme import Scheme
 
 
 class JointEnsemble(Scheme):

@@ -4,17 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from kdcli.functional import panel_of, teachers_of
-from kdcli.records import (
-    Aggregate,
-    Learner,
-    Lesson,
-    MemberWeights,
-    Outputs,
-    Pair,
-    Panel,
-    Scheme,
-)
+from kdcli.core.records import Aggregate, Learner, Lesson, MemberWeights, Outputs, Pair, Panel
+from kdcli.core.scheme import Scheme
+from kdcli.schemes._shared import panel_of, teachers_of
 
 
 class MimicAll(Scheme):

@@ -6,8 +6,9 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 from torch import nn
 
-from kdcli.functional import of_architecture, peers_of
-from kdcli.records import Learner, Lesson, Outputs, Pair, Scheme
+from kdcli.core.records import Learner, Lesson, Outputs, Pair
+from kdcli.core.scheme import Scheme
+from kdcli.schemes._shared import of_architecture, peers_of
 
 
 class Mutual(Scheme):

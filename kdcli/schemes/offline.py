@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from kdcli.functional import lesson_of_one, panel_of_one
-from kdcli.records import Lesson, Outputs, Panel, Scheme
+from kdcli.core.records import Lesson, Outputs, Panel
+from kdcli.core.scheme import Scheme
+from kdcli.schemes._shared import lesson_of_one, panel_of_one
 
 
 class Offline(Scheme):

@@ -23,15 +23,15 @@ from house import (
     save_untrained,
 )
 
-from kdcli.checkpoint import load_model
 from kdcli.commands.distill import advise
-from kdcli.commands.forecast import Forecast
+from kdcli.core.files import sha256
+from kdcli.core.progress import Silent
 from kdcli.data.source import Source
-from kdcli.files import sha256
-from kdcli.match_recipe import Noise
-from kdcli.progress import Silent
-from kdcli.recipe_file import load_recipe
-from kdcli.runs import Run
+from kdcli.models.checkpoint import load_model
+from kdcli.plan.forecast import Forecast
+from kdcli.recipe.load import load_recipe
+from kdcli.recipe.match import Noise
+from kdcli.runs.run import Run
 
 CLASSES = ("one", "two", "zero")
 """Of the pictures."""
@@ -453,11 +453,12 @@ def test_a_guessed_teacher_is_said_aloud(
 
 
 def test_a_student_of_its_teachers_kind_starts_elsewhere_and_so_does_its_baseline() -> None:
-    from kdcli.commands.lineage import distill_spec
-    from kdcli.commands.plan import baseline_of, open_data
-    from kdcli.devices import open_device
-    from kdcli.progress import Silent
-    from kdcli.recipe_file import load_recipe
+    from kdcli.core.progress import Silent
+    from kdcli.plan.data import open_data
+    from kdcli.plan.lineage import distill_spec
+    from kdcli.recipe.load import load_recipe
+    from kdcli.runs.baseline import baseline_of
+    from kdcli.training.devices import open_device
 
     source, data = open_data("digits", Silent())
     device = open_device("cpu")
@@ -484,7 +485,7 @@ def test_an_ensemble_is_trained_taught_by_and_told_of_in_a_line(
     empty_house: House, ensemble_line: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed between its members, it goes on with the next one."""
-    from kdcli.commands import train as verb
+    from kdcli.training import ensure as verb
 
     real, begun = verb.begin, []
 
@@ -498,7 +499,7 @@ def test_an_ensemble_is_trained_taught_by_and_told_of_in_a_line(
     nothing = Forecast(now=(), later=(), free_bytes=0)
     with monkeypatch.context() as patch:
         patch.setattr(verb, "begin", killed_at_the_third)
-        patch.setattr("kdcli.commands.carry_out.foresee", lambda *job, **options: nothing)
+        patch.setattr("kdcli.commands.train.foresee", lambda *job, **options: nothing)
         assert kd(*line).code == 130
     before = {run: (run / "model.pt").stat().st_mtime_ns for run in empty_house.runs("teacher-")}
     assert len(before) == 2

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from house import STUDENT, TEACHER, House, kd, kd_ok, on_pictures
 
-from kdcli.commands.gates import numeric_keys
-from kdcli.commands.plan import reopen_data
-from kdcli.commands.report import Report
+from kdcli.core.errors import DataError
+from kdcli.core.files import sha256
+from kdcli.core.progress import Silent
+from kdcli.data.reopen import reopen_data
 from kdcli.data.store import open_store
-from kdcli.errors import DataError
-from kdcli.files import sha256
-from kdcli.progress import Silent
-from kdcli.runs import Run
+from kdcli.report.gates import numeric_keys
+from kdcli.report.schema import Report
+from kdcli.runs.run import Run
 
 
 def _report(run: Path) -> dict[str, Any]:

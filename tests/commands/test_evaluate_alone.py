@@ -12,14 +12,14 @@ import pytest
 import torch
 from house import STUDENT, TEACHER, Answer, House, kd, kd_ok
 
-from kdcli.commands import side_by_side
-from kdcli.commands.forecast import Forecast
-from kdcli.commands.measure import likeness
-from kdcli.commands.peers import measure_beside, notes_on_peers
-from kdcli.cost import latency
-from kdcli.functional import as_one
-from kdcli.records import Panel
-from kdcli.runs import Run
+from kdcli.core.functional import as_one
+from kdcli.core.latency import latency
+from kdcli.core.records import Panel
+from kdcli.deploy import costs
+from kdcli.evaluation.measure import likeness
+from kdcli.evaluation.peers import measure_beside, notes_on_peers
+from kdcli.plan.forecast import Forecast
+from kdcli.runs.run import Run
 
 ROLES = ("student", "baseline", "peer_1", "peer_2", "peers")
 OF_A_TEACHER = {
@@ -42,7 +42,7 @@ def made(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
     path = tmp_path_factory.mktemp("mutual") / "runs"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KD_RUNS", str(path))
-        patch.setattr(side_by_side, "latency", partial(latency, min_runs=2, max_runs=2))
+        patch.setattr(costs, "latency", partial(latency, min_runs=2, max_runs=2))
         said = kd_ok(*_mutual(pictures)).out
         kd_ok("evaluate")
         kd_ok("export")
@@ -64,9 +64,9 @@ def quick(made: tuple[House, str], monkeypatch: pytest.MonkeyPatch) -> None:
     def ready(module: Any, out: Path, **_: Any) -> None:
         shutil.copy(_run(made[0]).path / "export" / "model.onnx", out)
 
-    monkeypatch.setattr(side_by_side, "latency", partial(latency, min_runs=2, max_runs=2))
-    monkeypatch.setattr(side_by_side, "export_onnx", ready)
-    monkeypatch.setattr("kdcli.commands.onnx_files.export_onnx", ready)
+    monkeypatch.setattr(costs, "latency", partial(latency, min_runs=2, max_runs=2))
+    monkeypatch.setattr(costs, "export_onnx", ready)
+    monkeypatch.setattr("kdcli.deploy.onnx_files.export_onnx", ready)
 
 
 def _run(house: House) -> Run:
@@ -195,7 +195,7 @@ def test_three_seeds_speak_of_the_scheme(house: House) -> None:
 
 def _interrupted_once(command: tuple[Any, ...]) -> Answer:
     """Ctrl-C when the second further baseline begins, then once more."""
-    from kdcli.commands import train as verb
+    from kdcli.training import ensure as verb
 
     real, begun = verb.begin, []
 
@@ -227,7 +227,7 @@ def test_a_training_goes_on_where_it_was_interrupted(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(method, "kd_loss", interrupted)
         nothing = Forecast(now=(), later=(), free_bytes=0)
-        patch.setattr("kdcli.commands.carry_out.foresee", lambda *job, **options: nothing)
+        patch.setattr("kdcli.commands.train.foresee", lambda *job, **options: nothing)
         assert kd(*line).code == 130
         assert (_run(empty_house).path / "state.pt").is_file()
     kd_ok(*line)
@@ -288,7 +288,7 @@ def _asked(runs: list[Run], monkeypatch: pytest.MonkeyPatch, *known: str) -> dic
     def names(files: list[Path], *rest: Any) -> list[str]:
         return [file.name for file in files]
 
-    monkeypatch.setattr("kdcli.commands.peers.measure", names)
+    monkeypatch.setattr("kdcli.evaluation.peers.measure", names)
     test: Any = None
     found: Any = measure_beside(runs, known, test, torch.device("cpu"))
     return dict(found)

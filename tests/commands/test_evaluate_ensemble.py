@@ -12,17 +12,17 @@ import pytest
 import torch
 from house import STUDENT, TEACHER, House, kd, kd_ok
 
-from kdcli.commands import side_by_side
-from kdcli.commands.plan import reopen_data
-from kdcli.commands.train import ensure
-from kdcli.cost import Latency
-from kdcli.files import sha256
-from kdcli.functional import as_one
-from kdcli.progress import Silent
-from kdcli.recipe import SchemeUse
-from kdcli.records import Panel
-from kdcli.runs import Run
-from kdcli.spec import Spec, TeacherRef, with_seed
+from kdcli.core.files import sha256
+from kdcli.core.functional import as_one
+from kdcli.core.latency import Latency
+from kdcli.core.progress import Silent
+from kdcli.core.records import Panel
+from kdcli.data.reopen import reopen_data
+from kdcli.deploy import costs
+from kdcli.recipe.schema import SchemeUse
+from kdcli.runs.run import Run
+from kdcli.runs.spec import Spec, TeacherRef, with_seed
+from kdcli.training.ensure import ensure
 
 ROLES = ("ensemble", "teacher", "assistant", "student", "baseline")
 
@@ -55,8 +55,8 @@ def chained(small_once: House, tmp_path_factory: pytest.TempPathFactory) -> Iter
         cpu = torch.device("cpu")
         ensure(spec, reopen_data(spec.data, Silent()), cpu, Silent(), asked=True)
         file = _student(House(path)) / "export" / "model.onnx"
-        patch.setattr(side_by_side, "export_onnx", _one_for_all(path / "others.onnx"))
-        patch.setattr(side_by_side, "latency", _latency)
+        patch.setattr(costs, "export_onnx", _one_for_all(path / "others.onnx"))
+        patch.setattr(costs, "latency", _latency)
         kd_ok("export")
         run = file.parent.parent
         shutil.copy(run / "report.json", run / "exported.json")
@@ -71,7 +71,7 @@ def _student(house: House) -> Path:
 
 def _one_for_all(kept: Path) -> Callable[..., None]:
     """The first of the others is exported; the next have its file."""
-    real = side_by_side.export_onnx
+    real = costs.export_onnx
 
     def export(module: Any, out: Path, **options: Any) -> None:
         if not kept.exists():

@@ -16,13 +16,14 @@ import torch
 import yaml
 from house import STUDENT, TEACHER, House, kd, kd_ok
 
-from kdcli.checkpoint import load_model, save_model
-from kdcli.commands import onnx_files, side_by_side
-from kdcli.cost import latency
-from kdcli.data.loader import open_store, plain_batches
+from kdcli.core.files import sha256
+from kdcli.core.latency import latency
+from kdcli.core.progress import Silent
+from kdcli.data.loader import plain_batches
 from kdcli.data.open import open_source
-from kdcli.files import sha256
-from kdcli.progress import Silent
+from kdcli.data.store import open_store
+from kdcli.deploy import costs, onnx_files
+from kdcli.models.checkpoint import load_model, save_model
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -55,8 +56,8 @@ def quick_export(finished_once: House, monkeypatch: pytest.MonkeyPatch) -> None:
         shutil.copy(ready, path)
 
     monkeypatch.setattr(onnx_files, "export_onnx", write)
-    monkeypatch.setattr(side_by_side, "export_onnx", write)
-    monkeypatch.setattr(side_by_side, "latency", partial(latency, min_runs=3, max_runs=3))
+    monkeypatch.setattr(costs, "export_onnx", write)
+    monkeypatch.setattr(costs, "latency", partial(latency, min_runs=3, max_runs=3))
 
 
 # The file ----------------------------------------------------------------------------------------
@@ -277,8 +278,8 @@ def test_a_damaged_model(distilled: House) -> None:
 def in_no_time(finished_once: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """The student is really exported; nobody else is, and hardly timed."""
     ready = finished_once.student / "export" / "model.onnx"
-    monkeypatch.setattr(side_by_side, "export_onnx", lambda _, path, **kw: shutil.copy(ready, path))
-    monkeypatch.setattr(side_by_side, "latency", partial(latency, min_runs=3, max_runs=3))
+    monkeypatch.setattr(costs, "export_onnx", lambda _, path, **kw: shutil.copy(ready, path))
+    monkeypatch.setattr(costs, "latency", partial(latency, min_runs=3, max_runs=3))
 
 
 def give_heads(model: Path, *changes: Any) -> None:

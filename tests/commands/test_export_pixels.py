@@ -19,16 +19,15 @@ from house import House, kd, kd_ok, save_untrained
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from kdcli.checkpoint import load_model, save_model
-from kdcli.commands import onnx_files, side_by_side
-from kdcli.commands.loading import load
-from kdcli.commands.parity import RESIZED
-from kdcli.cost import latency
+from kdcli.core.latency import latency
 from kdcli.data.images import fit
 from kdcli.data.open import open_source
+from kdcli.deploy import costs, onnx_files
+from kdcli.deploy.onnx_file.write import export_onnx
+from kdcli.deploy.parity import FP32, RESIZED
+from kdcli.models.checkpoint import load_model, save_model
+from kdcli.models.loading import load
 from kdcli.models.tap import Tap
-from kdcli.onnx_file.compare import FP32
-from kdcli.onnx_file.write import export_onnx
 
 Images = list[np.ndarray]
 
@@ -45,8 +44,8 @@ def _in_no_time(finished_once: House, monkeypatch: pytest.MonkeyPatch) -> None:
             export_onnx(module, path, **options)
 
     monkeypatch.setattr(onnx_files, "export_onnx", write)
-    monkeypatch.setattr(side_by_side, "export_onnx", lambda _, path, **kw: shutil.copy(ready, path))
-    monkeypatch.setattr(side_by_side, "latency", partial(latency, min_runs=3, max_runs=3))
+    monkeypatch.setattr(costs, "export_onnx", lambda _, path, **kw: shutil.copy(ready, path))
+    monkeypatch.setattr(costs, "latency", partial(latency, min_runs=3, max_runs=3))
 
 
 @pytest.fixture(scope="session")
@@ -217,8 +216,8 @@ def test_the_time_of_a_batch_is_shared(finished: House, monkeypatch: pytest.Monk
         found = plain(calls, min_runs=1, max_runs=1)
         return {name: replace(time, p50=1000.0, p90=2000.0) for name, time in found.items()}
 
-    monkeypatch.setattr(side_by_side, "latency", a_second)
-    monkeypatch.setattr(onnx_files, "export_onnx", side_by_side.export_onnx)
+    monkeypatch.setattr(costs, "latency", a_second)
+    monkeypatch.setattr(onnx_files, "export_onnx", costs.export_onnx)
     document = kd_ok("export", finished.student, "--batch", "4", "--json").document
     for part in document["models"].values():
         assert part["latency_ms"]["onnxruntime"].items() >= {"p50": 250.0, "p90": 500.0}.items()

@@ -11,10 +11,10 @@ import pytest
 import torch
 from house import STUDENT, TEACHER, House, kd, kd_ok, save_untrained
 
-from kdcli.commands.loading import load
-from kdcli.commands.soften import recipe_temperature
-from kdcli.files import sha256
-from kdcli.onnx_file.read import describe
+from kdcli.commands.inspect import recipe_temperature
+from kdcli.core.files import sha256
+from kdcli.deploy.onnx_file.read import describe
+from kdcli.models.loading import load
 
 
 def _document(*line: str | Path) -> dict[str, Any]:
@@ -286,11 +286,12 @@ def test_classes_that_are_alike(softened: dict[str, Any]) -> None:
 
 def test_it_says_what_the_model_answers(finished_once: House, softened: dict[str, Any]) -> None:
     """The numbers are those of predictions on validation, not of something else."""
-    from kdcli.commands.plan import reopen_data
-    from kdcli.data.loader import open_store, plain_batches
+    from kdcli.core.progress import Silent
+    from kdcli.data.loader import plain_batches
+    from kdcli.data.reopen import reopen_data
+    from kdcli.data.store import open_store
     from kdcli.models.tap import Tap, predict
-    from kdcli.progress import Silent
-    from kdcli.runs import Run
+    from kdcli.runs.run import Run
 
     run = Run(finished_once.student)
     loaded = load(run.model)

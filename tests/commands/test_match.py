@@ -3,7 +3,7 @@
 import pytest
 from house import kd, kd_ok
 
-from kdcli import catalog
+from kdcli.core import registry
 
 TINY = ("--teacher", "test_resnet", "--student", "test_efficientnet")
 
@@ -34,7 +34,7 @@ def test_a_document():
     assert [a["student"]["stride"] for a in found["answers"]] == [4, 8, 16, 32]
     assert [a["teacher_signed"] for a in found["answers"]] == [False] * 4
     assert [a["student_signed"] for a in found["answers"]] == [True] * 4
-    assert {use["method"] for use in found["methods"]} == set(catalog.names("methods"))
+    assert {use["method"] for use in found["methods"]} == set(registry.names("methods"))
     uses = {use["method"]: use for use in found["methods"]}
     assert uses["at"]["works"]
     assert uses["fitnet"]["parameters"] > 0

@@ -15,13 +15,13 @@ from house import House, kd, kd_ok
 from numpy.typing import NDArray
 from PIL import Image
 
+from kdcli.cli.console import Console
+from kdcli.cli.predict import predicted
 from kdcli.commands.predict import TOGETHER, predict
-from kdcli.console import Console
-from kdcli.data.loader import open_store
+from kdcli.core.progress import Silent
 from kdcli.data.open import open_source
-from kdcli.onnx_file.feeding import Feeding, feeding_of
-from kdcli.progress import Silent
-from kdcli.screens.predict import predicted
+from kdcli.data.store import open_store
+from kdcli.deploy.onnx_file.feeding import Feeding, feeding_of
 
 
 @pytest.fixture

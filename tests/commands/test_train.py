@@ -21,14 +21,15 @@ from house import (
     weights_of,
 )
 
-from kdcli.commands import carry_out as carrying_out
-from kdcli.commands.carry_out import carry_out
+from kdcli.commands import train as carrying_out
 from kdcli.commands.distill import distill_job
-from kdcli.commands.forecast import Forecast
-from kdcli.commands.train import Trained, train_job
-from kdcli.files import sha256
-from kdcli.progress import Silent
-from kdcli.runs import Run, find
+from kdcli.commands.train import carry_out, train_job
+from kdcli.core.files import sha256
+from kdcli.core.progress import Silent
+from kdcli.plan.forecast import Forecast
+from kdcli.runs.find import find
+from kdcli.runs.run import Run
+from kdcli.training.ensure import Trained
 
 
 def _line(pictures: Path, *more: str | Path) -> tuple[str | Path, ...]:
@@ -343,6 +344,6 @@ def test_refused_again_loses_nothing(small: House, pictures: Path) -> None:
     before = (small.student / "model.pt").read_bytes()
     (small.teacher / "model.pt").unlink()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kdcli.commands.teacher.too_weak", lambda *interval: 1 / 0)
+        patch.setattr("kdcli.training.teachers.too_weak", lambda *interval: 1 / 0)
         assert kd(*on_pictures(pictures), "--again").code == 1
     assert (small.student / "model.pt").read_bytes() == before

@@ -7,7 +7,7 @@ import torch
 
 from kdcli.data.pool import Pooled
 from kdcli.data.store import InMemory, Joined, Labelled
-from kdcli.data_recipe import Pool
+from kdcli.recipe.data import Pool
 
 N, SIDE = 5, 8
 

@@ -6,13 +6,14 @@ import pytest
 import torch
 from pictures import picture, pictures
 
-from kdcli.commands.lineage import distill_spec
-from kdcli.commands.plan import baseline_of, open_data
-from kdcli.commands.unlabelled import measured_too, reopen_unlabelled
+from kdcli.core.errors import DamagedFile, DataError
+from kdcli.core.progress import Silent
+from kdcli.data.reopen import reopen_unlabelled
 from kdcli.data.unlabelled import identity_of, open_unlabelled
-from kdcli.errors import DamagedFile, DataError
-from kdcli.progress import Silent
-from kdcli.recipe_file import load_recipe
+from kdcli.plan.data import measured_too, open_data
+from kdcli.plan.lineage import distill_spec
+from kdcli.recipe.load import load_recipe
+from kdcli.runs.baseline import baseline_of
 
 CPU = torch.device("cpu")
 

@@ -12,9 +12,9 @@ from check_values import (
     gradient,
 )
 
-from kdcli.errors import UnmetNeeds
+from kdcli.core.errors import UnmetNeeds
+from kdcli.core.records import About, Outputs
 from kdcli.methods.at import AT, at_loss
-from kdcli.records import About, Outputs
 
 
 @pytest.mark.parametrize(

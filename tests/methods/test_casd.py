@@ -5,7 +5,7 @@ import torch
 from check_values import STUDENT_MAP, TEACHER_MAP, TOLERANCE, agrees_with_finite_differences
 
 from kdcli.methods.casd import casd_loss, input_wise_loss, layer_wise_loss
-from kdcli.models.attention import attention
+from kdcli.models.attention_maps import attention
 
 AS_IS, FLIPPED = (attention(one.mean(1)) for one in (STUDENT_MAP, TEACHER_MAP))
 TARGET = torch.maximum(AS_IS, FLIPPED.flip(-1))

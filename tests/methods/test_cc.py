@@ -11,9 +11,9 @@ from check_values import (
     gradient,
 )
 
-from kdcli.errors import UnmetNeeds
+from kdcli.core.errors import UnmetNeeds
+from kdcli.core.records import About, Outputs
 from kdcli.methods.cc import CC, WIDTH, cc_loss
-from kdcli.records import About, Outputs
 
 ABOUT = About(num_classes=3, num_samples=4, steps_per_epoch=1)
 

@@ -11,16 +11,9 @@ from check_values import (
     wave,
 )
 
-from kdcli.errors import UnmetNeeds
-from kdcli.methods.crd import (
-    CRD,
-    WIDTH,
-    crd_loss,
-    crd_normaliser,
-    crd_scores,
-    renewed,
-)
-from kdcli.records import About, Batch, Outputs
+from kdcli.core.errors import UnmetNeeds
+from kdcli.core.records import About, Batch, Outputs
+from kdcli.methods.crd import CRD, WIDTH, crd_loss, crd_normaliser, crd_scores, renewed
 
 N = 10
 OWN = torch.arange(4)

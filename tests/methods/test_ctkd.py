@@ -7,12 +7,12 @@ import torch
 from check_values import LABELS, STUDENT_LOGITS, TEACHER_LOGITS, batch_of
 from torch import nn
 
-from kdcli.distiller import Distiller, Term
+from kdcli.core.records import About, Outputs
 from kdcli.methods.ctkd import CTKD, LearnedTemperature, reversal, with_scaled_gradient
 from kdcli.methods.kd import kd_loss
-from kdcli.optimizer import param_groups
-from kdcli.records import About, Outputs
 from kdcli.schemes.offline import Offline
+from kdcli.training.distiller import Distiller, Term
+from kdcli.training.optimizer import param_groups
 
 ABOUT = About(6, 4, 1)
 START = 1 + 20 / (1 + math.exp(-1))

@@ -5,9 +5,9 @@ import torch
 from check_values import LABELS, STUDENT_LOGITS, TEACHER_LOGITS, TOLERANCE, batch_of
 from pydantic import ValidationError
 
-from kdcli.errors import UnmetNeeds
+from kdcli.core.errors import UnmetNeeds
+from kdcli.core.records import About, Outputs
 from kdcli.methods.deit import DeiT
-from kdcli.records import About, Outputs
 
 CROSS_ENTROPY = 2.9630983303
 TEACHER = Outputs("teacher.0", TEACHER_LOGITS)

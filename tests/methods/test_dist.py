@@ -12,9 +12,9 @@ from check_values import (
     gradient,
 )
 
-from kdcli.errors import UnmetNeeds
+from kdcli.core.errors import UnmetNeeds
+from kdcli.core.records import About, Outputs
 from kdcli.methods.dist import DIST, correlation, dist_loss
-from kdcli.records import About, Outputs
 
 ANSWERS = Outputs("student", STUDENT_LOGITS)
 

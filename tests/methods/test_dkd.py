@@ -13,10 +13,10 @@ from check_values import (
 )
 from pydantic import ValidationError
 
-from kdcli.errors import UnmetNeeds
+from kdcli.core.errors import UnmetNeeds
+from kdcli.core.records import About, Outputs
 from kdcli.methods.dkd import DKD, dkd_loss
 from kdcli.methods.kd import kd_loss
-from kdcli.records import About, Outputs
 
 ANSWERS = Outputs("student", STUDENT_LOGITS)
 

@@ -16,7 +16,7 @@ from feature_pairs import ABOUT, ONE_BY_ONE, built, outputs, score
 from pydantic import ValidationError
 from torch import nn
 
-from kdcli.errors import UnmetNeeds
+from kdcli.core.errors import UnmetNeeds
 from kdcli.methods.fitnet import FitNet, fitnet_loss
 
 RECTIFIED = TEACHER_MAP.relu()

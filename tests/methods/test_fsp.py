@@ -14,7 +14,7 @@ from check_values import (
 from feature_pairs import ABOUT, ONE_BY_ONE, built, outputs, score
 from torch import nn
 
-from kdcli.errors import UnmetNeeds
+from kdcli.core.errors import UnmetNeeds
 from kdcli.methods.fsp import FSP, flow, fsp_loss
 
 COARSE = F.adaptive_avg_pool2d(WIDE_TEACHER_MAP, 3)

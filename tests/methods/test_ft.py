@@ -14,7 +14,7 @@ from check_values import (
 )
 from feature_pairs import ABOUT, outputs, score
 
-from kdcli.errors import UnmetNeeds
+from kdcli.core.errors import UnmetNeeds
 from kdcli.methods.ft import FT, ft_loss
 
 

@@ -6,10 +6,10 @@ import torch.nn.functional as F
 from check_values import LABELS, STUDENT_LOGITS, TEACHER_LOGITS, TOLERANCE
 from pydantic import ValidationError
 
+from kdcli.core.records import Batch, Learner, Outputs
 from kdcli.data.loader import smooth
-from kdcli.losses import task_loss
 from kdcli.methods.kd import KD, kd_loss
-from kdcli.records import Batch, Learner, Outputs
+from kdcli.training.losses import task_loss
 
 
 @pytest.fixture

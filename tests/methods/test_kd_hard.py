@@ -10,8 +10,8 @@ from check_values import (
     batch_of,
 )
 
+from kdcli.core.records import Outputs
 from kdcli.methods.kd_hard import KDHard, kd_hard_loss
-from kdcli.records import Outputs
 
 CROSS_ENTROPY = 2.9630983303  # of the student with LABELS
 DISTILLED_HARD = 3.3199579900  # half of it, and half that of the flipped student with the teacher

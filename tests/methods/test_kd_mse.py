@@ -11,9 +11,9 @@ from check_values import (
     gradient,
 )
 
+from kdcli.core.records import Outputs
 from kdcli.methods.kd import kd_loss
 from kdcli.methods.kd_mse import KDMSE, kd_mse_loss
-from kdcli.records import Outputs
 
 
 def test_check_value():

@@ -15,7 +15,7 @@ from check_values import (
 )
 from feature_pairs import ABOUT, outputs, score
 
-from kdcli.errors import UnmetNeeds
+from kdcli.core.errors import UnmetNeeds
 from kdcli.methods.nst import NST, nst_loss
 
 DEEP_STUDENT_MAP = wave((4, 7, 2, 2), torch.sin, 0.13, 0.1)

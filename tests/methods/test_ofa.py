@@ -14,10 +14,10 @@ from check_values import (
 )
 from torch import nn
 
-from kdcli.errors import UnmetNeeds
+from kdcli.core.errors import UnmetNeeds
+from kdcli.core.records import About, Outputs
 from kdcli.methods.kd import kd_loss
 from kdcli.methods.ofa import OFA, ofa_loss, projected, projector
-from kdcli.records import About, Outputs
 
 ABOUT = About(6, 4, 1)
 TEACHER = Outputs("teacher.0", TEACHER_LOGITS.float())

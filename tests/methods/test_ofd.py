@@ -16,7 +16,7 @@ from check_values import (
 from feature_pairs import ABOUT, built, outputs, score
 from torch import nn
 
-from kdcli.errors import UnmetNeeds
+from kdcli.core.errors import UnmetNeeds
 from kdcli.methods.ofd import OFD, ofd_loss, ofd_margin
 
 WEIGHT = torch.tensor([1, 0.5, 2], dtype=torch.float64)

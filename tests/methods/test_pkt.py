@@ -11,9 +11,9 @@ from check_values import (
     gradient,
 )
 
-from kdcli.errors import UnmetNeeds
+from kdcli.core.errors import UnmetNeeds
+from kdcli.core.records import About, Outputs
 from kdcli.methods.pkt import PKT, pkt_loss
-from kdcli.records import About, Outputs
 
 
 def test_check_value():

@@ -16,7 +16,7 @@ from check_values import (
 )
 from feature_pairs import ONE_BY_ONE, built, outputs, score
 
-from kdcli.errors import UnmetNeeds
+from kdcli.core.errors import UnmetNeeds
 from kdcli.methods.reviewkd import Review, ReviewKD, hcl_loss
 
 TEACHER = outputs(WIDE_TEACHER_MAP, TEACHER_MAP[..., :3, :3], embedding=WIDE_TEACHER_EMBEDDING)

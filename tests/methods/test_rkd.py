@@ -12,9 +12,9 @@ from check_values import (
     gradient,
 )
 
-from kdcli.errors import UnmetNeeds
+from kdcli.core.errors import UnmetNeeds
+from kdcli.core.records import About, Outputs
 from kdcli.methods.rkd import MOST_IMAGES, RKD, rkd_loss
-from kdcli.records import About, Outputs
 
 KINDS = pytest.mark.parametrize("weights", [(1, 0), (0, 1)], ids=["distances", "angles"])
 

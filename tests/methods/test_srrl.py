@@ -12,9 +12,9 @@ from check_values import (
 )
 from torch import nn
 
-from kdcli.errors import UnmetNeeds
+from kdcli.core.errors import UnmetNeeds
+from kdcli.core.records import About, Outputs
 from kdcli.methods.srrl import SRRL, srrl_statistics_loss
-from kdcli.records import About, Outputs
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ from check_values import (
 from pydantic import ValidationError
 from torch import nn
 
-from kdcli import catalog
-from kdcli.distiller import Distiller, Term
-from kdcli.errors import UnmetNeeds
+from kdcli.core import registry
+from kdcli.core.errors import UnmetNeeds
+from kdcli.core.records import About, Outputs
 from kdcli.methods.tfkd import TFKD, tfkd_loss
-from kdcli.recipe_file import load_recipe
-from kdcli.records import About, Outputs
+from kdcli.recipe.load import load_recipe
+from kdcli.training.distiller import Distiller, Term
 
 ANSWERS = Outputs("student", STUDENT_LOGITS)
 CROSS_ENTROPY = 2.9630983303
@@ -90,10 +90,10 @@ def test_a_recipe_without_a_teacher_trains(tmp_path):
     file.write_text("scheme: alone\nmethods:\n  tfkd: {temperature: 10.0}\n")
     recipe = load_recipe(str(file)).recipe
     use = recipe.methods["tfkd"]
-    method = catalog.load("methods", "tfkd")(**use.options)
+    method = registry.load("methods", "tfkd")(**use.options)
     batch, learner = batch_of(LABELS), Answers()
     distiller = Distiller(
-        scheme=catalog.load("schemes", recipe.scheme.name)(),
+        scheme=registry.load("schemes", recipe.scheme.name)(),
         learners={"student": learner},
         teachers={},
         terms=(Term("tfkd", method, lambda epoch: use.weight),),

@@ -6,15 +6,15 @@ import torch
 from one_of_each import ONE_OF_EACH
 from torch import nn
 
-from kdcli import catalog
-from kdcli.distiller import Distiller, Term
+from kdcli.core import registry
+from kdcli.core.records import About, Batch
+from kdcli.models.alignment import correspondences
 from kdcli.models.build import build, plan, seeded
-from kdcli.models.correspondences import correspondences
-from kdcli.models.match import match_stages
+from kdcli.models.stage_matching import match_stages
 from kdcli.models.stages import StageTable, stages_of
 from kdcli.models.tap import Tap
 from kdcli.models.teachers import Frozen
-from kdcli.records import About, Batch
+from kdcli.training.distiller import Distiller, Term
 
 CLASSES = 5
 
@@ -75,12 +75,12 @@ def test_a_step_with_kd_fitnet_at_and_rkd(family):
 def _step(student: str, teacher: str) -> None:
     mine, theirs = _tap(student, "student"), _tap(teacher, "teacher.0")
     batch = _batch(mine.args.input_size)
-    methods = {name: catalog.load("methods", name)() for name in ("kd", "fitnet", "at", "rkd")}
+    methods = {name: registry.load("methods", name)() for name in ("kd", "fitnet", "at", "rkd")}
     matched = correspondences(
         methods.values(), {"student": mine}, {"teacher.0": theirs}, batch.images[:2]
     )
     distiller = Distiller(
-        scheme=catalog.load("schemes", "offline")(),
+        scheme=registry.load("schemes", "offline")(),
         learners={"student": mine},
         teachers={"teacher.0": Frozen(theirs)},
         terms=tuple(Term(name, method, lambda epoch: 1.0) for name, method in methods.items()),

@@ -7,7 +7,7 @@ import timm
 import torch
 from torch import nn
 
-from kdcli.errors import UsageError
+from kdcli.core.errors import UsageError
 from kdcli.models.build import build, build_meta, plan, resolve, seeded
 from kdcli.models.model_args import ModelArgs
 from kdcli.models.stem import set_stem_stride

@@ -7,14 +7,14 @@ import timm
 import torch
 from one_of_each import ONE_OF_EACH
 
-from kdcli.cost import macs, parameters
-from kdcli.errors import UnmetNeeds, UsageError
+from kdcli.core.errors import UnmetNeeds, UsageError
+from kdcli.evaluation.cost import macs, parameters
 from kdcli.models.build import build, build_meta, plan, seeded
-from kdcli.models.exits import EarlyExit, ExitHead
+from kdcli.models.early_exits import EarlyExit, ExitHead
 from kdcli.models.intermediates import intermediates
-from kdcli.models.match import milestones
 from kdcli.models.model_args import ModelArgs
 from kdcli.models.route import View
+from kdcli.models.stage_matching import milestones
 from kdcli.models.stages import stages_of
 from kdcli.models.tap import Tap
 

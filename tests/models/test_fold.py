@@ -7,7 +7,7 @@ import timm
 import torch
 from one_of_each import ONE_OF_EACH
 
-from kdcli.errors import UnmetNeeds
+from kdcli.core.errors import UnmetNeeds
 from kdcli.models.build import build, build_meta, plan, seeded
 from kdcli.models.fold import fold, folded_state
 from kdcli.models.heads import split

@@ -9,7 +9,7 @@ import torch
 import torchvision
 from torch import nn
 
-from kdcli.errors import DamagedFile, UsageError
+from kdcli.core.errors import DamagedFile, UsageError
 from kdcli.models.build import build, plan, seeded
 from kdcli.models.foreign import classifier_keys, find_state, fit, reordered, start
 from kdcli.models.model_args import ModelArgs

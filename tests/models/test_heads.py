@@ -5,17 +5,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from kdcli.commands.measure import costs
-from kdcli.errors import UnmetNeeds, UsageError
+from kdcli.core.errors import UnmetNeeds, UsageError
+from kdcli.core.records import Batch
+from kdcli.deploy.onnx_file.session import open_session
+from kdcli.deploy.onnx_file.write import export_onnx
+from kdcli.evaluation.cost import costs
 from kdcli.models.build import build, build_meta, plan, seeded
-from kdcli.models.head import embed
+from kdcli.models.head_only import embed
 from kdcli.models.heads import answering
 from kdcli.models.model_args import ModelArgs
 from kdcli.models.route import View
 from kdcli.models.tap import Tap
-from kdcli.onnx_file.session import open_session
-from kdcli.onnx_file.write import export_onnx
-from kdcli.records import Batch
 
 ONE = ModelArgs("test_resnet", 5, 32)
 HEADS = replace(ONE, heads=3, weights=(0.5, 0.25, 0.25))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kdcli.errors import UnmetNeeds
+from kdcli.core.errors import UnmetNeeds
 from kdcli.models import stages
 from kdcli.models.build import plan
 from kdcli.models.stages import stages_of

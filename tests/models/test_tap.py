@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import nn
 
+from kdcli.core.records import Batch, Outputs
 from kdcli.models.build import build, seeded
 from kdcli.models.model_args import ModelArgs
 from kdcli.models.tap import Tap, predict
 from kdcli.models.teachers import Frozen
-from kdcli.records import Batch, Outputs
 
 
 class Tiny(nn.Module):

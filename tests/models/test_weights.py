@@ -12,16 +12,10 @@ import torch
 from huggingface_hub import constants
 from safetensors.torch import save_file
 
-from kdcli.errors import DamagedFile, DataError, UsageError, WeightsUnavailable
+from kdcli.core.errors import DamagedFile, DataError, UsageError, WeightsUnavailable
 from kdcli.models.build import build, plan, seeded
 from kdcli.models.model_args import ModelArgs
-from kdcli.models.weights import (
-    ensure_reachable,
-    fetch,
-    has_weights,
-    is_cached,
-    ways_out,
-)
+from kdcli.models.weights import ensure_reachable, fetch, has_weights, is_cached, ways_out
 
 COMMIT = "0" * 40
 

@@ -6,12 +6,12 @@ from house import kd, kd_ok, same_weights
 from pydantic import ValidationError
 from torch import nn
 
-from kdcli.distiller import Distiller, Term
+from kdcli.core.records import About, Batch, Outputs
 from kdcli.methods.casd import CASD
 from kdcli.methods.kd import KD
-from kdcli.models.attention import attention, energy
-from kdcli.records import About, Batch, Outputs
+from kdcli.models.attention_maps import attention, energy
 from kdcli.schemes.attention_self import AttentionSelf
+from kdcli.training.distiller import Distiller, Term
 
 SCALED = AttentionSelf(scales=(0.75, 1.25))
 CASD_ALONE = ("--recipe", "attention_self", "--set", "methods.casd.weight=0.1")
@@ -157,15 +157,15 @@ def test_it_goes_on_where_it_was_interrupted(empty_house, pictures, tmp_path, mo
     command = ("distill", "--student", "test_resnet", *CASD_ALONE, "--data", pictures)
     command += ("--set", "train.epochs=2")
     kd_ok(*command, "--out", tmp_path / "whole")
-    from kdcli import training
+    from kdcli.training import loop
 
     def interrupted(*args):
         training_keep(*args)
         raise KeyboardInterrupt
 
-    training_keep = training.keep
+    training_keep = loop.keep
     with monkeypatch.context() as patch:
-        patch.setattr("kdcli.training.keep", interrupted)
+        patch.setattr("kdcli.training.loop.keep", interrupted)
         assert kd(*command, "--out", tmp_path / "again").code == 130
     assert not (tmp_path / "again" / "model.pt").exists()
     assert "going on after epoch 1" in kd_ok(*command, "--out", tmp_path / "again").err

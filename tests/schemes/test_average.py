@@ -5,10 +5,10 @@ import torch
 from check_values import STUDENT_LOGITS as STUDENT
 from check_values import TEACHER_LOGITS as TEACHER
 
-from kdcli.errors import UnmetNeeds
-from kdcli.functional import as_one
+from kdcli.core.errors import UnmetNeeds
+from kdcli.core.functional import as_one
+from kdcli.core.records import Outputs, Panel
 from kdcli.methods.kd import kd_loss
-from kdcli.records import Outputs, Panel
 from kdcli.schemes.average import Average
 
 TEACHERS = TEACHER, TEACHER.flip(1)

@@ -5,12 +5,12 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from kdcli.commands.assemble import methods_of
-from kdcli.errors import UnmetNeeds
-from kdcli.recipe_file import load_recipe, scheme_of
-from kdcli.records import Batch, Outputs
+from kdcli.core.errors import UnmetNeeds
+from kdcli.core.records import Batch, Outputs
+from kdcli.recipe.load import load_recipe, scheme_of
 from kdcli.schemes.born_again import BornAgain
 from kdcli.schemes.offline import Offline
+from kdcli.training.terms import methods_of
 
 STUDENT = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0]])
 TEACHER = torch.tensor([[1.0, 1.0, 0.0], [-2.0, 0.0, 1.0]])

@@ -6,12 +6,12 @@ import torch
 from check_values import STUDENT_LOGITS as STUDENT
 from check_values import TEACHER_LOGITS as TEACHER
 
-from kdcli.commands.ensemble import together
-from kdcli.errors import UnmetNeeds
-from kdcli.functional import as_one
+from kdcli.core.errors import UnmetNeeds
+from kdcli.core.functional import as_one
+from kdcli.core.records import Batch, Outputs, Panel
+from kdcli.evaluation.answers import together
 from kdcli.methods.kd import kd_loss
 from kdcli.models.teachers import Recorded
-from kdcli.records import Batch, Outputs, Panel
 from kdcli.schemes.compress import Compress
 
 MEMBERS = TEACHER.float(), TEACHER.flip(1).float(), -TEACHER.float()

@@ -10,14 +10,14 @@ from check_values import STUDENT_LOGITS as STUDENT
 from check_values import TEACHER_LOGITS as TEACHER
 from torch import nn
 
-from kdcli.errors import UnmetNeeds
+from kdcli.core.errors import UnmetNeeds
+from kdcli.core.records import About, Batch, Outputs
 from kdcli.methods.kd import kd_loss
 from kdcli.models.build import build, plan, seeded
 from kdcli.models.route import View
 from kdcli.models.tap import Tap
-from kdcli.recipe import weight_at
-from kdcli.recipe_file import load_recipe, scheme_of
-from kdcli.records import About, Batch, Outputs
+from kdcli.recipe.load import load_recipe, scheme_of
+from kdcli.recipe.weight import weight_at
 from kdcli.schemes.fusion import Fusion
 
 ABOUT = About(num_classes=5, num_samples=4, steps_per_epoch=1)

@@ -3,9 +3,9 @@
 import torch
 from house import House, kd_ok
 
-from kdcli.commands.loading import load
-from kdcli.functional import as_one
-from kdcli.records import Outputs
+from kdcli.core.functional import as_one
+from kdcli.core.records import Outputs
+from kdcli.models.loading import load
 from kdcli.schemes.joint_ensemble import JointEnsemble
 
 

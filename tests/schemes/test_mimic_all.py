@@ -6,18 +6,18 @@ from check_values import LABELS
 from check_values import STUDENT_LOGITS as STUDENT
 from check_values import TEACHER_LOGITS as TEACHER
 
-from kdcli.commands.assemble import assemble
-from kdcli.commands.lineage import distill_spec
-from kdcli.commands.plan import open_data
-from kdcli.errors import UnmetNeeds
-from kdcli.functional import as_one
-from kdcli.losses import task_loss
+from kdcli.core.errors import UnmetNeeds
+from kdcli.core.functional import as_one
+from kdcli.core.progress import Silent
+from kdcli.core.records import Batch, Outputs
 from kdcli.methods.kd import kd_loss
-from kdcli.progress import Silent
-from kdcli.recipe_file import load_recipe
-from kdcli.records import Batch, Outputs
+from kdcli.plan.data import open_data
+from kdcli.plan.lineage import distill_spec
+from kdcli.recipe.load import load_recipe
 from kdcli.schemes.average import Average
 from kdcli.schemes.mimic_all import MimicAll
+from kdcli.training.build import assemble
+from kdcli.training.losses import task_loss
 
 HEADS = torch.stack([STUDENT, STUDENT.flip(0)], 1)
 TEACHERS = TEACHER, TEACHER.flip(1)

@@ -7,9 +7,9 @@ from check_values import STUDENT_LOGITS as STUDENT
 from check_values import TEACHER_LOGITS as TEACHER
 from torch import nn
 
+from kdcli.core.records import Outputs
 from kdcli.methods.kd import kd_loss
 from kdcli.models.model_args import ModelArgs
-from kdcli.records import Outputs
 from kdcli.schemes.mutual import Mutual
 
 PEERS = {"student": STUDENT, "peer.1": TEACHER, "peer.2": STUDENT.flip(1)}

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from kdcli.errors import UnmetNeeds
-from kdcli.records import Outputs
+from kdcli.core.errors import UnmetNeeds
+from kdcli.core.records import Outputs
 from kdcli.schemes.offline import Offline
 
 

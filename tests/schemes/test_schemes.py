@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from kdcli.records import About, Batch, Outputs
+from kdcli.core.records import About, Batch, Outputs
 from kdcli.schemes.alone import Alone
 from kdcli.schemes.offline import Offline
 

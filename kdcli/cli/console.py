@@ -1,0 +1,228 @@
+"""Where words go: results on stdout, everything else on stderr. Home of rich."""
+
+import codecs
+import json
+import sys
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+from rich.cells import cell_len
+from rich.console import Console as RichConsole
+from rich.console import JustifyMethod
+from rich.markup import escape as without_markup
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column, Table
+from rich.text import Text
+
+from kdcli.core.errors import KdError
+from kdcli.core.log import Logbook
+from kdcli.core.text import visible
+
+T = TypeVar("T")
+WIDTH_OF_A_LOG = 400
+"""Characters of a line where there is no terminal: names stay whole in files and CI logs."""
+
+COLUMN_WIDTH = 10
+"""Characters that a column of a table needs to be read."""
+
+
+class _Words(RichConsole):
+    """stderr: when nobody reads it any more, the work goes on in silence."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
+class _Results(RichConsole):
+    """stdout: when nobody reads it any more, the command is over."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+class Console:
+    """The terminal; a kdcli.progress.Progress, and the one place that prints.
+
+    With `as_json`, stdout gets exactly one JSON document.
+    """
+
+    def __init__(
+        self, as_json: bool = False, out: IO[str] | None = None, command: str = ""
+    ) -> None:
+        self.as_json = as_json
+        self._stdout = out or sys.stdout  # kept: libraries are kept off stdout while kd works
+        self._words = _Words(stderr=True, highlight=False, soft_wrap=True)
+        width = None if self._stdout.isatty() else WIDTH_OF_A_LOG
+        self._out = _Results(file=self._stdout, highlight=False, width=width)
+        self._bar: Progress | None = None
+        self._logbook = Logbook(command, self._show_warning)
+
+    def say(self, text: str) -> None:
+        """One line of what is being done."""
+        self._logbook.write(text)
+        self._tell(escape(text), "dim")
+
+    def warn(self, text: str) -> None:
+        """One line that should not be missed."""
+        self._logbook.write(f"warning: {text}")
+        self._show_warning(text)
+
+    def _show_warning(self, text: str) -> None:
+        self._tell(f"[bold yellow]warning:[/] {escape(text)}")
+
+    def _tell(self, markup: str, style: str | None = None) -> None:
+        """On stderr; where that leads to a full disk, the work goes on in silence."""
+        try:
+            self._words.print(markup, style=style)
+        except OSError:
+            self._words.quiet = True
+
+    def log(self, path: Path) -> AbstractContextManager[Callable[[str], None]]:
+        """Meanwhile, keep what is said in this file too, and the traceback of what fails."""
+        return self._logbook.open(path)
+
+    def note(self, text: str) -> None:
+        """How it goes: beside the bar on a terminal, else a line of its own."""
+        self._logbook.write(text)
+        if self._bar is None:
+            self._tell(escape(text))
+        else:
+            self._bar.update(self._bar.task_ids[0], note=text)
+
+    def track(self, items: Iterable[T], total: int, label: str) -> Generator[T]:
+        """Hand the items on, with a bar, rate and time left on a terminal, quietly elsewhere."""
+        self._logbook.write(f"{label}: {total:,} to do")
+        if not self._words.is_terminal or self._bar is not None:
+            if self._bar is None:
+                self._tell(escape(f"{label}: {total:,} to do"))
+            yield from items
+            return
+        columns = (
+            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=12),
+            MofNCompleteColumn(),
+            _Rate(),
+            TimeRemainingColumn(),
+            TextColumn("[dim]{task.fields[note]}", table_column=Column(no_wrap=True)),
+        )
+        with Progress(*columns, console=self._words, transient=True) as self._bar:
+            task = self._bar.add_task(escape(label), total=total, note="")
+            try:
+                for item in items:
+                    yield item
+                    self._bar.advance(task)
+            finally:  # also where the caller breaks off
+                if last := self._bar.tasks[0].fields["note"]:
+                    self._tell(escape(f"{label}: {last}"))
+                self._bar = None
+
+    def error(self, error: KdError) -> None:
+        """What went wrong and the way out; a JSON document with --json."""
+        if self.as_json:
+            self.document({"error": error_document(error)})
+            return
+        self._tell(f"[bold red]error:[/] {escape(error.what)}")
+        if error.fix:
+            self._tell("  " + escape(error.fix).replace("\n", "\n  "))
+
+    def confirm(self, question: str) -> bool | None:
+        """What the person says; None where nobody can be asked."""
+        streams = (sys.stdin, self._stdout, sys.stderr)
+        if self.as_json or not all(stream and stream.isatty() for stream in streams):
+            return None
+        self._words.print(f"{escape(question)} [dim]\\[y/N][/] ", end="")
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    def document(self, content: dict[str, Any]) -> None:
+        """The one JSON document of --json."""
+        self.json({"schema": 1, **content})
+
+    def json(self, content: Any) -> None:
+        """Plain JSON on stdout."""
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+        if not _takes(text, self._stdout):
+            text = json.dumps(content, indent=2, allow_nan=False)
+        print(text, file=self._stdout, flush=True)
+
+    def line(self, text: str = "") -> None:
+        """One line of result."""
+        self._out.print(escape(text), soft_wrap=True)
+
+    def table(
+        self, heads: Sequence[str], rows: Iterable[Sequence[str]], figures: bool = True
+    ) -> None:
+        """A table of result; all columns but the first hold figures, or else words.
+
+        Where the terminal is too narrow for that, two lines a row; words and names stay whole.
+        """
+        cells = [list(row) for row in rows]
+        longest = max((len(row[0]) for row in cells), default=0)
+        columns = [list(map(escape, column)) for column in zip(heads, *cells, strict=True)]
+        least = [_least_width(column, figures and i > 0) for i, column in enumerate(columns)]
+        framed = sum(least) + 3 * len(least) + 1
+        if self._out.width < max(COLUMN_WIDTH * len(heads), 2 * longest, framed):
+            for first, *others in cells:
+                self.line(first)
+                named = zip(heads[1:], others, strict=True)
+                self.line("  " + ", ".join(f"{head} {cell}".strip() for head, cell in named))
+            return
+        table = Table(header_style="bold")
+        for i, (head, *_) in enumerate(columns):
+            justify: JustifyMethod = "right" if figures and i > 0 else "left"
+            whole = _widest(columns[i]) == least[i]  # rich would wrap it all the same
+            table.add_column(head, justify=justify, overflow="fold", no_wrap=whole)
+        for row in cells:
+            table.add_row(*map(escape, row))
+        self._out.print(table)
+
+    def next(self, *commands: str) -> None:
+        """What to type next."""
+        for command in commands:
+            self.line(f"next: {command}")
+
+
+def error_document(error: KdError) -> dict[str, Any]:
+    """An error as --json shows it."""
+    return {"code": int(error.code), "what": error.what, "fix": error.fix}
+
+
+def escape(text: str) -> str:
+    """Text as it is: no markup for rich, nothing that a terminal would obey."""
+    return without_markup(visible(text))
+
+
+def _least_width(column: list[str], figures: bool) -> int:
+    """A column's width where figures stay whole, or else words."""
+    head, *cells = column
+    parts = cells if figures else [word for cell in cells for word in cell.split()]
+    return _widest([*head.split(), *parts])
+
+
+def _widest(texts: list[str]) -> int:
+    """As a terminal counts."""
+    return max(map(cell_len, texts), default=0)
+
+
+def _takes(text: str, stream: IO[str]) -> bool:
+    """Whether it comes out as UTF-8: no for lone surrogates, which names of other bytes hold."""
+    try:
+        encoding = codecs.lookup(getattr(stream, "encoding", None) or "utf-8").name
+        text.encode(encoding)
+    except (UnicodeError, LookupError):
+        return False
+    return encoding == "utf-8"
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.1f}/s" if task.speed else "", style="dim")

@@ -1,0 +1,58 @@
+"""`kd distill`: its flags. What it prints is in cli/train.py."""
+
+from kdcli.cli.entry import door
+from kdcli.cli.flags import (
+    Again,
+    Assistants,
+    Classes,
+    Data,
+    Debug,
+    Device,
+    DryRun,
+    Json,
+    Out,
+    Peers,
+    Recipe,
+    Seed,
+    Set,
+    Student,
+    Teachers,
+)
+from kdcli.cli.train import _carry_out
+
+
+def distill(
+    teacher: Teachers = None,
+    assistant: Assistants = None,
+    student: Student = None,
+    peer: Peers = None,
+    recipe: Recipe = "kd",
+    data: Data = None,
+    classes: Classes = None,
+    out: Out = None,
+    seed: Seed = None,
+    set_: Set = None,
+    device: Device = "auto",
+    again: Again = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Distil a teacher, or several (trained first if there are none), into a student."""
+    with door(json, goes_on=not dry_run) as console:
+        from kdcli.commands.distill import distill_job
+
+        job = distill_job(
+            teacher,
+            student,
+            assistants=assistant or (),
+            peers=peer or (),
+            recipe=recipe,
+            settings=tuple(set_ or ()),
+            data=data,
+            classes=classes,
+            seed=seed,
+            device=device,
+            progress=console,
+        )
+        _carry_out(job, console, out, again, dry_run)

@@ -1,0 +1,145 @@
+"""After `kd doctor`: the data as tables, or the machine."""
+
+import shlex
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kdcli.cli.console import Console, error_document
+from kdcli.cli.entry import door, gate
+from kdcli.cli.flags import Debug, Json
+
+if TYPE_CHECKING:
+    from kdcli.commands.doctor import Checkup, Data, Machine
+    from kdcli.data.source import Defaults, Schedule
+
+CLASSES = 20
+"""Classes that stand in the table one by one; of more, the largest and smallest do."""
+
+
+def checked(console: Console, result: "Checkup") -> None:
+    """After `kd doctor`."""
+    if result.data:
+        data(console, result.data)
+    if result.machine:
+        machine(console, result.machine)
+
+
+def data(console: Console, found: "Data") -> None:
+    """`kd doctor DATA`."""
+    failure = found.failure
+    if console.as_json:
+        content = {"data": found.as_dict()}
+        console.document(content | ({"error": error_document(failure)} if failure else {}))
+        return
+    from kdcli.commands.doctor import EXAMPLES
+    from kdcli.core.text import some
+
+    for note in found.notes:
+        console.line(f"- {note}")
+    console.table([found.name, ""], _facts(found), figures=False)
+    console.table(["class", "images in training"], _classes(found.survey.per_class))
+    console.table(["kd would choose", ""], _choices(found.defaults), figures=False)
+    for doubles in (found.survey.doubles, found.survey.in_two_classes):
+        for double in doubles[:EXAMPLES] if len(doubles) > 3 else ():
+            console.line(f"the same image: {double}")
+    if found.survey.ignored:
+        console.line(f"ignored: {some(found.survey.ignored, EXAMPLES)}")
+    for error in found.broken:
+        console.line(f"broken: {error.what}")
+    for line in found.survey.warnings() + found.survey.advice():
+        console.warn(line)
+    command = f"--data {shlex.quote(found.given)}"
+    if failure is None:
+        console.next(
+            f"kd distill --teacher resnet101 --student mobilenetv3 {command} --dry-run",
+            f"kd recipe show kd {command}",
+        )
+    else:
+        console.next(f"kd doctor {shlex.quote(found.given)}")
+
+
+def _facts(found: "Data") -> list[list[str]]:
+    from kdcli.data.survey import described
+
+    survey = found.survey
+    rows = [[f"images, {role}", f"{count:,}"] for role, count in survey.images.items()]
+    balance = f"{survey.imbalance:.1f} : 1" if survey.smallest[1] else "a class has no image"
+    return [
+        ["classes", f"{len(survey.per_class):,}"],
+        *rows,
+        ["largest : smallest class", balance],
+        ["sizes", described(survey.sizes) if survey.sizes else "-"],
+        ["in two splits", f"{len(survey.doubles):,}"],
+        ["in two classes", f"{len(survey.in_two_classes):,}"],
+        ["broken", f"{len(found.broken):,}"],
+        ["other files, ignored", f"{len(survey.ignored):,}"],
+    ]
+
+
+def _classes(per_class: dict[str, int]) -> list[list[str]]:
+    rows = [[name, f"{count:,}"] for name, count in per_class.items()]
+    if len(rows) <= CLASSES:
+        return rows
+    by_size = sorted(per_class.items(), key=lambda item: -item[1])
+    half = CLASSES // 2
+    shown = [*by_size[:half], *by_size[-half:]]
+    rows = [[name, f"{count:,}"] for name, count in shown]
+    return [*rows[:half], [f"... {len(per_class) - CLASSES:,} more ...", ""], *rows[half:]]
+
+
+def _choices(defaults: "Defaults") -> list[list[str]]:
+    size = f"{defaults.image_size} pixels"
+    return [
+        ["image size", f"the model's own, else {size}" if defaults.own_size else size],
+        ["augmentation", defaults.augment or "none"],
+        ["weights to begin with", "pretrained" if defaults.pretrained else "random"],
+        ["small models", _schedule(defaults.small)],
+        ["models above 10 M parameters", _schedule(defaults.large)],
+    ]
+
+
+def _schedule(schedule: "Schedule") -> str:
+    words = f"{schedule.epochs} epochs, batch {schedule.batch_size}, rate {schedule.lr:g}"
+    return words + (f", patience {schedule.patience}" if schedule.patience else "")
+
+
+def machine(console: Console, found: "Machine") -> None:
+    """`kd doctor`."""
+    if console.as_json:
+        console.document({"machine": found.as_dict()})
+        return
+    giga = 1e9
+    used = f"{found.free_memory_bytes / giga:.1f} of {found.memory_bytes / giga:.1f} GB free"
+    rows = [[name, version] for name, version in found.versions.items()]
+    rows += [["system", found.system], ["cores", str(found.cores)], ["memory", used]]
+    rows += [
+        [device.name, f"{device.what}; {'fp32 and bf16' if device.bf16 else 'fp32'}"]
+        for device in found.devices
+    ]
+    rows.append(["disk for runs", f"{found.free_disk_bytes / giga:.1f} GB free"])
+    rows += [[f"folder: {what}", folder] for what, folder in found.folders.items()]
+    console.table(["this machine", ""], rows, figures=False)
+    console.line(f"--device auto takes {found.devices[0].name}")
+    console.next("kd doctor DATA", "kd distill --teacher resnet101 --student mobilenetv3")
+
+
+def doctor(
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[DATA]",
+            help="What --data takes: a folder, a table, a name; default: look at the machine.",
+            show_default=False,
+        ),
+    ] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """What your data are, every image decoded; without DATA, what this machine is."""
+    with door(json) as console:
+        from kdcli.commands.doctor import doctor
+
+        result = doctor(data, progress=console)
+        checked(console, result)
+        return gate(console, result.data.failure if result.data else None)

@@ -1,0 +1,232 @@
+"""The way in and out: signals and exceptions become words and exit codes."""
+
+import contextlib
+import errno
+import io
+import os
+import shlex
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from kdcli.core.errors import (
+    FULL_MEMORY,
+    DiskError,
+    ExitCode,
+    Interrupted,
+    KdError,
+    OutOfMemory,
+    UsageError,
+)
+from kdcli.core.files import FULL, way_out
+from kdcli.core.log import STORY, header, story_of
+from kdcli.data.workers import lost_worker
+
+CommandLineError = typer.BadParameter.__mro__[2]  # its place changed between typer's versions
+STOPPED = "interrupted"
+GOES_ON = f"{STOPPED}; what was finished is on disk, the same command goes on from there"
+_SMALLER = (
+    "try a smaller --set train.batch_size=..., or keep it and compute it in parts with "
+    "--set train.accumulate=4"
+)
+_command: ContextVar[str] = ContextVar("command", default="")
+"""The command line, for logs."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM; like Ctrl-C no Exception, so that nothing mistakes it for a failure of its own."""
+
+
+def enter(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
+    """Run the app with these arguments (default: the process's); its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    _open_streams()
+    _mend_width()
+    with _signals(for_good=arguments is None):
+        code = _run(app, given)
+    for stream in (sys.stdout, sys.stderr):
+        _flush(stream)
+    return code
+
+
+def _run(app: typer.Typer, given: list[str]) -> int:
+    before = _command.set(shlex.join(["kd", *given]))
+    try:
+        code = int(app(given, standalone_mode=False, prog_name="kd") or 0)
+        if code == ExitCode.INTERRUPTED:  # typer's own, from before a command began
+            raise Interrupted(STOPPED)
+        return code
+    except SystemExit as error:  # how typer ends a completion, and help that nobody reads
+        if isinstance(error.__context__, OSError) and _reader_is_gone(error.__context__):
+            return int(ExitCode.DONE)
+        return error.code if isinstance(error.code, int) else int(ExitCode.DONE)
+    except BaseException as error:
+        if isinstance(error, CommandLineError) and not error.format_message():  # type: ignore[attr-defined]
+            return int(ExitCode.USAGE)  # no command at all: typer has shown the help
+        if "--debug" in given:
+            traceback.print_exc()
+        from kdcli.cli.console import Console
+
+        known = in_words(error)
+        try:
+            Console("--json" in given).error(known)
+        except OSError:  # stdout is full, or nobody reads it
+            Console().error(known)
+        return int(known.code)
+    finally:
+        _command.reset(before)
+
+
+@contextlib.contextmanager
+def door(as_json: bool, goes_on: bool = False) -> Iterator[Any]:
+    """The console of one command; what libraries print meanwhile goes to stderr.
+
+    `goes_on` where the same command again continues what was interrupted.
+    """
+    from kdcli.cli.console import Console
+
+    console = Console(as_json, command=_command.get())
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield console
+    except KeyboardInterrupt as error:  # typer would swallow it without a word
+        known = in_words(error)
+        known.what = GOES_ON if goes_on and known.what == STOPPED else known.what
+        raise known from error
+    except OSError as error:
+        if not _reader_is_gone(error):
+            raise
+        raise typer.Exit(ExitCode.DONE) from error
+
+
+def _reader_is_gone(error: OSError) -> bool:
+    """Whoever reads our results has enough, as in `kd list runs | head -1`."""
+    odd = os.name == "nt" and error.errno == errno.EINVAL and error.filename is None
+    return isinstance(error, BrokenPipeError) or odd
+
+
+def _open_streams() -> None:
+    """Streams that were closed lead nowhere; letters that one lacks are told by their number."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # for good
+            setattr(sys, name, nowhere)
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _mend_width() -> None:
+    """COLUMNS=0 would leave no room for a word."""
+    width = os.environ.get("COLUMNS", "")
+    if not (width.isascii() and width.isdigit() and int(width)):
+        os.environ.pop("COLUMNS", None)
+
+
+def _flush(stream: Any) -> None:
+    """What cannot be written by now never will be: Python would complain of it at its end."""
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def gate(console: Any, failure: KdError | None) -> int:
+    """The exit code of gates; what was missed is said, with --json inside the one document."""
+    if failure is None:
+        return int(ExitCode.DONE)
+    if not console.as_json:
+        console.error(failure)
+    return int(failure.code)
+
+
+def in_words(error: BaseException) -> KdError:
+    """Any exception as an error that a person can act on; names the log that has its story."""
+    known = error if isinstance(error, KdError) else _in_words(error)
+    story = story_of(error)
+    if story and story not in known.fix:
+        known.fix = "\n".join(filter(None, (known.fix, story)))
+    return known
+
+
+def _in_words(error: BaseException) -> KdError:
+    if isinstance(error, Terminated):
+        return Interrupted(STOPPED, ExitCode.TERMINATED)
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        return Interrupted(STOPPED)
+    if isinstance(error, CommandLineError):
+        command = getattr(getattr(error, "ctx", None), "command_path", "kd")
+        return UsageError(error.format_message(), f"{command} --help")  # type: ignore[attr-defined]
+    if lost := lost_worker(error):  # torch's signal handler raises wherever the program is
+        return lost
+    if isinstance(error, MemoryError) or any(sign in repr(error) for sign in FULL_MEMORY):
+        return OutOfMemory("out of memory", _SMALLER)
+    if isinstance(error, OSError) and error.errno in (*FULL, errno.EROFS):
+        where = error.filename or "what is printed, or a scratch file"
+        return DiskError(f"{where}: cannot be written ({error.strerror})", way_out(error))
+    return KdError(
+        f"a defect of kd itself: {type(error).__name__}: {error}",
+        f"{story_of(error) or _written_down(error)}; please report it",
+    )
+
+
+def _written_down(error: BaseException) -> str:
+    """Where there is no run whose log could hold it."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w",
+            prefix="kd-",
+            suffix=".log",
+            delete=False,
+            encoding="utf-8",
+            errors="backslashreplace",
+        ) as log:
+            log.write(header(_command.get()))
+            log.writelines(traceback.format_exception(error))
+    except OSError:
+        return "--debug shows the whole story"
+    return f"{STORY}{log.name}"
+
+
+@contextlib.contextmanager
+def _signals(for_good: bool) -> Iterator[None]:
+    """Ctrl-C and SIGTERM stop kd in good order; a second one stops it at once.
+
+    `for_good` where the process ends with kd: that takes seconds too.
+    """
+    before = {}
+    with contextlib.suppress(ValueError):  # not in the main thread
+        for number, handler in ((signal.SIGINT, _interrupt), (signal.SIGTERM, _terminate)):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, a shell's background
+                before[number] = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, was in () if for_good else before.items():
+            signal.signal(number, was or signal.SIG_DFL)
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    signal.signal(number, _leave)
+    raise KeyboardInterrupt
+
+
+def _terminate(number: int, frame: Any) -> None:
+    signal.signal(number, _leave)
+    raise Terminated
+
+
+def _leave(number: int, frame: Any) -> None:
+    """No tidying up: locks die with the process, and files are whole or not there."""
+    with contextlib.suppress(OSError):
+        if os.isatty(2):
+            os.write(2, b"\x1b[?25h\n")  # progress bars hide the cursor
+    os._exit(ExitCode.TERMINATED if number == signal.SIGTERM else ExitCode.INTERRUPTED)

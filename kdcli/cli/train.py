@@ -1,0 +1,244 @@
+"""After `kd train` and `kd distill`: how the run and its teachers did."""
+
+import os
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kdcli.cli import completion
+from kdcli.cli.console import Console
+from kdcli.cli.entry import door
+from kdcli.cli.flags import Again, Data, Debug, Device, DryRun, Json, Out, Recipe, Seed, Set
+
+if TYPE_CHECKING:
+    from kdcli.cli.console import Console
+    from kdcli.plan.forecast import Forecast
+    from kdcli.plan.job import Job
+    from kdcli.runs.run import Run, TermPart
+    from kdcli.runs.spec import Spec, TeacherRef
+    from kdcli.training.ensure import Trained
+
+SHOWN = 3
+"""Runs that a line names."""
+
+
+def planned(console: Console, forecast: "Forecast") -> None:
+    """After `--dry-run`."""
+    if console.as_json:
+        console.document({"plan": forecast.as_dict()})
+        return
+    plan, *shorter = forecast.lines()
+    console.line(plan)
+    for line in shorter:
+        console.line(f"shorter: {line}")
+    console.next("the same command without --dry-run")
+
+
+def trained(console: Console, results: "list[Trained]") -> None:
+    """After `kd train` and `kd distill`: the run, or those of several seeds."""
+    from kdcli.core.text import some
+    from kdcli.plan.data import NO_DATA
+
+    if console.as_json:
+        documents = [_document(result) for result in results]
+        console.document(documents[0] if len(results) == 1 else {"runs": documents})
+        return
+    heads = ["", "model", "validation accuracy", "best epoch", "trained", "ended"]
+    if len(results) == 1:
+        _one(console, results[0], heads)
+    else:
+        rows = [_trained_row(f"seed {one.run.spec.seed}", one.run) for one in results]
+        console.table(heads, rows)
+        console.line(f"runs: {some((str(one.run.path) for one in results), SHOWN)}")
+    if results[0].run.spec.data.location is None:
+        console.line(NO_DATA)
+    console.next(*_next(results))
+
+
+def _one(console: Console, result: "Trained", heads: list[str]) -> None:
+    from kdcli.runs.run import terms_of
+
+    run = result.run
+    taught = "student" if run.spec.is_taught else "model"
+    console.table(heads, [_trained_row(taught, run), *_teacher_rows(run)])
+    if terms := terms_of(run):
+        heads = ["term, last epoch", "weight", "loss", "share of loss", "share of gradient"]
+        console.table(heads, [_term_row(part) for part in terms])
+    if result.shipped:
+        console.line(f"ships: {result.shipped}")
+    if others := list(result.others):
+        export = shlex.join(["kd", "export", str(run.path), "--which", others[0]])
+        console.line(f"beside it: {', '.join(others)} ({export})")
+    if run.spec.alongside:
+        console.line("training time is that of teacher and student together")
+    console.line(f"run: {run.path}")
+
+
+def _teacher_rows(run: "Run") -> list[list[str]]:
+    """One for each teacher; of many one for all of them, from the worst to the best."""
+    from kdcli.runs.run import Run
+    from kdcli.training.teachers import TOLD
+
+    if run.spec.alongside:
+        return _followed_rows(run)
+    found = [Run(_short(need.path.parent)) for need in run.needs().values()]
+    if len(found) <= TOLD:
+        rows = []
+        for ref, teacher in zip(run.spec.members, found, strict=True):
+            rows.append(_trained_row(_role(ref), teacher))
+            if ref.spec and ref.spec.teachers:  # the whole chain
+                rows += _teacher_rows(teacher)
+        return rows
+    ends = [end for teacher in found if (end := teacher.outcome())]
+    shares = [end["val_accuracy"] for end in ends]
+    reached = f"{min(shares):.4f} to {max(shares):.4f}" if ends else "-"
+    seconds = f"{sum(end['seconds'] for end in ends):.0f} s" if ends else "-"
+    models = dict.fromkeys(teacher.model for teacher in run.spec.teachers)
+    return [[f"{len(found)} teachers", ", ".join(models), reached, "-", seconds, "-"]]
+
+
+def _followed_rows(run: "Run") -> list[list[str]]:
+    """Of those that learnt with the student: their training was the student's."""
+    models = {name: ref.model for name, ref in run.spec.alongside.items()}
+    best = str(run.outcome().get("best_epoch", "-"))
+    return [
+        [name, models[name], f"{accuracy:.4f}", f"{best} (student's)", "with student", "-"]
+        for name, accuracy in run.taught_at_best().items()
+    ]
+
+
+def _role(ref: "TeacherRef") -> str:
+    """In this chain, whatever a finished one was when it was made."""
+    return ref.spec.title if ref.spec else "teacher"
+
+
+def _document(result: "Trained") -> dict[str, Any]:
+    from kdcli.runs.run import terms_of
+
+    spec, terms = result.run.spec, terms_of(result.run)
+    return {
+        "run": str(result.run.path),
+        "model": str(result.run.model),
+        "reused": result.reused,
+        "name": spec.model,
+        "data": {"name": spec.data.name, "is_default": int(spec.data.location is None)},
+        "training": result.outcome,
+        "others": result.others,
+    } | ({"terms": [asdict(part) for part in terms]} if terms else {})
+
+
+def _next(results: "list[Trained]") -> list[str]:
+    spec, run = results[0].run.spec, shlex.quote(str(results[0].run.path))
+    if spec.is_taught:
+        return [f"kd evaluate {run}", f"kd export {run}"]
+    on = on_data(spec.data.location)
+    if len(results) == 1:
+        return [f"kd distill --teacher {run} --student mobilenetv3{on}", f"kd evaluate {run}"]
+    members = shlex.join(_as_members(spec, len(results)))
+    return [f"kd distill {members} --student mobilenetv3{on}"]
+
+
+def _as_members(spec: "Spec", seeds: int) -> list[str]:
+    """The flags of `kd distill` that mean runs of so many seeds, from this one on."""
+    recipe = spec.recipe
+    model = f"{spec.model}={spec.weights.path}" if spec.weights else spec.model
+    settings = {
+        "teacher.seeds": (seeds, 1),
+        "teacher.seed": (spec.seed, 0),
+        "teacher.subset": (recipe.data.subset, 1),
+        "data.hidden": (recipe.data.hidden, 0),
+        "teacher.tune": (recipe.train.tune, "all"),
+        "teacher.recipe": (spec.recipe_name, "supervised"),
+    }
+    changed = [f"{key}={_spelled(v)}" for key, (v, usual) in settings.items() if v != usual]
+    return ["--teacher", model, *(word for one in changed for word in ("--set", one))]
+
+
+def _spelled(value: Any) -> str:
+    """As --set takes it."""
+    return str(list(value)) if isinstance(value, tuple) else str(value)
+
+
+def on_data(name: str | None) -> str:
+    """The end of a command on these data; nothing for the built-in default."""
+    return f" --data {shlex.quote(name)}" if name else ""
+
+
+def _short(folder: Path) -> Path:
+    """`runs/given-...` for `runs/kd-.../../given-...`."""
+    return Path(os.path.normpath(folder))
+
+
+def _trained_row(role: str, run: "Run") -> list[str]:
+    if not (end := run.outcome()):
+        return [role, str(run.path), "-", "-", "-", "given"]
+    best = f"{end['best_epoch']} of {end['epochs']}"
+    seconds = f"{end['seconds']:.0f} s"
+    return [role, _ships(run), f"{end['val_accuracy']:.4f}", best, seconds, end["ended"]]
+
+
+def _ships(run: "Run") -> str:
+    """Of a fused model, all of whose answer it gives."""
+    from kdcli.core.text import counted_names
+
+    fused = run.ships == "fused"
+    names = counted_names([run.spec.model, *run.spec.peers])
+    return f"fused: {names}" if fused else run.spec.model
+
+
+def _term_row(part: "TermPart") -> list[str]:
+    shares = (part.share_of_loss, part.share_of_gradient)
+    shown = ("-" if share is None else f"{share:.1%}" for share in shares)
+    return [part.term, f"{part.weight:.4g}", f"{part.loss:.4g}", *shown]
+
+
+def train(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="timm's name, a family's, or NAME=FILE to begin with these weights.",
+            autocompletion=completion.models,
+        ),
+    ],
+    recipe: Recipe = "supervised",
+    data: Data = None,
+    out: Out = None,
+    seed: Seed = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="How many, from --seed on: the members of an ensemble.")
+    ] = 1,
+    set_: Set = None,
+    device: Device = "auto",
+    again: Again = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Train a teacher (or any model) from labels alone."""
+    with door(json, goes_on=not dry_run) as console:
+        from kdcli.commands.train import train_job
+
+        job = train_job(
+            model,
+            recipe=recipe,
+            settings=tuple(set_ or ()),
+            data=data,
+            seed=seed,
+            seeds=seeds,
+            device=device,
+            progress=console,
+        )
+        _carry_out(job, console, out, again, dry_run)
+
+
+def _carry_out(job: "Job", console: "Console", out: Path | None, again: bool, dry: bool) -> None:
+    """The plan alone, or the plan and then the work."""
+    from kdcli.commands.train import carry_out_all, dry_run
+
+    if dry:
+        planned(console, dry_run(job, console, out=out, again=again))
+    else:
+        trained(console, carry_out_all(job, console, out=out, again=again))

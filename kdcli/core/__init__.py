@@ -1,0 +1,1 @@
+"""What everything stands on: errors, words, files, this machine; the nouns of a step."""

@@ -1,0 +1,56 @@
+"""Numbers measured on this machine, kept in one JSON file; losing it costs time, nothing else."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from kdcli.core.files import write_text
+
+SCHEMA = 1
+
+
+class Cache:
+    """A mapping from what was measured, under which circumstances, to numbers.
+
+    A key is the texts that decide the numbers. A damaged file counts as empty and is written anew.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._known = _read(path)
+        self._new: dict[str, dict[str, Any]] = {}
+
+    def get(self, *key: object) -> dict[str, Any] | None:
+        """What was put under this key; None where nothing was."""
+        return self._known.get(_text(key))
+
+    def put(self, *key: object, value: dict[str, Any]) -> None:
+        """Remember; on disk only after `save`."""
+        self._known[_text(key)] = self._new[_text(key)] = value
+
+    def save(self) -> None:
+        """Write the file, whole or not at all; what another kd has written meanwhile stays.
+
+        Raises:
+            DiskError: it cannot be written.
+        """
+        if not self._new:
+            return
+        entries = _read(self.path) | self._new
+        content = {"kd": SCHEMA, "entries": entries}
+        write_text(self.path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False))
+        self._new = {}
+
+
+def _text(key: tuple[object, ...]) -> str:
+    return " | ".join(map(str, key))
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        if content["kd"] != SCHEMA:
+            return {}
+        return {str(k): dict(v) for k, v in content["entries"].items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {}

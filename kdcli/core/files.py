@@ -1,0 +1,250 @@
+"""Whole files or none: atomic writes, locks, sums, and what the disk refuses, in words."""
+
+import errno
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from kdcli.core.errors import DiskError, InUse
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+"""How a system refuses to write."""
+
+
+def cache_folder() -> Path:
+    """What kd keeps between runs: `$KD_CACHE`, else `.cache/kd` in the home folder."""
+    given = os.environ.get("KD_CACHE")
+    return Path(given).expanduser() if given else Path.home() / ".cache" / "kd"
+
+
+def existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that is there."""
+    place = folder.resolve()
+    return next(each for each in (place, *place.parents) if each.exists())
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A name to write to; what was written there appears at `path` whole, or not at all.
+
+    Raises:
+        DiskError: full, read-only, or no permission.
+    """
+    beside = _beside(path)
+    try:
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield beside
+            _flush(beside)
+            beside.replace(path)
+    finally:
+        with suppress(OSError):  # what went wrong before matters more
+            beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A new folder to write into; it appears at `path` whole, in place of the one that is there,
+    or not at all.
+
+    Raises:
+        DiskError: full, read-only, or no permission.
+    """
+    beside, former = _beside(path), _beside(path.with_name(f"{path.name}.former"))
+    try:
+        with disk_errors(path):
+            beside.mkdir(parents=True)
+            yield beside
+            for file in beside.iterdir():
+                _flush(file)
+            if path.is_dir():  # no system exchanges two folders in one step
+                path.replace(former)
+            try:
+                beside.replace(path)
+            except OSError:
+                if former.is_dir():
+                    former.replace(path)
+                raise
+    finally:
+        for each in (beside, former):
+            shutil.rmtree(each, ignore_errors=True)
+
+
+@contextmanager
+def atomic_pair(path: Path, companion: Path) -> Iterator[Path]:
+    """A name in a folder of its own, like `atomic`, for a file that may have a companion there.
+
+    Both appear together, under their names; a companion that is not written again goes. Where there
+    was or is one, `path` is away for a moment: it never stands beside another's companion.
+
+    Raises:
+        DiskError: full, read-only, or no permission.
+    """
+    folder = _beside(path)
+    try:
+        with disk_errors(path):
+            shutil.rmtree(folder, ignore_errors=True)  # of a killed process of this number
+            folder.mkdir(parents=True)
+            yield folder / path.name
+            written = [f for f in (companion, path) if (folder / f.name).exists()]
+            for file in written:
+                _flush(folder / file.name)
+            if companion in written or companion.exists():
+                path.unlink(missing_ok=True)
+                companion.unlink(missing_ok=True)
+            for file in written:
+                (folder / file.name).replace(file)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file of this name is what an `atomic` that was killed has left."""
+    return re.fullmatch(r"\..+\.\d+\.tmp", name) is not None
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def _flush(path: Path) -> None:
+    with path.open("r+b") as file:  # Windows flushes only what may be written
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """The system's refusals to write, in words."""
+    try:
+        yield
+    except OSError as error:
+        raise DiskError(
+            f"{path}: cannot be written ({error.strerror or error})", way_out(error)
+        ) from error
+
+
+def way_out(error: OSError) -> str:
+    """What to do where the system refuses to write."""
+    elsewhere = "give another place with --out or KD_RUNS"
+    if error.errno in FULL:
+        return f"free some space, or {elsewhere}"
+    if error.errno in FORBIDDEN:
+        return f"allow kd to write there (its permissions, its mount), or {elsewhere}"
+    return elsewhere
+
+
+def write_text(path: Path, text: str) -> None:
+    """A whole text file, or none; names that are not UTF-8 keep their bytes as `\\udcff`."""
+    with atomic(path) as beside:
+        beside.write_text(text, "utf-8", "backslashreplace")
+
+
+def sha256(path: Path) -> str:
+    """Of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def probe(folder: Path) -> None:
+    """Find out now, not after an epoch, whether a folder can be made and written to.
+
+    Raises:
+        DiskError: full, read-only, or no permission.
+    """
+    made = [f for f in (folder, *folder.parents) if not f.exists()]
+    beside = _beside(folder / "probe")
+    try:
+        with disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            beside.write_bytes(bytes(PROBE_BYTES))
+            _flush(beside)
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+            for each in made:
+                each.rmdir()
+
+
+PROBE_BYTES = 1 << 20
+"""More than the small files of a run take; models are another matter."""
+
+
+@contextmanager
+def lock(path: Path, wait: float = 0.5) -> Iterator[None]:
+    """Only one kd at a time works in a run folder; the lock dies with its process.
+
+    `wait` is for how many seconds another one is waited for.
+
+    Raises:
+        InUse: another one does.
+        DiskError: no folder can be made there, or none that can be locked.
+    """
+    with disk_errors(path):
+        guard = _acquire(path, wait)
+    try:
+        yield
+    finally:
+        empty = _is_empty(path)  # nothing came of it
+        unlinked = empty and _unlink(path / ".lock")  # while held: who waits takes a new one
+        guard.release()
+        if empty:
+            with suppress(OSError):  # somebody has come
+                if not unlinked:  # Windows keeps a file that is held
+                    _unlink(path / ".lock")
+                path.rmdir()
+
+
+def _acquire(path: Path, wait: float) -> FileLock:
+    for _ in range(3):
+        path.mkdir(parents=True, exist_ok=True)
+        guard = FileLock(path / ".lock")
+        try:
+            guard.acquire(timeout=wait)
+        except FileNotFoundError:  # the one that was waited for has removed its folder
+            continue
+        except Timeout as error:
+            raise InUse(
+                f"{path}: another kd is working in this run folder",
+                "wait until it is done, or give --out another folder",
+            ) from error
+        except NotImplementedError as error:
+            raise OSError(errno.ENOLCK, "this file system knows no locks") from error
+        return guard
+    raise OSError(errno.ENOENT, "it is removed again and again")
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return {entry.name for entry in path.iterdir()} <= {".lock"}
+    except OSError:
+        return False
+
+
+def _unlink(path: Path) -> bool:
+    try:
+        path.unlink()
+    except OSError:
+        return False
+    return True
+
+
+def in_use(path: Path) -> bool:
+    """Whether another kd works in this folder; nothing is made there to find out."""
+    if not (path / ".lock").is_file():
+        return False
+    guard = FileLock(path / ".lock")
+    try:
+        guard.acquire(timeout=0)
+    except Timeout:
+        return True
+    except (OSError, NotImplementedError):
+        return False
+    guard.release()
+    return False

@@ -1,0 +1,55 @@
+"""How a verb tells what it is doing, without knowing where the words go."""
+
+from collections.abc import Callable, Generator, Iterable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from kdcli.core.log import Logbook
+
+T = TypeVar("T")
+
+
+class Progress(Protocol):
+    """Words and bars for the person who waits; never results."""
+
+    def say(self, text: str) -> None:
+        """One line of what is being done or was decided."""
+
+    def warn(self, text: str) -> None:
+        """One line that the person should not miss."""
+
+    def track(self, items: Iterable[T], total: int, label: str) -> Generator[T]:
+        """Hand the items on, showing how many of `total` are done."""
+
+    def note(self, text: str) -> None:
+        """How it goes: beside the bar, or a line of its own where there are no bars."""
+
+    def log(self, path: Path) -> AbstractContextManager[Callable[[str], None]]:
+        """Meanwhile, keep all this in a file too, and what goes wrong with its traceback.
+
+        Hands out a function that writes into the file alone.
+        """
+
+
+class Silent:
+    """A progress that nobody watches, for use from Python; logs are kept all the same."""
+
+    def __init__(self) -> None:
+        self._logbook = Logbook()
+
+    def say(self, text: str) -> None:
+        self._logbook.write(text)
+
+    def warn(self, text: str) -> None:
+        self._logbook.write(f"warning: {text}")
+
+    def track(self, items: Iterable[T], total: int, label: str) -> Generator[T]:
+        self._logbook.write(f"{label}: {total:,} to do")
+        yield from items
+
+    def note(self, text: str) -> None:
+        self._logbook.write(text)
+
+    def log(self, path: Path) -> AbstractContextManager[Callable[[str], None]]:
+        return self._logbook.open(path)

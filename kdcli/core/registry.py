@@ -1,0 +1,93 @@
+"""A folder is a registry: a method or scheme is a file in its folder, or a plug-in's entry point.
+
+`names` and `describe` read the folder without importing what lies in it; `load` imports by name.
+Plug-ins announce themselves under the entry point groups `kdcli.methods` and `kdcli.schemes`.
+"""
+
+import ast
+import importlib
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, Literal
+
+from kdcli.core.errors import UsageError
+from kdcli.core.method import Method
+from kdcli.core.scheme import Scheme
+from kdcli.core.text import did_you_mean
+
+Kind = Literal["methods", "schemes"]
+_CLASSES: dict[Kind, type] = {"methods": Method, "schemes": Scheme}
+
+
+def names(kind: Kind) -> list[str]:
+    """Every name of this kind, the built-in ones and those of plug-ins, sorted."""
+    return sorted({*_files(kind), *_plugins(kind)})
+
+
+def describe(kind: Kind, name: str) -> str:
+    """The first line of its docstring; built-in files are read, not imported."""
+    if file := _files(kind).get(name):
+        classes = [
+            n for n in ast.parse(file.read_text("utf-8")).body if isinstance(n, ast.ClassDef)
+        ]
+        doc = ast.get_docstring(classes[0]) if classes else None
+    else:
+        doc = load(kind, name).__doc__
+    return (doc or "").strip().split("\n")[0]
+
+
+def load(kind: Kind, name: str) -> Any:
+    """The class itself.
+
+    Raises:
+        UsageError: there is none of that name, or its plug-in is broken.
+    """
+    if name in _files(kind):
+        module = importlib.import_module(f"kdcli.{kind}.{name}")
+        return _only_class(kind, module)
+    if plugin := _plugins(kind).get(name):
+        return _loaded(kind, plugin)
+    raise UsageError(
+        f"unknown {kind[:-1]} '{name}'{did_you_mean(name, names(kind))}",
+        f"known {kind}: {', '.join(names(kind))}",
+    )
+
+
+def _files(kind: Kind) -> dict[str, Path]:
+    folder = Path(__file__).parent.parent / kind
+    return {f.stem: f for f in folder.glob("*.py") if not f.stem.startswith("_")}
+
+
+def _plugins(kind: Kind) -> dict[str, EntryPoint]:
+    return {e.name: e for e in entry_points(group=f"kdcli.{kind}")}
+
+
+def _loaded(kind: Kind, plugin: EntryPoint) -> Any:
+    try:
+        found = plugin.load()
+    except Exception as error:  # whatever somebody else's module does when imported
+        raise _broken(kind, plugin, f"cannot be imported: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, _CLASSES[kind])):
+        raise _broken(kind, plugin, f"is no {_CLASSES[kind].__name__}")
+    return found
+
+
+def _broken(kind: Kind, plugin: EntryPoint, why: str) -> UsageError:
+    package = plugin.dist.name if plugin.dist else plugin.module
+    return UsageError(
+        f"{kind[:-1]} '{plugin.name}': {plugin.value} of the plug-in {package} {why}",
+        f"mend the package {package}, or uninstall it",
+    )
+
+
+def _only_class(kind: Kind, module: Any) -> type:
+    """The one class of this kind that the module defines itself."""
+    base = _CLASSES[kind]
+    (found,) = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and issubclass(value, base)
+        and value.__module__ == module.__name__
+    ]
+    return found

@@ -1,0 +1,113 @@
+"""How long something takes, how large it is, how far apart and how many, as people say it."""
+
+import difflib
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from typing import TypeVar
+
+Number = TypeVar("Number", int, float)
+
+
+def duration(seconds: float) -> str:
+    """`8 s`, `2 min 30 s`, `35 min`, `2 h 50 min`, `3 days 4 h`; as exact as a forecast may be."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    if seconds < 600:
+        tens = round(seconds / 10)
+        return f"{tens // 6} min" + (f" {tens % 6 * 10} s" if tens % 6 else "")
+    if minutes < 90:
+        return f"{minutes} min"
+    hours, rest = divmod(5 * round(minutes / 5), 60)
+    if hours < 48:
+        return f"{hours} h" + (f" {rest} min" if rest else "")
+    return f"{hours // 24} days {hours % 24} h"
+
+
+def size_in_words(size: float) -> str:
+    """`412 kB`, `7.1 GB`: thousands, as disks are sold."""
+    for unit, word in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if size >= unit:
+            return f"{size / unit:.3g} {word}"
+    return f"{size:.0f} B"
+
+
+def points(difference: float) -> str:
+    """A difference of accuracies: `+1.9 points`."""
+    return f"{100 * difference:+.1f} points"
+
+
+def span(low: float, high: float) -> str:
+    """An interval of accuracies in points: `+0.3 to +3.6`."""
+    return f"{100 * low:+.1f} to {100 * high:+.1f}"
+
+
+def total(amounts: list[Number | None]) -> Number | None:
+    """The sum; None where one is not known."""
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known) if len(known) == len(amounts) else None
+
+
+def ensemble_name(names: Iterable[str]) -> str:
+    """`ensemble of 4: resnet18 x 3, resnet34`."""
+    members = list(names)
+    return f"ensemble of {len(members):,}: {counted_names(members)}"
+
+
+def counted_names(names: Iterable[str]) -> str:
+    """`resnet18 x 3, resnet34`, in the order of their first."""
+    counts = Counter(names)
+    return some((f"{name} x {n:,}" if n > 1 else name for name, n in counts.items()), 3)
+
+
+def some(words: Iterable[str], most: int = 10) -> str:
+    """The first words of a list, and how many more there are."""
+    known = list(words)
+    more = f" and {len(known) - most:,} more" if len(known) > most else ""
+    return ", ".join(known[:most]) + more
+
+
+def class_name(text: str) -> str:
+    """The same name for what reads the same: macOS writes an umlaut as two characters."""
+    return unicodedata.normalize("NFC", text)
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 epoch`, `2,000 epochs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`"; did you mean 'temperature'?"`, or nothing where no known word is near."""
+    words = list(known)
+    near = sorted((w for w in words if len(word) > 2 and w.startswith(word)), key=len)
+    near = near or difflib.get_close_matches(word, words, n=1, cutoff=0.6)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, and the surrogates that stand for bytes which are no UTF-8."""
+
+
+def shown(name: object) -> str:
+    """A name of a file or class as it can be printed and written as UTF-8, on one line."""
+    return _UNPRINTABLE.sub(lambda sign: ascii(sign[0])[1:-1], str(name))
+
+
+_UNSEEN = {i: f"\\x{i:02x}" for i in (*range(32), *range(127, 160)) if chr(i) not in "\t\n"}
+
+
+def visible(text: str) -> str:
+    """What a file's name may hold and no terminal should get, spelled out: control characters as
+    `\\x1b`, and as `\\udce9` the surrogates that stand for bytes which are no UTF-8."""
+    return text.translate(_UNSEEN).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def short(number: float) -> str:
+    """`5.48M`, `217M`, `1.05G`: three digits that count."""
+    for scale, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= scale * 0.9995:
+            return f"{number / scale:#.3g}".rstrip(".") + letter
+    return f"{number:.0f}"

@@ -1,0 +1,101 @@
+"""Images that stand in several splits, or in several classes: found by content."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from kdcli.core.errors import DataError
+from kdcli.core.progress import Progress
+from kdcli.data.parallel import WAITING, spread
+from kdcli.data.source import Source, Split
+
+
+@dataclass(frozen=True)
+class Double:
+    """The same content in several splits, or in several classes of one split."""
+
+    ids: tuple[str, ...]
+    """One of each split, or of each class, that has it."""
+    splits: tuple[str, ...]
+    classes: tuple[str, ...]
+
+    @property
+    def disagrees(self) -> bool:
+        """Its copies stand in different classes."""
+        return len(set(self.classes)) > 1
+
+    def __str__(self) -> str:
+        """The ids; with their classes where these differ."""
+        named = [f"{i} ({c})" for i, c in zip(self.ids, self.classes, strict=True)]
+        return " = ".join(named if self.disagrees else self.ids)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an image stands: its split, its row there, its label."""
+
+    split: str
+    row: int
+    label: int
+
+
+def same_images(splits: dict[str, Split], progress: Progress) -> list[list[Place]]:
+    """Places in other splits or classes that hold the same: by fingerprint, then by content."""
+    places: dict[tuple[int, int], list[Place]] = defaultdict(list)
+    for role, split in splits.items():
+        for i, label in enumerate(split.labels.tolist()):
+            places[split.read.fingerprint(i)].append(Place(role, i, label))
+    suspects = [
+        place
+        for known, found in places.items()
+        if known != (-1, -1) and len({(place.split, place.label) for place in found}) > 1
+        for place in found
+    ]
+
+    def content(number: int) -> str | None:
+        place = suspects[number]
+        try:
+            return splits[place.split].read.content(place.row)
+        except DataError:  # gone since; reading it will say so
+            return None
+
+    sums = spread(len(suspects), content, progress, "comparing images", per_core=WAITING)
+    same: dict[str, list[Place]] = defaultdict(list)
+    for place, known_sum in zip(suspects, sums, strict=True):
+        if known_sum is not None:
+            same[known_sum].append(place)
+    return list(same.values())
+
+
+def doubles(same: list[list[Place]], source: Source) -> tuple[Double, ...]:
+    """Those that stand in several splits."""
+    return _told((_firsts(places, lambda place: place.split) for places in same), source)
+
+
+def in_two_classes(same: list[list[Place]], source: Source) -> tuple[Double, ...]:
+    """Those that stand in several classes of one split."""
+    apart = ([p for p in places if p.split == role] for places in same for role in source.splits)
+    return _told((_firsts(places, lambda place: place.label) for places in apart), source)
+
+
+def _firsts(places: list[Place], key: Callable[[Place], object]) -> list[Place]:
+    """One place of each split, or of each class."""
+    found: dict[object, Place] = {}
+    for place in places:
+        found.setdefault(key(place), place)
+    return list(found.values())
+
+
+def _told(groups: Iterable[list[Place]], source: Source) -> tuple[Double, ...]:
+    """Those of two places or more, in the order of their first ids."""
+    splits = source.splits
+    found = [
+        Double(
+            tuple(splits[place.split].ids[place.row] for place in group),
+            tuple(place.split for place in group),
+            tuple(source.classes[place.label] for place in group),
+        )
+        for group in groups
+        if len(group) > 1
+    ]
+    return tuple(sorted(found, key=lambda double: (not double.disagrees, double.ids)))

@@ -1,0 +1,40 @@
+"""Work over many images, spread over threads: files are waited for, and decoders free Python."""
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from typing import TypeVar
+
+from kdcli.core.progress import Progress
+
+T = TypeVar("T")
+
+WORTH_A_BAR = 5000
+"""Images that take long enough to be waited for."""
+CHUNK = 64
+"""Images in one piece of work: few futures, and an interrupt is not kept waiting."""
+WAITING = 8
+"""Threads for work that waits for a disk, per core."""
+
+
+def spread(
+    count: int, work: Callable[[int], T], progress: Progress, label: str, per_core: int = 1
+) -> list[T]:
+    """`work(i)` for all i below `count`, in order; a bar where that takes long.
+
+    What `work` raises is raised, and what was not begun is given up.
+    """
+    pool = ThreadPoolExecutor(min(32, per_core * (os.cpu_count() or 1)))
+
+    def piece(start: int) -> list[T]:
+        return [work(i) for i in range(start, min(start + CHUNK, count))]
+
+    try:
+        pieces = pool.map(piece, range(0, count, CHUNK))
+        results: Iterable[T] = chain.from_iterable(pieces)
+        if count >= WORTH_A_BAR:
+            results = progress.track(results, count, label)
+        return list(results)
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,87 @@
+"""A folder of images, one sub-folder per class."""
+
+from pathlib import Path
+
+import numpy as np
+
+from kdcli.core.errors import DataError
+from kdcli.core.progress import Progress, Silent
+from kdcli.core.text import shown
+from kdcli.data.defaults import defaults_of
+from kdcli.data.readers import digest_of, open_files, unique_ids
+from kdcli.data.source import Source, Split
+from kdcli.data.sources.folder_layout import (
+    Layout,
+    Listing,
+    agreed_classes,
+    find_layout,
+    list_images,
+    loose_files,
+)
+from kdcli.data.sources.other_tasks import explained, refuse_other_tasks
+from kdcli.data.splits import complete
+
+
+def open_folder(path: Path, progress: Progress | None = None) -> Source:
+    """A source of the images below `path`.
+
+    Layouts: train/ + val/ + test/ · train/ + test/ · train/ + val/ · one folder per class. What
+    has no folder is carved from the training images, stratified. Raises DataError, saying where
+    and what to do, for folders that make no classification task.
+    """
+    refuse_other_tasks(path)
+    layout, listings, classes = _looked_at(path)
+    ignored = _ignored(path, listings)
+    given = {
+        role: _split(path, listing, classes, progress or Silent())
+        for role, listing in listings.items()
+    }
+    return complete(
+        given,
+        name=path.resolve().name,
+        where=str(path),
+        classes=classes,
+        identity={"kind": "folder", "files": digest_of(given)},
+        defaults=defaults_of(given["train"]),
+        notes=layout.notes + _notes(listings, classes, len(ignored)),
+        ignored=ignored,
+    )
+
+
+def _looked_at(path: Path) -> tuple[Layout, dict[str, Listing], tuple[str, ...]]:
+    try:
+        layout = find_layout(path)
+        listings = {role: list_images(path, place) for role, place in layout.folders.items()}
+        return layout, listings, agreed_classes(path, listings)
+    except DataError as error:
+        raise explained(path, error) from error
+
+
+def _split(root: Path, listing: Listing, classes: tuple[str, ...], progress: Progress) -> Split:
+    numbered = [
+        (name, label)
+        for label, group in enumerate(classes)
+        for name in listing.images.get(group, ())
+    ]
+    names, labels = zip(*sorted(numbered), strict=True)
+    files = open_files(root, names, progress)
+    return Split(np.array(labels, dtype=np.int64), unique_ids(names), files)
+
+
+def _ignored(root: Path, listings: dict[str, Listing]) -> tuple[str, ...]:
+    """All but hidden files that are no images of a class, in words that can be printed."""
+    beside = () if root in (one.folder for one in listings.values()) else loose_files(root, root)
+    found = [*beside, *(name for listing in listings.values() for name in listing.ignored)]
+    return tuple(sorted(map(shown, found)))
+
+
+def _notes(listings: dict[str, Listing], classes: tuple[str, ...], ignored: int) -> tuple[str, ...]:
+    files = (
+        "1 file that is not an image" if ignored == 1 else f"{ignored:,} files that are not images"
+    )
+    lines = [f"{files} of a class ignored"] if ignored else []
+    for listing in listings.values():
+        absent = [shown(group) for group in classes if not listing.images.get(group)]
+        place = shown(listing.folder.name)
+        lines += [f"{place}/ has no images of {', '.join(absent)}"] if absent else []
+    return tuple(lines)

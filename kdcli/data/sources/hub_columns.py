@@ -1,0 +1,94 @@
+"""Which columns of a Hugging Face data set hold images and labels, and what the labels mean."""
+
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcli.core.errors import DataError
+from kdcli.core.text import some
+
+ONE_LABEL = "kd takes one label per image, of a column of class labels"
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """The labels of one split."""
+
+    indices: NDArray[np.int64]
+    """(n,) into the classes; below 0: not known."""
+    classes: tuple[str, ...]
+
+
+def image_column(name: str, features: Any) -> str:
+    """`image`, which timm reads, else the only column of images; raises DataError."""
+    found = [key for key, feature in features.items() if type(feature).__name__ == "Image"]
+    return _chosen(name, features, found, "image", "images")
+
+
+def label_column(name: str, features: Any) -> str:
+    """`label`, which timm reads, else the only column of class labels; raises DataError."""
+    if "label" in features:
+        return "label"
+    found = [key for key, feature in features.items() if type(feature).__name__ == "ClassLabel"]
+    return _chosen(name, features, found, "label", "class labels")
+
+
+def _chosen(name: str, features: Any, found: list[str], wanted: str, what: str) -> str:
+    if wanted in found or len(found) == 1:
+        return wanted if wanted in found else found[0]
+    there = ", ".join(features)
+    if found:
+        raise DataError(
+            f"hfds/{name}: several columns of {what} ({', '.join(found)}), none called '{wanted}'",
+            f"rename one of them to '{wanted}' in a copy of the set",
+        )
+    boxes = "; boxes or masks: object detection, which is not for kd" if _boxes(features) else ""
+    raise DataError(f"hfds/{name}: no column of {what} (there: {there}){boxes}", ONE_LABEL)
+
+
+def _boxes(features: Any) -> bool:
+    return any("bbox" in str(feature) or key == "bbox" for key, feature in features.items())
+
+
+def read_labels(name: str, table: Any, column: str, known: tuple[str, ...] | None = None) -> Labels:
+    """Class labels with their names; whole numbers and words are classes too.
+
+    `known` are the classes of train, which no other split may add to. Raises DataError for that,
+    for several labels per image, and for numbers to be predicted.
+    """
+    feature = table.features[column]
+    values = table.with_format(None)[column][:]
+    kind = str(getattr(feature, "dtype", ""))
+    names = getattr(feature, "names", None)
+    if names is not None:
+        return Labels(_numbers(values), tuple(names))
+    if kind.startswith(("int", "uint", "bool")):
+        indices = _numbers(values)
+        count = int(indices.max(initial=-1)) + 1
+        _refuse_strangers(name, range(count), range(len(known)) if known else range(count))
+        return Labels(indices, known or tuple(map(str, range(count))))
+    if kind in ("string", "large_string"):
+        words = sorted({word for word in values if word is not None})
+        classes = known or tuple(words)
+        _refuse_strangers(name, words, classes)
+        number = {word: i for i, word in enumerate(classes)}
+        return Labels(np.array([number.get(word, -1) for word in values], np.int64), classes)
+    measured = kind.startswith(("float", "double"))
+    reason = "numbers to be predicted: regression" if measured else "several labels per image"
+    raise DataError(f"hfds/{name}: not for kd: column {column} holds {reason}", ONE_LABEL)
+
+
+def _numbers(values: Iterable[Any]) -> NDArray[np.int64]:
+    return np.array([-1 if value is None else int(value) for value in values], dtype=np.int64)
+
+
+def _refuse_strangers(name: str, labels: Iterable[Any], known: Container[Any]) -> None:
+    strange = [str(label) for label in labels if label not in known]
+    if strange:
+        raise DataError(
+            f"hfds/{name}: labels that no image of train has: {some(strange)}",
+            "a class needs training images: take another set, or a copy without these rows",
+        )

@@ -1,0 +1,230 @@
+"""README.md of a folder for the Hub: a model card, filled from the run's report."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kdcli import __version__
+from kdcli.core.text import shown
+from kdcli.models.loading import Loaded
+from kdcli.recipe.safe_yaml import to_yaml
+from kdcli.report.export import FoldPart
+from kdcli.report.licences import licence_row
+from kdcli.report.markdown import markdown_table
+from kdcli.report.schema import Report
+from kdcli.report.sentences import figures, fold_words
+from kdcli.report.table import heads, table
+from kdcli.runs.locate import Located
+from kdcli.training.licences import licences_of
+
+NAMED = 100
+"""Classes that are listed."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the card tells that no report holds; None: nobody knows."""
+
+    name: str
+    """Of the run, or of the lone model.pt."""
+    model: str
+    """timm's."""
+    classes: tuple[str, ...]
+    input_size: int
+    image_size: int | None = None
+    """Pixels of a side that images were brought to first."""
+    teachers: tuple[str, ...] = ()
+    recipe: str | None = None
+    data: str | None = None
+    seed: int | None = None
+    epochs: int | None = None
+    given: str | None = None
+    """Whose weights these are, where kd did not train them."""
+    versions: str = ""
+    datasets: tuple[str, ...] = ()
+    """As the Hub calls them."""
+    licence: str | None = None
+    """Of these weights."""
+    licences: tuple[str, ...] = ()
+    """Of what they were made from, a line each."""
+
+
+def origin_of(student: Loaded, located: Located) -> Origin:
+    """What model.pt and its run say."""
+    file, spec = student.file, located.run.spec if located.run else None
+    made, size = file.provenance, file.recipe.get("data", {}).get("image_size")
+    versions = made.get("versions") or {}
+    return Origin(
+        name=located.folder.resolve().name if located.ships else located.stem,
+        model=student.args.name,
+        classes=file.classes,
+        input_size=student.args.input_size,
+        image_size=size if isinstance(size, int) else None,
+        teachers=tuple(made.get("teachers") or ()),
+        recipe=_recipe(spec.recipe_name if spec else "", file.recipe),
+        data=made.get("data"),
+        seed=made.get("seed"),
+        epochs=made.get("epochs"),
+        given=made.get("given"),
+        versions=", ".join(
+            f"{n} {versions[n]}" for n in ("kdcli", "torch", "timm") if n in versions
+        ),
+        datasets=_datasets(spec.data.location if spec else None),
+        licence=made.get("licence"),
+        licences=tuple(map(licence_row, licences_of(student.file, spec).entries)),
+    )
+
+
+def _recipe(name: str, recipe: dict[str, Any]) -> str | None:
+    """`kd: scheme offline; kd (weight 0.9)`."""
+    if not recipe:
+        return None
+    methods = recipe.get("methods") or {}
+    told = [f"{method} (weight {options['weight']})" for method, options in methods.items()]
+    scheme = f"scheme {recipe['scheme']['name']}"
+    return (f"{name}: " if name else "") + "; ".join([scheme, *told])
+
+
+def _datasets(location: str | None) -> tuple[str, ...]:
+    """The Hub's own name, where the data came from there."""
+    prefix, _, name = (location or "").partition("/")
+    hub = prefix == "hfds" and not Path(name).is_absolute()
+    return (name,) if hub else ()
+
+
+# The card ---------------------------------------------------------------------------------------
+
+
+def model_card(
+    report: Report, origin: Origin, fold: FoldPart | None, accuracy: float | None
+) -> str:
+    """Markdown behind YAML, as the Hub wants it; `accuracy` is that of these very weights."""
+    parts = [
+        _front(origin),
+        f"# {escaped(origin.name)}",
+        _what(origin, accuracy),
+        _use(origin),
+        "## How it was made",
+        "\n".join(f"- {line}" for line in _made(report, origin)) or "Nobody has written it down.",
+        "## What it can do",
+        *_figures(report, fold),
+        *(["## Licences", _listed(origin.licences)] if origin.licences else []),
+        "## Limits",
+        _listed(_limits(report, origin)),
+        f"Written by kd {__version__}.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown shows as it is, on one line; `|` is for a table to escape."""
+    return re.sub(r"([\\`*_{}\[\]<>#~$&!])", r"\\\1", shown(text))
+
+
+def _told(text: str) -> str:
+    """A line of the report, without the folders of the machine that it was written on."""
+    words = r"""((?:'[^']*'|"[^"]*"|[^\s'"])+)"""  # one argument, as a shell takes it
+    return escaped(re.sub(rf"\bkd (evaluate|export) {words}", r"kd \1 RUN", text))
+
+
+def _front(origin: Origin) -> str:
+    """What the Hub files the model under."""
+    tags = ["image-classification", "timm", *["knowledge-distillation"] * bool(origin.teachers)]
+    front: dict[str, Any] = {
+        "tags": tags,
+        "pipeline_tag": "image-classification",
+        "library_name": "timm",
+        "license": origin.licence or "unknown",
+    }
+    if origin.datasets:
+        front["datasets"] = list(origin.datasets)
+    return f"---\n{to_yaml(front)}---"
+
+
+def _what(origin: Origin, accuracy: float | None) -> str:
+    names = ", ".join(escaped(name) for name in origin.classes[:NAMED])
+    more = ", ...; all of them stand in config.json" if len(origin.classes) > NAMED else ""
+    found = "" if accuracy is None else f" Accuracy of these weights on test: {accuracy:.4f}."
+    return (
+        f"{escaped(origin.model)} for images of {origin.input_size} x {origin.input_size} pixels "
+        f"and {len(origin.classes):,} classes.{found}\n\nClasses: {names}{more}."
+    )
+
+
+def _use(origin: Origin) -> str:
+    return (
+        "```python\nimport timm  # behind local-dir: this folder; on the Hub hf-hub:YOU/NAME\n"
+        'model = timm.create_model("local-dir:.", pretrained=True).eval()\n'
+        "prepare = timm.data.create_transform(**timm.data.resolve_model_data_config(model))\n"
+        "```\n\n`model(prepare(image)[None])` are the logits of a PIL image in RGB, "
+        '`model.pretrained_cfg["label_names"]` the names of the classes.'
+    )
+
+
+def _made(report: Report, origin: Origin) -> Iterator[str]:
+    """Who, from what, and by which rules."""
+    if origin.given:
+        yield f"given weights, not trained by kd: {escaped(origin.given)}"
+    above = report.models.get("ensemble") or report.models.get("teacher")
+    if taught := ", ".join(origin.teachers) or (above.name if above else ""):
+        yield f"teacher: {escaped(taught)}"
+    if origin.recipe:
+        yield f"recipe {escaped(origin.recipe)}"
+    if origin.data:
+        yield f"data: {escaped(origin.data)}"
+    if origin.seed is not None:
+        yield f"seed {origin.seed}{_seeds(report)}"
+    if origin.epochs is not None:
+        yield f"epochs: {origin.epochs}"
+    if origin.versions:
+        yield f"made with {origin.versions}"
+    if baseline := report.models.get("baseline"):
+        yield (
+            f"baseline: {escaped(baseline.name)}, trained as long on the same data from labels "
+            "alone"
+        )
+
+
+def _seeds(report: Report) -> str:
+    seeds = report.comparison.seeds if report.comparison else 1
+    return f"; the figures are means over {seeds} seeds" if seeds > 1 else ""
+
+
+def _figures(report: Report, fold: FoldPart | None) -> Iterator[str]:
+    """The verdict, the table, and the comparison in a few lines."""
+    if report.verdict:
+        yield f"**{_told(report.verdict)}**"
+    rows = [[escaped(cell) for cell in row] for row in table(report)]
+    yield "\n".join(markdown_table(["", *map(escaped, heads(report))], rows))
+    told = [*figures(report), *report.notes, *([fold_words(fold)] if fold else [])]
+    if told:
+        yield _listed(told)
+
+
+def _limits(report: Report, origin: Origin) -> Iterator[str]:
+    """What a reader must not take it for."""
+    if data := report.data:
+        yield (
+            f"The figures are those of {data.test_images:,} test images of {data.name}; images of "
+            "another kind may fare worse."
+        )
+    else:
+        yield "It has not been evaluated: nothing is known of its accuracy."
+    yield "It answers one of its classes for every image, also where none of them is to be seen."
+    yield "The centre square of an image is what it sees."
+    if origin.image_size not in (None, origin.input_size):
+        yield (
+            f"It learnt from images of {origin.image_size} pixels a side, brought to "
+            f"{origin.input_size} in a second step; timm does it in one."
+        )
+    if origin.licence is None:
+        yield (
+            "No licence is stated: it depends on those of the teacher's weights, of the weights "
+            "that it began with, and of the images."
+        )
+
+
+def _listed(lines: Iterator[str] | tuple[str, ...] | list[str]) -> str:
+    return "\n".join(f"- {_told(line)}" for line in lines)

@@ -1,0 +1,92 @@
+"""What an ONNX file of kd is fed and what it gives, by its own metadata; no torch."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcli.core.arrays import Floats
+from kdcli.core.errors import DamagedFile, UsageError
+from kdcli.data.images import fit, resize
+from kdcli.deploy.onnx_file.read import EXPORT_AGAIN, load
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Feeding:
+    """From images to what the file takes, from its answers to probabilities."""
+
+    classes: tuple[str, ...]
+    input_size: int
+    """Pixels of a side as the model learnt them."""
+    image_size: int
+    """Pixels of a side that images are fitted to first."""
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    pixels: bool = False
+    """It takes uint8 (B, H, W, 3), not normalised float32 (B, 3, S, S)."""
+    any_size: bool = False
+    """It brings images to its size by itself."""
+    probabilities: bool = False
+    """It gives probabilities, not logits."""
+
+    def ready(self, images: Sequence[Pixels]) -> NDArray[Any]:
+        """Images (H, W, 3) as the file takes them; of one size where it takes any."""
+        if not self.any_size:
+            images = [fit(image, self.image_size) for image in images]
+        return np.stack(images if self.pixels else [self._normalised(image) for image in images])
+
+    def _normalised(self, image: Pixels) -> Floats:
+        """(3, S, S)."""
+        scaled = resize(np.divide(image, 255, dtype=np.float32), self.input_size)
+        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
+        return np.ascontiguousarray(((scaled - mean) / std).transpose(2, 0, 1))
+
+    def answered(self, answers: Floats) -> Floats:
+        """Probabilities (B, K) of the file's answers (B, K)."""
+        if self.probabilities:
+            return answers
+        powers: Floats = np.exp(answers - answers.max(axis=1, keepdims=True))
+        powers /= powers.sum(axis=1, keepdims=True)
+        return powers
+
+
+def feeding_of(path: Path) -> Feeding:
+    """What the file at `path` says of itself.
+
+    Raises:
+        UsageError: there is none, or it says nothing: kd did not write it.
+        DamagedFile: it is no ONNX file, or what it says makes no sense.
+    """
+    known = {entry.key: entry.value for entry in load(path).metadata_props}
+    lacking = [
+        key for key in ("kd.classes", "kd.input_size", "kd.mean", "kd.std") if key not in known
+    ]
+    if lacking:
+        raise UsageError(
+            f"{path}: an ONNX file, but not one of kd's: it does not say its {', '.join(lacking)}",
+            "kd export RUN writes one; kd export FILE.pth --model NAME does of somebody's weights",
+        )
+    try:
+        return _parsed(known)
+    except (ValueError, TypeError) as error:
+        raise DamagedFile(f"{path}: its metadata make no sense ({error})", EXPORT_AGAIN) from error
+
+
+def _parsed(known: Mapping[str, str]) -> Feeding:
+    """Files that say no more than the least take normalised tensors and give logits."""
+    return Feeding(
+        classes=tuple(map(str, json.loads(known["kd.classes"]))),
+        input_size=int(known["kd.input_size"]),
+        image_size=int(known.get("kd.image_size", known["kd.input_size"])),
+        mean=tuple(map(float, json.loads(known["kd.mean"]))),
+        std=tuple(map(float, json.loads(known["kd.std"]))),
+        pixels=known.get("kd.input_kind") == "pixels",
+        any_size=known.get("kd.resize") == "1",
+        probabilities=known.get("kd.output") == "probabilities",
+    )

@@ -1,0 +1,111 @@
+"""An ONNX file is run by onnxruntime, on the processor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcli.core.arrays import Floats
+from kdcli.core.errors import DamagedFile
+from kdcli.deploy.onnx_file.pixels import PROBABILITIES
+from kdcli.deploy.onnx_file.read import EXPORT_AGAIN, Port, inputs, load, messages
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+ANY_SIZE = 224
+"""Pixels of a side to try a file with that takes any, and says nothing of its `kd.image_size`."""
+KNOWN = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
+"""Domains of the operators that onnxruntime has itself."""
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """The file as a function from images to its answers (B, K)."""
+
+    takes: Port
+    _run: Callable[[NDArray[Any]], Floats]
+    gives_probabilities: bool = False
+    """Else logits."""
+    side: int = ANY_SIZE
+    """Pixels of a side to try it with where it takes any."""
+
+    @property
+    def fixed(self) -> int | None:
+        """How many images it takes at a time; None: any number."""
+        batch = self.takes.shape[0]
+        return batch if isinstance(batch, int) else None
+
+    def __call__(self, images: NDArray[Any]) -> Floats:
+        """In parts where the file takes a fixed number of images, the last one filled up."""
+        if (fixed := self.fixed) is None:
+            return self._run(images)
+        starts = range(0, len(images), fixed)
+        return np.concatenate([self._run(filled(images[i : i + fixed], fixed)) for i in starts])[
+            : len(images)
+        ]
+
+    def one_image(self) -> NDArray[Any]:
+        """Black, as the file takes it; where it takes any size, `side` x `side` pixels."""
+        sides = [self.side if isinstance(side, str) else side for side in self.takes.shape[1:]]
+        return np.zeros((self.fixed or 1, *sides), self.takes.dtype)
+
+
+def _refuse_custom_operators(proto: ModelProto, path: Path) -> None:
+    """They are code of a library that is not here, and that kd would not load."""
+    own = {(function.domain, function.name) for function in proto.functions}
+    nodes = (each for each in messages(proto) if each.DESCRIPTOR.name == "NodeProto")
+    foreign = {
+        f"{node.domain}.{node.op_type}"
+        for node in nodes
+        if node.domain not in KNOWN and (node.domain, node.op_type) not in own
+    }
+    if foreign:
+        raise DamagedFile(
+            f"{path}: needs custom operators, {', '.join(sorted(foreign))}",
+            "export it with ONNX's own operators alone",
+        )
+
+
+def filled(images: NDArray[Any], count: int) -> NDArray[Any]:
+    """`count` images, the last one repeated where there are fewer."""
+    lacking = count - len(images)
+    return np.concatenate([images, np.repeat(images[-1:], lacking, axis=0)]) if lacking else images
+
+
+def open_session(path: Path, threads: int = 1) -> Session:
+    """The file, ready to run on `threads` CPU cores.
+
+    Raises:
+        UsageError: there is none.
+        DamagedFile: it is no ONNX file, or onnxruntime cannot run it.
+    """
+    import onnxruntime
+
+    proto = load(path)
+    _refuse_custom_operators(proto, path)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors only
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors have no common class of their own
+        raise DamagedFile(f"{path}: onnxruntime cannot run it: {error}", EXPORT_AGAIN) from error
+    takes = inputs(proto)[0]
+
+    def run(images: NDArray[Any]) -> Floats:
+        answer: Floats = session.run(None, {takes.name: images})[0]
+        return answer
+
+    return Session(takes, run, proto.graph.output[0].name == PROBABILITIES, _side(proto))
+
+
+def _side(proto: ModelProto) -> int:
+    said = next((each.value for each in proto.metadata_props if each.key == "kd.image_size"), "")
+    return int(said) if said.isdecimal() else ANY_SIZE

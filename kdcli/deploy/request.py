@@ -1,0 +1,93 @@
+"""What the files of an export shall be like."""
+
+from dataclasses import dataclass, fields, replace
+
+from kdcli.core.errors import UsageError
+from kdcli.deploy.onnx_file.pixels import RESIZES, Front
+from kdcli.models.model_args import ModelArgs
+from kdcli.report.export import Format, InputKind, Precision, Protocol, Target, WantedFold
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Beside the fp32 file, which is always made."""
+
+    format: Format = "onnx"
+    input: InputKind = "tensor"
+    """What a file takes: normalised floats, or pixels as in an image file."""
+    resize: bool = False
+    """Its graph cuts pixels of any height and width to size."""
+    batch: int | None = None
+    """Images at a time; None: any number."""
+    opset: int | None = None
+    """Version of ONNX's operators; None: the exporter's own."""
+    int8: bool = False
+    fp16: bool = False
+    target: Target | None = None
+    """The processor that int8 is for; None: this machine's kind."""
+    fold: WantedFold = "auto"
+    """Several heads become one: where that costs next to no accuracy, where it is exact, never."""
+    latency: Protocol = "quick"
+    """How long they are timed."""
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for what contradicts itself."""
+        if self.format != "onnx" and replace(self, format="onnx", fold="auto") != Wanted():
+            raise UsageError(
+                f"--format {self.format}: --input, --resize, --batch, --opset, --int8, --fp16, "
+                "--target and --latency are for ONNX",
+                "--format onnx, or without them",
+            )
+        if self.target and not self.int8:
+            raise UsageError(
+                f"--target {self.target}: says which processor int8 is for", "add --int8"
+            )
+        if self.resize and self.input != "pixels":
+            raise UsageError(
+                "--resize is for a file that takes pixels; this one takes a tensor of one size",
+                "--input pixels --resize",
+            )
+        if self.resize and self.opset is not None and self.opset < RESIZES:
+            raise UsageError(
+                f"--opset {self.opset}: cannot resize as Pillow does",
+                f"--opset {RESIZES}, or leave --resize out",
+            )
+
+    @property
+    def flags(self) -> list[str]:
+        """Those that ask for something else than what is made unasked."""
+        names = [field.name for field in fields(self)]
+        return [f"--{name}" for name in names if getattr(self, name) != getattr(Wanted, name)]
+
+    @property
+    def precisions(self) -> tuple[Precision, ...]:
+        more: dict[Precision, bool] = {"int8": self.int8, "fp16": self.fp16}
+        return ("fp32", *(precision for precision, asked in more.items() if asked))
+
+    def front(self, args: ModelArgs, image_size: int) -> Front | None:
+        """What stands in front of a model; None: it takes a tensor."""
+        if self.input == "tensor":
+            return None
+        return Front(image_size, args.mean, args.std, self.resize)
+
+    def feeding(self, image_size: int, input_size: int) -> dict[str, str]:
+        """What a file says of how it is fed with images, and of what it answers."""
+        pixels = self.input == "pixels"
+        return {
+            "kd.input_kind": self.input,
+            "kd.input": self._words(image_size, input_size),
+            "kd.output": "probabilities" if pixels else "logits",
+            "kd.image_size": str(image_size),
+            "kd.resize": str(int(self.resize)),
+            "kd.batch": "any" if self.batch is None else str(self.batch),
+        }
+
+    def _words(self, image_size: int, input_size: int) -> str:
+        square = f"centre square, bicubic with antialias to {image_size} x {image_size}"
+        if self.resize:
+            return f"uint8 RGB, NHWC, any height and width; in the graph: {square}, normalised"
+        if self.input == "pixels":
+            return f"uint8 RGB, NHWC; before: {square}; in the graph: normalised"
+        if image_size != input_size:
+            square += f", then so again, as fractions, to {input_size} x {input_size}, clipped"
+        return f"float32 RGB, (pixel / 255 - mean) / std, NCHW; before: {square}"

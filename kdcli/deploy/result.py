@@ -1,0 +1,36 @@
+"""What was written in a format of PyTorch's world, loaded back, and found to answer alike."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kdcli.core.arrays import Floats
+from kdcli.report.export import Format, ParityPart
+from kdcli.report.gates import Checked
+from kdcli.report.schema import Report
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """Files in their places."""
+
+    files: list[Path]
+    """The one with the weights first."""
+    written_by: str
+    parity: ParityPart
+    answers: Floats
+    """(N, K), of the samples."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The files, the report as written, and the gates held against it."""
+
+    out: Path
+    """The fp32 file; of another format its file or folder."""
+    paths: list[Path]
+    """All of them, fp32 first."""
+    place: Path
+    """report.json."""
+    report: Report
+    gates: list[Checked]
+    format: Format

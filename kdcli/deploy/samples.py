@@ -1,0 +1,128 @@
+"""The images that a student's files are tried on, before they are kept."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kdcli.core.arrays import Floats
+from kdcli.core.progress import Progress
+from kdcli.data.images import fit
+from kdcli.data.reopen import is_gone, reopen_data
+from kdcli.data.source import Source, Split
+from kdcli.data.store import InMemory, Store, open_store
+from kdcli.deploy.onnx_file.pixels import takes_any_size, takes_pixels
+from kdcli.deploy.onnx_file.read import Port
+from kdcli.models.loading import Loaded
+from kdcli.models.tap import Tap
+from kdcli.runs.locate import Located
+
+Pixels = NDArray[np.uint8]
+MADE_UP = 32
+"""Images, where there are no real ones."""
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Images as they were taken, as the run has them, and as its student is fed."""
+
+    store: Store
+    tap: Tap
+    """Prepares them; its own module is not asked."""
+    image_size: int
+    """Pixels of a side in the store."""
+    read: Callable[[int], Pixels]
+    """(H, W, 3), of any size; cut to size they are those of the store."""
+    made_up: bool = False
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    @property
+    def labels(self) -> NDArray[np.int64] | None:
+        return None if self.made_up else self.store.labels
+
+    def pixels(self, size: int, most: int | None = None) -> Iterator[Tensor]:
+        """uint8 (B, 3, S, S), `size` at a time, at most so many in all."""
+        rows = np.arange(len(self) if most is None else min(most, len(self)))
+        yield from (self.store.fetch(rows[i : i + size]) for i in range(0, len(rows), size))
+
+    def ready(self, pixels: Tensor) -> Floats:
+        """(B, 3, H, W) as the student is fed: at its size, normalised."""
+        prepared: Floats = self.tap.prepare(pixels.float() / 255).contiguous().numpy()
+        return prepared
+
+    def fed_to(
+        self, takes: Port, size: int, most: int | None = None
+    ) -> Iterator[tuple[NDArray[Any], Floats]]:
+        """Batches of at most `size` images as a file takes them, and as PyTorch is fed the same."""
+        if takes_any_size(takes):
+            for start in range(0, len(self) if most is None else min(most, len(self)), size):
+                yield from self._of_any_size(range(start, min(start + size, len(self))))
+            return
+        for pixels in self.pixels(size, most):
+            ready = self.ready(pixels)
+            yield pixels.permute(0, 2, 3, 1).numpy() if takes_pixels(takes) else ready, ready
+
+    def _of_any_size(self, rows: Iterable[int]) -> Iterator[tuple[Pixels, Floats]]:
+        """Neighbours of one size together; PyTorch is fed what Pillow makes of them."""
+        for _, alike in groupby(map(self.read, rows), key=np.shape):
+            images = np.stack(list(alike))
+            squares = np.stack([fit(image, self.image_size) for image in images])
+            yield images, self.ready(torch.from_numpy(squares).permute(0, 3, 1, 2))
+
+
+def source_of(located: Located, progress: Progress) -> Source | None:
+    """The data of its run, where they are at hand."""
+    if located.run is None or is_gone(located.run.spec.data):
+        return None
+    return reopen_data(located.run.spec.data, progress)
+
+
+def store_of(located: Located, split: Split, progress: Progress) -> Store:
+    """A split of the run's data, at the run's size."""
+    assert located.run is not None  # there is no source without it
+    return open_store(split, int(located.run.spec.recipe.data.image_size), progress)
+
+
+def samples_of(
+    located: Located, student: Loaded, source: Source | None, progress: Progress
+) -> Samples:
+    """The test images of its run where they are at hand, else made-up ones, said so."""
+    tap, size = Tap(student.module, student.args, ""), _image_size(located, student)
+    if source is not None:
+        return Samples(store_of(located, source.test, progress), tap, size, source.test.read)
+    lacking = "run beside" if located.run is None else "data for"
+    progress.say(
+        f"no {lacking} {located.model}: compared on {MADE_UP} made-up images; accuracy stays empty"
+    )
+    return made_up_samples(tap, size)
+
+
+def made_up_samples(tap: Tap, size: int, count: int = MADE_UP) -> Samples:
+    """Noise, the same every time."""
+    noise = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (count, 3, size, size), dtype=torch.uint8, generator=noise)
+    store = InMemory(images, np.full(count, -1))
+    return Samples(store, tap, size, partial(_made_up, size=size), made_up=True)
+
+
+def _image_size(located: Located, student: Loaded) -> int:
+    """That of its run; a model.pt that lies alone remembers it, somebody else's weights do not."""
+    if located.run is not None:
+        return int(located.run.spec.recipe.data.image_size)
+    known = student.file.recipe.get("data", {}).get("image_size")
+    return known if isinstance(known, int) else student.args.input_size
+
+
+def _made_up(number: int, size: int) -> Pixels:
+    """Larger and smaller than `size`, upright and lying."""
+    noise = np.random.default_rng(number)
+    height, width = noise.integers(size // 2, 2 * size, 2)
+    return noise.integers(0, 256, (height, width, 3), np.uint8)

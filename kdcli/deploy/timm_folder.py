@@ -1,0 +1,90 @@
+"""`kd export --format timm`: a folder that timm loads and the Hub takes, whole or not at all."""
+
+from collections.abc import Callable
+from pathlib import Path
+from shlex import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcli import __version__
+from kdcli.core.errors import ParityError, UsageError
+from kdcli.core.files import atomic_folder, write_text
+from kdcli.deploy.parity import as_function, check_same
+from kdcli.deploy.result import Kept
+from kdcli.deploy.samples import Samples
+from kdcli.evaluation import metrics
+from kdcli.models.checkpoint import save_weights
+from kdcli.models.loading import Loaded
+from kdcli.models.timm_folder import WRITTEN_BY, built_by_timm, describe, write_config
+from kdcli.runs.layout import OF_TIMM, is_kds
+
+CONFIG, WEIGHTS, CARD = OF_TIMM
+TOLERANCE = 1e-6
+"""Of any logit: the same weights in the same module."""
+
+
+def write_folder(
+    student: Loaded,
+    folder: Path,
+    samples: Samples,
+    licence: str | None,
+    card: Callable[[float | None], str],
+) -> Kept:
+    """Write the folder, load it with timm, and keep it if it says and answers what the student
+    does; `card` makes README.md from the accuracy that was found.
+
+    Raises:
+        UsageError: something else lies there.
+        ParityError: timm makes another model of it.
+    """
+    refuse_taken(folder)
+    known = ("data", "seed", "digest")
+    made = {key: value for key, value in student.file.provenance.items() if key in known}
+    with atomic_folder(folder) as beside:
+        save_weights(student.module.state_dict(), beside / WEIGHTS)
+        write_config(
+            student.module,
+            student.args,
+            student.file.classes,
+            licence,
+            {"version": __version__, **made},
+            beside / CONFIG,
+        )
+        _check_words(student, beside)
+        again = Loaded(built_by_timm(beside), student.args, student.file)
+        parity, answers = check_same(student, as_function(again), samples, TOLERANCE)
+        write_text(beside / CARD, card(accuracy_of(answers, samples)))
+    return Kept([folder / name for name in (WEIGHTS, CONFIG, CARD)], WRITTEN_BY, parity, answers)
+
+
+def refuse_taken(folder: Path) -> None:
+    """Raise UsageError for a place that holds anything but a folder that kd wrote."""
+    if not folder.exists():
+        return
+    where = "give --out another folder"
+    if not folder.is_dir():
+        raise UsageError(f"--format timm writes a folder; {folder} is a file", where)
+    entries = {entry.name for entry in folder.iterdir()}
+    if others := sorted(entries - set(OF_TIMM)):
+        raise UsageError(f"{folder}: holds {others[0]}, which kd did not write", where)
+    if entries and not is_kds(folder):
+        raise UsageError(f"{folder}: holds a model that kd did not write", where)
+
+
+def accuracy_of(answers: NDArray[np.float32], samples: Samples) -> float | None:
+    """On real images; None on made-up ones."""
+    return None if samples.labels is None else metrics.accuracy(answers, samples.labels)
+
+
+def _check_words(student: Loaded, folder: Path) -> None:
+    """What config.json says must be the student's, as kd itself reads it."""
+    told, args = describe(folder, f"local-dir:{quote(str(folder))}"), student.args
+    found = (told.classes, told.size, told.mean, told.std)
+    wanted = (student.file.classes, args.input_size, tuple(args.mean), tuple(args.std))
+    if found != wanted:
+        raise ParityError(
+            f"timm reads {found} from the folder's config.json, which should be {wanted}; "
+            "the folder was removed",
+            "--format onnx; please report the model's name",
+        )

@@ -1,0 +1,1 @@
+"""How good, how sure, do two differ; measured on images."""

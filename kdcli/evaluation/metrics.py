@@ -1,0 +1,117 @@
+"""How good a classifier is, how sure one may be of that, and whether two differ.
+
+N images, K classes, S seeds. Logits are (N, K) float, labels and predictions (N,) int; everything
+is computed in float64. Accuracies are fractions in [0, 1], information is in nats.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcli.core.arrays import Ints, Reals
+from kdcli.core.errors import NotFinite
+from kdcli.evaluation.significance import Interval, wilson
+
+# One model -------------------------------------------------------------------------------------
+
+
+def accuracy(logits: Reals, labels: Ints) -> float:
+    """Share of images whose top-1 class is the label."""
+    return float(np.mean(logits.argmax(axis=1) == labels))
+
+
+def balanced_accuracy(predictions: Ints, labels: Ints, num_classes: int) -> tuple[float, Interval]:
+    """Mean recall over the classes that occur among the labels, and its 95% interval.
+
+    A mean of k recalls varies like one accuracy on k^2 / sum(1 / n_class) images, so that number
+    goes into the Wilson interval: it is N where classes are even, and small where one is rare.
+    """
+    counts = np.bincount(labels, minlength=num_classes)
+    hits = np.bincount(labels[predictions == labels], minlength=num_classes)
+    present = counts > 0
+    recall = float(np.mean(hits[present] / counts[present]))
+    effective = float(present.sum() ** 2 / np.sum(1 / counts[present]))
+    return recall, wilson(recall, effective)
+
+
+def accuracy_if_renamed(predictions: Ints, labels: Ints, num_classes: int) -> float:
+    """Accuracy under the renaming of the predicted classes, one to one, that suits them best.
+
+    Far above the accuracy itself, it means that the classes stand in another order.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    met = np.zeros((num_classes, num_classes), dtype=np.int64)
+    np.add.at(met, (predictions, labels), 1)
+    return float(met[linear_sum_assignment(met, maximize=True)].sum() / len(labels))
+
+
+def too_weak(balanced: Interval, num_classes: int) -> bool:
+    """Whether a balanced accuracy may be no better than chance and a twentieth of what is left."""
+    chance = 1 / num_classes
+    return balanced.low <= chance + 0.05 * (1 - chance)
+
+
+def nll(logits: Reals, labels: Ints) -> float:
+    """Mean negative log-likelihood of the labels, in nats, >= 0."""
+    log_p = _log_softmax(logits)
+    return float(-np.mean(log_p[np.arange(len(labels)), labels])) + 0.0  # never -0.0
+
+
+def ece(logits: Reals, labels: Ints, bins: int = 15) -> float:
+    """Expected calibration error in [0, 1] (Guo et al. 2017, arXiv:1706.04599, eq. 3).
+
+    Top-1 confidences fall into `bins` equal bins, each open below and closed above.
+    """
+    confidence = np.exp(_log_softmax(logits).max(axis=1))
+    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    excess = confidence - (logits.argmax(axis=1) == labels)
+    return float(np.abs(np.bincount(place, weights=excess)).sum() / len(labels))
+
+
+def converged(train_accuracies: Sequence[float]) -> bool:
+    """Whether training accuracy, one number per epoch, has stopped rising.
+
+    That is: the straight line through the last fifth of the epochs rises by less than half a
+    point over that fifth; single epochs are noisy. One epoch cannot tell, so it says no.
+    """
+    epochs = len(train_accuracies)
+    if epochs < 2:
+        return False
+    window = -(-epochs // 5)
+    slope = np.polyfit(np.arange(window + 1), train_accuracies[-1 - window :], 1)[0]
+    return bool(slope * window < 0.005)
+
+
+# Two models ------------------------------------------------------------------------------------
+
+
+def agreement(a: Reals, b: Reals) -> float:
+    """Share of images to which two models' logits give the same top-1 class."""
+    return float(np.mean(a.argmax(axis=1) == b.argmax(axis=1)))
+
+
+def kl(teacher_logits: Reals, student_logits: Reals) -> float:
+    """Mean KL(teacher || student) of the softmax at temperature 1, in nats, >= 0."""
+    return max(0.0, float(np.mean(divergences(teacher_logits, student_logits))))  # -1e-17
+
+
+def divergences(teacher_logits: Reals, student_logits: Reals) -> NDArray[np.float64]:
+    """(N,): KL(teacher || student) of each image, in nats."""
+    teacher, student = _log_softmax(teacher_logits), _log_softmax(student_logits)
+    found: NDArray[np.float64] = np.sum(np.exp(teacher) * (teacher - student), axis=1)
+    return found
+
+
+# Arithmetic ------------------------------------------------------------------------------------
+
+
+def _log_softmax(logits: Reals) -> NDArray[np.float64]:
+    """(N, K) log-probabilities, finite for every finite input."""
+    if not np.isfinite(logits).all():
+        raise NotFinite("logits are not finite, so they measure nothing")
+    shifted = logits.astype(np.float64)
+    shifted -= shifted.max(axis=1, keepdims=True)
+    shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return shifted

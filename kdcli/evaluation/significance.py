@@ -1,0 +1,132 @@
+"""Intervals and paired tests: Wilson, McNemar, the paired bootstrap, the verdict's code."""
+
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdcli.core.arrays import Bools
+
+Z_95 = NormalDist().inv_cdf(0.975)
+
+
+Z_POWER = NormalDist().inv_cdf(0.80)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval, 95% where nothing else is said, both ends included."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What `paired_gain` found; all but `p_value` and `seeds` are differences of accuracy."""
+
+    gain: float
+    ci95: Interval
+    p_value: float
+    detectable: float
+    """The smallest true gain that this test had an 80% chance to show."""
+    seeds: int
+
+
+def accuracy_interval(correct: int, n: int) -> Interval:
+    """95% interval of an accuracy of `correct` out of `n` > 0 (Wilson 1927).
+
+    Unlike the textbook normal interval it stays inside [0, 1] and does not collapse at 0 and 1.
+    """
+    return wilson(correct / n, n)
+
+
+def wilson(share: float, n: float, z: float = Z_95) -> Interval:
+    """Wilson's interval of a share seen on `n` > 0 images; `n` need not be whole.
+
+    `z` is the normal quantile of its confidence.
+    """
+    centre = share + z**2 / (2 * n)
+    reach = z * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5
+    scale = 1 + z**2 / n
+    low, high = (centre - reach) / scale, (centre + reach) / scale
+    return Interval(max(0.0, min(low, share)), min(1.0, max(high, share)))  # rounding at 0 and 1
+
+
+def mcnemar(a: Bools, b: Bools) -> float:
+    """Exact two-sided p (McNemar 1947) that two models are right equally often; 1 if nowhere apart.
+
+    `a` and `b`, each (N,), say which images each model got right.
+    """
+    from scipy.stats import binomtest
+
+    only_a, only_b = int(np.sum(a & ~b)), int(np.sum(b & ~a))
+    if only_a + only_b == 0:
+        return 1.0
+    return float(binomtest(only_a, only_a + only_b).pvalue)
+
+
+# Student against baseline ----------------------------------------------------------------------
+
+
+def paired_gain(student: Bools, baseline: Bools, draws: int = 2000, seed: int = 0) -> Gain:
+    """How much oftener the student is right than the baseline trained with the same seed.
+
+    Both are (S, N): which of the N test images the model of each seed got right. The interval is
+    a percentile bootstrap over seeds and images together (images alone where S = 1), seeded by
+    `seed`. The p-value is McNemar's where S = 1, else read off the bootstrap and so never below
+    2 / (draws + 1).
+    """
+    if student.shape != baseline.shape or student.ndim != 2 or student.size == 0:
+        raise ValueError(f"two equal (S, N) wanted, got {student.shape} and {baseline.shape}")
+    seeds, images = student.shape
+    difference = student.astype(np.int64) - baseline.astype(np.int64)
+    replicates = _bootstrap(difference, draws, np.random.default_rng(seed))
+    low, high = np.percentile(replicates, [2.5, 97.5])
+    return Gain(
+        gain=int(difference.sum()) / difference.size,
+        ci95=Interval(float(low), float(high)),
+        p_value=mcnemar(student[0], baseline[0]) if seeds == 1 else _bootstrap_p(replicates),
+        detectable=max((Z_95 + Z_POWER) * float(replicates.std()), 1 / images),
+        seeds=seeds,
+    )
+
+
+def verdict_code(gain: Gain, margin: float) -> str:
+    """What may be said: of two files from one or two seeds, of distillation from three on.
+
+    one_seed_better | one_seed_worse | one_seed_even, or helped | hurt | equal (the interval lies
+    within `margin` of 0) | undecided.
+    """
+    low, high = gain.ci95.low, gain.ci95.high
+    if gain.seeds < 3:
+        if gain.p_value >= 0.05:  # few discordant images: the interval alone is too sure
+            return "one_seed_even"
+        return "one_seed_better" if low > 0 else "one_seed_worse" if high < 0 else "one_seed_even"
+    if low > 0 or high < 0:
+        return "helped" if low > 0 else "hurt"
+    return "equal" if -margin <= low and high <= margin else "undecided"
+
+
+def _bootstrap(
+    difference: NDArray[np.int64], draws: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """(draws,) mean differences of (S, N) in {-1, 0, 1}, rows and columns drawn with replacement.
+
+    Equal columns are interchangeable, so what is drawn is how often each distinct column comes:
+    at most 3^S numbers instead of N. Sums are of integers, so that no gain is exactly 0.
+    """
+    seeds, images = difference.shape
+    columns, counts = np.unique(difference, axis=1, return_counts=True)
+    totals = np.empty(draws, dtype=np.int64)
+    for draw in range(draws):
+        rows = rng.multinomial(seeds, np.full(seeds, 1 / seeds))
+        totals[draw] = rows @ columns @ rng.multinomial(images, counts / images)
+    return totals / difference.size
+
+
+def _bootstrap_p(replicates: NDArray[np.float64]) -> float:
+    """Two-sided p of "no gain", in [2 / (draws + 1), 1]."""
+    tail = min(np.sum(replicates <= 0), np.sum(replicates >= 0))
+    return min(1.0, 2 * (1 + int(tail)) / (1 + len(replicates)))

@@ -1,0 +1,191 @@
+"""A finished foreign model becomes an ordinary model.pt, once; a given teacher from then on."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from kdcli.core.errors import UnfitTeacher, UsageError
+from kdcli.core.files import sha256
+from kdcli.core.progress import Progress, Silent
+from kdcli.models import foreign
+from kdcli.models.checkpoint import ModelFile, save_model
+from kdcli.models.given import Given, Read, read, size_of, start_from
+from kdcli.runs.find import runs_root
+from kdcli.runs.run import versions
+from kdcli.runs.spec import FileRef, slug
+
+_SHOWN = 6
+
+
+def teacher_from(
+    given: Given,
+    classes: tuple[str, ...],
+    data: str,
+    *,
+    sizes: tuple[int, ...],
+    score: Callable[[Read], float],
+    labels: tuple[str, ...] | None = None,
+    progress: Progress,
+) -> Path | FileRef:
+    """A finished teacher's model.pt, or a start where the weights answer other classes.
+
+    `classes` and `data` are those of the data; `labels` the names that --classes gives. Of several
+    `sizes` (pixels of a side) the one with the best `score` is taken.
+
+    Raises:
+        UnfitTeacher: the names that are known of its classes are not those of the data.
+        UsageError: `labels` are fewer or more than its classes.
+    """
+    names = labels or given.classes
+    place = runs_root() / _folder_name(given, classes, data, sizes, names) / "model.pt"
+    if place.is_file():
+        progress.say(f"{given.thing}: adopted before as {place}")
+        return place
+    found = read(given, sizes[0], progress)
+    answered = found.args.num_classes
+    if labels:
+        _refuse_count(given, labels, answered)
+    elif answered != len(classes):
+        progress.say(f"{_answers(given, answered, len(classes))}: a start; {_ANEW} on the data")
+        return start_from(given)
+    if names is None:
+        progress.say(
+            f"{given.file} names no classes: taken to be the data's, in order: {_listed(classes)} "
+            "(--classes FILE says otherwise)"
+        )
+    others = [read(given, size, Silent()) for size in sizes[1:]]
+    tried = [_in_order(one, names or classes, classes, given) for one in (found, *others)]
+    best = tried[0] if len(tried) == 1 else _best(tried, score, given, progress)
+    progress.say(f"{given.thing}: fed {best.args.input_size} pixels; adopted as {place}")
+    _adopt(given, best, classes, place, data)
+    return place
+
+
+def _best(
+    tried: list[Read], score: Callable[[Read], float], given: Given, progress: Progress
+) -> Read:
+    """The one with the best score, said with the others."""
+    scores = [score(one) for one in tried]
+    found = (f"{s:.0%} at {one.args.input_size}" for s, one in zip(scores, tried, strict=True))
+    progress.say(
+        f"{given.file} says no image size; tried on some validation images, it gets right "
+        f"{', '.join(found)} pixels (--set data.image_size=N says which)"
+    )
+    return tried[scores.index(max(scores))]
+
+
+def alone(
+    given: Given, folder: Path, size: int | None, labels: tuple[str, ...] | None, progress: Progress
+) -> Path:
+    """A model.pt of given weights in `folder`, named after them, without any data.
+
+    Raises:
+        UsageError: they have no classifier, or other than len(labels) classes.
+    """
+    found = read(given, size_of(given, size), progress)
+    count = found.args.num_classes
+    if count == 0:
+        raise UsageError(
+            f"{given.file}: has no classifier, it answers nothing",
+            f"train one first: kd train {given.model}={given.file} --data DIR",
+        )
+    if labels:
+        _refuse_count(given, labels, count)
+    names = labels or given.classes or tuple(map(str, range(count)))
+    if not labels and not given.classes:
+        progress.say(
+            f"{given.file} names no classes: they are called 0 to {count - 1} "
+            "(--classes FILE names them)"
+        )
+    place = folder / f"{given.stem}.kd.pt"
+    progress.say(
+        f"{given.thing}: fed {found.args.input_size} pixels (--size N says otherwise); "
+        f"adopted as {place}"
+    )
+    _adopt(given, found, names, place, "")
+    return place
+
+
+def check_classes(teacher: tuple[str, ...], data: tuple[str, ...], where: str) -> None:
+    """Names first, then count: a head that means other classes would teach nonsense.
+
+    Raises:
+        UnfitTeacher: they differ.
+    """
+    if teacher == data:
+        return
+    if len(teacher) != len(data):
+        what = f"it knows {len(teacher):,} classes, the data have {len(data):,}"
+    elif set(teacher) == set(data):
+        what = "it knows the same classes in another order"
+    else:
+        i = next(i for i, (a, b) in enumerate(zip(teacher, data, strict=True)) if a != b)
+        what = f"its class {i} is '{teacher[i]}', that of the data is '{data[i]}'"
+    raise UnfitTeacher(
+        f"teacher {where} does not fit the data: {what}",
+        "give a teacher of these classes, or a model's name to have one trained; of foreign "
+        "weights, --classes FILE says what their classes are called in the data",
+    )
+
+
+_ANEW = "its classifier is made anew and the model is trained"
+
+
+def _answers(given: Given, answered: int, wanted: int) -> str:
+    if answered == 0:
+        return f"{given.file} has no classifier"
+    return f"{given.file} answers {answered:,} classes, the data have {wanted:,}"
+
+
+def _refuse_count(given: Given, labels: tuple[str, ...], answered: int) -> None:
+    if len(labels) != answered:
+        raise UsageError(
+            f"--classes names {len(labels):,} classes, {given.file} answers {answered:,}",
+            "one name a line, in the order of its classifier; without --classes, weights of "
+            "another number of classes than the data's are a start",
+        )
+
+
+def _in_order(found: Read, names: tuple[str, ...], classes: tuple[str, ...], given: Given) -> Read:
+    """The same weights with the classifier's answers in the order of the data's classes."""
+    if names == classes:
+        return found
+    if set(names) != set(classes):
+        check_classes(names, classes, str(given.file))
+    order = [names.index(name) for name in classes]
+    state = foreign.reordered(found.fitted, found.args, order)
+    return replace(found, fitted=replace(found.fitted, state=state))
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+
+
+def _folder_name(
+    given: Given,
+    classes: tuple[str, ...],
+    data: str,
+    sizes: tuple[int, ...],
+    names: tuple[str, ...] | None,
+) -> str:
+    """`given-resnet101-photos-1a2b3c4d`: the same weights, told the same, are found again."""
+    told = [given.model, classes, names, sizes, given.mean, given.std, given.options]
+    text = json.dumps([sha256(given.file), *told], ensure_ascii=False)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return "-".join(["given", slug(given.model), slug(data), digest])
+
+
+def _adopt(given: Given, found: Read, classes: tuple[str, ...], place: Path, data: str) -> None:
+    """Write the model.pt; the same weights give the same bytes, wherever they lay."""
+    provenance = {
+        "role": "given",
+        "data": data,
+        "given": given.origin,
+        "sha256": sha256(given.file),
+        "licence": given.licence,
+        "versions": versions(),
+    }
+    args = found.args.as_dict()
+    save_model(ModelFile(args, found.fitted.state, classes, {}, provenance), place)

@@ -1,0 +1,62 @@
+"""A model.pt becomes a module again."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from kdcli.core.errors import DamagedFile, KdError, UsageError
+from kdcli.models.build import build, resolve
+from kdcli.models.checkpoint import ModelFile, load_model
+from kdcli.models.model_args import ModelArgs
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A model with its weights, and what is known of it."""
+
+    module: nn.Module
+    args: ModelArgs
+    file: ModelFile
+
+
+def load(path: Path) -> Loaded:
+    """Build the module that the file names and give it its weights.
+
+    Raises:
+        DamagedFile: the file is damaged, or its weights do not fit the model it names.
+    """
+    file = load_model(path)
+    args = _args(file, path)
+    try:
+        module = build(args)
+        module.load_state_dict(file.state_dict)
+    except KdError:
+        raise
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise DamagedFile(
+            f"{path}: its weights do not fit {args.words} ({str(error).splitlines()[0]})",
+            "make it again, or install the timm it was made with: "
+            f"{file.provenance.get('versions', {}).get('timm', 'unknown')}",
+        ) from error
+    return Loaded(module.eval(), args, file)
+
+
+def read_args(path: Path) -> tuple[ModelArgs, tuple[str, ...]]:
+    """The model's arguments and classes, without building it."""
+    file = load_model(path)
+    return _args(file, path), file.classes
+
+
+def _args(file: ModelFile, path: Path) -> ModelArgs:
+    try:
+        args = ModelArgs.from_dict(file.model)
+        names = [one.name for one in args.networks]
+        if [resolve(name).name for name in names] == names:  # timm would also fetch hf-hub: names
+            return args
+    except (TypeError, AttributeError, UsageError):
+        pass
+    raise DamagedFile(
+        f"{path}: names no model that this kd can build ({file.model.get('name')})",
+        "pip install --upgrade kdcli timm",
+    )

@@ -1,0 +1,192 @@
+"""A folder as timm and the Hub keep a model: config.json beside a file of weights."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import timm
+from timm.models._hub import load_model_config_from_path, save_config_for_hf
+from torch import nn
+
+from kdcli.core.errors import DamagedFile, DataError, UnmetNeeds, UsageError
+from kdcli.core.text import did_you_mean
+from kdcli.models.memory_format import channels_last
+from kdcli.models.model_args import ModelArgs, check_options
+
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth")
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a model's folder says of it in config.json, the Hub's convention for timm."""
+
+    model: str
+    file: Path
+    """The weights."""
+    size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    options: dict[str, Any]
+    classes: tuple[str, ...] | None
+    licence: str | None
+
+
+def describe(folder: Path, where: str) -> Described:
+    """What config.json says of the model in this folder.
+
+    Raises:
+        UsageError: no such folder, no config.json, no weights, or a model that timm does not have.
+        DataError: a model that is not fed square RGB images.
+    """
+    config, name, arguments = _config(folder, where)
+    if not timm.is_model(name):
+        raise UsageError(
+            f"{where}: its config.json names '{name}', no model of timm"
+            f"{did_you_mean(str(name), timm.list_models())}",
+            "pip install --upgrade timm, or give a model that timm wrote",
+        )
+    channels, height, width = _input_size(config, arguments)
+    if channels != 3 or height != width:
+        raise DataError(
+            f"{where}: is fed {channels} x {height} x {width}; kd feeds square RGB images",
+            "choose another model",
+        )
+    options = {k: v for k, v in arguments.items() if k not in _KNOWN and v is not None}
+    check_options(options)
+    fallback = timm.get_pretrained_cfg(name)
+    return Described(
+        model=name,
+        file=_weights(folder, where),
+        size=height,
+        mean=tuple(config.get("mean", fallback.mean if fallback else (0.485, 0.456, 0.406))),
+        std=tuple(config.get("std", fallback.std if fallback else (0.229, 0.224, 0.225))),
+        options=options,
+        classes=_labels(config),
+        licence=config.get("license"),
+    )
+
+
+def _input_size(config: Mapping[str, Any], arguments: Mapping[str, Any]) -> tuple[int, ...]:
+    """Channels, height, width; a size that the model was built for is what it was trained for."""
+    channels, *sides = config.get("input_size", (3, 224, 224))
+    built = arguments.get("img_size") or sides
+    return (channels, *((built, built) if isinstance(built, int) else built))
+
+
+_KNOWN = ("num_classes", "in_chans", "img_size")
+"""Arguments that the rest of config.json, or the weights themselves, say as well."""
+
+
+def _config(folder: Path, where: str) -> tuple[dict[str, Any], Any, dict[str, Any]]:
+    """timm's reading of config.json: pretrained_cfg, architecture, model_args."""
+    if not (folder / "config.json").is_file():
+        kind = "no config.json in it" if folder.is_dir() else "no such folder"
+        raise UsageError(
+            f"{where}: {kind}",
+            "give a folder that timm wrote (config.json and model.safetensors), or the file alone "
+            "as NAME=FILE",
+        )
+    try:
+        config, name, arguments = load_model_config_from_path(folder)
+        return dict(config), name, dict(arguments or {})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedFile(
+            f"{folder / 'config.json'}: not what timm writes ({type(error).__name__}: {error})",
+            "it must be JSON with the model's name under 'architecture'; "
+            "or give the file of weights alone as NAME=FILE",
+        ) from error
+
+
+def _labels(config: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The class names in the order of the classifier, where there is one for each class."""
+    names = config.get("label_names")
+    if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
+        return None
+    return tuple(names) if len(set(names)) == config.get("num_classes") else None
+
+
+def _weights(folder: Path, where: str) -> Path:
+    found = [folder / name for name in _WEIGHTS if (folder / name).is_file()]
+    others = sorted(p for end in ("safetensors", "pth", "bin") for p in folder.glob(f"*.{end}"))
+    if not found and len(others) != 1:
+        kind = "several files of weights" if others else "no file of weights"
+        raise UsageError(
+            f"{where}: {kind} beside its config.json", f"keep one, called {_WEIGHTS[0]}"
+        )
+    return (found or others)[0]
+
+
+WRITTEN_BY = f"timm {timm.__version__}"
+
+
+_OF_WEIGHTS = (
+    *("tag", "license", "origin_url", "paper_name", "paper_ids", "description", "notes"),
+    *("label_names", "label_descriptions", "min_input_size", "test_crop_pct"),
+)
+"""What timm states of its own weights, which these are not."""
+
+
+def refuse_unknown_to_timm(args: ModelArgs) -> None:
+    """Raise UnmetNeeds for a model that timm cannot build from a config.json; several heads are
+    not looked at, since they may be folded."""
+    what, more = "", ""
+    if args.words != args.name:
+        what = f"{args.words} is a module of kd"
+    elif args.stem_stride is not None:
+        what = f"{args.name} with the first stride {args.stem_stride} is no model of timm"
+        more = ", or distil again with --set student.stem_stride=null"
+    if what:
+        raise UnmetNeeds(
+            f"--format timm: {what}, and config.json cannot say how it is built",
+            f"--format onnx or --format torch takes every model{more}",
+        )
+
+
+def refuse_heads(args: ModelArgs, reason: str) -> None:
+    """Raise UnmetNeeds for several heads, which are kept for that reason."""
+    if args.heads > 1:
+        raise UnmetNeeds(
+            f"--format timm: {args.name} has {args.heads} heads that answer as one, which "
+            f"config.json cannot say; they are not folded: {reason}",
+            "--format onnx or --format torch keeps all heads",
+        )
+
+
+def write_config(
+    module: nn.Module,
+    args: ModelArgs,
+    classes: tuple[str, ...],
+    licence: str | None,
+    made: Mapping[str, Any],
+    path: Path,
+) -> None:
+    """config.json as timm writes it, with the preprocessing that kd evaluates with; `made` is noted
+    under the key `kd`."""
+    whole: Any = copy.copy(module)  # timm's own config stays as it is
+    whole.pretrained_cfg = {k: v for k, v in whole.pretrained_cfg.items() if k not in _OF_WEIGHTS}
+    size = args.input_size
+    save_config_for_hf(
+        whole,
+        str(path),
+        model_config={
+            "label_names": list(classes),
+            "pretrained_cfg": {"license": licence} if licence else {},
+            "kd": dict(made),
+        },
+        data_config={
+            "input_size": (3, size, size),
+            "mean": args.mean,
+            "std": args.std,
+            "crop_pct": 1.0,
+            "crop_mode": "center",
+            "interpolation": "bicubic",
+        },
+    )
+
+
+def built_by_timm(folder: Path) -> nn.Module:
+    """The module that timm loads from this folder, with its weights; nothing is fetched."""
+    module: nn.Module = timm.create_model(f"local-dir:{folder}", pretrained=True)
+    return channels_last(module).eval()  # as kd's own: the same kernels compute

@@ -1,0 +1,83 @@
+"""What `auto` means: decided by the data, the models and the device, and written to the run."""
+
+from typing import Any
+
+import torch
+
+from kdcli.data.source import Defaults, Schedule, Source
+from kdcli.evaluation.cost import parameters
+from kdcli.models.build import build_meta, own_size, plan
+from kdcli.models.precision import resolve_precision
+from kdcli.models.weights import has_weights
+from kdcli.recipe.edit import fill_auto
+from kdcli.recipe.schema import Recipe
+
+TRUNK_LR = 0.1
+"""Of a pretrained trunk: what it knows is to be moved, not to be lost."""
+
+HEAD_ONLY = Schedule(epochs=100, batch_size=64, lr=1e-2, patience=20)
+"""A classifier on embeddings: an epoch takes next to no time."""
+
+
+def resolve_recipe(
+    recipe: Recipe, model: str, teachers: tuple[str, ...], source: Source, device: torch.device
+) -> Recipe:
+    """The recipe without any `auto`."""
+    return fill_auto(recipe, auto_values(recipe, model, teachers, source, device))
+
+
+def head_only() -> dict[str, Any]:
+    """What fitting the classifier alone comes down to, by the recipe's keys."""
+    return {
+        "train.tune": "head",
+        "train.epochs": HEAD_ONLY.epochs,
+        "train.batch_size": HEAD_ONLY.batch_size,
+        "train.lr": HEAD_ONLY.lr,
+        "train.patience": HEAD_ONLY.patience,
+        "train.trunk_lr": 1.0,
+        "data.augment": None,
+    }
+
+
+def auto_values(
+    recipe: Recipe, model: str, teachers: tuple[str, ...], source: Source, device: torch.device
+) -> dict[str, Any]:
+    """What `auto` means for this model on these data, by the recipe's keys.
+
+    Several teachers have one precision: the one that suits them all.
+    """
+    defaults, classes = source.defaults, len(source.classes)
+    pretrained = recipe.student.pretrained
+    if pretrained == "auto":
+        pretrained = _begins_pretrained(model, defaults)
+    size = own_size(model) if defaults.own_size else defaults.image_size
+    if isinstance(recipe.data.image_size, int):  # a model may take no other
+        size = recipe.data.image_size
+    meta = build_meta(plan(model, classes, size, None))
+    schedule = defaults.schedule(parameters(meta))
+    values: dict[str, Any] = {
+        "data.image_size": size,
+        "data.augment": defaults.augment,
+        "train.epochs": schedule.epochs,
+        "train.batch_size": schedule.batch_size,
+        "train.lr": schedule.lr,
+        "train.patience": schedule.patience,
+        "train.trunk_lr": TRUNK_LR if pretrained else 1.0,
+        "student.pretrained": pretrained,
+        "student.precision": resolve_precision("auto", meta, device),
+        "teacher.pretrained": False,
+        "teacher.precision": "fp32",
+    }
+    if recipe.train.tune == "head":
+        values |= head_only()
+    if teachers:
+        metas = [build_meta(plan(name, classes, size, None)) for name in dict.fromkeys(teachers)]
+        suit = {resolve_precision("auto", meta, device) for meta in metas}
+        values["teacher.pretrained"] = all(_begins_pretrained(one, defaults) for one in teachers)
+        values["teacher.precision"] = suit.pop() if len(suit) == 1 else "fp32"
+    return values
+
+
+def _begins_pretrained(model: str, defaults: Defaults) -> bool:
+    """Photographs look like what the weights were made for; a name with a tag asks for them."""
+    return (defaults.pretrained or "." in model) and has_weights(model)

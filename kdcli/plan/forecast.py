@@ -1,0 +1,239 @@
+"""The plan before the wait: time, disk and memory, from a few real steps of each model."""
+
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kdcli.core.errors import DiskError, KdError
+from kdcli.core.files import existing, probe
+from kdcli.core.progress import Progress
+from kdcli.core.text import duration, size_in_words
+from kdcli.data.defaults import typical_side
+from kdcli.data.reopen import reopen_unlabelled
+from kdcli.data.source import Source
+from kdcli.data.survey import refuse_undecodable
+from kdcli.plan.data import say_left
+from kdcli.plan.job import Job
+from kdcli.plan.rehearsal import Estimate, estimate
+from kdcli.plan.shortcuts import shortcuts
+from kdcli.recipe.edit import update
+from kdcli.runs.baseline import baseline_of
+from kdcli.runs.find import find
+from kdcli.runs.run import Run
+from kdcli.runs.spec import Spec
+from kdcli.training.ensure import reach_weights, run_of
+
+LONG = 3600
+"""Seconds above which something shorter is worth measuring, where there is no GPU."""
+
+WORTH_NAMING = 0.9
+"""What takes a larger share of the time than this is no shortcut."""
+
+
+@dataclass(frozen=True)
+class Shorter:
+    """A change that would shorten the wait, and the seconds that all of it would then take."""
+
+    what: str
+    ask: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """All that the command will train, the baseline that `kd evaluate` will, and what they take."""
+
+    now: tuple[Estimate, ...]
+    later: tuple[Estimate, ...]
+    free_bytes: int
+    shorter: tuple[Shorter, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """Until the command ends."""
+        return sum(one.times * one.seconds for one in self.now)
+
+    @property
+    def disk_bytes(self) -> int:
+        """At most, while they train."""
+        everyone = (*self.now, *self.later)
+        most = max((one.state_bytes for one in everyone), default=0)
+        return sum(one.times * one.kept_bytes for one in everyone) + most
+
+    @property
+    def memory_bytes(self) -> int:
+        """At most."""
+        return max((one.memory_bytes for one in (*self.now, *self.later)), default=0)
+
+    def lines(self) -> list[str]:
+        """In words; the first line is the plan, the others what would shorten it."""
+        if not self.now:
+            return ["plan: nothing to train, it is finished"]
+        trainings = [one.words for one in self.now]
+        later = "".join(f" ({one.role} later ~ {duration(one.seconds)})" for one in self.later)
+        ends = datetime.now() + timedelta(seconds=self.seconds)
+        disk, free = size_in_words(self.disk_bytes), size_in_words(self.free_bytes)
+        words = (
+            f"plan: {', '.join(trainings)}: about {duration(self.seconds)} in all{later}; "
+            f"{disk} disk ({free} free), ~ {size_in_words(self.memory_bytes)} memory; "
+            f"finishes about {ends:%H:%M}{_days(ends)}"
+        )
+        return [words, *(f"{s.what}: {s.ask} ~ {duration(s.seconds)} in all" for s in self.shorter)]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json."""
+        ends = datetime.now() + timedelta(seconds=self.seconds)
+        return {
+            "now": [vars(one) for one in self.now],
+            "later": [vars(one) for one in self.later],
+            "seconds": self.seconds,
+            "finishes": ends.isoformat("T", "minutes"),
+            "disk_bytes": self.disk_bytes,
+            "free_disk_bytes": self.free_bytes,
+            "memory_bytes": self.memory_bytes,
+            "shorter": [vars(one) for one in self.shorter],
+        }
+
+
+def foresee(
+    job: Job, progress: Progress, *, out: Path | None = None, again: bool = False
+) -> Forecast:
+    """Time a few steps of everything that `job` still has to train; nothing of it is kept.
+
+    Raises:
+        DataError: images of validation or test that cannot be read, all of them named.
+        DamagedFile: starting weights that cannot be read, or are not finite.
+        DiskError: the disk has less room than the models will take.
+        OutOfMemory: already these steps do not fit.
+        UsageError: the run's folder holds something else.
+        WeightsUnavailable: pretrained weights cannot be fetched.
+    """
+    source, device = job.source, job.device
+    runs = [run_of(spec, out, again) for spec in job.specs]
+    asked = [
+        (spec, _done(run, again))
+        for spec, run in zip(job.specs, runs, strict=True)
+        if again or not run.finished
+    ]
+    first = [(one, _done(find(one), False)) for one in _before(spec for spec, _ in asked)]
+    todo = _alike([*first, *asked])
+    probe(runs[0].path)
+    for one in todo:
+        reach_weights(one.spec)
+    if todo:
+        say_left(job.spec, source, progress)
+        unlabelled = job.spec.unlabelled
+        further = [reopen_unlabelled(unlabelled, progress)] if unlabelled else []
+        refuse_undecodable((source.validation, source.test, *further), progress)
+        progress.say("a few steps of each model first, to say what it will take")
+    later = [(one, _done(find(one), False)) for one in _later(job.spec)] if todo else []
+    found = Forecast(
+        now=tuple(one.estimate(source, device) for one in todo),
+        later=tuple(one.estimate(source, device) for one in _alike(later)),
+        free_bytes=shutil.disk_usage(existing(runs[0].path)).free,
+    )
+    _refuse_full_disk(found, runs[0].path)
+    if found.seconds < LONG or device.type != "cpu":
+        return found
+    progress.say("long for a processor: measuring what would shorten it")
+    ways = [*_shorter(job), *_fewer_epochs(job.spec, found)]
+    return replace(
+        found, shorter=tuple(way for way in ways if way.seconds < WORTH_NAMING * found.seconds)
+    )
+
+
+def _refuse_full_disk(found: Forecast, place: Path) -> None:
+    if found.disk_bytes > found.free_bytes:
+        raise DiskError(
+            f"{place}: {size_in_words(found.disk_bytes)} will be needed, "
+            f"{size_in_words(found.free_bytes)} are free",
+            "free some space (kd list runs --prune), or set KD_RUNS to another place",
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Alike:
+    """Trainings that differ in their seeds alone, and have as many epochs behind them."""
+
+    spec: Spec
+    """Of the first."""
+    times: int
+    done: int
+
+    def estimate(self, source: Source, device: torch.device) -> Estimate:
+        """Of each; where each draws its own share of the images, with the mean share."""
+        spec, subset = self.spec, self.spec.recipe.data.subset
+        if self.times > 1 and isinstance(subset, tuple):
+            recipe = update(spec.recipe, {"data.subset": sum(subset) / 2})
+            spec = spec.model_copy(update={"recipe": recipe})
+        return replace(estimate(spec, source, device, self.done), times=self.times)
+
+
+def _alike(todo: Iterable[tuple[Spec, int]]) -> list[_Alike]:
+    """Each training and the epochs that it has behind it, those that are alike as one."""
+    first: dict[tuple[str, str, int], Spec] = {}
+    times: Counter[tuple[str, str, int]] = Counter()
+    for spec, done in todo:
+        key = spec.role, spec.kind, done
+        first.setdefault(key, spec)
+        times[key] += 1
+    return [_Alike(spec, times[key], key[-1]) for key, spec in first.items()]
+
+
+def _fewer_epochs(spec: Spec, found: Forecast) -> Iterator[Shorter]:
+    """Half of the student's; nothing has to be measured for that."""
+    *before, last = found.now
+    if (half := int(spec.recipe.train.epochs) // 2) and last.epochs:
+        seconds = sum(one.times * one.seconds for one in before)
+        seconds += half * last.times * last.seconds / last.epochs
+        yield Shorter(f"half the epochs of the {spec.role}", f"--set train.epochs={half}", seconds)
+
+
+def _shorter(job: Job) -> Iterator[Shorter]:
+    for shortcut in shortcuts(job.spec, typical_side(job.source.train)):
+        specs = replace(job, spec=shortcut.spec).specs
+        chain = _alike((one, 0) for one in [*_before(specs), *specs])
+        try:
+            each = [one.estimate(job.source, job.device) for one in chain]
+        except KdError:  # it does not suit this model or recipe: no shortcut, then
+            continue
+        then = sum(one.times * one.seconds for one in each)
+        yield Shorter(shortcut.what, shortcut.ask, then)
+
+
+def _before(specs: Iterable[Spec]) -> list[Spec]:
+    """The teachers that `ensure` would train for them, in its order, each once."""
+    found: dict[str, Spec] = {}
+    for spec in specs:
+        todo = [one for one in spec.before if one.digest not in found and not _finished(one)]
+        for one in (*_before(todo), *todo):
+            found.setdefault(one.digest, one)
+    return list(found.values())
+
+
+def _done(run: Run | None, again: bool) -> int:
+    """Epochs of an earlier attempt that will be resumed."""
+    return 0 if run is None or again else sum("epoch" in line for line in run.lines())
+
+
+def _later(spec: Spec) -> list[Spec]:
+    """What `kd evaluate` would train."""
+    if not spec.is_taught or _finished(baseline := baseline_of(spec)):
+        return []
+    return [baseline]
+
+
+def _finished(spec: Spec) -> bool:
+    run = find(spec)
+    return run is not None and run.finished
+
+
+def _days(ends: datetime) -> str:
+    days = (ends.date() - datetime.now().date()).days
+    return "" if days == 0 else " tomorrow" if days == 1 else f" in {days} days"

@@ -1,0 +1,232 @@
+"""What one training will take: a few real steps of it, then thrown away."""
+
+import gc
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import chain
+from pathlib import Path
+
+import torch
+
+from kdcli.core.files import existing
+from kdcli.core.machine import watched_memory
+from kdcli.core.progress import Silent
+from kdcli.core.records import Batch
+from kdcli.core.text import counted, duration, size_in_words
+from kdcli.data.loader import steps_per_epoch
+from kdcli.data.source import Source
+from kdcli.data.store import bytes_in_memory
+from kdcli.data.subset import training_split
+from kdcli.models.checkpoint import save_state
+from kdcli.recipe.edit import stored_size, update
+from kdcli.runs.find import runs_root
+from kdcli.runs.spec import Spec
+from kdcli.training.build import Assembled, assemble
+from kdcli.training.devices import peak_bytes, wait_for
+from kdcli.training.loop import REHEARSED, rehearse
+from kdcli.training.transfer_set import images_in_all
+
+VALIDATION = 256
+"""Images on which the measuring of an epoch is timed."""
+
+COPIES_OF_ANSWERS = 4
+"""In memory together: the running mean, a member's logits by batch and in one, their logarithms."""
+
+TRIED_BYTES = 64_000_000
+"""Written to know how fast the disk is."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One training: what it takes from here to its end."""
+
+    role: str
+    model: str
+    epochs: int
+    """Still to do, at most: patience may end it sooner."""
+    seconds: float
+    model_bytes: int
+    state_bytes: int
+    """Of the resume state, there while it trains."""
+    memory_bytes: int
+    """Of the process, and of the GPU where there is one."""
+    answers_bytes: int = 0
+    """Of teachers' answers to a transfer set, kept with the run."""
+    checkpoints: int = 0
+    """Of a trajectory, kept with the run."""
+    checkpoint_bytes: int = 0
+    """Of all of them."""
+    beside: tuple[str, ...] = ()
+    """Models that learn in the same loop."""
+    times: int = 1
+    """So many trainings like this one, which differ in their seeds; each takes all that."""
+
+    @property
+    def kept_bytes(self) -> int:
+        """On the disk, when it is finished."""
+        return self.model_bytes + self.answers_bytes + self.checkpoint_bytes
+
+    @property
+    def words(self) -> str:
+        """`3 x teacher resnet18 7 epochs ~ 40 s each`."""
+        many = self.times > 1
+        others = [f"{n} x {one}" if n > 1 else one for one, n in Counter(self.beside).items()]
+        models = " with ".join([self.model, *([" and ".join(others)] if others else [])])
+        kept = f"{self.checkpoints:,} checkpoints of {size_in_words(self.checkpoint_bytes)}"
+        return (
+            f"{f'{self.times} x ' if many else ''}{self.role} {models} "
+            f"{counted(self.epochs, 'epoch')}{f' with {kept}' if self.checkpoints else ''} "
+            f"~ {duration(self.seconds)}{' each' if many else ''}"
+        )
+
+
+def estimate(spec: Spec, source: Source, device: torch.device, done: int = 0) -> Estimate:
+    """Assemble `spec` on a few images and with random weights, and time it.
+
+    `done` epochs of an earlier attempt will be resumed.
+
+    Raises:
+        OutOfMemory: already these steps do not fit.
+        UsageError: what `assemble` refuses.
+    """
+    source = replace(source, train=training_split(spec, source))
+    with watched_memory() as most:
+        found = _rehearsed(spec, source, device)
+    gc.collect()
+    epochs = int(spec.recipe.train.epochs) - done
+    state_bytes = 4 * found.learning_bytes  # weights, the best ones, and two moments of each
+    checkpoints, checkpoint_bytes = _trail(spec, found)
+    writing = found.model_bytes + max(0, epochs - 1) * state_bytes  # none after the last epoch
+    writing += checkpoint_bytes
+    asking = 0.0 if done else found.asking
+    answers_bytes = found.answered * len(source.classes) * 4
+    return Estimate(
+        role=spec.title,
+        model=spec.model,
+        epochs=epochs,
+        seconds=found.once + asking + epochs * found.epoch + writing * _seconds_per_byte(),
+        model_bytes=found.model_bytes,
+        state_bytes=state_bytes,
+        memory_bytes=most()
+        + peak_bytes(device)
+        + _held(spec, source)
+        + COPIES_OF_ANSWERS * answers_bytes,
+        answers_bytes=answers_bytes,
+        checkpoints=checkpoints,
+        checkpoint_bytes=checkpoint_bytes,
+        beside=spec.beside,
+    )
+
+
+def _trail(spec: Spec, found: "_Rehearsed") -> tuple[int, int]:
+    """How many checkpoints a trajectory has at most, and the bytes of all of them."""
+    if not spec.keeps:
+        return 0, 0
+    count = min(spec.keeps.count, int(spec.recipe.train.epochs) * found.steps)
+    return count, count * found.model_bytes // (2 if spec.keeps.precision == "fp16" else 1)
+
+
+@dataclass(frozen=True)
+class _Rehearsed:
+    """What a few images told of all of them, in seconds and bytes."""
+
+    once: float
+    epoch: float
+    steps: int
+    """Of an epoch."""
+    model_bytes: int
+    learning_bytes: int
+    """Of what learns; less than the model where only its head does."""
+    asking: float
+    """In which all teachers answer a transfer set."""
+    answered: int
+    """Images of it."""
+
+
+def _rehearsed(spec: Spec, source: Source, device: torch.device) -> _Rehearsed:
+    batch = min(int(spec.recipe.train.batch_size), len(source.train))
+    few = _few(source, batch)
+    held = _held(spec, source) > 0
+    start = time.monotonic()
+    teachers = [None if ref.spec else Path(ref.path or "") for ref in spec.members]
+    parts = assemble(
+        _bold(spec), few, teachers, device, Silent(), rehearsal=True, on_demand=not held
+    )
+    once = time.monotonic() - start - parts.preparing
+    label = f"{spec.title} {spec.model}"
+    steps = sorted(rehearse(parts.distiller, spec.recipe.train, _endless(parts), device, label))
+    validating = _seconds_of_validation(parts, device) / len(few.validation)
+    kept = parts.kept()
+    student, others = kept.pop("student").state_dict(), [one.state_dict() for one in kept.values()]
+    preparing = parts.preparing / (len(few.train) + len(few.validation))
+    shown, answered = len(source.train), 0
+    if parts.transfer:
+        shown = round(shown * (1 - spec.recipe.data.hidden))
+        answered = images_in_all(_bold(spec), source)
+    per_epoch = steps_per_epoch(shown, batch)
+    learning = [parts.distiller, *(one.model for one in parts.alongside.values())]
+    return _Rehearsed(
+        once=once + preparing * (len(source.train) + len(source.validation)),
+        # the first steps are slower than those behind them, whatever is done
+        epoch=steps[len(steps) // 4] * per_epoch + validating * len(source.validation),
+        steps=per_epoch,
+        model_bytes=_bytes(parts.whole(student)) + sum(map(_bytes, others)),
+        learning_bytes=sum(_bytes(one.learning.state_dict()) for one in learning),
+        asking=(answered + len(source.validation))  # on which the teachers are measured, too
+        * (parts.transfer.seconds_per_image if parts.transfer else 0.0),
+        answered=answered,
+    )
+
+
+def _held(spec: Spec, source: Source) -> int:
+    """Bytes of the decoded images in memory; 0 where they are decoded on demand."""
+    stored = stored_size(spec.recipe)
+    train = bytes_in_memory(len(source.train), stored)
+    validation = bytes_in_memory(len(source.validation), int(spec.recipe.data.image_size))
+    further = int(spec.unlabelled.identity["images"]) if spec.unlabelled else 0
+    return train + validation + bytes_in_memory(further, stored) if train else 0
+
+
+def _bytes(weights: dict[str, torch.Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
+
+
+def _few(source: Source, batch_size: int) -> Source:
+    """Enough images for a few batches; with repetitions, a small training set is enough too."""
+    return replace(
+        source,
+        train=source.train.sample(max(2 * batch_size, 64)),
+        validation=source.validation.sample(VALIDATION),
+    )
+
+
+def _bold(spec: Spec) -> Spec:
+    """A given teacher is measured before it teaches, not on so few images, of which all count."""
+    changes = {"teacher.allow_weak": True, "data.subset": 1.0, "data.hidden": 0.0}
+    return spec.model_copy(update={"recipe": update(spec.recipe, changes)})
+
+
+def _endless(parts: Assembled) -> Iterator[Batch]:
+    return chain.from_iterable(parts.batches(epoch) for epoch in range(REHEARSED))
+
+
+def _seconds_of_validation(parts: Assembled, device: torch.device) -> float:
+    start = time.monotonic()
+    teachers = [one.ships["student"] for one in parts.alongside.values()]
+    for one in (*parts.distiller.ships().values(), *teachers):
+        parts.validate(one)
+    wait_for(device)
+    return time.monotonic() - start
+
+
+@cache
+def _seconds_per_byte() -> float:
+    """Of writing a checkpoint where the runs go."""
+    with tempfile.TemporaryDirectory(dir=existing(runs_root())) as folder:
+        start = time.monotonic()
+        save_state({"tried": torch.empty(TRIED_BYTES // 4)}, Path(folder) / "tried.pt")
+        return (time.monotonic() - start) / TRIED_BYTES

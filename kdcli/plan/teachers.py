@@ -1,0 +1,226 @@
+"""From what a person named to the teachers of a spec."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kdcli.core.errors import UsageError
+from kdcli.core.files import sha256
+from kdcli.core.progress import Progress, Silent
+from kdcli.data.loader import plain_batches
+from kdcli.data.source import Source
+from kdcli.data.store import open_store
+from kdcli.evaluation.metrics import accuracy
+from kdcli.models.adopt import check_classes, teacher_from
+from kdcli.models.build import build
+from kdcli.models.checkpoint import load_model
+from kdcli.models.given import Read, is_given, parse, size_of
+from kdcli.models.loading import read_args
+from kdcli.models.tap import Tap, predict
+from kdcli.plan.data import warn_of_seen
+from kdcli.plan.job import refuse_taught, train_spec
+from kdcli.plan.names import is_file, started, teacher_name
+from kdcli.recipe.edit import update
+from kdcli.recipe.load import LoadedRecipe, load_recipe
+from kdcli.recipe.schema import Recipe
+from kdcli.recipe.who import TeacherEntry
+from kdcli.runs.locate import locate
+from kdcli.runs.spec import DataRef, FileRef, Spec, TeacherRef
+
+Entry = str | TeacherEntry
+"""A teacher as --teacher takes it, or as who.teachers does."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shared:
+    """What all trainings of a distillation have in common."""
+
+    loaded: LoadedRecipe
+    source: Source
+    data: DataRef
+    device: torch.device
+    labels: tuple[str, ...] | None
+    """The class names of foreign weights."""
+    progress: Progress
+    unlabelled: DataRef | None = None
+
+
+def named(entry: Entry, progress: Progress) -> Entry:
+    """The entry with its model as `naming.teacher_name` has it; families are resolved aloud."""
+    if isinstance(entry, str):
+        return teacher_name(entry, progress)
+    return entry.model_copy(update={"model": teacher_name(entry.model, progress)})
+
+
+def teacher_refs(entries: Sequence[Entry], shared: Shared) -> tuple[TeacherRef, ...]:
+    """Who teaches, from what was named.
+
+    Raises:
+        UsageError: one is named twice, or is finished and has seeds or a subset.
+        UnfitTeacher: a finished one's classes are not those of the data.
+    """
+    models = [entry if isinstance(entry, str) else entry.model for entry in entries]
+    if shared.labels and not any(map(is_given, models)):
+        raise UsageError(
+            "--classes names the classes of foreign weights; "
+            + (f"{models[0]} is none" if models else "no teacher has any"),
+            "leave --classes out, or give --teacher NAME=FILE",
+        )
+    found = tuple(_teacher(entry, shared) for entry in entries)
+    _refuse_twice(found)
+    recipe = shared.loaded.recipe
+    warn_of_seen(found, shared.data, recipe.data.hidden, shared.progress)
+    if recipe.teacher.seeds > 1 and not any(one.spec for one in found):
+        shared.progress.say(
+            f"every teacher is finished: teacher.seeds={recipe.teacher.seeds} means nothing here"
+        )
+    return found
+
+
+def _refuse_twice(teachers: tuple[TeacherRef, ...]) -> None:
+    """One that is named twice would count twice; weights are what scheme.weights is for."""
+    seen: set[str] = set()
+    members = [member for teacher in teachers for member in teacher.members]
+    named = zip(members, _identities(members), strict=True)
+    for member, identity in named if len(teachers) > 1 else ():
+        if identity in seen:
+            who = f"{member.model} of seed {member.spec.seed}" if member.spec else member.path
+            raise UsageError(
+                f"teacher {who} is named twice",
+                "name each teacher once; {model: NAME, seeds: 3} in who.teachers, or --set "
+                "teacher.seeds=3, trains three members of one model, from teacher.seed on",
+            )
+        seen.add(identity)
+
+
+def _identities(members: Sequence[TeacherRef]) -> Iterator[str]:
+    """Of each; a finished one may be the run of one that is named by its model, too."""
+    runs = {member.spec.digest for member in members if member.spec}
+    for member in members:
+        made_as = _digest_in(member.path) if member.path and runs else None
+        yield made_as if made_as in runs else member.identity
+
+
+def _digest_in(model: str) -> str:
+    """Of what a model.pt was made from, as it says itself; wherever it lies by now."""
+    return str(load_model(Path(model)).provenance.get("digest"))
+
+
+def _teacher(entry: Entry, shared: Shared) -> TeacherRef:
+    said = TeacherEntry(model=entry) if isinstance(entry, str) else entry
+    if is_given(said.model):
+        found = _foreign_teacher(said, shared)
+    elif is_file(said.model):
+        found = _given_teacher(said.model, shared.source)
+    else:
+        found = _taught_first(said, shared, None)
+    own = [key for key in ("seeds", "subset") if getattr(said, key) is not None]
+    refuse_unfollowable(found, shared.loaded.recipe)
+    if own and found.spec is None:
+        raise UsageError(
+            f"teacher {said.model} is finished; {' and '.join(own)} of its entry would mean "
+            "nothing: it is not trained",
+            f"leave {' and '.join(own)} out, or name a model that is to be trained",
+        )
+    return found
+
+
+def _foreign_teacher(entry: TeacherEntry, shared: Shared) -> TeacherRef:
+    """Finished, where it answers the data's classes; else trained on the data from its weights."""
+    source, size = shared.source, shared.loaded.recipe.data.image_size
+    given = parse(entry.model, Silent())  # said before
+    wanted = size if isinstance(size, int) else None
+    sizes = [size_of(given, wanted)]
+    if not (wanted or given.size):  # nobody says what they were trained for
+        sizes += {source.defaults.image_size} - set(sizes)
+    found = teacher_from(
+        given,
+        source.classes,
+        source.name,
+        sizes=tuple(sizes),
+        score=lambda read: share_right(read, source, shared.device),
+        labels=shared.labels,
+        progress=shared.progress,
+    )
+    if isinstance(found, Path):
+        return _given_teacher(str(found), source)
+    return _taught_first(entry.model_copy(update={"model": given.model}), shared, found)
+
+
+def _taught_first(entry: TeacherEntry, shared: Shared, weights: FileRef | None) -> TeacherRef:
+    """A teacher that has to be trained, by the recipe that `teacher.recipe` names."""
+    recipe, settings = shared.loaded.recipe, shared.loaded.recipe.teacher
+    loaded = load_recipe(settings.recipe)
+    refuse_taught(loaded)
+    handed = {
+        "student.pretrained": settings.pretrained,
+        "student.stem_stride": settings.stem_stride,
+        "data.image_size": recipe.data.image_size,  # images have one size in a run
+        "data.subset": settings.subset if entry.subset is None else entry.subset,
+        "data.licence": recipe.data.licence,
+        "data.hidden": recipe.data.hidden,  # from everyone who learns from labels
+        "train.tune": settings.tune,
+    }
+    own = started(replace(loaded, recipe=update(loaded.recipe, handed)), weights)
+    spec = train_spec(
+        entry.model, own, shared.source, shared.data, settings.seed, shared.device
+    ).model_copy(update={"weights": weights})
+    seeds = settings.seeds if entry.seeds is None else entry.seeds
+    return TeacherRef(model=entry.model, spec=with_trail(spec, recipe), seeds=seeds)
+
+
+def _given_teacher(thing: str, source: Source) -> TeacherRef:
+    path = locate(thing).model
+    args, classes = read_args(path)
+    check_classes(classes, source.classes, str(path))
+    return TeacherRef(model=args.name, path=str(path.resolve()), sha256=sha256(path))
+
+
+IMAGES = 128
+"""Enough to tell a size that works from one that does not."""
+
+
+def share_right(found: Read, source: Source, device: torch.device) -> float:
+    """Share of some validation images, spread evenly, that the weights get right."""
+    split = source.validation.sample(IMAGES)
+    store = open_store(split, source.defaults.image_size, Silent())
+    module = build(found.args)
+    module.load_state_dict(found.fitted.state)
+    tap = Tap(module, found.args, "").to(device)
+    batches = plain_batches(store, num_classes=found.args.num_classes, batch_size=32, workers=0)
+    return accuracy(predict(tap, batches, device), split.labels)
+
+
+def with_trail(spec: Spec, recipe: Recipe) -> Spec:
+    """A teacher's training, with the checkpoints that who follows its trajectory needs."""
+    follows = recipe.teacher.follow == "trajectory"
+    return spec.model_copy(update={"keeps": recipe.teacher.checkpoints if follows else None})
+
+
+def refuse_unfollowable(teacher: TeacherRef, recipe: Recipe) -> None:
+    """Raise UsageError for one that is finished, or would see other images than its student."""
+    together = recipe.teacher.follow == "together"
+    if together and teacher.spec and teacher.spec.recipe.data.subset != 1:
+        raise UsageError(
+            f"teacher.subset={teacher.spec.recipe.data.subset} ({teacher.model}): a teacher "
+            "that learns together with its student learns from the student's batches",
+            "leave it out, or --set data.subset=... for both",
+        )
+    if teacher.spec is None and recipe.teacher.follow != "finished":
+        raise UsageError(
+            f"teacher {teacher.path} is finished; teacher.follow={recipe.teacher.follow} follows "
+            "one while it learns",
+            "name a model that is to be trained (--teacher resnet101), or leave teacher.follow out",
+        )
+
+
+def refuse_assistants(assistants: Sequence[Any], recipe: Recipe) -> None:
+    """Raise UsageError for one that would have to learn, be taught and teach at every step."""
+    if assistants and recipe.teacher.follow == "together":
+        raise UsageError(
+            "an assistant is trained before its student; with teacher.follow=together nobody is",
+            "leave --assistant out, or --set teacher.follow=trajectory",
+        )

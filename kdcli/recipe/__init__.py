@@ -1,0 +1,1 @@
+"""The YAML format: a file per top-level key, read and checked."""

@@ -1,0 +1,106 @@
+"""Around `teacher.follow`: what it goes with, and what a teacher's training leaves for it."""
+
+from kdcli.core.errors import UsageError
+from kdcli.recipe.data import check_randaugment
+from kdcli.recipe.load import needs_teacher, scheme_of
+from kdcli.recipe.schema import Recipe
+
+
+def refuse_around_followed(recipe: Recipe) -> None:
+    """Who is followed while it learns has to teach at every step, and exactly once at each.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    follow, scheme = recipe.teacher.follow, scheme_of(recipe)
+    if follow == "finished":
+        return
+    if scheme.labelled_by_teachers or scheme.has_generations or not scheme.needs_teacher:
+        why = "asks its teachers once" if scheme.labelled_by_teachers else "has no such teacher"
+        raise UsageError(
+            f"teacher.follow={follow} asks a teacher anew at every step; scheme "
+            f"{recipe.scheme.name} {why}",
+            "scheme: offline (of several teachers: average), or leave teacher.follow out",
+        )
+    if follow == "together" and recipe.train.accumulate > 1:
+        raise UsageError(
+            f"train.accumulate={recipe.train.accumulate}: a teacher that learns together with its "
+            "student takes one step per batch, which cannot come in parts",
+            "--set train.batch_size=... (smaller), or --set teacher.follow=trajectory",
+        )
+    if follow == "together" and recipe.teacher.tune == "head":
+        raise UsageError(
+            "teacher.tune=head fits a classifier to what a trunk has said before; such a teacher "
+            "cannot learn together with its student",
+            "--set teacher.tune=all, or --set teacher.follow=trajectory",
+        )
+
+
+def refuse_contradictions(recipe: Recipe, model: str, taught: bool) -> None:
+    """Settings that contradict each other, before anything is built: of `model`, which has teachers
+    or not.
+
+    Raises:
+        UsageError: the first of them, and the way out.
+    """
+    refuse_in_recipe(recipe)
+    if recipe.train.tune == "head" and taught:
+        raise _no_say()
+    if recipe.train.tune == "head" and not recipe.student.pretrained:
+        raise UsageError(
+            f"tune=head keeps the trunk of {model} as it is, which is random here",
+            "begin with pretrained weights (student.pretrained=true, or teacher.pretrained=true), "
+            "or train all of it: tune=all",
+        )
+
+
+def refuse_in_recipe(recipe: Recipe) -> None:
+    """Those of them that a recipe alone shows, whatever the models and the data; an `auto` is no
+    contradiction.
+
+    Raises:
+        UsageError: the first of them, and the way out.
+    """
+    data, train = recipe.data, recipe.train
+    if data.randaugment:
+        check_randaugment(data.randaugment)
+    _refuse_around_transfer_sets(recipe)
+    refuse_around_followed(recipe)
+    if train.batch_size != "auto" and 2 * train.accumulate > train.batch_size:
+        raise UsageError(
+            f"train.accumulate={train.accumulate} leaves parts of less than two images of a batch "
+            f"of {train.batch_size}",
+            f"--set train.accumulate={max(1, train.batch_size // 2)} or less",
+        )
+    if train.tune == "head" and (needs_teacher(recipe) or scheme_of(recipe).teaches_itself):
+        raise _no_say()
+    augment = None if data.augment == "auto" else data.augment
+    if train.tune == "head" and any((augment, data.randaugment, train.mixup, train.cutmix)):
+        raise UsageError(
+            "tune=head shows each image to the trunk once, so images cannot be varied",
+            "leave data.augment at auto, and randaugment, mixup and cutmix off",
+        )
+
+
+def _no_say() -> UsageError:
+    return UsageError(
+        "train.tune=head fits a classifier to labels; nobody else would have a say",
+        "for the teacher: --set teacher.tune=head; for the student: --set train.tune=all",
+    )
+
+
+def _refuse_around_transfer_sets(recipe: Recipe) -> None:
+    """Images without labels are for teachers to label; what they have labelled is left whole."""
+    if not scheme_of(recipe).labelled_by_teachers:
+        for key in ("unlabelled", "pool"):
+            if getattr(recipe.data, key) is not None:
+                raise UsageError(
+                    f"data.{key} gives images without labels; scheme {recipe.scheme.name} has "
+                    "nobody label them",
+                    f"--recipe compress (scheme: compress), or leave data.{key} out",
+                )
+    elif recipe.train.mixup or recipe.train.cutmix:
+        raise UsageError(
+            "train.mixup and train.cutmix change images that the teachers have labelled before",
+            "--set data.pool=mixup: images are blended first, then labelled",
+        )

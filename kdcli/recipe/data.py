@@ -1,0 +1,98 @@
+"""`data:` in a recipe: how images are shown, and which of them."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+
+from kdcli.core.errors import UsageError
+from kdcli.core.options import OPTIONS
+
+Auto = Literal["auto"]
+Share = Annotated[float, Field(ge=0, le=1)]
+_Part = Annotated[float, Field(gt=0, le=1)]
+
+
+def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
+    if ends[0] > ends[1]:
+        raise ValueError("expects two shares, the smaller first")
+    return ends
+
+
+Subset = _Part | Annotated[tuple[_Part, _Part], Field(strict=False), AfterValidator(_ascending)]
+"""A share of the images, or the ends between which it is drawn."""
+
+
+class Pool(BaseModel):
+    """Synthetic images, which the teachers then label."""
+
+    model_config = OPTIONS
+    by: Literal["mixup", "munge_patch"] = "mixup"
+    """`mixup` blends two images, in shares drawn evenly; `munge_patch` swaps patches with those of
+    the nearest neighbour."""
+    times: Annotated[int, Field(ge=1, le=100)] = 4
+    """So many of them for each image."""
+    swap: Share = 0.5
+    """Of munge_patch: the probability that a patch is swapped."""
+    grid: Annotated[int, Field(ge=1, le=64)] = 4
+    """Of munge_patch: patches along a side."""
+
+
+def _named_alone(pool: Any) -> Any:
+    """`pool: mixup` takes every default."""
+    return {"by": pool} if isinstance(pool, str) else pool
+
+
+class Data(BaseModel):
+    """How images are shown."""
+
+    model_config = OPTIONS
+    image_size: Annotated[int, Field(ge=8, le=1024)] | Auto = "auto"
+    """Pixels of a side."""
+    augment: Literal["shift", "shift_flip", "crop_flip", "auto"] | None = "auto"
+    """How training images are varied."""
+    randaugment: str | None = None
+    """On top of it, in timm's words: "rand-m9-n2-mstd0.5"."""
+    subset: Subset = 1.0
+    """Train on this share of the training images, drawn class by class from the seed; of
+    [0.6, 1.0] the share itself is drawn, too."""
+    hidden: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Pretend that nobody knows the labels of this share of the training images: whoever learns
+    from labels does without them (teachers, the baseline), scheme compress learns from them."""
+    unlabelled: str | None = None
+    """Of scheme compress: a folder of further images, whose labels nobody knows."""
+    pool: Annotated[Pool | None, BeforeValidator(_named_alone)] = None
+    """Of scheme compress: images made from those that there are."""
+    licence: Annotated[str, Field(min_length=1)] = "auto"
+    """Of the images: `own` where they are yours, SPDX's name of it, any words; `auto` looks for
+    what is stated. It never changes a weight."""
+
+
+_EXAMPLE = "rand-m9-n2-mstd0.5"
+
+
+_NUMBER = r"\d+(\.\d+)?"
+
+
+_SECTIONS = {
+    "m": (r"m(\d|10)", "m0 to m10 (how strong)"),
+    "n": (r"n[1-9]", "n1 to n9 (changes per image)"),
+    "p": (r"p(0(\.\d+)?|1(\.0+)?)", "p0 to p1 (chance of each)"),
+    "mstd": (rf"mstd{_NUMBER}", "mstd0.5 (spread of the strength)"),
+    "inc": (r"inc[01]", "inc1 (stronger always changes more)"),
+    "t": (r"t(weights|3aw|3a)", "tweights, t3a or t3aw (which changes)"),
+}
+"""What timm's reader understands; it passes over much of what it does not."""
+
+
+def check_randaugment(text: str) -> None:
+    """Raise UsageError, with an example, for what is not RandAugment in timm's words."""
+    head, *sections = text.split("-")
+    wrong = [s for s in sections if not any(re.fullmatch(p, s) for p, _ in _SECTIONS.values())]
+    if head == "rand" and not wrong:
+        return
+    problem = f"'{wrong[0]}' is no part of it" if head == "rand" else "expects 'rand', then '-'"
+    raise UsageError(
+        f"data.randaugment: {text!r}: {problem}",
+        f'for example "{_EXAMPLE}"; parts: {", ".join(words for _, words in _SECTIONS.values())}',
+    )

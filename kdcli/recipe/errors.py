@@ -1,0 +1,115 @@
+"""pydantic's errors in our words: one per key, with what was expected and "did you mean"."""
+
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from kdcli.core.text import did_you_mean
+from kdcli.recipe.schema import Recipe
+
+
+def tell(
+    error: ValidationError, raw: dict[str, Any], known: tuple[str, ...] | None = None
+) -> dict[str, str]:
+    """pydantic's errors as `{path: text}`: one per key, the alternatives of a union joined."""
+    found: dict[str, list[str]] = {}
+    for item in error.errors(include_url=False):
+        path, value = _follow(raw, item["loc"])
+        if item["type"] == "extra_forbidden":
+            siblings = known or _siblings(path)
+            text = f"unknown key{did_you_mean(path.split('.')[-1], siblings)}"
+        elif item["type"] == "missing":
+            path, text = f"{path}.{item['loc'][-1]}".lstrip("."), "is missing"
+        else:
+            text = f"{_expectation(item)}|{_as_yaml(value)}"
+        found.setdefault(path, []).append(text)
+    return {
+        path: _join(texts)
+        for path, texts in found.items()
+        if not any(other.startswith(f"{path}.") for other in found)
+    }
+
+
+def _as_yaml(value: Any) -> str:
+    words = {None: "null", True: "true", False: "false"}
+    return words[value] if value is None or isinstance(value, bool) else repr(value)
+
+
+def _join(texts: list[str]) -> str:
+    """`expects a whole number or 'auto', not 'x'`."""
+    pairs = [text.rpartition("|") for text in dict.fromkeys(texts)]
+    if not pairs[0][1]:
+        return texts[0]
+    return f"expects {' or '.join(dict.fromkeys(p[0] for p in pairs))}, not {pairs[0][2]}"
+
+
+def _follow(raw: Any, loc: tuple[int | str, ...]) -> tuple[str, Any]:
+    """The dotted path of an error and the value there; names of union members are left out."""
+    keys = []
+    for key in loc:
+        inside = dict(enumerate(raw)) if isinstance(raw, list) else raw
+        if isinstance(inside, dict) and key in inside:
+            keys.append(str(key))
+            raw = inside[key]
+    return ".".join(keys), raw
+
+
+def _siblings(path: str) -> tuple[str, ...]:
+    """The keys that the schema knows where `path` stands."""
+    models: list[type[BaseModel]] = [Recipe]
+    for key in path.split(".")[:-1]:
+        if key.isdecimal():
+            continue  # a place in a list
+        fields = [field for model in models for field in _fields(model).items()]
+        models = [m for name, info in fields if name == key for m in _models_in(info.annotation)]
+    return tuple(name for model in models for name in _fields(model))
+
+
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    return {info.alias or name: info for name, info in model.model_fields.items()}
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The models that a field may hold, through unions and Annotated."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]
+
+
+_EXPECTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "string_type": "a text",
+    "bool_type": "true or false",
+    "none_required": "null",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "finite_number": "a finite number",
+}
+
+
+def _expectation(item: Any) -> str:
+    kind, context = item["type"], item.get("ctx", {})
+    bounds = {
+        "greater_than": ("gt", "above"),
+        "greater_than_equal": ("ge", "at least"),
+        "less_than": ("lt", "below"),
+        "less_than_equal": ("le", "at most"),
+    }
+    if kind in bounds:
+        key, word = bounds[kind]
+        return f"a number {word} {context[key]}"
+    if kind in ("too_long", "too_short"):
+        most = kind == "too_long"
+        length = context["max_length" if most else "min_length"]
+        return f"a list of at {'most' if most else 'least'} {length}"
+    if kind == "literal_error":
+        return str(context["expected"])
+    if kind == "value_error":
+        return str(context["error"]).removeprefix("expects ")
+    return _EXPECTED.get(kind, str(item["msg"]))

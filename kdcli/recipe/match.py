@@ -1,0 +1,87 @@
+"""What a recipe's `match.augment` may hold: how a teacher's answers are disturbed."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from kdcli.core.options import OPTIONS
+
+Positive = Annotated[float, Field(gt=0)]
+Probability = Annotated[float, Field(gt=0, le=1)]
+Part = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Noise(BaseModel):
+    """Gaussian noise; on logits the noisy teacher of Sau and Balasubramanian, arXiv:1610.09650."""
+
+    model_config = OPTIONS
+    on: Literal["logits", "features", "embedding"] = "logits"
+    scale: Positive = 0.5
+    """Its deviation: this times that of all logits, of each channel, or of each dimension."""
+    probability: Probability = 0.5
+    """Of an image to be disturbed."""
+
+
+class Mask(BaseModel):
+    """Cells of a map give way to the mean of their channel in that image."""
+
+    model_config = OPTIONS
+    on: Literal["features"] = "features"
+    share: Part = 0.2
+    """Of the cells, on average."""
+
+
+class Drop(BaseModel):
+    """Channels of a map, or dimensions of an embedding, become 0; the others grow in turn."""
+
+    model_config = OPTIONS
+    on: Literal["features", "embedding"] = "features"
+    share: Part = 0.1
+    """Of the channels, on average."""
+
+
+class Disturbance(BaseModel):
+    """One entry of `match.augment`: `{noise: {on: logits}}`; a rule `{}` takes every default."""
+
+    model_config = OPTIONS | ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+    noise: Noise | None = None
+    mask: Mask | None = None
+    drop: Drop | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> "Disturbance":
+        if len(self._given()) != 1:
+            raise ValueError("expects exactly one of 'noise', 'mask', 'drop' with its options")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: options for name, options in plain(self).items() if options is not None}
+
+    @property
+    def rule(self) -> Noise | Mask | Drop:
+        """The one that it is."""
+        return self._given()[0]
+
+    def _given(self) -> list[Noise | Mask | Drop]:
+        return [rule for rule in (self.noise, self.mask, self.drop) if rule is not None]
+
+
+class Match(BaseModel):
+    """Which stage answers which, and how a teacher's answers reach the methods."""
+
+    model_config = OPTIONS
+    pairs: list[Annotated[list[int], Field(min_length=2, max_length=2)]] | None = None
+    """Stages by number, the student's first: [[1, 1], [2, 3]]; `null` lets kd choose."""
+    adapter: Literal["auto", "none", "conv"] = "auto"
+    """Between a student's map and its teacher's: a 1x1 convolution where channels or grids differ,
+    never, or always."""
+    augment: Annotated[tuple[Disturbance, ...], Field(strict=False)] = ()
+    """Disturb what a teacher answers, in this order, before any method sees it."""

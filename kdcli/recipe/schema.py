@@ -1,0 +1,93 @@
+"""The whole recipe format on one page, as frozen pydantic models.
+
+`auto` means: the data source or the model decides; it is resolved once and written to the run.
+`null` means off. Reading the YAML is `recipe_file.py`.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from kdcli.core.options import OPTIONS
+from kdcli.recipe.data import Auto, Data, Share
+from kdcli.recipe.match import Match
+from kdcli.recipe.teacher import Precision, TeacherSettings
+from kdcli.recipe.train import Train
+from kdcli.recipe.weight import Weight
+from kdcli.recipe.who import Who
+
+
+class Task(BaseModel):
+    """Learning from labels."""
+
+    model_config = OPTIONS
+    weight: Weight = 1.0
+    """Of the cross-entropy with the labels."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """eps: each target becomes (1 - eps) · label + eps / K."""
+
+
+class MethodUse(BaseModel):
+    """One entry under `methods:`; its further keys are the method's own options."""
+
+    model_config = OPTIONS | ConfigDict(extra="allow")
+    use: str | None = None
+    """The method, where the key is another name for it."""
+    weight: Weight
+    """Of this term; by default the method's published weight beside a task weight of 1."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The method's own options."""
+        return dict(self.model_extra or {})
+
+
+class Student(BaseModel):
+    """How the model that learns is built."""
+
+    model_config = OPTIONS
+    pretrained: bool | Auto = "auto"
+    """Start from timm's weights."""
+    stem_stride: Literal[1, 2] | None = None
+    """1 suits images of 64 pixels and less: first strided convolution, max-pool right behind."""
+    precision: Precision = "auto"
+    """Of its training steps; evaluation is always fp32."""
+
+
+class Evaluate(BaseModel):
+    """What a comparison counts; never changes a weight."""
+
+    model_config = OPTIONS
+    size_priority: Share = 0.5
+    """a of the distillation score: 1 looks at size alone, 0 at accuracy alone."""
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """Differences within it count as equal."""
+
+
+class SchemeUse(BaseModel):
+    """`scheme: offline`, or a mapping with `name` and the scheme's own options."""
+
+    model_config = OPTIONS | ConfigDict(extra="allow")
+    name: str = "offline"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The scheme's own options."""
+        return dict(self.model_extra or {})
+
+
+class Recipe(BaseModel):
+    """How a student is trained."""
+
+    model_config = OPTIONS
+    scheme: SchemeUse = SchemeUse()
+    task: Task = Task()
+    methods: dict[str, MethodUse] = {}
+    """Key = the method, and the term's name in logs and in --set."""
+    student: Student = Student()
+    teacher: TeacherSettings = TeacherSettings()
+    data: Data = Data()
+    train: Train = Train()
+    match: Match = Match()
+    evaluate: Evaluate = Evaluate()
+    who: Who | None = None

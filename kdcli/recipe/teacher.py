@@ -1,0 +1,69 @@
+"""`teacher.follow` in a recipe: teachers that are followed while they learn."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from kdcli.core.options import OPTIONS
+from kdcli.recipe.data import Auto, Subset
+
+Follow = Literal["finished", "trajectory", "together"]
+Clock = Literal["progress", "steps"]
+
+
+class Checkpoints(BaseModel):
+    """What a trajectory keeps of a teacher's training, and how a student goes through it."""
+
+    model_config = OPTIONS
+    count: Annotated[int, Field(ge=1)] = 40
+    """So many, at most one per step; the last step is always among them."""
+    spacing: Literal["even", "early"] = "even"
+    """`early`: their steps grow by a factor, so that most lie near the beginning."""
+    precision: Literal["fp32", "fp16"] = "fp32"
+    """As they are stored; fp16 takes half the disk."""
+    clock: Clock = "progress"
+    """Of the student: as far through its training as the teacher was, or after as many steps."""
+
+    def steps(self, total: int) -> tuple[int, ...]:
+        """After which of `total` steps (from 1 on) a checkpoint is kept; ascending."""
+        count = min(self.count, total)
+        if self.spacing == "even":
+            return tuple(-(-i * total // count) for i in range(1, count + 1))
+        found: list[int] = []
+        for i in range(1, count + 1):
+            least, most = (found[-1] if found else 0) + 1, total - (count - i)
+            found.append(min(max(least, round(total ** (i / count))), most))
+        return tuple(found)
+
+
+Precision = Literal["fp32", "bf16", "auto"]
+
+
+class TeacherSettings(BaseModel):
+    """How a teacher is made and run."""
+
+    model_config = OPTIONS
+    pretrained: bool | Auto = "auto"
+    """As student.pretrained, for a teacher that has to be trained."""
+    stem_stride: Literal[1, 2] | None = None
+    """As student.stem_stride, for a teacher that has to be trained."""
+    precision: Precision = "auto"
+    """Of its forward pass while teaching."""
+    recipe: str = "supervised"
+    """What trains it when there is none."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Its own, so that all students of a comparison have the same teacher."""
+    tune: Literal["all", "head"] = "all"
+    """As train.tune, for a teacher that has to be trained."""
+    seeds: Annotated[int, Field(ge=1)] = 1
+    """So many members of each teacher that has to be trained: they differ in their seeds, from
+    `seed` on."""
+    subset: Subset = 1.0
+    """As data.subset, for teachers that have to be trained: each member draws its own."""
+    follow: Follow = "finished"
+    """The student follows the teacher through the checkpoints of its training (`trajectory`), or
+    step by step while both learn (`together`)."""
+    checkpoints: Checkpoints = Checkpoints()
+    """Of a trajectory."""
+    allow_weak: bool = False
+    """Go on with a given teacher that is hardly better than chance."""

@@ -1,0 +1,56 @@
+"""`train:` in a recipe: the training itself."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from kdcli.core.options import OPTIONS
+from kdcli.recipe.data import Auto
+from kdcli.recipe.weight import Span
+
+
+class Until(BaseModel):
+    """Good enough: training may end."""
+
+    model_config = OPTIONS
+    accuracy: Annotated[float, Field(gt=0, le=1)]
+    """On validation."""
+
+
+class Train(BaseModel):
+    """The training itself; the baseline gets the same."""
+
+    model_config = OPTIONS
+    epochs: Annotated[int, Field(ge=1)] | Auto = "auto"
+    batch_size: Annotated[int, Field(ge=2)] | Auto = "auto"
+    """At least 2: batch norm has nothing to average over in one image."""
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    """SGD has Nesterov momentum 0.9."""
+    lr: Annotated[float, Field(gt=0)] | Auto = "auto"
+    """At its peak; warm-up before, cosine to zero behind."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.05
+    """Never on biases and norms."""
+    warmup: Span | None = "5%"
+    clip: Annotated[float, Field(gt=0)] | None = 1.0
+    """Largest norm of the gradient."""
+    patience: Annotated[int, Field(ge=1)] | Auto | None = "auto"
+    """End after so many epochs without a better best epoch (converged): validation accuracy, and
+    NLL where that is equal."""
+    until: Until | None = None
+    """End as soon as this is reached (satisfactory)."""
+    select: Literal["accuracy", "balanced_accuracy"] = "accuracy"
+    """What the best epoch is best at, on validation."""
+    balance: Literal["none", "sampler", "loss"] = "none"
+    """Of rare classes: shown as often as the others, or weighted in the labels' loss."""
+    tune: Literal["all", "head"] = "all"
+    """`head`: the frozen trunk runs once over the data, and only the classifier is fitted."""
+    trunk_lr: Annotated[float, Field(gt=0, le=1)] | Auto = "auto"
+    """The rate of all but the classifier, as a share of lr."""
+    mixup: Annotated[float, Field(ge=0)] = 0.0
+    """alpha of Beta(alpha, alpha) for blending pairs of images; 0 is off (arXiv:1710.09412)."""
+    cutmix: Annotated[float, Field(ge=0)] = 0.0
+    """The same for pasting a box of one image into another (arXiv:1905.04899)."""
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Decay of a moving average of the weights, which is then what is measured and ships."""
+    accumulate: Annotated[int, Field(ge=1)] = 1
+    """Split each batch into so many parts that pass through the model one after another."""

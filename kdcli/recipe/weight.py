@@ -1,0 +1,59 @@
+"""A weight in a recipe: a number or a ramp; spans such as 5% or 20 epochs."""
+
+import math
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from kdcli.core.options import OPTIONS
+
+_SPAN = re.compile(r"(\d+(?:\.\d+)?) ?(%|epochs?)")
+
+
+def _check_span(text: str) -> str:
+    if not _SPAN.fullmatch(text):
+        raise ValueError('expects a span such as "5%" or "20 epochs"')
+    return text
+
+
+Span = Annotated[str, AfterValidator(_check_span)]
+
+
+def span_epochs(span: str, epochs: int) -> float:
+    """A span such as `"5%"` or `"20 epochs"` in epochs of a training that lasts `epochs`."""
+    number, unit = _SPAN.fullmatch(span).groups()  # type: ignore[union-attr]  # validated
+    return float(number) * epochs / 100 if unit == "%" else float(number)
+
+
+class Ramp(BaseModel):
+    """A weight that moves and then stays."""
+
+    model_config = OPTIONS
+    from_: float = Field(alias="from", ge=0)
+    to: float = Field(ge=0)
+    over: Span
+    """How long it takes."""
+    start: Span = "0%"
+    """When it begins; before that the weight is `from`."""
+    shape: Literal["line", "gaussian"] = "line"
+    """`gaussian` goes exp(-5 (1 - x)^2) of the way when the share x of `over` is done: slowly at
+    first (Laine, Aila, arXiv:1610.02242)."""
+
+    def at(self, epoch: float, epochs: int) -> float:
+        """The weight after `epoch` (fractional) of `epochs`."""
+        begin, length = span_epochs(self.start, epochs), span_epochs(self.over, epochs)
+        if epoch < begin:
+            return self.from_
+        way = min((epoch - begin) / length, 1.0) if length else 1.0
+        if self.shape == "gaussian":
+            way = math.exp(-5 * (1 - way) ** 2)
+        return self.from_ + (self.to - self.from_) * way
+
+
+Weight = Annotated[float, Field(ge=0)] | Ramp
+
+
+def weight_at(weight: Weight, epoch: float, epochs: int) -> float:
+    """The value of a weight after `epoch` (fractional) of `epochs`."""
+    return weight.at(epoch, epochs) if isinstance(weight, Ramp) else weight

@@ -1,0 +1,46 @@
+"""`who:` in a user's own recipe: teachers, assistants, student, data, seed."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field, model_validator
+
+from kdcli.core.options import OPTIONS
+from kdcli.recipe.data import Subset
+
+
+class TeacherEntry(BaseModel):
+    """One entry of who.teachers that says more than a name."""
+
+    model_config = OPTIONS
+    model: str
+    seeds: Annotated[int, Field(ge=1)] | None = None
+    """In place of teacher.seeds."""
+    subset: Subset | None = None
+    """In place of teacher.subset."""
+
+
+class Who(BaseModel):
+    """Who and what, in a user's own file; flags override it."""
+
+    model_config = OPTIONS
+    teacher: str | None = None
+    teachers: Annotated[tuple[str | TeacherEntry, ...], Field(strict=False)] = ()
+    """Several, in place of `teacher`."""
+    assistants: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Between teacher and student, the largest first."""
+    student: str | None = None
+    peers: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Models that learn beside the student, in schemes that have such."""
+    data: str | None = None
+    seed: Annotated[int, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _one_or_several(self) -> "Who":
+        if self.teacher is not None and self.teachers:
+            raise ValueError("expects teacher or teachers, one of the two")
+        return self
+
+    @property
+    def taught_by(self) -> tuple[str | TeacherEntry, ...]:
+        """Whether one was named or several."""
+        return self.teachers if self.teacher is None else (self.teacher,)

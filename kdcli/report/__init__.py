@@ -1,0 +1,1 @@
+"""The record: schema of report.json, verdict, gates, report.md."""

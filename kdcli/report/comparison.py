@@ -1,0 +1,118 @@
+"""What compares in report.json: gain, p-value, gaps, ensembles, closer to whom."""
+
+from typing import Literal
+
+from pydantic import BaseModel
+
+from kdcli.report.model import PART, Range
+
+
+class Speedup(BaseModel):
+    """Teacher's median latency over the student's."""
+
+    model_config = PART
+    pytorch: float
+    onnxruntime: float
+
+
+class ClassLostMost(BaseModel):
+    """The class whose recall falls farthest from teacher to student."""
+
+    model_config = PART
+    name: str
+    drop: float
+    """teacher - student, > 0."""
+    ci95: Range
+    """It allows for having picked the worst of all classes."""
+    test_images: int
+
+
+Closer = Literal["ensemble", "single", "undecided"]
+
+
+class CloserTo(BaseModel):
+    """Whom the student takes after, its ensemble or the best single teacher, in three ways.
+
+    Undecided where the 95% interval of the difference of both distances holds 0.
+    """
+
+    model_config = PART
+    accuracy: Closer
+    """Whose accuracy is nearer."""
+    agreement: Closer
+    """Whose top-1 classes it gives more often."""
+    kl: Closer
+    """Whose probabilities are nearer."""
+
+
+class EnsembleComparison(BaseModel):
+    """The student against an ensemble of teachers, and against the best of them on its own."""
+
+    model_config = PART
+    members: int
+    best: int
+    """Index in `teachers` of the best single one, by validation accuracy."""
+    gain_over_single: float
+    """ensemble - best single teacher; intervals are paired, over images (and seeds)."""
+    gain_over_single_ci95: Range
+    gap_kept: float | None
+    """(student - single) / (ensemble - single); null below a point of ensemble - single."""
+    gap_to_ensemble: float
+    """student - ensemble."""
+    gap_to_ensemble_ci95: Range
+    gap_to_single: float
+    """student - best single teacher."""
+    gap_to_single_ci95: Range
+    agreement_with_ensemble: float
+    agreement_with_single: float
+    agreement_with_members: float
+    """The mean over all of them."""
+    kl_to_ensemble: float
+    kl_to_single: float
+    kl_to_members: float
+    closer_to: CloserTo
+    params_ratio: float = 1.0
+    """ensemble / student; filled as `Comparison.size_reduction`."""
+    macs_ratio: float | None = None
+
+
+class Comparison(BaseModel):
+    """The student against baseline and teacher; of several teachers, against their ensemble.
+
+    What compares with a teacher is null where there is none: in online and self-distillation.
+    """
+
+    model_config = PART
+    gain: float
+    """student - baseline."""
+    gain_ci95: Range
+    p_value: float
+    detectable_gain: float
+    """The smallest gain that this test set could have shown (80% power)."""
+    gap_closed: float | None = None
+    """gain / (teacher - baseline); null where the teacher is not ahead."""
+    size_reduction: float | None = None
+    """1 - params_student / params_teacher. What compares costs is filled whenever the record is
+    written, with what the models cost by then."""
+    macs_reduction: float | None = None
+    speedup: Speedup | None = None
+    """teacher / student, median latency; null before an export."""
+    accuracy_drop: float | None = None
+    """teacher - student."""
+    agreement: float | None = None
+    distillation_score: float | None = None
+    size_priority: float | None = None
+    """a of the distillation score; null in an earlier kd's record."""
+    seeds: int
+    verdict_code: str
+    balanced_gain: float | None = None
+    """student - baseline in balanced accuracy."""
+    balanced_gain_ci95: Range | None = None
+    class_lost_most: ClassLostMost | None = None
+    """null where no class lost anything."""
+    ensemble: EnsembleComparison | None = None
+    """null where there is one teacher."""
+
+
+WORTH_CLOSING = 0.01
+"""A share of a smaller gap than a point says nothing."""

@@ -1,0 +1,1 @@
+"""What decides a training (Spec), the folder it lies in, finding it, pruning it."""

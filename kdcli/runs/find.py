@@ -1,0 +1,37 @@
+"""Where runs lie, and the one that a spec describes."""
+
+import os
+from contextlib import suppress
+from itertools import chain
+from pathlib import Path
+
+from kdcli.runs.run import Run
+from kdcli.runs.spec import Spec
+
+
+def runs_root() -> Path:
+    """`$KD_RUNS`, else `runs/` here."""
+    return Path(os.environ.get("KD_RUNS") or "runs")
+
+
+def all_runs() -> list[Run]:
+    """Every run folder under `runs/`, oldest first."""
+    files = runs_root().glob("*/run.yaml")
+    return [Run(f.parent) for f in sorted(files, key=lambda f: f.stat().st_mtime)]
+
+
+def find(spec: Spec) -> Run | None:
+    """The run under `runs/` that was made from the same things, finished or not."""
+    root, digest = runs_root(), spec.digest
+    for folder in chain([root / spec.folder_name], root.glob(f"*-{digest}")):
+        if (folder / "run.yaml").is_file() and _made_from(digest, Run(folder)):
+            return Run(folder)
+    return None
+
+
+def _made_from(digest: str, run: Run) -> bool:
+    """As run.yaml says, or nobody can tell; parsed only where no line says so at once."""
+    with suppress(OSError, UnicodeDecodeError):
+        if f"\ndigest: {digest}\n" in (run.path / "run.yaml").read_text("utf-8"):
+            return True
+    return run.digest in (digest, None)

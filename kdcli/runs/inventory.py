@@ -1,0 +1,134 @@
+"""What lies under runs/: every folder that kd made there, read once."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from kdcli.core.errors import KdError
+from kdcli.core.files import in_use, is_leftover
+from kdcli.runs.find import runs_root
+from kdcli.runs.layout import EXPORTS, OF_OTHERS, TIMM, is_model, is_ours
+from kdcli.runs.run import Run, RunFile
+
+REPORTS = (EXPORTS, TIMM, "report.json", "model.report.json")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder under runs/: a run, a given teacher that was adopted, or a start that failed."""
+
+    path: Path
+    file: RunFile | None
+    """run.yaml; None where there is none, or it cannot be read."""
+    sizes: dict[str, int]
+    """Bytes of each file that kd wrote there, of a link its own; of `export` and
+    `timm`, of all in it."""
+    in_use: bool
+    """Another kd is working in it."""
+    changed: float
+    """When, in seconds since 1970: it was finished, or came as far as it did."""
+
+    @property
+    def bytes(self) -> int:
+        return sum(self.sizes.values())
+
+    @property
+    def finished(self) -> bool:
+        return "model.pt" in self.sizes
+
+    @property
+    def role(self) -> str:
+        """`teacher`, `baseline`, `student`; `given` for an adopted teacher, `unknown` otherwise."""
+        if self.file:
+            return self.file.spec.role
+        return "given" if self._adopted else "unknown"
+
+    @property
+    def state(self) -> str:
+        """`finished`, `unfinished`, `in use`, `unreadable`; `given`; `empty`: a failed start."""
+        if self.in_use:
+            return "in use"
+        if self.file is None and "run.yaml" in self.sizes:
+            return "unreadable"
+        if self.file is None:
+            return "given" if self._adopted else "empty"
+        return "finished" if self.finished else "unfinished"
+
+    @property
+    def asked(self) -> bool:
+        """A person asked for it, or for what was made of it."""
+        return any(map(_for_somebody, self.sizes)) or bool(self.file and self.file.asked)
+
+    @cached_property
+    def needs(self) -> frozenset[Path]:
+        """The model.pt files of its teachers, as far as they are written down."""
+        refs = self.file.spec.teachers if self.file else ()
+        found = {Path(ref.path) for ref in refs if ref.path}
+        with suppress(KdError, OSError):  # damaged
+            found |= {need.path for need in Run(self.path).needs().values()}
+        return frozenset(path.resolve() for path in found)
+
+    @property
+    def _adopted(self) -> bool:
+        return self.path.name.startswith("given-") and self.finished
+
+
+def inventory() -> list[Folder]:
+    """Every folder that kd made under runs/, the oldest first; others are passed over."""
+    root = runs_root()
+    paths = [path for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
+    found = [folder for path in paths if (folder := _read(path))]
+    return sorted(found, key=lambda folder: (folder.changed, folder.path.name))
+
+
+def _read(path: Path) -> Folder | None:
+    try:
+        sizes = {e.name: e.lstat().st_size for e in path.iterdir() if _is_ours(e)}
+        for name, files in Run(path).exported().items():
+            sizes[name] = sum(file.lstat().st_size for file in files)
+        others = any(e.name not in sizes and e.name != ".lock" for e in path.iterdir())
+        busy = in_use(path)
+        changed = max(((path / n).lstat().st_mtime for n in _telling(sizes)), default=0.0)
+    except OSError:  # it went meanwhile, or is nobody's to read
+        return None
+    run = "run.yaml" in sizes
+    adopted = path.name.startswith("given-") and "model.pt" in sizes
+    begun = not others and all(map(is_leftover, sizes)) and (sizes or (path / ".lock").exists())
+    if not (run or adopted or begun):
+        return None
+    return Folder(path, _file(path) if run else None, sizes, busy, changed)
+
+
+def _is_ours(entry: Path) -> bool:
+    written = is_ours(entry.name) or (is_leftover(entry.name) and _of_ours(entry.name))
+    return written and (entry.is_symlink() or entry.is_file())
+
+
+def _for_somebody(name: str) -> bool:
+    """Made only for a person who asked, of what ships or of another of a run's models."""
+    return (
+        name.startswith(f"{TIMM}.")
+        or name in REPORTS
+        or (OF_OTHERS.fullmatch(name) is not None and not is_model(name))
+    )
+
+
+def _of_ours(leftover: str) -> bool:
+    name = leftover[1:].rsplit(".", 2)[0]
+    return is_ours(name) or name == "probe"
+
+
+def _telling(sizes: dict[str, int]) -> list[str]:
+    """The files whose time is that of the run."""
+    for name in ("model.pt", "metrics.jsonl", "run.yaml"):
+        if name in sizes:
+            return [name]
+    return list(sizes)
+
+
+def _file(path: Path) -> RunFile | None:
+    try:
+        return Run(path).file()
+    except KdError:
+        return None

@@ -1,0 +1,65 @@
+"""What lies where in a run's folder.
+
+RUN/ run.yaml         who, resolved recipe, versions   needs.json   what it depends on, by sha256
+     model.pt         what ships; its being there      state.pt     resume state of the last epoch;
+                      means finished                                removed when done
+     metrics.jsonl    one line per epoch and an end    split.json   a split that was made here
+     predictions.npz  answers on test                  report.json  report.md
+     run.log          what was said, what went wrong   transfer.npz what teachers answered
+     model.NAME.pt    who learnt with the model that ships: a peer, an exit, ...
+     export/          what is copied to where the model is used: model.onnx, labels.txt,
+                      predict.py, bench.py, README.md; model.pt2
+     timm/            what timm loads and the Hub takes; timm.NAME/ of a model beside model.pt
+     step.N.safetensors  the weights after N steps, of a teacher whose trajectory is followed
+"""
+
+import json
+import re
+from pathlib import Path
+
+FILES = (
+    *("run.yaml", "needs.json", "model.pt", "state.pt", "metrics.jsonl", "run.log"),
+    *("split.json", "transfer.npz", "predictions.npz", "report.json", "report.md"),
+)
+"""All that kd writes into a run's folder, but for what `OF_OTHERS` names."""
+
+EXPORTS = "export"
+"""The folder of what is copied to where the model is used."""
+
+OF_EXPORTS = re.compile(
+    r"model(\.\w+)*\.(onnx|onnx\.data|pt2)|labels\.txt|(predict|bench)\.py|README(\.\w+)*\.md"
+)
+"""What kd writes there."""
+
+OF_OTHERS = re.compile(r"model\.(\w+)\.(pt|report\.json|report\.md)")
+"""Of the models beside model.pt: `model.peer_1.pt`, and what was made of it."""
+
+OF_STEPS = re.compile(r"step\.(\d{7,})\.safetensors")
+"""Of the weights after a step: `step.0000123.safetensors`."""
+
+
+def is_ours(name: str) -> bool:
+    """Whether kd writes a file of this name into a run's folder."""
+    return name in FILES or any(kind.fullmatch(name) for kind in (OF_OTHERS, OF_STEPS))
+
+
+def is_model(name: str) -> bool:
+    """Whether a run keeps one of its models under this name: what ships, or another."""
+    other = OF_OTHERS.fullmatch(name)
+    return name == "model.pt" or (other is not None and other[2] == "pt")
+
+
+TIMM = "timm"
+"""In a run's folder; `timm.peer_1` of another model than the one that ships."""
+
+
+OF_TIMM = ("config.json", "model.safetensors", "README.md")
+"""All that kd writes there."""
+
+
+def is_kds(folder: Path) -> bool:
+    """Whether kd wrote it: its config.json says so."""
+    try:
+        return "kd" in json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError, TypeError):
+        return False

@@ -1,0 +1,168 @@
+"""`kd list runs --prune`: what no finished run needs is found, shown, and removed."""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kdcli.core.files import disk_errors, is_leftover, lock
+from kdcli.runs.baseline import baseline_of
+from kdcli.runs.inventory import Folder, inventory
+from kdcli.runs.layout import is_model, is_ours
+from kdcli.runs.spec import Spec
+
+STALE_DAYS = 7
+"""For so long a training that was interrupted is expected to go on."""
+
+_LEFT = {
+    "state.pt": "resume state of a finished run",
+    "transfer.npz": "what teachers answered to a student that is finished",
+}
+"""What no command reads any more once a run is finished."""
+
+
+@dataclass(frozen=True)
+class Disposable:
+    """A run's folder, or a file in one, that nobody needs."""
+
+    path: Path
+    bytes: int
+    why: str
+
+
+def disposable(folders: list[Folder]) -> list[Disposable]:
+    """What may go: nothing that a person asked for, or that what they asked for needs, and nothing
+    that was interrupted lately: the command that began it is about to go on. Nor, for the same
+    reason, a teacher, assistant, generation or baseline that was finished lately: a student's run
+    begins when the last of its teachers is done.
+
+    Folders in which another kd works are left alone; while there is one, no folder goes at all:
+    its chain may be about to need it.
+    """
+    busy = any(folder.in_use for folder in folders)
+    kept = _with_needs([*_wanted(folders), *filter(_made_lately, folders)], folders)
+    found: list[Disposable] = []
+    for folder in folders:
+        if folder.in_use:
+            continue
+        if folder.path in kept or busy:
+            found += _leftovers(folder)
+        else:
+            found.append(Disposable(folder.path, folder.bytes, _why(folder)))
+    return found
+
+
+def expected(folders: list[Folder]) -> list[Folder]:
+    """Those that stay only because they were finished lately: no run here needs them yet."""
+    needed = _with_needs(_wanted(folders), folders)
+    return [one for one in folders if _made_lately(one) and one.path not in needed]
+
+
+def remove(items: Iterable[Disposable]) -> Iterator[Disposable]:
+    """Remove what is still disposable of `items`; hands out each that is gone.
+
+    Of a folder, what kd wrote goes; a person's own files stay, and their folder with them.
+
+    Raises:
+        InUse: another kd has begun to work in one of them.
+        DiskError: the system does not let it go.
+    """
+    now = {item.path for item in disposable(inventory())}
+    for item in items:
+        if item.path in now:
+            _remove(item.path)
+            yield item
+
+
+def _remove(path: Path) -> None:
+    folder = path if path.is_dir() else path.parent
+    with lock(folder), disk_errors(path):
+        for entry in list(folder.iterdir()) if path == folder else [path]:
+            if entry == path or is_ours(entry.name) or is_leftover(entry.name):
+                entry.unlink(missing_ok=True)
+
+
+def _wanted(folders: list[Folder]) -> list[Folder]:
+    """What a person asked for or works on, and what nobody can tell."""
+    return [
+        one
+        for one in folders
+        if one.asked
+        or one.state in ("in use", "unreadable")
+        or (_resumable(one) and not _stale(one))
+    ]
+
+
+def _with_needs(wanted: list[Folder], folders: list[Folder]) -> set[Path]:
+    """These, and all that they need."""
+    offered: dict[object, list[Folder]] = {}
+    for folder in folders:
+        for name in _offers(folder):
+            offered.setdefault(name, []).append(folder)
+    todo, found = list(wanted), set[Path]()
+    while todo:
+        folder = todo.pop()
+        if folder.path not in found:
+            found.add(folder.path)
+            todo += [one for want in _wants(folder) for one in offered.pop(want, [])]
+    return found
+
+
+def _resumable(folder: Folder) -> bool:
+    return folder.state == "unfinished" and "state.pt" in folder.sizes
+
+
+def _made_lately(folder: Folder) -> bool:
+    """A finished prerequisite, whose run may be still to come."""
+    before = folder.role in ("teacher", "assistant", "generation", "baseline")
+    return before and folder.state == "finished" and not _stale(folder)
+
+
+def _stale(folder: Folder) -> bool:
+    return time.time() - folder.changed > STALE_DAYS * 86400
+
+
+def _offers(folder: Folder) -> Iterator[object]:
+    """What others may know it by."""
+    for name in {"model.pt", *filter(is_model, folder.sizes)}:
+        yield (folder.path / name).resolve()
+    if folder.file:
+        yield folder.file.spec.digest
+        yield _of_any_seed(folder.file.spec)
+
+
+def _wants(folder: Folder) -> Iterator[object]:
+    """Its teachers and its baseline; of what was asked for, also the further seeds."""
+    yield from folder.needs
+    if folder.file is None:
+        return
+    spec = folder.file.spec
+    yield from (member.spec.digest for member in spec.members if member.spec)
+    if spec.is_taught:
+        yield baseline_of(spec).digest
+    if folder.asked:
+        yield _of_any_seed(spec)
+
+
+def _of_any_seed(spec: Spec) -> tuple[str, str]:
+    return ("any seed", spec.kind)
+
+
+def _leftovers(folder: Folder) -> Iterator[Disposable]:
+    """Files that nobody needs in a folder that stays."""
+    for name, size in folder.sizes.items():
+        if name in _LEFT and folder.state == "finished":
+            yield Disposable(folder.path / name, size, _LEFT[name])
+        elif is_leftover(name):
+            yield Disposable(folder.path / name, size, "half-written by a kd that was killed")
+
+
+def _why(folder: Folder) -> str:
+    if folder.state == "empty":
+        return "a start that came to nothing"
+    if folder.state == "given":
+        return "an adopted teacher that no run here needs"
+    what = f"unfinished {folder.role}" if folder.state == "unfinished" else folder.role
+    age = f", untouched for {STALE_DAYS} days" if _resumable(folder) else ""
+    article = "an" if what[0] in "aeiou" else "a"
+    return f"{article} {what} that nobody asked for and no run here needs{age}"

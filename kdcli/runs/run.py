@@ -1,0 +1,274 @@
+"""A run's folder, and where the runs are."""
+
+import json
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from kdcli.core.errors import DamagedFile, UsageError
+from kdcli.core.files import write_text
+from kdcli.recipe.safe_yaml import from_yaml, to_yaml
+from kdcli.runs.layout import EXPORTS, OF_EXPORTS, OF_OTHERS, OF_STEPS, OF_TIMM, TIMM, is_kds
+from kdcli.runs.spec import Spec
+
+_FROZEN = ConfigDict(frozen=True, extra="forbid")
+
+
+class RunFile(BaseModel):
+    """run.yaml."""
+
+    model_config = _FROZEN
+    asked: bool
+    """A person asked for it; False for teachers, baselines, further seeds."""
+    digest: str
+    spec: Spec
+    versions: dict[str, str]
+    started: str
+
+
+@dataclass(frozen=True)
+class Need:
+    """A file that a run was made from, and its sum at that time."""
+
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder."""
+
+    path: Path
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model.pt"
+
+    @property
+    def state(self) -> Path:
+        return self.path / "state.pt"
+
+    @property
+    def transfer(self) -> Path:
+        return self.path / "transfer.npz"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def exports(self) -> Path:
+        return self.path / EXPORTS
+
+    def exported(self) -> dict[str, list[Path]]:
+        """What kd wrote to be used elsewhere, by the folder's name: `export`, `timm`."""
+        files = [file for file in self.exports.glob("*") if OF_EXPORTS.fullmatch(file.name)]
+        found = {EXPORTS: files} if files else {}
+        for folder in filter(is_kds, self.path.glob(f"{TIMM}*")):
+            found[folder.name] = [file for file in folder.glob("*") if file.name in OF_TIMM]
+        return found
+
+    def clear_exports(self) -> None:
+        """Remove what kd wrote there; a person's own files stay."""
+        for name, files in self.exported().items():
+            for file in files:
+                file.unlink()
+            with suppress(OSError):  # it is not empty
+                (self.path / name).rmdir()
+
+    @property
+    def log(self) -> Path:
+        return self.path / "run.log"
+
+    @property
+    def finished(self) -> bool:
+        return self.model.is_file()
+
+    def other(self, name: str) -> Path:
+        """The file of one that learnt with the model that ships: `peer.1`, `exit.2`, ..."""
+        return self.path / f"model.{name.replace('.', '_')}.pt"
+
+    def others(self) -> dict[str, Path]:
+        """Those that are there, by role: `peer_1`, `exit_2`, ..."""
+        files = {file.name: file for file in self.path.glob("model.*.pt")}
+        known = {name: OF_OTHERS.fullmatch(name) for name in sorted(files)}
+        return {match[1]: files[name] for name, match in known.items() if match}
+
+    def step(self, number: int) -> Path:
+        """The file of the weights after so many steps."""
+        return self.path / f"step.{number:07}.safetensors"
+
+    def steps(self) -> tuple[int, ...]:
+        """After which steps weights are kept; ascending."""
+        found = [OF_STEPS.fullmatch(file.name) for file in self.path.glob("step.*.safetensors")]
+        return tuple(sorted(int(match[1]) for match in found if match))
+
+    def file(self) -> RunFile:
+        """run.yaml, checked.
+
+        Raises:
+            UsageError: there is none, so this is no run folder.
+            DamagedFile: it is not what kd writes.
+        """
+        place = self.path / "run.yaml"
+        try:
+            return RunFile.model_validate(from_yaml(place.read_text("utf-8")))
+        except FileNotFoundError as error:
+            raise UsageError(
+                f"{self.path}: not a run folder (no run.yaml)", "kd list runs shows them"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise DamagedFile(
+                f"{place}: damaged, or written by another version of kd",
+                "repeat the command that made the run with --again",
+            ) from error
+
+    @property
+    def spec(self) -> Spec:
+        return self.file().spec
+
+    @property
+    def digest(self) -> str | None:
+        """Of what it was made from; None for a damaged run."""
+        try:
+            return self.file().digest
+        except DamagedFile:
+            return None
+
+    @property
+    def asked(self) -> bool:
+        """A person asked for it; False also for a damaged run."""
+        try:
+            return self.file().asked
+        except DamagedFile:
+            return False
+
+    def needs(self) -> dict[str, Need]:
+        """What it was made from, by role (`teacher.0`); empty where there is nothing.
+
+        Raises:
+            DamagedFile: needs.json is not what kd writes.
+        """
+        place = self.path / "needs.json"
+        if not place.is_file():
+            return {}
+        try:
+            raw = json.loads(place.read_text("utf-8"))
+            return {
+                role: Need(self.path / need["path"], need["sha256"]) for role, need in raw.items()
+            }
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DamagedFile(
+                f"{place}: damaged", "repeat the command that made the run with --again"
+            ) from error
+
+    def lines(self) -> list[dict[str, Any]]:
+        """metrics.jsonl; a torn last line is left out."""
+        if not self.metrics.is_file():
+            return []
+        found = []
+        for line in self.metrics.read_text("utf-8").splitlines():
+            try:
+                found.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+        return found
+
+    def taught_at_best(self) -> dict[str, float]:
+        """Validation accuracy, after the best epoch, of teachers that learnt with the student."""
+        lines = self.lines()
+        best = lines[-1].get("best_epoch") if lines else None
+        at_best = (line for line in lines if best and line.get("epoch") == best)
+        return dict(next(at_best, {}).get("teacher_val_accuracy", {}))
+
+    def outcome(self) -> dict[str, Any]:
+        """The closing line of metrics.jsonl: how training ended; empty while it has not."""
+        lines = self.lines()
+        return lines[-1] if self.finished and lines and "ended" in lines[-1] else {}
+
+    @property
+    def ships(self) -> str:
+        """Which of its networks model.pt is: `student`, `peer.1`, `fused`, ..."""
+        ships: str = self.outcome().get("ships", "student")
+        return ships
+
+    @property
+    def candidates(self) -> int:
+        """How many networks might have shipped; 0 where there was no choice."""
+        epochs = [line for line in self.lines() if "epoch" in line]
+        return len(epochs[-1].get("val_accuracy_of", ())) if epochs else 0
+
+
+def begin(path: Path, spec: Spec, asked: bool, versions: dict[str, str]) -> Run:
+    """Make the folder and write run.yaml."""
+    file = RunFile(
+        asked=asked,
+        digest=spec.digest,
+        spec=spec,
+        versions=versions,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    _write_run_file(Run(path), file)
+    return Run(path)
+
+
+def mark_asked(run: Run) -> None:
+    """A run that was a prerequisite until now has been asked for."""
+    if not (file := run.file()).asked:
+        _write_run_file(run, file.model_copy(update={"asked": True}))
+
+
+def state_licence(run: Run, licence: str) -> None:
+    """Of a finished run's images, said by now."""
+    raw = (file := run.file()).model_dump(by_alias=True)
+    if licence != "auto" and raw["spec"]["recipe"]["data"]["licence"] != licence:
+        raw["spec"]["recipe"]["data"]["licence"] = licence
+        _write_run_file(run, file.model_validate(raw))
+
+
+def _write_run_file(run: Run, file: RunFile) -> None:
+    raw = file.model_dump(mode="json", by_alias=True)
+    write_text(run.path / "run.yaml", to_yaml(raw))
+
+
+def versions() -> dict[str, str]:
+    """Of what decides a result; read without importing any of it."""
+    from importlib.metadata import version
+
+    packages = ("kdcli", "torch", "timm", "onnx", "onnxruntime")
+    return {"python": sys.version.split()[0]} | {name: version(name) for name in packages}
+
+
+@dataclass(frozen=True)
+class TermPart:
+    """One term; shares are those of the weighted terms."""
+
+    term: str
+    weight: float
+    """At the end."""
+    loss: float
+    """Mean of the epoch, unweighted."""
+    share_of_loss: float | None
+    share_of_gradient: float | None
+    """Of the learners' gradient; None where the term's weight was 0."""
+
+
+def terms_of(run: Run) -> list[TermPart]:
+    """The labels' term, then the recipe's; none where there is but one, which has no share."""
+    lines = [line for line in run.lines() if "share_of_loss" in line]
+    return [
+        TermPart(
+            term,
+            line["weights"][term],
+            loss,
+            line["share_of_loss"].get(term),
+            line.get("share_of_gradient", {}).get(term),
+        )
+        for line in lines[-1:]
+        for term, loss in line["terms"].items()
+    ]

@@ -1,0 +1,1 @@
+"""From Spec to model.pt: build, loop, resume, ensure."""

@@ -1,0 +1,133 @@
+"""Several teachers asked about the same images, one after another."""
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from kdcli.core.progress import Progress
+from kdcli.core.records import Panel
+from kdcli.data.loader import plain_batches
+from kdcli.data.munge import neighbours
+from kdcli.data.source import Source
+from kdcli.data.store import Store
+from kdcli.evaluation.answers import Logits, answers_of, counted_batches, together
+from kdcli.evaluation.cost import architecture
+from kdcli.models.route import View
+from kdcli.models.tap import Tap
+from kdcli.runs.spec import Spec, TeacherRef
+from kdcli.training.teachers import Roll, open_teacher, stand_in, stand_in_args
+
+
+@dataclass(frozen=True)
+class Respondent:
+    """A teacher to be asked."""
+
+    path: Path | None
+    """None: an untrained one."""
+    ref: TeacherRef
+    weight: float
+    count: int = 1
+    """For how many it answers."""
+
+
+def members_of(
+    teachers: Sequence[Path | None], refs: Sequence[TeacherRef], panel: Panel
+) -> list[Respondent]:
+    """The model.pt files of `refs`, with their weights."""
+    return [Respondent(*one) for one in zip(teachers, refs, panel.weights, strict=True)]
+
+
+def one_of_each(members: Sequence[Respondent], classes: int) -> list[Respondent]:
+    """The first of each architecture, for all of it: they take the same time."""
+    kinds: dict[str, str] = {}  # a thousand that differ in their seeds need one look
+    found: dict[str, Respondent] = {}
+    for one in members:
+        if (alike := one.ref.kind) not in kinds:
+            kinds[alike] = architecture(stand_in_args(one.ref, classes))
+        kind = kinds[alike]
+        first = found.get(kind)
+        found[kind] = (
+            replace(first, weight=first.weight + one.weight, count=first.count + 1)
+            if first
+            else one
+        )
+    return list(found.values())
+
+
+@dataclass(frozen=True, eq=False)
+class Asking:
+    """Whose teachers are asked, about which data's images, and where."""
+
+    spec: Spec
+    source: Source
+    device: torch.device
+    progress: Progress
+
+    @property
+    def classes(self) -> int:
+        return len(self.source.classes)
+
+    @property
+    def image_size(self) -> int:
+        return int(self.spec.recipe.data.image_size)
+
+    def roll(self, validation: Store) -> Roll:
+        """What measures each of them."""
+        return Roll(self.spec, validation, self.device, self.progress)
+
+    def answers(
+        self, members: Sequence[Respondent], panel: Panel, store: Store, roll: Roll | None = None
+    ) -> tuple[Logits, float]:
+        """(N, K) logits of all as one, and the seconds that answering takes.
+
+        Each is loaded, called by `roll`, asked about every image, and let go; memory does not grow
+        with their number.
+
+        Raises:
+            UnfitTeacher: `roll` refuses one.
+        """
+        seconds: list[float] = []
+        with closing(counted_batches(len(members), store, self.progress)) as ticks:
+
+            def answer(member: Respondent) -> Logits:
+                tap = self._open(member, roll)
+                start = time.monotonic()
+                logits = answers_of(tap, store, self.device, ticks, self.image_size)
+                seconds.append(member.count * (time.monotonic() - start))
+                return logits
+
+            weights = tuple(member.weight for member in members)
+            logits = together(map(answer, members), replace(panel, weights=weights))
+        return logits, sum(seconds)
+
+    @torch.no_grad()
+    def nearest(self, member: Respondent, store: Store) -> NDArray[np.int64]:
+        """(N,) each image's nearest one, where the teacher's classifier looks at them.
+
+        Raises:
+            UnmetNeeds: the teacher shows no vector in front of its classifier.
+        """
+        tap = self._open(member)
+        batches = plain_batches(store, num_classes=self.classes, image_size=self.image_size)
+        vectors: list[torch.Tensor] = []
+        for batch in batches:
+            there = batch.to(self.device)
+            if not vectors:
+                tap.show(View(embedding=True), there.images[:2])
+            vectors.append(tap(there).embedding.cpu())
+        return neighbours(torch.cat(vectors).numpy())
+
+    def _open(self, member: Respondent, roll: Roll | None = None) -> Tap:
+        if member.path is None:
+            tap = stand_in("", member.ref, self.spec.recipe, self.classes)
+            return tap.to(self.device).eval()
+        teacher = open_teacher(member.path, self.device)
+        if roll:
+            roll.call(teacher, member.ref)
+        return teacher.tap

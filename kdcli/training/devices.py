@@ -1,0 +1,75 @@
+"""Where the arithmetic runs. Home of accelerate."""
+
+import os
+
+import torch
+from accelerate import Accelerator
+
+from kdcli.core.errors import MissingDevice, UsageError
+from kdcli.core.text import counted, did_you_mean
+
+KINDS = ("auto", "cpu", "cuda", "mps")
+"""What --device takes."""
+
+
+def open_device(wanted: str) -> torch.device:
+    """`auto` is the first of cuda, mps, cpu that is there.
+
+    Raises:
+        MissingDevice: the one asked for is not there, or nothing of that name is.
+        UsageError: kd was launched as several processes.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError(
+            "kd trains in one process", "start it without accelerate launch / torchrun"
+        )
+    torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
+    if wanted != "auto":
+        _check_device(wanted)
+        os.environ["ACCELERATE_TORCH_DEVICE"] = wanted
+    device: torch.device = accelerator(wanted).device
+    return device
+
+
+def accelerator(wanted: str = "auto") -> Accelerator:
+    """Device, gradients and clipping; precision is the taps' own business."""
+    return Accelerator(mixed_precision="no", cpu=wanted == "cpu" or None)
+
+
+def describe_device(device: torch.device) -> str:
+    """`cuda (NVIDIA L4, 23 GB)` or `cpu (8 threads)`, for people."""
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        return f"{device} ({properties.name}, {properties.total_memory / 1e9:.0f} GB)"
+    if device.type == "cpu":
+        return f"cpu ({counted(torch.get_num_threads(), 'thread')})"
+    return str(device)
+
+
+def wait_for(device: torch.device) -> None:
+    """Return when the device has done what it was given: timings need it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def peak_bytes(device: torch.device) -> int:
+    """The most that this process has held in the GPU's own memory; 0 on a processor."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
+
+
+def _check_device(wanted: str) -> None:
+    if wanted.partition(":")[0] not in KINDS[1:]:
+        raise MissingDevice(
+            f"--device {wanted}: no such device{did_you_mean(wanted, KINDS)}",
+            f"a device is one of {', '.join(KINDS)}, or cuda:1 for the second GPU",
+        )
+    try:
+        torch.zeros(1, device=wanted)
+    except (RuntimeError, AssertionError) as error:
+        there = ["cpu"] + [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+        there += ["mps"] if torch.backends.mps.is_available() else []
+        raise MissingDevice(
+            f"--device {wanted}: not on this machine", f"here: {', '.join(there)}, or auto"
+        ) from error

@@ -1,0 +1,275 @@
+"""One nn.Module for a whole training: forward(batch) -> named losses.
+
+It holds what learns (students, the scheme's parts, the methods' adapters); frozen teachers stay
+outside its state.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from kdcli.core.errors import UnmetNeeds
+from kdcli.core.method import Method
+from kdcli.core.records import About, Batch, Lesson, Outputs, Pair, Teacher
+from kdcli.core.scheme import Scheme
+from kdcli.core.text import some
+from kdcli.models.stage_matching import Correspondence
+from kdcli.models.tap import Tap
+from kdcli.recipe.match import Disturbance
+from kdcli.training.losses import Losses, task_loss
+from kdcli.training.perturb import disturb_teachers, refuse_unread
+
+TOLD = 3
+"""Skipped pairs that a line names."""
+WeightAt = Callable[[float], float]
+"""A weight as a function of the epochs done."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """A method in use: its name in logs, itself, and its weight."""
+
+    name: str
+    method: Method
+    weight: WeightAt
+
+
+class Distiller(nn.Module):
+    """Runs one step's lesson; built, and checked against `example`, before the first step.
+
+    `class_weights` (K,) weigh the labels' loss class by class; the methods' losses are left alone.
+    """
+
+    class_weights: Tensor | None
+
+    def __init__(
+        self,
+        scheme: Scheme,
+        learners: Mapping[str, nn.Module],
+        teachers: Mapping[str, Teacher],
+        terms: tuple[Term, ...],
+        task_weight: WeightAt,
+        example: Batch,
+        about: About,
+        class_weights: Tensor | None = None,
+        correspondences: Mapping[tuple[str, str], Correspondence] | None = None,
+        augment: tuple[Disturbance, ...] = (),
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.scheme = scheme
+        self.learners = nn.ModuleDict({_key(name): tap for name, tap in learners.items()})
+        self._names = tuple(learners)
+        self._teachers = dict(teachers)
+        self._terms = terms
+        self._task_weight = task_weight
+        self._correspondences = dict(correspondences or {})
+        refuse_unread(augment, [term.method for term in terms])
+        self._augment, self._seed = augment, seed
+        self.register_buffer("class_weights", class_weights, persistent=False)
+        with _probing(self):
+            answers = {name: model(example) for name, model in self._models().items()}
+            device = example.images.device
+            self.parts = nn.ModuleDict(scheme.parts(answers, about)).to(device)
+            lesson = self._lesson(example)
+        self.skipped = _refuse_or_skip(terms, lesson, type(scheme).__module__.split(".")[-1])
+        adapters = self._adapters(lesson, about)
+        self.adapters = nn.ModuleDict(adapters).to(device)
+        self.ships()  # what could not ship is refused now
+
+    def forward(self, batch: Batch) -> Losses:
+        lesson = disturb_teachers(self._lesson(batch), batch, self._seed, self._augment)
+        terms = {"task": task_loss(lesson.learners, batch, self.class_weights)}
+        for term in self._terms:
+            terms[term.name] = self._score(term, lesson, batch)
+        weights = self.weights(batch.epoch)
+        total = torch.stack([weights[name] * loss for name, loss in terms.items()]).sum()
+        answers = lesson.learners[0].outputs.logits.argmax(1)
+        return Losses(total, terms, weights, (answers == batch.labels).sum())
+
+    def weights(self, epoch: float) -> dict[str, float]:
+        """Each term's weight after so many epochs."""
+        moving = {term.name: term.weight(epoch) for term in self._terms}
+        return {"task": self._task_weight(epoch)} | moving
+
+    @property
+    def learning(self) -> nn.ModuleDict:
+        """What learns and may be kept: the learners, and the scheme's parts."""
+        return nn.ModuleDict({"learners": self.learners, "parts": self.parts})
+
+    def ships(self, learning: nn.ModuleDict | None = None) -> dict[str, nn.Module]:
+        """What model.pt may hold; of a copy of `learning`, where one is given."""
+        return self.scheme.ships(*self._of(learning))
+
+    def beside(self, learning: nn.ModuleDict | None = None) -> dict[str, nn.Module]:
+        """What is kept next to it; of a copy of `learning`, where one is given."""
+        return self.scheme.beside(*self._of(learning))
+
+    def no_weight_decay(self) -> set[str]:
+        """Parameters that the learners' own models exempt from weight decay (timm's convention)."""
+        return self._of_taps(Tap.exempt)
+
+    def trunk(self) -> set[str]:
+        """Parameters of the learners' models in front of their classifiers."""
+        return self._of_taps(Tap.trunk)
+
+    def _of_taps(self, names: Callable[[Tap], set[str]]) -> set[str]:
+        return {
+            f"learners.{_key(name)}.module.{key}"
+            for name, tap in self._learners().items()
+            if isinstance(tap, Tap)
+            for key in names(tap)
+        }
+
+    def _lesson(self, batch: Batch) -> Lesson:
+        outputs = self.scheme.step(self._models(), dict(self.parts.items()), batch)
+        lesson = self.scheme.lesson(outputs)
+        return replace(lesson, pairs=tuple(_detached(self._aligned(p)) for p in lesson.pairs))
+
+    def _aligned(self, pair: Pair) -> Pair:
+        found = self._correspondence(pair)
+        return found.align(pair) if found else pair
+
+    def _correspondence(self, pair: Pair) -> Correspondence | None:
+        """Of the two models; views of one (`student@flip`) have the same stages."""
+        if pair.teacher is None:
+            return None
+        names = pair.student.by.split("@")[0], pair.teacher.by.split("@")[0]
+        return self._correspondences.get(names)
+
+    def _adapters(self, lesson: Lesson, about: About) -> dict[str, nn.Module]:
+        """What the methods learn for each pair that they score."""
+        built: dict[str, nn.Module] = {}
+        for term in self._terms:
+            for i, pair in enumerate(lesson.pairs):
+                if missing(term.method, pair):
+                    continue
+                found = self._correspondence(pair)
+                adapter = adapter_for(term, pair, found.tell(about) if found else about)
+                if adapter is not None:
+                    built[f"{term.name}:{i}"] = adapter
+        return built
+
+    def _of(
+        self, learning: nn.ModuleDict | None
+    ) -> tuple[dict[str, nn.Module], dict[str, nn.Module]]:
+        """Learners and parts, by their names."""
+        learners, parts = (learning or self.learning).values()
+        assert isinstance(learners, nn.ModuleDict)
+        assert isinstance(parts, nn.ModuleDict)
+        return {name: learners[_key(name)] for name in self._names}, dict(parts.items())
+
+    def _models(self) -> dict[str, Teacher]:
+        return {**self._learners(), **self._teachers}
+
+    def _learners(self) -> dict[str, nn.Module]:
+        return {name: self.learners[_key(name)] for name in self._names}
+
+    def _score(self, term: Term, lesson: Lesson, batch: Batch) -> Tensor:
+        """The method's loss over all pairs that supply what it needs; they weigh what all would."""
+        scored = [(i, p) for i, p in enumerate(lesson.pairs) if not missing(term.method, p)]
+        losses = [
+            pair.weight
+            * term.method.loss(pair.student, pair.teacher, batch, self._adapter(term, i))
+            for i, pair in scored
+        ]
+        loss = torch.stack(losses).sum()
+        if len(scored) == len(lesson.pairs):
+            return loss
+        return loss * sum(p.weight for p in lesson.pairs) / sum(p.weight for _, p in scored)
+
+    def _adapter(self, term: Term, pair: int) -> nn.Module | None:
+        key = f"{term.name}:{pair}"
+        return self.adapters[key] if key in self.adapters else None  # noqa: SIM401 (no .get)
+
+
+@contextmanager
+def _probing(distiller: nn.Module) -> Iterator[None]:
+    """Eval mode and no gradients: what is asked inside moves no buffer and teaches nobody."""
+    distiller.eval()
+    with torch.no_grad():
+        yield
+    distiller.train()
+
+
+def _key(name: str) -> str:
+    """A ModuleDict takes no dots, and peers are called `peer.1`."""
+    return name.replace(".", ":")
+
+
+def _detached(pair: Pair) -> Pair:
+    """The pair with its teacher's side cut off: whoever teaches is not taught by this pair."""
+    if (teacher := pair.teacher) is None:
+        return pair
+    cut = replace(
+        teacher,
+        logits=teacher.logits.detach(),
+        stages=tuple(s.detach() for s in teacher.stages),
+        embedding=None if teacher.embedding is None else teacher.embedding.detach(),
+        features=tuple(f.detach() for f in teacher.features),
+        preactivations=tuple(f.detach() for f in teacher.preactivations),
+        heads=None if teacher.heads is None else teacher.heads.detach(),
+        attention=tuple(a.detach() for a in teacher.attention),
+    )
+    return replace(pair, teacher=cut)
+
+
+def adapter_for(term: Term, pair: Pair, about: About) -> nn.Module | None:
+    """What the method learns for a pair that supplies all it needs.
+
+    Raises:
+        UnmetNeeds: its loss is undefined for this pair; says why.
+    """
+    try:
+        term.method.check(pair.student, pair.teacher, about)
+        return term.method.adapter(pair.student, pair.teacher, about)
+    except UnmetNeeds as error:
+        raise UnmetNeeds(f"methods.{term.name}: {error.what}", error.fix) from error
+
+
+def missing(method: Method, pair: Pair) -> set[str]:
+    """What the method needs and this pair does not supply."""
+    if pair.teacher is None and method.needs_teacher:
+        return {"teacher"}
+    sides = [(pair.student, method.needs | method.student_needs)]
+    if pair.teacher is not None:
+        sides.append((pair.teacher, method.needs))
+    return {need for side, needs in sides for need in needs if not _has(side, need)}
+
+
+def _has(outputs: Outputs, need: str) -> bool:
+    value = getattr(outputs, need, None)
+    return value is not None and len(value) > 0
+
+
+def _refuse_or_skip(terms: tuple[Term, ...], lesson: Lesson, scheme: str) -> list[str]:
+    """Lines about pairs that a method skips.
+
+    Raises:
+        UnmetNeeds: a method can score no pair at all.
+    """
+    skipped: list[str] = []
+    for term in terms:
+        lacks = [missing(term.method, pair) for pair in lesson.pairs]
+        if all(lacks) or not lacks:
+            needs = sorted(set().union(*lacks)) if lacks else ["a pair"]
+            raise UnmetNeeds(
+                f"{term.name} needs {' and '.join(needs)}; scheme {scheme} does not give that here",
+                "choose another method or scheme in the recipe; kd list recipes shows what works",
+            )
+        skipped += _told_skipped(term.name, lesson.pairs, lacks)
+    return skipped
+
+
+def _told_skipped(term: str, pairs: tuple[Pair, ...], lacks: list[set[str]]) -> Iterator[str]:
+    """A line for all pairs that lack the same."""
+    named: dict[str, list[str]] = {}
+    for pair, lack in zip(pairs, lacks, strict=True):
+        sides = [pair.student.by, *([pair.teacher.by] if pair.teacher else ())]
+        named.setdefault(", ".join(sorted(lack)), []).append(" with ".join(sides))
+    named.pop("", None)
+    for lacking, names in named.items():
+        yield f"{term} skips {some(names, TOLD)}: no {lacking}; the other pairs count for them, too"

@@ -1,0 +1,281 @@
+"""The run that a spec describes: found, resumed or trained, its teachers first."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kdcli.core.errors import UsageError
+from kdcli.core.files import is_leftover, lock, probe, write_text
+from kdcli.core.progress import Progress, Silent
+from kdcli.core.text import counted
+from kdcli.data.source import Source
+from kdcli.models.given import check_unchanged
+from kdcli.models.weights import ensure_reachable
+from kdcli.runs.find import find, runs_root
+from kdcli.runs.layout import is_ours
+from kdcli.runs.log import run_log
+from kdcli.runs.needs import refuse_changed
+from kdcli.runs.run import Run, begin, mark_asked, versions
+from kdcli.runs.spec import Spec, TeacherRef
+from kdcli.training.build import Assembled, assemble
+from kdcli.training.loop import finish, fit
+from kdcli.training.save import save_models, write_needs
+from kdcli.training.teachers import TOLD, measure_given
+from kdcli.training.trajectory import Trail, Whole, warn_of_weak
+
+
+def trail_of(run: Run, spec: Spec, steps_per_epoch: int, whole: Whole) -> Trail | None:
+    """What writes those checkpoints; None where nobody wants any."""
+    total = steps_per_epoch * int(spec.recipe.train.epochs)
+    return Trail(run, spec.keeps, total, whole) if spec.keeps else None
+
+
+def lacking(spec: Spec) -> str:
+    """What is not there yet, and is trained now."""
+    whose = f"{spec.title} {spec.model} on {spec.data.name}"
+    if not spec.keeps:
+        return f"no finished {whose} yet: training one"
+    plain = find(spec.model_copy(update={"keeps": None}))
+    again = " again (the finished one has kept none)" if plain and plain.finished else ""
+    return (
+        f"no trajectory of {whose} yet: training it{again}, with {spec.keeps.count} checkpoints "
+        "or one per step"
+    )
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run."""
+
+    run: Run
+    reused: bool
+    """It was finished before; nothing was trained."""
+
+    @property
+    def outcome(self) -> dict[str, Any]:
+        return self.run.outcome()
+
+    @property
+    def others(self) -> dict[str, str]:
+        """The files of those that lie beside the model that ships, by role."""
+        return {role: str(file) for role, file in self.run.others().items()}
+
+    @property
+    def shipped(self) -> str:
+        """Which of its networks is model.pt, in words; empty where it is plainly the student."""
+        ships = self.run.ships
+        if self.run.candidates > 1:
+            return f"{ships}, the best of {self.run.candidates} networks on validation"
+        count = 1 + len(self.run.spec.peers)
+        return f"{ships}, {count} networks as one model" if ships == "fused" else ""
+
+
+def ensure(
+    spec: Spec,
+    source: Source,
+    device: torch.device,
+    progress: Progress,
+    *,
+    out: Path | None = None,
+    again: bool = False,
+    asked: bool = False,
+    why: str = "",
+) -> Trained:
+    """The run that `spec` describes, finished: found, resumed, or trained; its teachers first.
+
+    `out` is its folder in place of one under `runs/`; `again` starts it afresh; `why` is said when
+    it is its turn.
+    """
+    run = run_of(spec, out, again)
+    if run.finished and not again:
+        return _reuse(run, asked, progress)
+    reach_weights(spec)  # before a teacher is trained for nothing
+    probe(run.path)
+    teachers = teacher_files(spec, source, device, progress)
+    if why:
+        progress.say(why)
+    with lock(run.path):
+        _train(run, spec, source, teachers, device, progress, asked, again)
+    return Trained(run, reused=False)
+
+
+def run_of(spec: Spec, out: Path | None = None, again: bool = False) -> Run:
+    """The folder that this training has or will have.
+
+    Raises:
+        UsageError: it holds something else.
+    """
+    run = Run(out) if out else find(spec) or Run(runs_root() / spec.folder_name)
+    _refuse_other(run, spec, again)
+    return run
+
+
+def reach_weights(spec: Spec) -> None:
+    """Return if what the model begins with can be had now, and whoever learns beside it.
+
+    Raises:
+        DamagedFile: a given file of weights is gone, or another one.
+        WeightsUnavailable: pretrained weights cannot be fetched.
+    """
+    if spec.weights:
+        check_unchanged(spec.weights)
+    elif spec.recipe.student.pretrained:
+        ensure_reachable(spec.model)
+    for peer in spec.peers:
+        if spec.recipe.student.pretrained and not (spec.weights and peer == spec.model):
+            ensure_reachable(peer)
+    for teacher in spec.alongside.values():
+        if teacher.spec:
+            reach_weights(teacher.spec)
+
+
+def _reuse(run: Run, asked: bool, progress: Progress) -> Trained:
+    with lock(run.path):
+        run.state.unlink(missing_ok=True)
+        if asked:
+            mark_asked(run)
+    progress.say(f"{run.path}: finished earlier, nothing to train")
+    warn_of_versions(run, progress)
+    return Trained(run, reused=True)
+
+
+def warn_of_versions(run: Run, progress: Progress) -> None:
+    """Say so where a run was made by another torch or timm than this one."""
+    was, now = run.file().versions, versions()
+    changed = [
+        f"{k} {was.get(k)} (now {now[k]})" for k in ("torch", "timm") if was.get(k) != now[k]
+    ]
+    if changed:
+        progress.warn(f"{run.path}: made with {' and '.join(changed)}; --again makes it anew")
+
+
+def teacher_files(
+    spec: Spec, source: Source, device: torch.device, progress: Progress
+) -> list[Path | None]:
+    """The model.pt of each of `spec.members`; those that are missing are trained first.
+
+    None for each that learns together with the student.
+
+    Raises DamagedFile or UnfitTeacher, before that, for a given one that cannot teach.
+    """
+    if spec.alongside:
+        return [None] * len(spec.alongside)
+    members, given = spec.members, [ref for ref in spec.teachers if ref.path]
+    known = [find(ref.spec) if ref.spec else None for ref in members]
+    done = [run.model if run and run.finished else None for run in known]
+    finished = sum(path is not None for path in done) + len(given)
+    if given and finished < len(members):  # refused now, or when the others have been trained
+        refuse_changed(given)
+        measure_given(spec, source, device, Silent())
+    if len(members) <= TOLD:
+        return [teacher_file(ref, source, device, progress, spec.recipe_name) for ref in members]
+    progress.say(f"{finished} of {len(members)} teachers are finished")
+    return [
+        path or teacher_file(ref, source, device, progress)
+        for path, ref in zip(done, members, strict=True)
+    ]
+
+
+def teacher_file(
+    ref: TeacherRef, source: Source, device: torch.device, progress: Progress, pupils: str = ""
+) -> Path:
+    """One teacher's model.pt; trained first where there is none. `pupils` is its pupil's recipe."""
+    if ref.spec is None:
+        refuse_changed([ref])
+        return Path(ref.path or "")
+    known, why = find(ref.spec), ""
+    if known is None or not known.finished:
+        alone = not ref.spec.teachers and ref.spec.recipe_name == pupils  # generation 0
+        how = "from labels" if alone else f"recipe {ref.spec.recipe_name}"
+        seed = f", seed {ref.spec.seed}" if ref.spec.seed else ""
+        epochs = counted(int(ref.spec.recipe.train.epochs), "epoch")
+        why = f"{lacking(ref.spec)} ({how}, {epochs}{seed})"
+    return ensure(ref.spec, source, device, progress, why=why).run.model
+
+
+def _refuse_other(run: Run, spec: Spec, again: bool) -> None:
+    """A folder that holds something else is left alone; a damaged run may be made again."""
+    if (run.path / "run.yaml").exists():
+        if again and run.digest is None:
+            return
+        if run.file().digest != spec.digest:
+            raise UsageError(
+                f"{run.path}: holds another run ({run.spec.folder_name})",
+                "give --out another folder, or remove this one",
+            )
+    elif run.path.exists() and not (run.path.is_dir() and _only_leavings(run.path)):
+        raise UsageError(
+            f"{run.path}: exists and is no run folder", "give --out a new or empty folder"
+        )
+
+
+def _only_leavings(folder: Path) -> bool:
+    """Nothing but what a start that was killed leaves behind."""
+    return all(e.name == ".lock" or is_leftover(e.name) for e in folder.iterdir())
+
+
+def _clear(run: Run) -> None:
+    """Remove what kd wrote; a person's own files stay."""
+    for entry in list(run.path.iterdir()) if run.path.is_dir() else ():
+        if is_ours(entry.name):
+            entry.unlink()
+    run.clear_exports()
+
+
+def _train(
+    run: Run,
+    spec: Spec,
+    source: Source,
+    teachers: list[Path | None],
+    device: torch.device,
+    progress: Progress,
+    asked: bool,
+    again: bool,
+) -> None:
+    """Train, or go on where state.pt says; model.pt appears last."""
+    recorded = None if again else run.transfer
+    parts = assemble(spec, source, teachers, device, progress, recorded=recorded)
+    if again:  # only now: what is refused above loses nothing
+        _clear(run)
+    if not (run.path / "run.yaml").exists():
+        begin(run.path, spec, asked, versions())
+    elif asked:
+        mark_asked(run)
+    with run_log(run, str(device), progress):
+        _fit(run, spec, source, teachers, parts, progress)
+
+
+def _fit(
+    run: Run,
+    spec: Spec,
+    source: Source,
+    teachers: list[Path | None],
+    parts: Assembled,
+    progress: Progress,
+) -> None:
+    """What is written between run.yaml and model.pt."""
+    write_needs(run, teachers)
+    if parts.transfer:
+        parts.transfer.keep(run.transfer)
+    if source.carved:
+        write_text(run.path / "split.json", json.dumps(source.carved, ensure_ascii=False, indent=1))
+    weights, ended = fit(
+        parts.distiller,
+        spec.recipe.train,
+        batches=parts.batches,
+        steps_per_epoch=parts.steps_per_epoch,
+        validate=parts.validate,
+        seed=spec.seed,
+        run=run,
+        label=f"{spec.title} {spec.model}",
+        progress=progress,
+        alongside=parts.alongside,
+        trail=trail_of(run, spec, parts.steps_per_epoch, parts.whole),
+    )
+    finish(run, ended)
+    warn_of_weak(run, len(source.classes), progress)
+    save_models(run, spec, source, parts, weights, ended)
+    run.state.unlink(missing_ok=True)

@@ -1,0 +1,153 @@
+"""The model that learns: built as its spec says, or its classifier alone on a frozen trunk."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from kdcli.core.errors import UsageError
+from kdcli.core.progress import Progress
+from kdcli.data.loader import plain_batches
+from kdcli.data.store import InMemory, Store
+from kdcli.models.build import build, plan, seeded
+from kdcli.models.given import begin, start_args
+from kdcli.models.head_only import embed, head_of
+from kdcli.models.model_args import ModelArgs
+from kdcli.models.tap import Tap
+from kdcli.models.weights import ensure_reachable
+from kdcli.recipe.load import scheme_of
+from kdcli.runs.spec import Spec
+
+Weights = dict[str, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Learning:
+    """What learns, from what, and how it becomes the model that ships."""
+
+    learner: nn.Module
+    training: Store
+    validation: Store
+    whole: Callable[[Weights], Weights]
+    """The state dict of the model that ships, with timm's own keys, from the learnt weights."""
+
+
+def build_peers(
+    spec: Spec,
+    student: Tap,
+    device: torch.device,
+    progress: Progress,
+    rehearsal: bool,
+) -> dict[str, Tap]:
+    """Those that learn beside `student`: each draws random weights of its own, and a copy of the
+    student begins with the student's pretrained or given ones, where it has such.
+
+    Raises:
+        UsageError: two of them begin with the very same weights, and would never part.
+    """
+    found, classes = {"student": student}, student.args.num_classes
+    for i, model in enumerate(spec.peers, 1):
+        weights = spec.weights if model == spec.model else None
+        of_peer = spec.model_copy(update={"model": model, "weights": weights})
+        by = f"peer.{i}"
+        _, peer = build_learner(of_peer, classes, device, progress, rehearsal, by, start=by)
+        for other, one in found.items():
+            if _alike(one, peer):
+                raise UsageError(
+                    f"{by} begins with the very weights of {other} ({model}), its classifier too: "
+                    "they would never part",
+                    "--set student.pretrained=false (random weights, each its own), the model's "
+                    "name without a file, or --peer with another model",
+                )
+        found[by] = peer
+    return {by: peer for by, peer in found.items() if by != "student"}
+
+
+def _alike(one: Tap, other: Tap) -> bool:
+    first, second = one.state_dict(), other.state_dict()
+    return first.keys() == second.keys() and all(
+        first[key].shape == second[key].shape and torch.equal(first[key], second[key])
+        for key in first
+    )
+
+
+def learner_args(spec: Spec, classes: int) -> ModelArgs:
+    """Of the model that learns, with as many heads or copies as its scheme wants."""
+    recipe, options = spec.recipe, spec.weights.options if spec.weights else None
+    size = int(recipe.data.image_size)
+    args = plan(spec.model, classes, size, recipe.student.stem_stride, options)
+    return replace(args, **scheme_of(recipe).student_args(len(spec.members)))
+
+
+def build_learner(
+    spec: Spec,
+    classes: int,
+    device: torch.device,
+    progress: Progress,
+    rehearsal: bool,
+    by: str = "student",
+    start: str = "",
+) -> tuple[ModelArgs, Tap]:
+    """The model that learns; a student and its baseline begin with the same weights, others with
+    those of `start`."""
+    settings, size = spec.recipe.student, int(spec.recipe.data.image_size)
+    args, weights = learner_args(spec, classes), spec.weights
+    if args.input_size != size:
+        progress.say(
+            f"{spec.model} does not take {size} pixels: images are resized to its own "
+            f"{args.input_size}"
+        )
+    fetched = bool(settings.pretrained) and weights is None and not rehearsal
+    if fetched:
+        ensure_reachable(spec.model)
+    with seeded(spec.seed, start or spec.start):
+        module = build(args, pretrained=fetched)
+    if weights is not None:  # in a rehearsal too: what does not fit is told before the training
+        args = start_args(args, weights)
+        begin(module, args, weights, progress)
+    return args, Tap(module, args, by, settings.precision).to(device)
+
+
+def all_of_it(tap: Tap, training: Store, validation: Store) -> Learning:
+    """The whole model, from images."""
+    return Learning(tap, training, validation, timm_keys)
+
+
+def head_only(
+    tap: Tap,
+    training: Store,
+    validation: Store,
+    classes: int,
+    device: torch.device,
+    progress: Progress,
+) -> Learning:
+    """The classifier alone, from what its trunk says of every image.
+
+    Raises:
+        UsageError: the model has no single classifier that could be fitted alone.
+    """
+    seen = _embedded(tap, training, classes, device, progress)
+    held_out = _embedded(tap, validation, classes, device, progress)
+    mean, std = seen.mean(0), seen.std(0).clamp(min=1e-6)
+    learner, whole = head_of(tap, mean, std)
+    return Learning(
+        learner,
+        InMemory((seen - mean) / std, training.labels),
+        InMemory((held_out - mean) / std, validation.labels),
+        whole,
+    )
+
+
+def timm_keys(weights: Weights) -> Weights:
+    """A tap holds its module under `module.`."""
+    return {key.removeprefix("module."): value for key, value in weights.items()}
+
+
+def _embedded(
+    tap: Tap, store: Store, classes: int, device: torch.device, progress: Progress
+) -> Tensor:
+    """(N, D): what the trunk says of every image."""
+    batches = plain_batches(store, num_classes=classes, batch_size=64)
+    waited = progress.track(batches, -(-len(store) // 64), "trunk over the images")
+    return embed(tap, waited, device)

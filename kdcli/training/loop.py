@@ -1,0 +1,231 @@
+"""THE loop: one training of one distiller, resumable after every epoch.
+
+Nothing here draws from a shared random generator: data come from (seed, epoch, batch), and the
+generator is seeded anew from (seed, step) before each step, so that a resumed run sees what the
+uninterrupted one would have seen.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict, dataclass
+from itertools import chain, islice
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kdcli.core.errors import FULL_MEMORY, NotFinite, OutOfMemory
+from kdcli.core.progress import Progress
+from kdcli.core.records import Batch
+from kdcli.evaluation.metrics import converged
+from kdcli.recipe.train import Train
+from kdcli.runs.run import Run
+from kdcli.training.devices import wait_for
+from kdcli.training.distiller import Distiller
+from kdcli.training.gradient_shares import Shares
+from kdcli.training.losses import Meter
+from kdcli.training.resume import (
+    Epochs,
+    Kept,
+    Validation,
+    best_of,
+    keep,
+    log,
+    resume,
+    validation_line,
+    write_lines,
+)
+from kdcli.training.stepper import Stepper
+from kdcli.training.trajectory import Trail
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a training ended; the closing line of metrics.jsonl."""
+
+    ended: str
+    """`epochs` (all done), `converged` (patience) or `satisfactory` (until)."""
+    epochs: int
+    ships: str
+    """Who was best on validation, of all that may ship: `student`, `peer.1`, ..."""
+    best_epoch: int
+    val_accuracy: float
+    """Of the best epoch, which is the one that ships."""
+    val_balanced_accuracy: float
+    val_nll: float
+    converged: bool
+    """The training accuracy, that of the network that began as the student, had stopped rising."""
+    seconds: float
+
+
+def fit(
+    distiller: Distiller,
+    train: Train,
+    *,
+    batches: Callable[[int], Iterator[Batch]],
+    steps_per_epoch: int,
+    validate: Callable[[nn.Module], Validation],
+    seed: int,
+    run: Run,
+    label: str,
+    progress: Progress,
+    alongside: Mapping[str, Stepper] | None = None,
+    trail: Trail | None = None,
+) -> tuple[dict[str, dict[str, Tensor]], Ended]:
+    """Train `distiller`, or go on where `run` left off.
+
+    `batches(epoch)` gives one epoch, `validate(model)` measures what would ship. `train` holds no
+    `auto`. `alongside` are teachers that learn at its steps: resumed with it, and kept beside it
+    under these names. `trail` keeps weights after some of the steps.
+
+    Returns the weights of all that is kept, by name, after the best epoch on validation, and how
+    training ended; appends to metrics.jsonl and keeps state.pt after each epoch.
+
+    Raises:
+        NotFinite: a loss or the gradient is not a number; before the step, naming the term.
+        OutOfMemory: the device is full.
+    """
+    total = int(train.epochs) * steps_per_epoch
+    stepper, others = Stepper(distiller, train, steps_per_epoch), dict(alongside or {})
+    teachers = {name: other.ships["student"] for name, other in others.items()}
+    kept = stepper.ships | stepper.beside | teachers
+    close = _Close(run, train, label, validate, stepper.ships, teachers, kept, progress)
+    resumed = {"learning": stepper, **others}
+    epochs = resume(run, resumed)
+    if epochs.done:
+        progress.say(f"{label}: going on after epoch {epochs.done} of {train.epochs}")
+    ended, first = epochs.ended(train), epochs.done * steps_per_epoch
+    feed = chain.from_iterable(batches(epoch) for epoch in range(epochs.done, int(train.epochs)))
+    meter, shares, clock = Meter(), Shares(distiller, steps_per_epoch), time.monotonic()
+    waited = progress.track(feed if not ended else (), total - first, label)
+    with closing(waited):  # else a bar would outlive an error
+        for step, batch in enumerate(waited, first):
+            with _memory_errors(label, batch, train):
+                losses = stepper.step(batch, seed, step, shares)
+            meter.add(losses, len(batch.labels))
+            if trail:
+                trail.after(step + 1, stepper.ships["student"])
+            if (step + 1) % steps_per_epoch:
+                continue
+            close(epochs, meter.line(epochs.done + 1, step + 1, stepper.lr), shares)
+            epochs.seconds += time.monotonic() - clock
+            if ended := epochs.ended(train):
+                if trail:
+                    trail.last(step + 1, stepper.ships["student"])
+                break  # the caller writes model.pt now: no need for a resume state
+            meter, clock = Meter(), time.monotonic()
+            keep(run, epochs, resumed)
+    return epochs.best_weights, _closing(epochs, ended)
+
+
+@dataclass(frozen=True, eq=False)
+class _Close:
+    """The end of an epoch: everyone is measured, the best remembered, the line logged and said."""
+
+    run: Run
+    train: Train
+    label: str
+    validate: Callable[[nn.Module], Validation]
+    ships: Mapping[str, nn.Module]
+    teachers: Mapping[str, nn.Module]
+    """Those that learn at the same steps."""
+    kept: Kept
+    progress: Progress
+
+    def __call__(self, epochs: Epochs, line: dict[str, Any], shares: Shares) -> None:
+        found = {name: self.validate(one) for name, one in self.ships.items()}
+        best = best_of(found, self.train.select)
+        line |= validation_line(found, best) | self._of_teachers()
+        epochs.remember(line["train_accuracy"], best, found[best], self.train.select, self.kept)
+        line |= shares.close()
+        log(self.run, line)
+        self.progress.note(_in_words(line, self.train))
+        for words in shares.warnings(epochs.done):
+            self.progress.warn(f"{self.label}: {words}")
+
+    def _of_teachers(self) -> dict[str, Any]:
+        found = {name: self.validate(one).accuracy for name, one in self.teachers.items()}
+        return {"teacher_val_accuracy": found} if found else {}
+
+
+def rehearse(
+    distiller: Distiller,
+    train: Train,
+    batches: Iterator[Batch],
+    device: torch.device,
+    label: str,
+) -> list[float]:
+    """Seconds of a few real steps, the first of which (always slow) is left out; for forecasts.
+
+    `distiller` is changed: it is not to be trained afterwards.
+    """
+    slow = train.model_copy(update={"lr": 1e-9, "warmup": None})
+    stepper = Stepper(distiller, slow, REHEARSED)
+    seconds: list[float] = []
+    clock = time.monotonic()
+    with torch.random.fork_rng():
+        for step, batch in enumerate(islice(batches, REHEARSED)):
+            with _memory_errors(label, batch, train), suppress(NotFinite):  # training says so
+                stepper.step(batch, 0, step)
+            wait_for(device)
+            seconds.append(time.monotonic() - clock)
+            if sum(seconds[1:]) > ENOUGH_SECONDS:
+                break
+            clock = time.monotonic()
+    return seconds[1:] or seconds
+
+
+REHEARSED, ENOUGH_SECONDS = 20, 4.0
+"""Steps of a rehearsal, and seconds after which it is over sooner."""
+
+
+def finish(run: Run, ended: Ended) -> None:
+    """Close metrics.jsonl; a line from an earlier attempt to finish is replaced."""
+    write_lines(run, [*(line for line in run.lines() if "ended" not in line), asdict(ended)])
+
+
+def _closing(epochs: Epochs, ended: str) -> Ended:
+    return Ended(
+        ended=ended,
+        epochs=epochs.done,
+        ships=epochs.best,
+        best_epoch=epochs.best_epoch,
+        val_accuracy=epochs.best_accuracy,
+        val_balanced_accuracy=epochs.best_balanced,
+        val_nll=epochs.best_nll,
+        converged=converged(epochs.accuracies),
+        seconds=round(epochs.seconds, 1),
+    )
+
+
+def _in_words(line: dict[str, Any], train: Train) -> str:
+    words = (
+        f"epoch {line['epoch']}/{train.epochs}  loss {line['loss']:.3f}  "
+        f"train {line['train_accuracy']:.3f}  val {line['val_accuracy']:.3f}"
+    )
+    if train.select == "balanced_accuracy":
+        words += f"  balanced {line['val_balanced_accuracy']:.3f}"
+    for name, accuracy in line.get("teacher_val_accuracy", {}).items():
+        words += f"  {name} {accuracy:.3f}"
+    if gradient := line.get("share_of_gradient"):
+        words += "  gradient: " + ", ".join(f"{n} {share:.0%}" for n, share in gradient.items())
+    return words
+
+
+@contextmanager
+def _memory_errors(label: str, batch: Batch, train: Train) -> Iterator[None]:
+    """A full device in words: which model, how many images of what size, and the way out."""
+    try:
+        yield
+    except RuntimeError as error:  # torch.OutOfMemoryError is one
+        if not any(sign in repr(error) for sign in FULL_MEMORY):
+            raise
+        images, size = len(batch.labels), batch.images.shape[-1]
+        parts = f" in {train.accumulate} parts" if train.accumulate > 1 else ""
+        raise OutOfMemory(
+            f"{label}: the device's memory is full at {images} images of {size} pixels a step"
+            f"{parts}",
+            f"--set train.accumulate={2 * train.accumulate} (the same batch, in more parts), or "
+            f"smaller images: --set data.image_size={max(8, size * 5 // 7)}",
+        ) from error

@@ -1,0 +1,93 @@
+"""One step's losses: what the labels cost, and what all terms come to."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kdcli.core.records import Batch, Learner
+
+
+@dataclass(frozen=True, eq=False)
+class Losses:
+    """One step's scalars; terms in the recipe's order, `task` first."""
+
+    total: Tensor
+    terms: dict[str, Tensor]
+    """Unweighted."""
+    weights: dict[str, float]
+    correct: Tensor
+    """() how many images the first learner got right."""
+
+
+def task_loss(
+    learners: tuple[Learner, ...], batch: Batch, class_weights: Tensor | None = None
+) -> Tensor:
+    """Cross-entropy with the targets, weighted over learners and classes; float32 scalar."""
+    losses = [
+        learner.weight
+        * nn.functional.cross_entropy(learner.outputs.logits, batch.targets, class_weights)
+        for learner in learners
+    ]
+    return torch.stack(losses).sum()
+
+
+def mean_losses(parts: list[tuple[float, Losses]]) -> Losses:
+    """The losses of a batch from those of its parts, each with its share of the batch."""
+    if len(parts) == 1:
+        return parts[0][1]
+    first = parts[0][1]
+    terms = {
+        name: torch.stack([share * part.terms[name].detach() for share, part in parts]).sum()
+        for name in first.terms
+    }
+    total = torch.stack([share * part.total.detach() for share, part in parts]).sum()
+    correct = torch.stack([part.correct for _, part in parts]).sum()
+    return Losses(total, terms, first.weights, correct)
+
+
+class Meter:
+    """Sums of one epoch; they stay on the device until the epoch ends."""
+
+    def __init__(self) -> None:
+        self.terms: dict[str, Tensor] = {}
+        self.weighted: dict[str, Tensor] = {}
+        self.weights: dict[str, float] = {}
+        self.correct: Any = 0
+        self.images = self.steps = 0
+
+    def add(self, losses: Losses, images: int) -> None:
+        for name, loss in losses.terms.items():
+            value = loss.detach()
+            self.terms[name] = self.terms.get(name, 0) + value
+            self.weighted[name] = self.weighted.get(name, 0) + losses.weights[name] * value
+        self.weights = losses.weights
+        self.correct = self.correct + losses.correct
+        self.images += images
+        self.steps += 1
+
+    def line(self, epoch: int, step: int, lr: float) -> dict[str, Any]:
+        """The epoch's means, as metrics.jsonl holds them; weights are those of the last step."""
+        weighted = {name: float(v) / self.steps for name, v in self.weighted.items()}
+        compared = {"share_of_loss": shares(weighted)} if len(weighted) > 1 else {}
+        return {
+            "epoch": epoch,
+            "step": step,
+            "lr": lr,
+            "loss": sum(weighted.values()),
+            "terms": {name: float(v) / self.steps for name, v in self.terms.items()},
+            "weights": self.weights,
+            "weighted": weighted,
+            "train_accuracy": float(self.correct) / self.images,
+        } | compared
+
+
+def shares(sizes: Mapping[str, float]) -> dict[str, float]:
+    """Each size over the sum of all, without their signs; empty where that is no number above 0."""
+    total = sum(abs(size) for size in sizes.values())
+    if not 0 < total < math.inf:
+        return {}
+    return {name: abs(size) / total for name, size in sizes.items()}

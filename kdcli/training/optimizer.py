@@ -1,0 +1,51 @@
+"""What moves the weights, and how fast: parameter groups, optimiser, schedule."""
+
+from typing import Any
+
+import torch
+from timm.optim._optim_factory import create_optimizer_v2
+from timm.scheduler.cosine_lr import CosineLRScheduler
+
+from kdcli.recipe.train import Train
+from kdcli.recipe.weight import span_epochs
+from kdcli.training.distiller import Distiller
+
+
+def build_optimizer(distiller: Distiller, train: Train) -> torch.optim.Optimizer:
+    """AdamW or SGD (Nesterov momentum 0.9) over everything that learns."""
+    groups = param_groups(distiller, train.weight_decay, float(train.trunk_lr))
+    optimizer: torch.optim.Optimizer = create_optimizer_v2(
+        groups, opt=train.optimizer, lr=float(train.lr)
+    )
+    return optimizer
+
+
+def param_groups(
+    distiller: Distiller, weight_decay: float, trunk_lr: float
+) -> list[dict[str, Any]]:
+    """No decay for biases, norms and what a model exempts itself; `trunk_lr` scales the trunks."""
+    exempt, trunk = distiller.no_weight_decay(), distiller.trunk()
+    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
+    for name, parameter in distiller.named_parameters():
+        if parameter.requires_grad:
+            decays = parameter.ndim > 1 and name not in exempt
+            key = (weight_decay if decays else 0.0, trunk_lr if name in trunk else 1.0)
+            groups.setdefault(key, []).append(parameter)
+    return [
+        {"params": parameters, "weight_decay": decay, "lr_scale": scale}  # scale is timm's key
+        for (decay, scale), parameters in groups.items()
+    ]
+
+
+def build_schedule(optimizer: Any, train: Train, steps_per_epoch: int) -> CosineLRScheduler:
+    """Per step: linear warm-up, then cosine down to zero behind the last step."""
+    total = int(train.epochs) * steps_per_epoch
+    warmup = span_epochs(train.warmup, int(train.epochs)) if train.warmup else 0.0
+    steps = min(round(warmup * steps_per_epoch), total - 1)
+    return CosineLRScheduler(
+        optimizer,
+        t_initial=total - steps + 1,
+        warmup_t=steps,
+        warmup_prefix=True,
+        t_in_epochs=False,
+    )

@@ -1,0 +1,144 @@
+"""The epochs done: which was the best, whether it is enough, and the files to go on from."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from kdcli.core.errors import DamagedFile
+from kdcli.core.files import disk_errors, write_text
+from kdcli.models.checkpoint import load_state, save_state
+from kdcli.recipe.train import Train
+from kdcli.runs.run import Run
+
+Kept = Mapping[str, nn.Module]
+"""What a run keeps, by name: what may ship, and what lies next to it."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What the model that would ship answers on the validation images."""
+
+    accuracy: float
+    balanced_accuracy: float
+    """Mean recall of the classes."""
+    nll: float
+
+    def score(self, select: str) -> float:
+        """Of what `train.select` names."""
+        return self.balanced_accuracy if select == "balanced_accuracy" else self.accuracy
+
+
+def best_of(found: Mapping[str, Validation], select: str) -> str:
+    """Who did best, and with fewer nats where that is equal; the first of equals."""
+    return max(found, key=lambda name: (found[name].score(select), -found[name].nll))
+
+
+def validation_line(found: Mapping[str, Validation], best: str) -> dict[str, Any]:
+    """What metrics.jsonl tells of an epoch: of the best, and the accuracy of each of several."""
+    line: dict[str, Any] = {f"val_{name}": value for name, value in asdict(found[best]).items()}
+    if len(found) > 1:
+        line["val_accuracy_of"] = {name: one.accuracy for name, one in found.items()}
+    return line
+
+
+@dataclass
+class Epochs:
+    """What a resumed training goes on from."""
+
+    accuracies: list[float] = field(default_factory=list)
+    """Running training accuracy, one per epoch done."""
+    best: str = ""
+    """Who was best on validation, of all that may ship and of all epochs."""
+    best_epoch: int = 0
+    best_score: float = -1.0
+    """Of what `train.select` names."""
+    best_accuracy: float = 0.0
+    best_balanced: float = 0.0
+    best_nll: float = math.inf
+    best_weights: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    """Of all that is kept, as it was then; by name."""
+    seconds: float = 0.0
+
+    @property
+    def done(self) -> int:
+        return len(self.accuracies)
+
+    def remember(
+        self, train_accuracy: float, name: str, found: Validation, select: str, kept: Kept
+    ) -> None:
+        """Count an epoch, and take the weights of all that is kept, if `name`, the best of it, is
+        the best on validation so far."""
+        self.accuracies.append(train_accuracy)
+        score = found.score(select)
+        if (score, -found.nll) > (self.best_score, -self.best_nll):
+            self.best, self.best_epoch, self.best_score = name, self.done, score
+            self.best_accuracy, self.best_balanced = found.accuracy, found.balanced_accuracy
+            self.best_nll = found.nll
+            self.best_weights = _copies(kept)
+
+    def ended(self, train: Train) -> str:
+        """Which of the three ends has been reached; empty while none has."""
+        if train.until and self.best_accuracy >= train.until.accuracy:
+            return "satisfactory"
+        if self.done and train.patience and self.done - self.best_epoch >= int(train.patience):
+            return "converged"
+        return "epochs" if self.done >= int(train.epochs) else ""
+
+
+def _copies(kept: Kept) -> dict[str, dict[str, Tensor]]:
+    """State dicts on the CPU; a tensor that several share is copied once."""
+    copies: dict[tuple[int, ...], Tensor] = {}
+
+    def copy(tensor: Tensor) -> Tensor:
+        key = (tensor.data_ptr() or id(tensor), *tensor.shape, *tensor.stride())
+        if key not in copies:
+            copies[key] = tensor.detach().cpu().clone()
+        return copies[key]
+
+    return {
+        name: {key: copy(value) for key, value in module.state_dict().items()}
+        for name, module in kept.items()
+    }
+
+
+def log(run: Run, line: dict[str, Any]) -> None:
+    """Before state.pt is written: what that does not know of is cut off when resuming."""
+    with disk_errors(run.metrics), run.metrics.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def keep(run: Run, epochs: Epochs, parts: dict[str, Any]) -> None:
+    """Write state.pt: the epochs, and the state of everything in `parts`."""
+    states = {name: part.state_dict() for name, part in parts.items()}
+    save_state(states | {"progress": vars(epochs)}, run.state)
+
+
+def resume(run: Run, parts: dict[str, Any]) -> Epochs:
+    """Give `parts` the states they had after the last finished epoch, and cut the log there.
+
+    Raises:
+        DamagedFile: state.pt is damaged, or that of another training.
+    """
+    kept = load_state(run.state)
+    if kept is None:
+        write_text(run.metrics, "")
+        return Epochs()
+    try:
+        for name, part in parts.items():
+            part.load_state_dict(kept[name])
+        epochs = Epochs(**kept["progress"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise DamagedFile(
+            f"{run.state}: no resume state of this training", "repeat the command with --again"
+        ) from error
+    write_lines(run, [x for x in run.lines() if x.get("epoch", math.inf) <= epochs.done])
+    return epochs
+
+
+def write_lines(run: Run, lines: list[dict[str, Any]]) -> None:
+    """metrics.jsonl anew."""
+    write_text(run.metrics, "".join(json.dumps(line) + "\n" for line in lines))

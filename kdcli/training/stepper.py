@@ -1,0 +1,104 @@
+"""What one training takes its steps with: of a student, and of a teacher that learns beside it."""
+
+import math
+from typing import Any
+
+import torch
+from timm.utils.model_ema import ModelEmaV3
+from torch import nn
+
+from kdcli.core.errors import NotFinite
+from kdcli.core.records import Batch
+from kdcli.data.order import hashes
+from kdcli.recipe.train import Train
+from kdcli.training.devices import accelerator
+from kdcli.training.distiller import Distiller
+from kdcli.training.gradient_shares import Shares
+from kdcli.training.losses import Losses, mean_losses
+from kdcli.training.optimizer import build_optimizer, build_schedule
+
+
+class Stepper:
+    """A distiller, its optimiser and schedule, and the moving average where `train` wants one."""
+
+    def __init__(self, distiller: Distiller, train: Train, steps_per_epoch: int) -> None:
+        self._train, self._accelerate = train, accelerator()
+        optimizer = build_optimizer(distiller, train)
+        self.model, self._optimizer = self._accelerate.prepare(distiller, optimizer)
+        self._schedule = build_schedule(self._optimizer, train, steps_per_epoch)
+        learning, decay = self.model.learning, train.ema
+        self._ema = ModelEmaV3(learning, decay=decay, use_warmup=True) if decay else None
+        kept = self._ema.module if self._ema else learning
+        self.ships: dict[str, nn.Module] = self.model.ships(kept)
+        """What model.pt may hold, by name; of the moving average, where there is one."""
+        self.beside: dict[str, nn.Module] = self.model.beside(kept)
+
+    @property
+    def lr(self) -> float:
+        """Of the step before."""
+        return float(self._optimizer.param_groups[0]["lr"])
+
+    def step(self, batch: Batch, seed: int, step: int, shares: Shares | None = None) -> Losses:
+        """One step of the optimiser, over the parts of the batch one after another.
+
+        `step` counts from 0; the shared generator is seeded from it and `seed`.
+
+        Raises:
+            NotFinite: a loss or the gradient is not a number; before the step, naming the term.
+        """
+        self._schedule.step_update(step + 1)
+        torch.manual_seed(int(hashes(seed, step)) & (2**63 - 1))
+        parts: list[tuple[float, Losses]] = []
+        for share, part in batch.to(self._accelerate.device).parts(self._train.accumulate):
+            losses: Losses = self.model(part)
+            if not torch.isfinite(losses.total):
+                raise _not_finite(losses)
+            if not parts:  # as late as can be: the new gradients find the room of the old ones
+                self._optimizer.zero_grad(set_to_none=True)
+                if shares:
+                    shares.measure(step, losses)
+            self._accelerate.backward(losses.total * share if share != 1 else losses.total)
+            parts.append((share, losses))
+        self._clip()
+        self._optimizer.step()
+        if self._ema:
+            self._ema.update(self.model.learning, step=step)
+        return mean_losses(parts)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the next step depends on."""
+        return {name: part.state_dict() for name, part in self._parts().items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there.
+
+        Raises:
+            KeyError: it is none of this training.
+        """
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+
+    def _parts(self) -> dict[str, Any]:
+        own = {"model": self.model, "optimizer": self._optimizer}
+        return own | ({"ema": self._ema.module} if self._ema else {})
+
+    def _clip(self) -> None:
+        if self._train.clip is None:
+            return
+        norm = self._accelerate.clip_grad_norm_(self.model.parameters(), self._train.clip)
+        if not torch.isfinite(norm):
+            raise NotFinite("the gradient is not finite, though every loss is", _CALMER)
+
+
+_CALMER = "lower --set train.lr=..., or train in --set student.precision=fp32"
+
+
+def _not_finite(losses: Losses) -> NotFinite:
+    values = {name: float(loss.detach()) for name, loss in losses.terms.items()}
+    wrong = [name for name, value in values.items() if not math.isfinite(value)]
+    shown = ", ".join(f"{name} = {value:g}" for name, value in values.items())
+    return NotFinite(
+        f"the loss is not finite: {' and '.join(wrong) or 'their sum'} ({shown}); "
+        "stopped before the step",
+        _CALMER,
+    )

@@ -1,0 +1,213 @@
+"""Finished teachers, opened and measured before they teach."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from kdcli.core.errors import UnfitTeacher
+from kdcli.core.progress import Progress
+from kdcli.data.source import Source
+from kdcli.data.store import Store, open_store
+from kdcli.evaluation.answers import answers_of
+from kdcli.evaluation.metrics import accuracy_if_renamed, balanced_accuracy, too_weak
+from kdcli.evaluation.significance import Interval
+from kdcli.models.build import build
+from kdcli.models.loading import load, read_args
+from kdcli.models.model_args import ModelArgs
+from kdcli.models.tap import Tap
+from kdcli.models.teachers import Frozen
+from kdcli.recipe.schema import Recipe
+from kdcli.runs.spec import Spec, TeacherRef
+from kdcli.training.learner import learner_args
+
+TOLD = 4
+"""So many teachers are told of one by one; of more, from the worst to the best."""
+
+WEAK_TOLD = 3
+"""Of many, so many weak ones are named."""
+
+
+def open_teachers(
+    spec: Spec,
+    paths: Sequence[Path | None],
+    classes: int,
+    validation: Store,
+    device: torch.device,
+    progress: Progress,
+) -> Iterator[tuple[str, Frozen]]:
+    """`spec.members` by their names, each opened when it is asked for and measured on validation.
+
+    `paths` are their model.pt files; None, in a rehearsal, is an untrained stand-in.
+
+    Raises:
+        UnfitTeacher: a given one is hardly better than chance, or has its classes in another order.
+    """
+    precision = spec.recipe.teacher.precision
+    roll = Roll(spec, validation, device, progress)
+    for i, (path, ref) in enumerate(zip(paths, spec.members, strict=True)):
+        by = f"teacher.{i}"
+        if path is None:
+            yield by, Frozen(stand_in(by, ref, spec.recipe, classes).to(device))
+            continue
+        opened = open_teacher(path, device, by, precision)
+        roll.call(opened, ref)
+        yield by, Frozen(opened.tap)
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A finished teacher, ready to be asked."""
+
+    path: Path
+    tap: Tap
+    foreign: bool
+    """It was adopted, not trained by kd."""
+
+
+def open_teacher(path: Path, device: torch.device, by: str = "", precision: str = "fp32") -> Opened:
+    """The model of a model.pt.
+
+    Raises:
+        DamagedFile: a file that holds no such model.
+    """
+    loaded = load(path)
+    tap = Tap(loaded.module, loaded.args, by, precision).to(device)
+    return Opened(path, tap, foreign=loaded.file.provenance.get("role") == "given")
+
+
+class Roll:
+    """Measures each teacher of `spec` on validation, once, before it teaches.
+
+    It says how they did: of few each, of many the first weak ones and, in the end, all.
+    """
+
+    def __init__(
+        self, spec: Spec, validation: Store, device: torch.device, progress: Progress
+    ) -> None:
+        self._expected, self._recipe = len(spec.members), spec.recipe
+        self._validation, self._device, self._progress = validation, device, progress
+        self._shares: list[float] = []
+        self._weak = 0
+
+    def call(self, teacher: Opened, ref: TeacherRef) -> None:
+        """Measure the next one.
+
+        Raises:
+            UnfitTeacher: a given one is hardly better than chance, or has its classes in another
+                order.
+        """
+        found = _measured(teacher, self._validation, self._device)
+        _refuse_unfit(found, ref, self._recipe, self._validation)
+        few = self._expected <= TOLD
+        self._shares.append(found.share)
+        self._weak += found.weak
+        if found.weak and (few or self._weak <= WEAK_TOLD):
+            self._progress.warn(f"{found.words}: a student has little to learn from it")
+        elif few:
+            self._progress.say(found.words)
+        if not few and len(self._shares) == self._expected:
+            self._progress.say(self._sum())
+
+    def _sum(self) -> str:
+        shares = self._shares
+        weak = f"; {self._weak} of them hardly better than chance" if self._weak else ""
+        return (
+            f"{len(shares)} teachers: balanced validation accuracy {min(shares):.3f} to "
+            f"{max(shares):.3f}, {sum(shares) / len(shares):.3f} on average{weak}"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """How a teacher did on validation."""
+
+    teacher: Opened
+    answers: NDArray[np.int64]
+    share: float
+    interval: Interval
+    classes: int
+
+    @property
+    def weak(self) -> bool:
+        return too_weak(self.interval, self.classes)
+
+    @property
+    def words(self) -> str:
+        words = (
+            f"teacher {self.teacher.path}: balanced validation accuracy {self.share:.3f} "
+            f"(95% CI {self.interval.low:.3f} to {self.interval.high:.3f})"
+        )
+        chance = f", hardly better than chance ({1 / self.classes:.3f})"
+        return words + (chance if self.weak else "")
+
+
+def _measured(teacher: Opened, validation: Store, device: torch.device) -> _Measured:
+    classes = teacher.tap.args.num_classes
+    answers = answers_of(teacher.tap, validation, device).argmax(1)
+    share, interval = balanced_accuracy(answers, validation.labels, classes)
+    return _Measured(teacher, answers, share, interval, classes)
+
+
+def _refuse_unfit(found: _Measured, ref: TeacherRef, recipe: Recipe, validation: Store) -> None:
+    """Of given ones; whoever was trained here is only warned about."""
+    if ref.spec is not None or recipe.teacher.allow_weak:
+        return
+    _refuse_other_order(found.answers, validation, found.classes, found.teacher.path)
+    if found.weak:
+        raise UnfitTeacher(
+            found.words,
+            f"give a better teacher, {_IF_FOREIGN if found.teacher.foreign else ''}or go on with "
+            "--set teacher.allow_weak=true",
+        )
+
+
+def measure_given(spec: Spec, source: Source, device: torch.device, progress: Progress) -> None:
+    """Open every teacher that need not be trained, for what is then said or refused.
+
+    Those of its assistants, too.
+    """
+    for ref in spec.teachers:
+        if ref.spec:
+            measure_given(ref.spec, source, device, progress)
+    if given := tuple(ref for ref in spec.teachers if ref.path):
+        only = spec.model_copy(update={"teachers": given})
+        store = open_store(source.validation, int(spec.recipe.data.image_size), progress)
+        roll = Roll(only, store, device, progress)
+        for ref in given:
+            roll.call(open_teacher(Path(ref.path or ""), device), ref)
+
+
+def stand_in(by: str, ref: TeacherRef, recipe: Recipe, classes: int) -> Tap:
+    """An untrained model in a teacher's place, as its own training would build it."""
+    args = stand_in_args(ref, classes)
+    return Tap(build(args), args, by, recipe.teacher.precision)
+
+
+def stand_in_args(ref: TeacherRef, classes: int) -> ModelArgs:
+    """Of the model that a teacher will be, or is."""
+    return learner_args(ref.spec, classes) if ref.spec else read_args(Path(ref.path or ""))[0]
+
+
+_IF_FOREIGN = (
+    "say the order of its classes (--classes FILE) or the image size it was trained for "
+    "(--set data.image_size=N), "
+)
+
+
+def _refuse_other_order(
+    answers: NDArray[np.int64], validation: Store, classes: int, path: Path
+) -> None:
+    """A good teacher whose classes stand in another order than the data's teaches nonsense."""
+    right = float((answers == validation.labels).mean())
+    renamed = accuracy_if_renamed(answers, validation.labels, classes)
+    if renamed > 2 * right and renamed - right > 0.2:
+        raise UnfitTeacher(
+            f"teacher {path}: right on {right:.0%} of the validation images, but on {renamed:.0%} "
+            "if its classes had other names: they seem to stand in another order than the data's",
+            "name them in their own order with --classes labels.txt, or go on with "
+            "--set teacher.allow_weak=true",
+        )

@@ -1,0 +1,260 @@
+"""Whole files or none, locks, sums."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from kdcli.core.errors import DiskError, InUse
+from kdcli.core.files import (
+    atomic,
+    atomic_folder,
+    disk_errors,
+    in_use,
+    is_leftover,
+    lock,
+    probe,
+    sha256,
+    write_text,
+)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "free some space, or give another place"),
+        (errno.EACCES, "allow kd to write there (its permissions, its mount), or give"),
+        (errno.EROFS, "its permissions"),
+        (errno.ENOTDIR, "give another place with --out or KD_RUNS"),
+    ],
+)
+def test_the_way_out_fits_the_refusal(tmp_path, number, words):
+    with pytest.raises(DiskError) as caught, disk_errors(tmp_path):
+        raise OSError(number, os.strerror(number))
+    assert words in caught.value.fix
+    assert ("free some space" in caught.value.fix) == (number == errno.ENOSPC)
+
+
+# Files: whole or not at all ----------------------------------------------------------------------
+
+
+def test_an_exception_leaves_the_old_file_and_nothing_beside_it(tmp_path):
+    place = tmp_path / "deep" / "file.txt"
+    write_text(place, "old")
+
+    def break_off(error):
+        with atomic(place) as beside:
+            beside.write_text("half of the ne")
+            raise error
+
+    for error in (ValueError, KeyboardInterrupt):
+        with pytest.raises(error):
+            break_off(error)
+    assert place.read_text() == "old"
+    assert [f.name for f in place.parent.iterdir()] == ["file.txt"]
+
+
+def test_a_file_appears_only_when_it_is_whole(tmp_path):
+    place = tmp_path / "file.txt"
+    with atomic(place) as beside:
+        beside.write_text("new")
+        assert not place.exists()
+    assert place.read_text() == "new"
+    write_text(place, "newer Ä")
+    assert place.read_text("utf-8") == "newer Ä"
+    assert list(tmp_path.iterdir()) == [place]
+
+
+def test_a_place_that_cannot_be_written_is_a_disk_error():
+    with pytest.raises(DiskError) as caught:
+        write_text(Path("/proc/kd/file"), "x")
+    assert caught.value.code == 6
+    assert caught.value.what.startswith("/proc/kd/file: cannot be written")
+    assert "KD_RUNS" in caught.value.fix
+
+
+@pytest.mark.parametrize("place", ["parent/file", "parent/run/file"])
+def test_a_place_below_a_regular_file_is_a_disk_error(tmp_path, place):
+    (tmp_path / "parent").write_text("a regular file")
+    with pytest.raises(DiskError):
+        write_text(tmp_path / place, "x")
+
+
+def test_a_full_disk_is_a_disk_error_and_keeps_the_old_file(tmp_path):
+    place = tmp_path / "file"
+    write_text(place, "old")
+    with pytest.raises(DiskError, match="No space left"), atomic(place):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert place.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [place]
+
+
+def test_sha256(tmp_path):
+    (tmp_path / "f").write_bytes(b"abc")
+    assert sha256(tmp_path / "f").startswith("ba7816bf8f01cfea414140de5dae2223")
+
+
+def test_names_that_are_not_utf8_come_through_json(tmp_path):
+    place = tmp_path / "file.json"
+    names = ["z\udce4ro", "Ä"]
+    write_text(place, json.dumps(names, ensure_ascii=False))
+    assert json.loads(place.read_text("utf-8")) == names
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [
+        (".model.pt.4711.tmp", True),
+        (".run.yaml.1.tmp", True),
+        ("model.pt", False),
+        ("notes.tmp", False),
+        (".notes.tmp", False),
+        (".model.pt.4711.tmp.bak", False),
+    ],
+)
+def test_what_a_killed_kd_leaves_is_known_by_its_name(name, left):
+    assert is_leftover(name) == left
+
+
+def test_an_unfinished_file_bears_such_a_name(tmp_path):
+    with atomic(tmp_path / "model.pt") as beside:
+        assert is_leftover(beside.name)
+        beside.touch()
+
+
+# The probe ---------------------------------------------------------------------------------------
+
+
+def test_a_probe_leaves_nothing(tmp_path):
+    probe(tmp_path / "new" / "run")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine").touch()
+    probe(tmp_path / "run")
+    assert [f.name for f in tmp_path.rglob("*")] == ["run", "mine"]
+
+
+def test_a_disk_that_is_full_is_found_out_at_once(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DiskError, match="No space left"):
+        probe(tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_is_read_only_is_found_out_at_once(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for place in (tmp_path / "file" / "run", tmp_path / "file", Path("/proc/kd")):
+        with pytest.raises(DiskError) as caught:
+            probe(place)
+        assert caught.value.code == 6
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+# The lock ----------------------------------------------------------------------------------------
+
+
+def test_a_second_kd_in_the_same_folder_is_refused(tmp_path):
+    with lock(tmp_path / "run"):
+        with pytest.raises(InUse) as caught, lock(tmp_path / "run"):
+            pass
+        assert caught.value.code == 9
+        assert "another kd is working in this run folder" in caught.value.what
+        with lock(tmp_path / "other"):
+            pass
+    with lock(tmp_path / "run"):
+        pass
+
+
+def test_the_lock_is_given_back_after_an_error(tmp_path):
+    with pytest.raises(ZeroDivisionError), lock(tmp_path / "run"):
+        _ = 1 / 0
+    with lock(tmp_path / "run"):
+        pass
+
+
+def test_the_lock_dies_with_its_process(tmp_path):
+    code = (
+        "import sys, time; from pathlib import Path; from kdcli.core.files import lock\n"
+        "with lock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    )
+    run = tmp_path / "run"
+    child = subprocess.Popen([sys.executable, "-c", code, run], stdout=subprocess.PIPE, text=True)
+    try:
+        assert child.stdout.readline().strip() == "held"
+        with pytest.raises(InUse), lock(run):
+            pass
+    finally:
+        child.kill()
+        child.communicate()
+    with lock(run):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_a_disk_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(DiskError), lock(place):
+            pass
+
+
+def test_a_folder_in_use_is_seen_without_making_anything(tmp_path):
+    run = tmp_path / "run"
+    assert not in_use(run)
+    run.mkdir()
+    assert not in_use(run)
+    assert list(run.iterdir()) == []
+    with lock(run):
+        assert in_use(run)
+        (run / "made").touch()
+    assert not in_use(run)
+
+
+def test_another_one_is_waited_for(tmp_path):
+    order = []
+
+    def work():
+        with lock(tmp_path / "run"):
+            order.append("other")
+            held.set()
+            time.sleep(0.8)
+            order.append("other is done")
+
+    held, other = threading.Event(), threading.Thread(target=work)
+    other.start()
+    held.wait(10)
+    with lock(tmp_path / "run", wait=20):
+        order.append("mine")
+    other.join()
+    assert order == ["other", "other is done", "mine"]
+
+
+def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch):
+    def no_locks(*_, **__):
+        raise NotImplementedError("FileSystem does not appear to support flock")
+
+    monkeypatch.setattr("kdcli.core.files.FileLock.acquire", no_locks)
+    with pytest.raises(DiskError, match="knows no locks"), lock(tmp_path / "run"):
+        pass
+
+
+def test_a_folder_takes_its_place_whole_or_not_at_all(tmp_path):
+    place = tmp_path / "there"
+    with atomic_folder(place) as beside:
+        (beside / "a").write_text("first")
+        assert not place.exists()
+    with pytest.raises(DiskError), atomic_folder(place) as beside:
+        (beside / "no folder" / "a").write_text("second")
+    assert (place / "a").read_text() == "first"
+    with atomic_folder(place) as beside:
+        (beside / "b").write_text("third")
+    assert [entry.name for entry in place.iterdir()] == ["b"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["there"]

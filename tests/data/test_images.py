@@ -1,0 +1,111 @@
+"""Every usual image file becomes RGB; what cannot be read is named."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kdcli.core.errors import DataError, ExitCode
+from kdcli.data.images import fit, is_image_name, read_image
+
+GREY = np.arange(48, dtype=np.uint8).reshape(6, 8)
+
+
+def saved(path: Path, image: Image.Image, **options: object) -> Path:
+    image.save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])
+def test_every_mode_becomes_rgb(tmp_path: Path, mode: str) -> None:
+    suffix = "tif" if mode == "CMYK" else "png"
+    array = read_image(saved(tmp_path / f"a.{suffix}", Image.fromarray(GREY).convert(mode)))
+    assert array.shape == (6, 8, 3)
+    assert array.dtype == np.uint8
+
+
+def test_grey_is_repeated(tmp_path: Path) -> None:
+    array = read_image(saved(tmp_path / "a.png", Image.fromarray(GREY)))
+    assert (array == GREY[..., None]).all()
+
+
+def test_alpha_is_dropped(tmp_path: Path) -> None:
+    clear_red = Image.new("RGBA", (2, 2), (255, 0, 0, 0))
+    assert read_image(saved(tmp_path / "a.png", clear_red))[0, 0].tolist() == [255, 0, 0]
+
+
+def test_sixteen_bits_are_scaled(tmp_path: Path) -> None:
+    deep = Image.fromarray(GREY.astype(np.uint16) * 257)
+    assert (read_image(saved(tmp_path / "a.png", deep))[..., 0] == GREY).all()
+
+
+def test_exif_orientation(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be seen, turn it clockwise
+    path = saved(tmp_path / "a.png", Image.fromarray(GREY), exif=exif)
+    assert (read_image(path)[..., 0] == np.rot90(GREY, -1)).all()
+
+
+def damaged(folder: Path, kind: str) -> Path:
+    path = folder / "bad image é.jpg"
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    saved(path, Image.fromarray(noise))
+    whole = path.read_bytes()
+    path.write_bytes({"truncated": whole[:-900], "empty": b"", "text": b"not an image"}[kind])
+    return path
+
+
+@pytest.mark.parametrize("kind", ["truncated", "empty", "text"])
+def test_damaged_files_are_named(tmp_path: Path, kind: str) -> None:
+    path = damaged(tmp_path, kind)
+    with pytest.raises(DataError) as caught:
+        read_image(path)
+    assert caught.value.code == ExitCode.DATA
+    assert str(path) in caught.value.what
+    assert caught.value.fix
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("pixels", [40, 20])  # Pillow warns above the limit, raises above twice it
+def test_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pixels: int) -> None:
+    path = saved(tmp_path / "bomb.png", Image.fromarray(GREY))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", pixels)
+    with pytest.raises(DataError, match=r"bomb\.png: far too many pixels"):
+        read_image(path)
+
+
+def test_absent_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file"):
+        read_image(tmp_path / "a.png")
+
+
+def test_floating_point_pixels_are_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.tif", Image.fromarray(GREY.astype(np.float32)))
+    with pytest.raises(DataError, match="floating-point"):
+        read_image(path)
+
+
+def test_names() -> None:
+    assert is_image_name("a/b.JPG")
+    assert not is_image_name("a/jpg")
+    assert not is_image_name("labels.csv")
+
+
+def test_fit_takes_the_centre() -> None:
+    wide = np.zeros((10, 30, 3), np.uint8)
+    wide[:, 10:20] = 200
+    assert (fit(wide, 5) == 200).all()
+    assert fit(wide, 20).shape == (20, 20, 3)
+
+
+def test_fit_leaves_the_right_size_alone() -> None:
+    square = np.zeros((8, 8, 3), np.uint8)
+    assert fit(square, 8) is square
+
+
+def test_reading_images_needs_no_torch() -> None:
+    program = "import sys, kdcli.data.images; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

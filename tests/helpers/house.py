@@ -1,0 +1,126 @@
+"""`kd` in this process, and what lies in a KD_RUNS folder; fixtures are in conftest.py."""
+
+import contextlib
+import io
+import json
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TEACHER, STUDENT = "test_resnet", "test_efficientnet"
+DISTILL = ("distill", "--teacher", TEACHER, "--student", STUDENT)
+QUICK_TEACHER = Path(__file__).with_name("quick_teacher.yaml")
+ON_DIGITS = (*DISTILL, "--set", f"teacher.recipe={QUICK_TEACHER}", "--set", "train.epochs=2")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command left: its exit code, and both streams."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Stdout, which holds one JSON document and nothing else."""
+        found: dict[str, Any] = json.loads(self.out, parse_constant=_no_constant)
+        return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def kd(*arguments: str | Path) -> Answer:
+    """Run `kd` in this process."""
+    from kdcli.cli import main
+
+    out, err = io.StringIO(), io.StringIO()
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = main([str(argument) for argument in arguments])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return Answer(code, out.getvalue(), err.getvalue())
+
+
+def kd_ok(*arguments: str | Path) -> Answer:
+    """Run `kd`, which must succeed."""
+    answer = kd(*arguments)
+    assert answer.code == 0, answer.err
+    return answer
+
+
+@dataclass(frozen=True)
+class House:
+    """A KD_RUNS folder."""
+
+    path: Path
+
+    def runs(self, start: str = "") -> list[Path]:
+        """The run folders whose names start so, sorted."""
+        return sorted(f.parent for f in self.path.glob(f"{start}*/run.yaml"))
+
+    def run(self, start: str) -> Path:
+        """The only run folder whose name starts so."""
+        (found,) = self.runs(start)
+        return found
+
+    @property
+    def student(self) -> Path:
+        return self.run("kd-")
+
+    def student_of_seed(self, seed: int) -> Path:
+        """The run folder of this seed's student."""
+        (found,) = [run for run in self.runs("kd-") if f"-s{seed}-" in run.name]
+        return found
+
+    @property
+    def teacher(self) -> Path:
+        return self.run("teacher-")
+
+
+def weights_of(model: Path) -> dict[str, Any]:
+    """The tensors in a model.pt."""
+    from kdcli.models.checkpoint import load_model
+
+    return load_model(model).state_dict
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    """Whether two model.pt hold the same weights, bit for bit."""
+    import torch
+
+    first, second = weights_of(one), weights_of(other)
+    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
+
+
+def save_untrained(path: Path, classes: tuple[str, ...], size: int = 32) -> Path:
+    """A model.pt of random weights."""
+    from kdcli.models.build import build, plan, seeded
+    from kdcli.models.checkpoint import ModelFile, save_model
+
+    args = plan(TEACHER, len(classes), size, None)
+    with seeded(0, "untrained"):
+        module = build(args)
+    save_model(ModelFile(args.as_dict(), module.state_dict(), classes, recipe={}), path)
+    return path
+
+
+def then_stop(keep: Callable[..., None]) -> Callable[..., None]:
+    """Ctrl-C as soon as an epoch is kept."""
+
+    def stop(*arguments: object) -> None:
+        keep(*arguments)
+        raise KeyboardInterrupt
+
+    return stop
+
+
+def on_pictures(pictures: Path) -> tuple[str, ...]:
+    """The command line of `small`."""
+    return (*DISTILL, "--data", str(pictures), "--set", "train.epochs=3")

@@ -1,0 +1,144 @@
+"""Every scheme with every method: it trains, or it is refused in words before the first step."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from docs.generate import table
+from kdcli.core import registry
+from kdcli.models.teachers import Frozen
+from kdcli.training.compatibility import Trial, example, grid, trial
+from kdcli.training.distiller import Distiller, missing
+
+METHODS = registry.names("methods")
+TRAIN = {
+    "alone": 1,
+    "attention_self": 22,
+    "average": 23,
+    "born_again": 23,
+    "compress": 9,
+    "exits": 18,
+    "fusion": 13,
+    "joint_ensemble": 1,
+    "mimic_all": 22,
+    "mutual": 21,
+    "offline": 23,
+}
+"""How many methods train in each scheme; all others are refused."""
+
+PARTS = {"fusion": "fused"}
+"""Parts that do not answer under their own names."""
+
+
+def test_how_many_train() -> None:
+    assert Counter(cell.scheme for cell in grid() if cell.trains) == TRAIN
+    assert len(grid()) == len(TRAIN) * len(METHODS)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("scheme", TRAIN)
+def test_a_cell_trains_or_is_refused_in_words(scheme: str, method: str) -> None:
+    (cell,) = [cell for cell in grid() if (cell.scheme, cell.method) == (scheme, method)]
+    if cell.trains:
+        _one_step(trial(scheme, method), method)
+    else:
+        assert len(cell.why.split()) > 4
+        assert len(cell.fix.split()) > 2
+
+
+def _one_step(tried: Trial, method: str) -> None:
+    """Everybody who learns is taught, nobody else is moved."""
+    learners, teachers = _learners(tried), _teachers(tried)
+    before = _state(learners), _state(teachers)
+    distiller = tried.joined()
+    assert _same(_state(learners), before[0]), "the probe moves nobody"
+    losses = distiller(replace(example(), epoch=5.0, progress=0.5))
+    assert losses.terms.keys() == {"task", method}
+    assert all(torch.isfinite(loss) for loss in losses.terms.values())
+    idle = _untaught(losses.terms[method], _imitators(distiller, tried))
+    assert not idle, f"the term of {method} does not reach them"
+    losses.total.backward()
+    assert not _idle(distiller)
+    assert all(p.grad is None for p in teachers.parameters())
+    assert _same(_state(teachers), before[1])
+
+
+def test_the_table_gives_every_reason_once() -> None:
+    lines = list(table(METHODS, list(TRAIN)))
+    rows, reasons = lines[2 : 2 + len(METHODS)], lines[3 + len(METHODS) :]
+    assert sum(row.count("| yes") for row in rows) == sum(TRAIN.values())
+    assert sum(row.count("| - (") for row in rows) == sum(not cell.trains for cell in grid())
+    said = [reason.partition(". ")[2] for reason in reasons]
+    assert len(set(said)) == len(said)
+    assert all(any(f"({number})" in row for row in rows) for number in range(1, len(said) + 1))
+
+
+def _learners(tried: Trial) -> nn.ModuleList:
+    return nn.ModuleList(tried.learners.values())
+
+
+def _teachers(tried: Trial) -> nn.ModuleList:
+    """Those that are still there."""
+    return nn.ModuleList(t.tap for t in tried.teachers.values() if isinstance(t, Frozen))
+
+
+def _state(module: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
+
+
+def _same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+def _imitators(distiller: Distiller, tried: Trial) -> dict[str, nn.Module]:
+    """Learners and parts that answer on the student's side of a pair that the method scores."""
+    with torch.no_grad():
+        pairs = distiller._lesson(example()).pairs
+    answering = {
+        pair.student.by.partition("@")[0] for pair in pairs if not missing(tried.method, pair)
+    }
+    parts = {PARTS.get(name, name.replace("_", ".")): one for name, one in distiller.parts.items()}
+    everyone = {**tried.learners, **parts}
+    return {name: everyone[name] for name in sorted(answering)}
+
+
+def _untaught(loss: Tensor, imitators: Mapping[str, nn.Module]) -> list[str]:
+    """Those whom the method's own term does not reach."""
+    weights = {name: list(module.parameters()) for name, module in imitators.items()}
+    every = [w for group in weights.values() for w in group]
+    found = torch.autograd.grad(loss, every, retain_graph=True, allow_unused=True)
+    moved = iter([gradient is not None and bool(gradient.any()) for gradient in found])
+    return [name for name, group in weights.items() if not any([next(moved) for _ in group])]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "names"),
+    [
+        ("mutual", ["peer.1", "student"]),
+        ("fusion", ["fused", "peer.1", "student"]),
+        ("exits", ["exit.1", "exit.2", "exit.3"]),
+        ("attention_self", ["student"]),
+        ("mimic_all", ["student"]),
+    ],
+)
+def test_who_imitates(scheme: str, names: list[str]) -> None:
+    tried = trial(scheme, "kd")
+    assert list(_imitators(tried.joined(), tried)) == names
+
+
+def _idle(distiller: Distiller) -> list[str]:
+    """Learners, parts and adapters with weights, none of which has a gradient."""
+    groups = (distiller.learners, distiller.parts, distiller.adapters)
+    members = {name: module for group in groups for name, module in group.items()}
+    return [
+        name
+        for name, module in members.items()
+        if (weights := list(module.parameters()))
+        and not any(
+            w.grad is not None and w.grad.isfinite().all() and w.grad.any() for w in weights
+        )
+    ]

@@ -1,0 +1,290 @@
+"""A transfer set: what is in it, who answers it, and that nobody is asked twice."""
+
+import json
+import shutil
+import weakref
+from contextlib import nullcontext
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from house import STUDENT, TEACHER, same_weights
+
+from kdcli.core.errors import UnfitTeacher, UnmetNeeds, UsageError
+from kdcli.core.functional import as_one
+from kdcli.core.progress import Silent
+from kdcli.core.records import Panel
+from kdcli.evaluation.answers import ask
+from kdcli.models.build import build, plan, seeded
+from kdcli.models.checkpoint import ModelFile, save_model
+from kdcli.plan import rehearsal
+from kdcli.plan.data import open_data
+from kdcli.plan.lineage import distill_spec
+from kdcli.plan.rehearsal import estimate
+from kdcli.recipe.conflicts import refuse_contradictions
+from kdcli.recipe.load import load_recipe
+from kdcli.training import ask_teachers, teachers
+from kdcli.training import ensure as training_command
+from kdcli.training.ask_teachers import members_of, one_of_each
+from kdcli.training.build import assemble
+from kdcli.training.ensure import ensure
+
+CPU = torch.device("cpu")
+MEMBERS = 3
+QUICK = ("train.epochs=3", "train.batch_size=32", "data.pool={times: 1}")
+
+
+class Words(Silent):
+    """Keeps what is said."""
+
+    def __init__(self):
+        super().__init__()
+        self.words = []
+
+    def say(self, text):
+        self.words.append(text)
+
+    warn = say
+
+
+@pytest.fixture(scope="module")
+def source(pictures):
+    return open_data(str(pictures), Silent(), surveyed=False)
+
+
+@pytest.fixture(scope="module")
+def files(source, tmp_path_factory):
+    """Members that have learnt nothing, no two alike."""
+    folder = tmp_path_factory.mktemp("members")
+    args = plan(TEACHER, 3, 32, None)
+    for i in range(MEMBERS):
+        with seeded(i, "member"):
+            module = build(args)
+        file = ModelFile(args.as_dict(), module.state_dict(), source[0].classes, recipe={})
+        save_model(file, folder / f"{i}.pt")
+    return sorted(folder.glob("*.pt"))
+
+
+def spec_of(source, files, *settings, recipe="compress", weak=True):
+    loaded = load_recipe(recipe, (*QUICK, f"teacher.allow_weak={str(weak).lower()}", *settings))
+    data, ref = source
+    teachers = [str(file) for file in files] or [TEACHER]
+    return distill_spec(teachers, STUDENT, loaded, data, ref, 0, CPU)
+
+
+def assembled(source, files, *settings, progress=None, **options):
+    spec = spec_of(source, files, *settings, **options)
+    return assemble(spec, source[0], files, CPU, progress or Silent())
+
+
+def test_it_holds_all_images_and_an_epoch_those_with_labels(source, files, pictures, tmp_path):
+    shutil.copytree(pictures / "two", tmp_path / "further")
+    words = Words()
+    settings = f"data.unlabelled={tmp_path / 'further'}", "data.hidden=0.5"
+    made = assembled(source, files, *settings, progress=words)
+    train = len(source[0].train)
+    assert len(made.transfer.store) == 2 * (train + 40)
+    assert made.transfer.ids[train:] == tuple(f"{i:02d}.png" for i in range(40))
+    assert made.transfer.samples_per_epoch == train - round(train / 2)
+    assert made.steps_per_epoch == made.transfer.samples_per_epoch // 32
+    assert len(list(made.batches(0))) == made.steps_per_epoch
+    said = [line for line in words.words if line.startswith("transfer set")]
+    assert said == [
+        f"transfer set: {2 * (train + 40)} images ({train} of training, 40 unlabelled, "
+        f"{train + 40} synthetic), labelled by 3 teachers"
+    ]
+
+
+def test_labels_and_targets_are_the_ensembles(source, files):
+    made = assembled(source, files, "scheme.weights=[1, 2, 1]")
+    panel = Panel((0.25, 0.5, 0.25))
+    alone = [ask(file, made.transfer.store, CPU).logits for file in files]
+    expected = as_one(torch.from_numpy(np.stack(alone, 1)), panel)
+    logits = torch.from_numpy(made.transfer.answers.logits)
+    torch.testing.assert_close(logits, expected)
+    batch = next(made.batches(1))
+    assert torch.equal(batch.labels, logits[batch.index].argmax(1))
+    assert torch.equal(batch.targets.argmax(1), batch.labels)
+    made.distiller(batch).total.backward()
+
+
+def test_one_member_is_there_at_a_time(source, files, monkeypatch):
+    alive, most, opened = weakref.WeakSet(), [], ask_teachers.open_teacher
+
+    def watched(path, device):
+        most.append(len(alive))
+        found = opened(path, device)
+        alive.add(found)
+        return found
+
+    monkeypatch.setattr(ask_teachers, "open_teacher", watched)
+    assembled(source, files)
+    assert most == [0] * 3, "measured and asked in one go"
+
+
+def test_members_that_label_are_measured_and_told_of(source, files, monkeypatch):
+    """Trained here, so that they are not refused; once each, whatever is then asked."""
+    measured, words = [], Words()
+    once = teachers._measured
+    monkeypatch.setattr(teachers, "_measured", lambda *given: (measured.append(1), once(*given))[1])
+    spec = spec_of(source, [], "teacher.seeds=3", weak=False)
+    assemble(spec, source[0], files, CPU, words)
+    weak = [line for line in words.words if "hardly better than chance" in line]
+    assert [file for file, line in zip(files, weak, strict=True) if str(file) in line] == files
+    assert len(measured) == 3
+
+
+def test_a_clock_that_stands_still_loses_no_answers(source, files, tmp_path, monkeypatch):
+    monkeypatch.setattr(ask_teachers.time, "monotonic", lambda: 5.0)
+    made = assembled(source, files)
+    made.transfer.keep(tmp_path / "transfer.npz")
+    assert (made.transfer.seconds_per_image, made.transfer.read) == (0, False)
+    assert (tmp_path / "transfer.npz").is_file()
+
+
+def test_who_goes_on_asks_nobody_again(source, files, tmp_path, monkeypatch):
+    spec = spec_of(source, files, "data.pool={by: munge_patch, times: 1, grid: 2}")
+
+    def run(name, stop=False):
+        if stop:
+            monkeypatch.setattr(training_command, "fit", _broken_off(training_command.fit))
+        return ensure(spec, source[0], CPU, Silent(), out=tmp_path / name).run
+
+    straight = run("straight")
+    with monkeypatch.context(), pytest.raises(KeyboardInterrupt):
+        run("broken", stop=True)
+    monkeypatch.undo()
+    answers = tmp_path / "broken" / "transfer.npz"
+    before = answers.read_bytes()
+    with np.load(answers) as kept:
+        assert kept["logits"].shape == (2 * len(source[0].train), 3)
+        assert kept["ids"].tolist() == list(source[0].train.ids)
+        assert len(kept["members"]) == MEMBERS
+        assert len(kept["neighbours"]) == len(source[0].train)
+    monkeypatch.setattr(ask_teachers, "answers_of", _nobody)
+    monkeypatch.setattr(ask_teachers, "open_teacher", _nobody)
+    resumed = run("broken")
+    assert answers.read_bytes() == before
+    assert [line["epoch"] for line in resumed.lines() if "epoch" in line] == [1, 2, 3]
+    assert same_weights(straight.model, resumed.model)
+    assert set(json.loads((resumed.path / "needs.json").read_text())) == {
+        f"teacher.{i}" for i in range(MEMBERS)
+    }
+
+
+def _broken_off(fit):
+    def broken(*args, validate, **options):
+        calls = []
+
+        def once(model):
+            calls.append(1)
+            if len(calls) > 1:
+                raise KeyboardInterrupt
+            return validate(model)
+
+        return fit(*args, validate=once, **options)
+
+    return broken
+
+
+def _nobody(*args):
+    raise AssertionError("asked again")
+
+
+@pytest.mark.parametrize("harm", ["torn", "other members"])
+def test_answers_that_do_not_fit_are_made_again(harm, source, files, tmp_path):
+    spec = spec_of(source, files)
+    first = assemble(spec, source[0], files, CPU, Silent())
+    place, words = tmp_path / "transfer.npz", Words()
+    if harm == "torn":
+        first.transfer.keep(place)
+        place.write_bytes(place.read_bytes()[:-200])
+    else:
+        other = replace(first.transfer.answers, members=("a", "b", "c"))
+        replace(first.transfer, answers=other).keep(place)
+    again = assemble(spec, source[0], files, CPU, words, recorded=place)
+    assert any("asked again" in line for line in words.words)
+    assert np.array_equal(again.transfer.answers.logits, first.transfer.answers.logits)
+    again.transfer.keep(place)
+    kept = assemble(spec, source[0], files, CPU, Silent(), recorded=place)
+    assert kept.transfer.read
+
+
+def test_a_given_teacher_is_measured_before_anybody_is_asked(source, files, monkeypatch):
+    monkeypatch.setattr(ask_teachers, "answers_of", _nobody)
+    with pytest.raises(UnfitTeacher, match="hardly better than chance"):
+        assembled(source, files, weak=False)
+
+
+def test_a_forecast_asks_one_of_a_thousand(source, monkeypatch):
+    built, stand_in = [], ask_teachers.stand_in
+    monkeypatch.setattr(
+        ask_teachers, "stand_in", lambda *given: (built.append(1), stand_in(*given))[1]
+    )
+    spec = spec_of(source, [])
+    few = estimate(spec, source[0], CPU)
+    many = spec.model_copy(update={"teachers": spec.teachers * 1000})
+    assert [ref.model for ref in many.members[:1]] == [TEACHER]
+    long = estimate(many, source[0], CPU)
+    assert len(built) == 2
+    assert long.seconds > few.seconds
+    assert long.answers_bytes == 2 * len(source[0].train) * 3 * 4
+
+
+def test_answers_are_there_four_times_while_they_are_asked(source, monkeypatch):
+    monkeypatch.setattr(rehearsal, "watched_memory", lambda: nullcontext(lambda: 0))
+    monkeypatch.setattr(rehearsal, "_held", lambda *_: 0)
+    found = estimate(spec_of(source, []), source[0], CPU)
+    assert found.memory_bytes == 4 * found.answers_bytes > 0
+
+
+def test_models_of_another_scheme_are_another_architecture(source):
+    """Three copies take longer than one, whatever they are called."""
+    one = spec_of(source, [], "teacher.seeds=2").teachers[0]
+    copies = spec_of(source, [], "teacher.recipe=joint_ensemble", "teacher.seeds=4").teachers[0]
+    refs = (*one.members, *copies.members)
+    members = members_of([None] * 6, refs, Panel((1 / 6,) * 6))
+    found = one_of_each(members, 3)
+    assert [each.count for each in found] == [2, 4]
+    assert [ask_teachers.stand_in_args(each.ref, 3).copies for each in found] == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("settings", "warned"),
+    [
+        ((), 0),
+        (("methods.kd.temperature=4",), 1),
+        (("methods.kd.temperature=4", "methods.dkd={}"), 2),
+        (("methods.tfkd={}",), 0),
+        (("methods.kd.temperature=4", "scheme.aggregate=logits"), 0),
+    ],
+)
+def test_a_mean_that_is_softened_afterwards_is_told(settings, warned, source, files):
+    words = Words()
+    assembled(source, files, *settings, progress=words)
+    told = [line for line in words.words if "not the mean of their softened ones" in line]
+    assert len(told) == warned
+    assert all("--set scheme.aggregate=logits" in line for line in told)
+
+
+def test_methods_that_read_features_are_refused_in_words(source, files):
+    with pytest.raises(UnmetNeeds, match=r"at needs .*scheme compress does not give that"):
+        assembled(source, files, "methods.at={}")
+    assembled(source, files, "methods.dkd={}", "task.weight=0.5")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "setting", "words"),
+    [
+        ("kd", "data.pool={}", "nobody label them"),
+        ("compress", "train.mixup=0.2", r"data\.pool="),
+        ("compress", "train.cutmix=1.0", r"data\.pool="),
+    ],
+)
+def test_what_contradicts_a_transfer_set_is_refused(recipe, setting, words, source):
+    settings = (setting,) if recipe == "kd" else (setting, "data.pool=null")
+    loaded = load_recipe(recipe, settings)
+    spec = distill_spec(TEACHER, STUDENT, loaded, *source, 0, CPU)
+    with pytest.raises(UsageError, match=words):
+        refuse_contradictions(spec.recipe, spec.model, bool(spec.teachers))
