@@ -26,6 +26,7 @@ from kdcli.commands.distill import distill_job
 from kdcli.commands.evaluate import evaluate
 from kdcli.commands.train import train_job
 from kdcli.core.progress import Silent
+from kdcli.plan.ask import Ask
 from kdcli.report.model import ModelPart
 from kdcli.report.schema import Report
 from kdcli.training.ensure import ensure
@@ -77,24 +78,21 @@ def measured(asked: argparse.Namespace, scheme: str, members: int) -> Report:
     if scheme == CONTROL:
         settings = (*TRAINING[data], f"scheme.members={members}")
         job = train_job(
-            MODEL,
-            recipe=CONTROL,
-            settings=settings,
-            data=place,
-            device="cpu",
-            progress=Silent(),
+            Ask(CONTROL, model=MODEL, settings=settings, data=place, device="cpu"), Silent()
         )
     else:
         job = distill_job(
-            (MODEL,),
-            MODEL,
-            recipe=scheme.partition(",")[0],
-            settings=(*TRAINING[data], *members_of(asked, members), *further(scheme, pool)),
-            data=place,
-            device="cpu",
-            progress=Silent(),
+            Ask(
+                scheme.partition(",")[0],
+                teachers=(MODEL,),
+                student=MODEL,
+                settings=(*TRAINING[data], *members_of(asked, members), *further(scheme, pool)),
+                data=place,
+                device="cpu",
+            ),
+            Silent(),
         )
-    trained = ensure(job.spec, job.source, job.device, Silent(), asked=True)
+    trained = ensure(job.spec, job.site(Silent()), asked=True)
     return evaluate(str(trained.run.path), seeds=SEEDS, device="cpu", progress=Silent()).report
 
 

@@ -18,6 +18,7 @@ from sklearn.datasets import load_digits
 
 from kdcli.commands.distill import distill_job
 from kdcli.core.progress import Silent
+from kdcli.plan.ask import Ask
 from kdcli.plan.forecast import foresee
 from kdcli.training.ensure import ensure
 
@@ -65,22 +66,25 @@ def compare(job: Job, folder: Path) -> tuple[float, float]:
     few = f"train: {{epochs: {job.epochs}, patience: null}}\n"
     recipe.write_text(f"scheme: alone\n{few}", "utf-8")
     asked = distill_job(
-        job.teacher,
-        job.student,
-        settings=(
-            f"teacher.recipe={recipe}",
-            f"train.epochs={job.epochs}",
-            "train.patience=null",
-            "student.pretrained=false",
-            "teacher.pretrained=false",
-            *([f"data.image_size={job.size}"] if job.size else []),
+        Ask(
+            "kd",
+            teachers=(job.teacher,),
+            student=job.student,
+            settings=(
+                f"teacher.recipe={recipe}",
+                f"train.epochs={job.epochs}",
+                "train.patience=null",
+                "student.pretrained=false",
+                "teacher.pretrained=false",
+                *([f"data.image_size={job.size}"] if job.size else []),
+            ),
+            data=photographs(folder / "photographs", job.size) if job.size else None,
         ),
-        data=photographs(folder / "photographs", job.size) if job.size else None,
-        progress=Silent(),
+        Silent(),
     )
     forecast = foresee(asked, Silent())
     start = time.monotonic()
-    ensure(asked.spec, asked.source, asked.device, Silent())
+    ensure(asked.spec, asked.site(Silent()))
     return forecast.seconds, time.monotonic() - start
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from kdcli.commands.distill import distill_job
 from kdcli.commands.evaluate import evaluate
 from kdcli.core.progress import Silent
+from kdcli.plan.ask import Ask
 from kdcli.recipe.load import recipe_names
 from kdcli.report.schema import Report
 from kdcli.training.ensure import ensure
@@ -64,8 +65,8 @@ def in_order() -> list[str]:
 def measured(recipe: str) -> Row:
     """Train what is missing, then measure on test."""
     student = WITH_SECOND_HEAD.get(recipe, STUDENT)
-    job = distill_job(TEACHER, student, recipe=recipe, device="cpu", progress=Silent())
-    trained = ensure(job.spec, job.source, job.device, Silent(), asked=True)
+    job = distill_job(Ask(recipe, teachers=(TEACHER,), student=student, device="cpu"), Silent())
+    trained = ensure(job.spec, job.site(Silent()), asked=True)
     found = evaluate(str(trained.run.path), seeds=SEEDS, device="cpu", progress=Silent())
     return Row(recipe, student, found.report)
 

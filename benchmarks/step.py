@@ -30,7 +30,9 @@ from kdcli.core.records import Batch
 from kdcli.models.build import build, plan
 from kdcli.models.checkpoint import ModelFile, save_model
 from kdcli.plan.data import open_data
-from kdcli.plan.lineage import distill_spec
+from kdcli.plan.job import Shared
+from kdcli.plan.lineage import Roles, distill_spec
+from kdcli.plan.names import Start
 from kdcli.recipe.load import load_recipe
 from kdcli.runs.run import Run
 from kdcli.runs.spec import Spec
@@ -39,6 +41,7 @@ from kdcli.training.devices import open_device
 from kdcli.training.distiller import Distiller
 from kdcli.training.loop import fit
 from kdcli.training.resume import Validation
+from kdcli.training.site import Site
 
 TEACHER, STUDENT, SIZE, BATCH = "resnet101", "mobilenetv3_small_100", 32, 64
 TARGET = 1.05
@@ -171,8 +174,8 @@ def kd_parts(folder: Path, device: torch.device, *settings: str) -> tuple[Spec, 
             *settings,
         ),
     )
-    spec = distill_spec(str(file), STUDENT, loaded, source, data, 0, device)
-    return spec, assemble(spec, source, [file], device, Silent())
+    spec = distill_spec(Roles((str(file),), Start(STUDENT)), Shared(loaded, source, data, device))
+    return spec, assemble(spec, Site(source, device, Silent()), [file])
 
 
 def bare_step(precision: str) -> Callable[[Batch], None]:

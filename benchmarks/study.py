@@ -21,6 +21,7 @@ from kdcli.data.store import open_store
 from kdcli.evaluation.measure import Measured, likeness, measure
 from kdcli.evaluation.nearness import closer_in_accuracy
 from kdcli.evaluation.significance import paired_gain, verdict_code
+from kdcli.plan.ask import Ask
 from kdcli.plan.job import Job
 from kdcli.recipe.load import load_recipe, scheme_of
 from kdcli.runs.baseline import baseline_of
@@ -61,13 +62,15 @@ class Study:
         alone = scheme_of(load_recipe(recipe).recipe).teaches_itself
         place = None if self.data == "digits" else str(some_fashion(self.pool, self.images))
         return distill_job(
-            () if alone else (teacher,),
-            student,
-            recipe=recipe,
-            settings=(*self.settings, *(() if alone else (self._teachers(),)), *settings),
-            data=place,
-            device="cpu",
-            progress=Silent(),
+            Ask(
+                recipe,
+                teachers=() if alone else (teacher,),
+                student=student,
+                settings=(*self.settings, *(() if alone else (self._teachers(),)), *settings),
+                data=place,
+                device="cpu",
+            ),
+            Silent(),
         )
 
     def _teachers(self) -> str:
@@ -153,7 +156,7 @@ def _beside_teacher(
     """
     if scheme_of(job.spec.recipe).teaches_itself:
         return {}
-    runs = [ensure(spec, job.source, job.device, Silent()).run for spec in specs]
+    runs = [ensure(spec, job.site(Silent())).run for spec in specs]
     casts = [find_cast(run, job.source, job.device, Silent()) for run in runs]
     test = open_store(job.source.test, _size(job), Silent())
     teacher = measure([cast.teachers[0].file for cast in casts], test, job.device)
@@ -180,7 +183,7 @@ def _likeness(role: Measured, teacher: Measured) -> tuple[float, float]:
 
 
 def _asked(job: Job, specs: Sequence[Spec]) -> Measured:
-    runs = [ensure(spec, job.source, job.device, Silent(), asked=True).run for spec in specs]
+    runs = [ensure(spec, job.site(Silent()), asked=True).run for spec in specs]
     test = open_store(job.source.test, _size(job), Silent())
     return measure([run.model for run in runs], test, job.device)
 

@@ -21,11 +21,12 @@ from kdcli.data.store import open_store
 from kdcli.evaluation.measure import measure
 from kdcli.evaluation.significance import paired_gain, verdict_code
 from kdcli.plan.data import open_data
-from kdcli.plan.job import train_spec
+from kdcli.plan.job import Shared, train_spec
 from kdcli.recipe.load import load_recipe
 from kdcli.runs.spec import with_seed
 from kdcli.training.devices import open_device
 from kdcli.training.ensure import ensure
+from kdcli.training.site import Site
 
 MODEL, EPOCHS, POOL, PAIRS, SEEDS = "test_efficientnet", 20, 60, 40, 5
 PLANTED, MARGIN = 0.03, 0.01
@@ -56,11 +57,11 @@ def pool() -> Right:
     device = open_device("cpu")
     source, data = open_data("digits", Silent())
     loaded = load_recipe("supervised", (f"train.epochs={EPOCHS}",))
-    first = train_spec(MODEL, loaded, source, data, 0, device)
+    first = train_spec(MODEL, Shared(loaded, source, data, device))
     test = open_store(source.test, int(first.recipe.data.image_size), Silent())
     rows = []
     for seed in range(POOL):
-        run = ensure(with_seed(first, seed), source, device, Silent()).run
+        run = ensure(with_seed(first, seed), Site(source, device, Silent())).run
         rows.append(measure([run.model], test, device).right(test.labels)[0])
         print(f"\r{seed + 1}/{POOL} runs", end="", flush=True)
     print()

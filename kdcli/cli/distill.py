@@ -18,7 +18,7 @@ from kdcli.cli.flags import (
     Student,
     Teachers,
 )
-from kdcli.cli.train import _carry_out
+from kdcli.cli.train import carry_out
 
 
 def distill(
@@ -41,18 +41,19 @@ def distill(
     """Distil a teacher, or several (trained first if there are none), into a student."""
     with door(json, goes_on=not dry_run) as console:
         from kdcli.commands.distill import distill_job
+        from kdcli.plan.ask import Ask
 
-        job = distill_job(
-            teacher,
-            student,
-            assistants=assistant or (),
-            peers=peer or (),
+        ask = Ask(
             recipe=recipe,
             settings=tuple(set_ or ()),
+            teachers=tuple(teacher or ()),
+            assistants=tuple(assistant or ()),
+            student=student,
+            peers=tuple(peer or ()),
             data=data,
             classes=classes,
             seed=seed,
             device=device,
-            progress=console,
         )
-        _carry_out(job, console, out, again, dry_run)
+        job = distill_job(ask, console)
+        carry_out(job, console, out, again, dry_run)

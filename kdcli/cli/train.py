@@ -220,25 +220,26 @@ def train(
     """Train a teacher (or any model) from labels alone."""
     with door(json, goes_on=not dry_run) as console:
         from kdcli.commands.train import train_job
+        from kdcli.plan.ask import Ask
 
-        job = train_job(
-            model,
+        ask = Ask(
             recipe=recipe,
             settings=tuple(set_ or ()),
+            model=model,
             data=data,
             seed=seed,
             seeds=seeds,
             device=device,
-            progress=console,
         )
-        _carry_out(job, console, out, again, dry_run)
+        job = train_job(ask, console)
+        carry_out(job, console, out, again, dry_run)
 
 
-def _carry_out(job: "Job", console: "Console", out: Path | None, again: bool, dry: bool) -> None:
+def carry_out(job: "Job", console: "Console", out: Path | None, again: bool, dry: bool) -> None:
     """The plan alone, or the plan and then the work."""
-    from kdcli.commands.train import carry_out_all, dry_run
+    from kdcli.commands import train as verb
 
     if dry:
-        planned(console, dry_run(job, console, out=out, again=again))
+        planned(console, verb.dry_run(job, console, out=out, again=again))
     else:
-        trained(console, carry_out_all(job, console, out=out, again=again))
+        trained(console, verb.carry_out(job, console, out=out, again=again))

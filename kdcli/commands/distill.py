@@ -1,16 +1,15 @@
 """`kd distill`: a student that imitates teachers, which are trained first if there are none."""
 
 import shlex
-from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 
 from kdcli.core.errors import UsageError
 from kdcli.core.progress import Progress
 from kdcli.data.source import Source
 from kdcli.models.given import read_labels
-from kdcli.plan.data import open_data
-from kdcli.plan.job import Job, say_device, who_asks
-from kdcli.plan.lineage import distill_spec, refuse_peers
+from kdcli.plan.ask import Ask
+from kdcli.plan.job import Job, open_shared
+from kdcli.plan.lineage import Roles, distill_spec, refuse_peers
 from kdcli.plan.names import assistant_start, model_name, starting_point
 from kdcli.plan.teachers import named
 from kdcli.recipe.conflicts import refuse_in_recipe
@@ -18,77 +17,37 @@ from kdcli.recipe.load import LoadedRecipe, load_recipe, needs_teacher, refuse_i
 from kdcli.recipe.schema import Recipe
 from kdcli.recipe.teacher import Checkpoints
 from kdcli.recipe.who import Who
-from kdcli.training.devices import open_device
 
 MANY_CLASSES = 500
 """From here on published comparisons take the numbers of the recipe kd_many_classes."""
 
 
-def distill_job(
-    teachers: str | Sequence[str] | None,
-    student: str | None,
-    *,
-    assistants: Sequence[str] = (),
-    peers: Sequence[str] = (),
-    recipe: str = "kd",
-    settings: tuple[str, ...] = (),
-    data: str | None = None,
-    classes: Path | None = None,
-    seed: int | None = None,
-    device: str = "auto",
-    progress: Progress,
-) -> Job:
-    """`kd distill`: what is None or empty comes from the recipe's `who:` block.
-
-    `assistants` stand between teachers and student, the largest first; `peers` learn beside the
-    student, in schemes that have such; `classes` is a file that names the classes of a teacher's
-    given weights. Online and self-distillation need no teacher.
-    """
-    loaded = load_recipe(recipe, settings)
+def distill_job(ask: Ask, progress: Progress) -> Job:
+    """`kd distill`; online and self-distillation need no teacher."""
+    loaded = load_recipe(ask.recipe, ask.settings)
+    recipe = loaded.recipe
     refuse_idle(loaded)
-    if not loaded.recipe.methods:
+    if not recipe.methods:
         raise UsageError(
-            f"recipe {loaded.name} has no teacher (scheme {loaded.recipe.scheme.name})",
-            shlex.join(["kd", "train", student or "MODEL", "--recipe", recipe]),
+            f"recipe {loaded.name} has no teacher (scheme {recipe.scheme.name})",
+            shlex.join(["kd", "train", ask.student or "MODEL", "--recipe", ask.recipe]),
         )
-    refuse_in_recipe(loaded.recipe)
-    who = who_asks(
-        loaded.recipe,
-        progress,
-        teachers=(teachers,) if isinstance(teachers, str) else tuple(teachers or ()),
-        assistants=tuple(assistants),
-        peers=tuple(peers),
-        student=student,
-        data=data,
-        seed=seed,
+    refuse_in_recipe(recipe)
+    who = ask.who(recipe, progress)
+    refuse_peers(recipe, who.peers)
+    student = _who_learns(who, recipe, ask.recipe)
+    _tell_of_idle(who, recipe, progress)
+    roles = Roles(
+        teachers=tuple(named(entry, progress) for entry in who.taught_by),
+        assistants=tuple(assistant_start(thing, progress) for thing in who.assistants),
+        peers=tuple(model_name(thing, progress) for thing in who.peers),
+        student=starting_point(student, progress),
     )
-    refuse_peers(loaded.recipe, who.peers)
-    student = _who_learns(who, loaded.recipe, recipe)
-    _tell_of_idle(who, loaded.recipe, progress)
-    taught_by = [named(entry, progress) for entry in who.taught_by]
-    between = [assistant_start(thing, progress) for thing in who.assistants]
-    beside = [model_name(thing, progress) for thing in who.peers]
-    learner, weights = starting_point(student, progress)
-    labels = read_labels(classes) if classes else None
-    place = open_device(device)  # a device that is not there is told before the data are read
-    source, ref = open_data(who.data, progress, balance=loaded.recipe.train.balance)
-    say_device(place, progress)
-    advise(loaded, source, progress)
-    spec = distill_spec(
-        taught_by,
-        learner,
-        loaded,
-        source,
-        ref,
-        who.seed or 0,
-        place,
-        assistants=between,
-        peers=beside,
-        weights=weights,
-        labels=labels,
-        progress=progress,
-    )
-    return Job(spec, source, place)
+    labels = read_labels(ask.classes) if ask.classes else None
+    shared = replace(open_shared(loaded, who.data, ask.device, progress), labels=labels)
+    advise(loaded, shared.source, progress)
+    spec = distill_spec(roles, shared, who.seed or 0)
+    return Job(spec, shared.source, shared.device)
 
 
 def _who_learns(who: Who, recipe: Recipe, asked: str) -> str:

@@ -42,6 +42,7 @@ from kdcli.runs.spec import TeacherRef
 from kdcli.training.devices import open_device
 from kdcli.training.ensure import ensure, teacher_file
 from kdcli.training.licences import licences_of
+from kdcli.training.site import Site
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def _students(
 ) -> list[Run]:
     """The run itself and those of the further seeds, trained where missing."""
     _, *further = with_given_files(run).alike(seeds)
-    return [run, *(ensure(s, source, device, progress).run for s in further)]
+    return [run, *(ensure(s, Site(source, device, progress)).run for s in further)]
 
 
 def _baseline(student: Run, source: Source, device: torch.device, progress: Progress) -> Run:
@@ -161,7 +162,7 @@ def _baseline(student: Run, source: Source, device: torch.device, progress: Prog
             f"no baseline yet for seed {spec.seed}: training it, no longer than its student "
             f"({seconds:.0f} s)"
         )
-    return ensure(spec, source, device, progress).run
+    return ensure(spec, Site(source, device, progress)).run
 
 
 def _report(
@@ -254,7 +255,7 @@ def find_cast(run: Run, source: Source, device: torch.device, progress: Progress
                 f"{run.path}: the teacher that learnt with its student is gone",
                 "repeat the command that made the run with --again",
             )
-        return teacher_file(ref, source, device, progress)
+        return teacher_file(ref, Site(source, device, progress))
 
     cast = cast_of(run, place)
     found = (*cast.teachers, *cast.assistants.values())

@@ -4,45 +4,30 @@ from pathlib import Path
 
 from kdcli.core.errors import UsageError
 from kdcli.core.progress import Progress, Silent
-from kdcli.plan.data import open_data
+from kdcli.plan.ask import Ask
 from kdcli.plan.forecast import Forecast, foresee
-from kdcli.plan.job import Job, refuse_taught, say_device, train_spec, who_asks
+from kdcli.plan.job import Job, open_shared, refuse_taught, train_spec
 from kdcli.plan.names import started, starting_point
 from kdcli.recipe.conflicts import refuse_in_recipe
 from kdcli.recipe.load import load_recipe
 from kdcli.runs.run import state_licence
 from kdcli.runs.spec import Spec
-from kdcli.training.devices import open_device
 from kdcli.training.ensure import Trained, ensure, run_of
 from kdcli.training.licences import warn_of_licences
 from kdcli.training.teachers import TOLD, measure_given
 
 
-def train_job(
-    model: str,
-    *,
-    recipe: str = "supervised",
-    settings: tuple[str, ...] = (),
-    data: str | None = None,
-    seed: int | None = None,
-    seeds: int = 1,
-    device: str = "auto",
-    progress: Progress,
-) -> Job:
-    """`kd train`: one model from labels alone, `seeds` times from `seed` on.
-
-    Data and seed may come from a `who:` block.
-    """
-    loaded = load_recipe(recipe, settings)
+def train_job(ask: Ask, progress: Progress) -> Job:
+    """`kd train`: `ask.model` from labels alone, `ask.seeds` times from the seed on."""
+    loaded = load_recipe(ask.recipe, ask.settings)
     refuse_taught(loaded)
     refuse_in_recipe(loaded.recipe)
-    who = who_asks(loaded.recipe, progress, data=data, seed=seed)
-    name, weights = starting_point(model, progress)
-    place = open_device(device)  # a device that is not there is told before the data are read
-    source, ref = open_data(who.data, progress, balance=loaded.recipe.train.balance)
-    say_device(place, progress)
-    spec = train_spec(name, started(loaded, weights), source, ref, who.seed or 0, place)
-    return Job(spec.model_copy(update={"weights": weights}), source, place, seeds)
+    who = ask.who(loaded.recipe, progress)
+    start = starting_point(ask.model or "", progress)
+    shared = open_shared(started(loaded, start.weights), who.data, ask.device, progress)
+    spec = train_spec(start.model, shared, who.seed or 0)
+    spec = spec.model_copy(update={"weights": start.weights})
+    return Job(spec, shared.source, shared.device, ask.seeds)
 
 
 def dry_run(
@@ -58,18 +43,11 @@ def dry_run(
         warn_of_licences(job.spec, progress)
     found = foresee(job, progress, out=out, again=again)
     if found.now:
-        measure_given(job.spec, job.source, job.device, progress)
+        measure_given(job.spec, job.site(progress))
     return found
 
 
 def carry_out(
-    job: Job, progress: Progress, *, out: Path | None = None, again: bool = False
-) -> Trained:
-    """The only, or first, run of `carry_out_all`."""
-    return carry_out_all(job, progress, out=out, again=again)[0]
-
-
-def carry_out_all(
     job: Job, progress: Progress, *, out: Path | None = None, again: bool = False
 ) -> list[Trained]:
     """Say what it will take, then train each seed, teachers first; or find them finished."""
@@ -84,7 +62,7 @@ def carry_out_all(
     trained = []
     for spec, known in zip(job.specs, finished, strict=True):
         told = Silent() if known and sum(finished) > TOLD else progress
-        trained.append(ensure(spec, job.source, job.device, told, out=out, again=again, asked=True))
+        trained.append(ensure(spec, job.site(told), out=out, again=again, asked=True))
         state_licence(trained[-1].run, spec.recipe.data.licence)
     return trained
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,10 +17,8 @@ from kdcli.data.augment import augment
 from kdcli.data.balance import balanced
 from kdcli.data.mixup import mixed
 from kdcli.data.order import hashes, passes, permutation
-from kdcli.data.store import Store, open_store
+from kdcli.data.store import Store
 from kdcli.data.workers import LONGEST_WAIT, lost_worker, worker_count
-
-__all__ = ["Store", "open_store", "plain_batches", "steps_per_epoch", "training_batches"]
 
 _MIX = 0x6D6978
 """Keeps how batches are mixed apart from other numbers of the same seed."""
@@ -31,32 +29,48 @@ def steps_per_epoch(n: int, batch_size: int) -> int:
     return n // min(batch_size, n)
 
 
-def training_batches(
-    store: Store,
-    *,
-    num_classes: int,
-    batch_size: int,
-    seed: int,
-    augment: str | None,
-    label_smoothing: float,
-    epoch: int,
-    epochs: int,
-    balance: str = "none",
-    mixup: float = 0.0,
-    cutmix: float = 0.0,
-    randaugment: str | None = None,
-    image_size: int | None = None,
-    samples_per_epoch: int | None = None,
-    workers: int | None = None,
-) -> Iterator[Batch]:
-    """The batches of one epoch, shuffled and augmented; `epoch` counts from 0 and is the view.
+@dataclass(frozen=True)
+class Batching:
+    """How images become the batches of a training."""
 
-    With balance="sampler" rare classes come as often as the others, and the view counts the
-    passes over their images. With mixup or cutmix, which need pairs, a batch of an odd size is
-    one image smaller. With `samples_per_epoch` an epoch is a part of a pass over the images, which
-    goes on from epoch to epoch until all were seen; the view counts the passes. `image_size` None
-    is that of the store. `workers` processes make them (None: `$KD_WORKERS`, else as the store
-    suggests), and change no bit of them.
+    num_classes: int
+    batch_size: int
+    """Of an odd one, mixup and cutmix, which need pairs, leave the last image out."""
+    epochs: int = 0
+    """Of the whole training; 0: this is no training, and the clock of its batches stands at 0."""
+    seed: int = 0
+    augment: str | None = None
+    randaugment: str | None = None
+    image_size: int | None = None
+    """Pixels of a side; None is that of the store."""
+    label_smoothing: float = 0.0
+    balance: str = "none"
+    """`sampler`: rare classes come as often as the others."""
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    samples_per_epoch: int | None = None
+    """An epoch is so long a part of a pass over the images, which goes on from epoch to epoch until
+    all were seen; None: it is the pass."""
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether each image is worked on by itself, rather than all of them at once."""
+        return self.augment == "crop_flip" or self.randaugment is not None
+
+    @property
+    def mixes(self) -> bool:
+        """Whether images come in pairs."""
+        return self.mixup > 0 or self.cutmix > 0
+
+
+def training_batches(
+    store: Store, how: Batching, epoch: int, workers: int | None = None
+) -> Iterator[Batch]:
+    """The batches of one epoch, shuffled and augmented; `epoch` counts from 0.
+
+    Each image's view is the epoch, or the number of the pass over the images (of its class, with
+    a sampler). `workers` processes make them (None: `$KD_WORKERS`, else as the store suggests),
+    and change no bit of them.
 
     Raises:
         DataError: fewer than 2 images, one that cannot be read, a lost worker process.
@@ -64,33 +78,19 @@ def training_batches(
     """
     if len(store) < 2:
         raise DataError(f"{len(store)} training image(s)", "training needs two images or more")
-    shown = samples_per_epoch or len(store)
-    size = min(batch_size, shown)
+    shown = how.samples_per_epoch or len(store)
+    size = min(how.batch_size, shown)
     steps = steps_per_epoch(shown, size)
-    size -= size % 2 if mixup or cutmix else 0
-    if balance == "sampler":
-        rows, views = balanced(seed, epoch, store.labels, steps * size)
-    elif samples_per_epoch:
-        rows, views = passes(seed, epoch * steps * size, (epoch + 1) * steps * size, len(store))
+    size -= size % 2 if how.mixes else 0
+    if how.balance == "sampler":
+        rows, views = balanced(how.seed, epoch, store.labels, steps * size)
+    elif how.samples_per_epoch:
+        first, last = epoch * steps * size, (epoch + 1) * steps * size
+        rows, views = passes(how.seed, first, last, len(store))
     else:
-        rows = permutation(seed, epoch, len(store))[: steps * size]
+        rows = permutation(how.seed, epoch, len(store))[: steps * size]
         views = np.full(len(rows), epoch)
-    batches = Batches(
-        store=store,
-        rows=rows,
-        views=views,
-        batch_size=size,
-        num_classes=num_classes,
-        seed=seed,
-        augment=augment,
-        randaugment=randaugment,
-        image_size=image_size,
-        label_smoothing=label_smoothing,
-        mixup=mixup,
-        cutmix=cutmix,
-        epoch=epoch,
-        epochs=epochs,
-    )
+    batches = Batches(store, replace(how, batch_size=size), rows, views, epoch)
     return _made(batches, worker_count(store.workers) if workers is None else workers)
 
 
@@ -107,7 +107,7 @@ def plain_batches(
     `image_size`, `workers` and what is raised: as for `training_batches`.
     """
     rows, views = np.arange(len(store)), np.zeros(len(store), np.int64)
-    batches = Batches(store, rows, views, batch_size, num_classes, image_size=image_size)
+    batches = Batches(store, Batching(num_classes, batch_size, image_size=image_size), rows, views)
     return _made(batches, worker_count(store.workers) if workers is None else workers)
 
 
@@ -116,59 +116,43 @@ class Batches(Dataset[Batch]):
     """The batches of one pass over `rows`, each made when it is asked for by its number."""
 
     store: Store
+    how: Batching
     rows: NDArray[np.int64]
     views: NDArray[np.int64]
-    batch_size: int
-    num_classes: int
-    seed: int = 0
-    augment: str | None = None
-    randaugment: str | None = None
-    image_size: int | None = None
-    label_smoothing: float = 0.0
-    mixup: float = 0.0
-    cutmix: float = 0.0
     epoch: int = 0
-    epochs: int | None = None
-    """Of the whole training; None: this is no training, and the clock stands at 0."""
-
-    @property
-    def one_by_one(self) -> bool:
-        """Whether each image is worked on by itself, rather than all of them at once."""
-        return self.augment == "crop_flip" or self.randaugment is not None
 
     def __len__(self) -> int:
-        return -(-len(self.rows) // self.batch_size)
+        return -(-len(self.rows) // self.how.batch_size)
 
     def __getitem__(self, number: int) -> Batch:
-        batch = self._unmixed(number)
-        if not (self.mixup or self.cutmix):
+        batch, how = self._unmixed(number), self.how
+        if not how.mixes:
             return batch
-        return mixed(
-            batch, self.mixup, self.cutmix, int(hashes(_MIX, self.seed, self.epoch, number))
-        )
+        return mixed(batch, how.mixup, how.cutmix, int(hashes(_MIX, how.seed, self.epoch, number)))
 
     def _unmixed(self, number: int) -> Batch:
-        part = slice(number * self.batch_size, (number + 1) * self.batch_size)
+        how = self.how
+        part = slice(number * how.batch_size, (number + 1) * how.batch_size)
         rows, views = self.rows[part], self.views[part]
         labels = torch.from_numpy(self.store.labels[rows])
-        epoch = self.epoch + number / len(self) if self.epochs else 0.0
+        epoch = self.epoch + number / len(self) if how.epochs else 0.0
         images = augment(
             self.store.fetch(rows),
-            self.augment,
-            self.seed,
+            how.augment,
+            how.seed,
             views,
             rows,
-            size=self.image_size,
-            randaugment=self.randaugment,
+            size=how.image_size,
+            randaugment=how.randaugment,
         )
         return Batch(
             images=images,
             labels=labels,
-            targets=smooth(labels, self.num_classes, self.label_smoothing),
+            targets=smooth(labels, how.num_classes, how.label_smoothing),
             index=torch.from_numpy(rows),
             view=torch.from_numpy(views),
             epoch=epoch,
-            progress=epoch / self.epochs if self.epochs else 0.0,
+            progress=epoch / how.epochs if how.epochs else 0.0,
         )
 
 
@@ -186,7 +170,7 @@ def _made(batches: Batches, workers: int) -> Iterator[Batch]:
     workers = min(workers, len(batches))
     if workers == 0:
         for number in range(len(batches)):
-            with _one_thread() if batches.one_by_one else nullcontext():
+            with _one_thread() if batches.how.one_by_one else nullcontext():
                 batch = batches[number]
             yield batch
         return

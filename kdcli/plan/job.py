@@ -1,20 +1,18 @@
 """From what a person asked for to specs: names resolved, every `auto` decided, nothing trained."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import torch
 
 from kdcli.core.errors import UsageError
-from kdcli.core.progress import Progress
+from kdcli.core.progress import Progress, Silent
 from kdcli.data.source import Source
+from kdcli.plan.data import open_data
 from kdcli.plan.defaults import resolve_recipe
-from kdcli.plan.names import model_name as model_name
 from kdcli.recipe.load import LoadedRecipe, needs_teacher, scheme_of
-from kdcli.recipe.schema import Recipe
-from kdcli.recipe.who import Who
 from kdcli.runs.spec import DataRef, Spec, TeacherRef
-from kdcli.training.devices import describe_device
+from kdcli.training.devices import describe_device, open_device
+from kdcli.training.site import Site
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,15 +25,41 @@ class Job:
     seeds: int = 1
     """So many of them, from the spec's own seed on."""
 
+    def site(self, progress: Progress) -> Site:
+        """Where its trainings happen."""
+        return Site(self.source, self.device, progress)
+
     @property
     def specs(self) -> list[Spec]:
         """One for each seed."""
         return self.spec.alike(self.seeds)
 
 
-def say_device(device: torch.device, progress: Progress) -> None:
-    """Where the arithmetic will run."""
-    progress.say(f"device: {describe_device(device)}")
+@dataclass(frozen=True, eq=False)
+class Shared:
+    """What all trainings of a job have in common."""
+
+    loaded: LoadedRecipe
+    source: Source
+    data: DataRef
+    device: torch.device
+    progress: Progress = field(default_factory=Silent)
+    labels: tuple[str, ...] | None = None
+    """The class names of foreign weights."""
+    unlabelled: DataRef | None = None
+
+
+def open_shared(loaded: LoadedRecipe, data: str | None, device: str, progress: Progress) -> Shared:
+    """Device and data, opened aloud; a device that is not there is told before the data are read.
+
+    Raises:
+        MissingDevice: there is no such device.
+        DataError: images that cannot be read, all of them named, among others.
+    """
+    place = open_device(device)
+    source, ref = open_data(data, progress, balance=loaded.recipe.train.balance)
+    progress.say(f"device: {describe_device(place)}")
+    return Shared(loaded, source, ref, place, progress)
 
 
 def refuse_taught(loaded: LoadedRecipe) -> None:
@@ -54,53 +78,18 @@ def refuse_taught(loaded: LoadedRecipe) -> None:
         )
 
 
-def who_asks(recipe: Recipe, progress: Progress, **flags: Any) -> Who:
-    """The recipe's `who:` block with the flags over it, said where they differ.
-
-    A flag may be given several times: `teachers=("a", "b")` is --teacher a --teacher b.
-    """
-    file = recipe.who or Who()
-    given = {key: value for key, value in flags.items() if value not in (None, ())}
-    for key, value in given.items():
-        was = file.taught_by if key == "teachers" else getattr(file, key)
-        if was not in (None, (), value):
-            of_file = "teacher" if key == "teachers" and file.teacher else key
-            progress.say(
-                f"{_spelled(key, value)} overrides who.{of_file}: {_shown(was)} of the recipe"
-            )
-    alone = {"teacher": None} if "teachers" in given else {}
-    return file.model_copy(update=given | alone)
-
-
-def _spelled(key: str, value: Any) -> str:
-    each = value if isinstance(value, tuple) else (value,)
-    flag = key.removesuffix("s") if isinstance(value, tuple) else key
-    return " ".join(f"--{flag} {one}" for one in each)
-
-
-def _shown(value: Any) -> str:
-    if not isinstance(value, tuple):
-        return str(value)
-    return ", ".join(one if isinstance(one, str) else one.model for one in value)
-
-
 def train_spec(
-    model: str,
-    loaded: LoadedRecipe,
-    source: Source,
-    data: DataRef,
-    seed: int,
-    device: torch.device,
-    teachers: tuple[TeacherRef, ...] = (),
+    model: str, shared: Shared, seed: int = 0, teachers: tuple[TeacherRef, ...] = ()
 ) -> Spec:
     """Training `model` from labels, or from labels and teachers."""
+    loaded, source = shared.loaded, shared.source
     taught_by = tuple(teacher.model for teacher in teachers)
     return Spec(
         role="student" if teachers else "teacher",
         model=model,
-        data=data,
+        data=shared.data,
         recipe_name=loaded.name,
-        recipe=resolve_recipe(loaded.recipe, model, taught_by, source, device),
+        recipe=resolve_recipe(loaded.recipe, model, taught_by, source, shared.device),
         seed=seed,
         teachers=teachers,
     )

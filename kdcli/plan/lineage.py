@@ -1,69 +1,58 @@
 """From teachers, through assistants or generations, to a student's spec."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-
 from kdcli.core.errors import UnmetNeeds, UsageError
-from kdcli.core.progress import Progress, Silent
+from kdcli.core.progress import Progress
 from kdcli.core.text import counted, some
-from kdcli.data.source import Source
 from kdcli.plan.data import unlabelled_of
-from kdcli.plan.job import train_spec
-from kdcli.plan.names import started
-from kdcli.plan.teachers import Entry, Shared, refuse_assistants, teacher_refs, with_trail
+from kdcli.plan.job import Shared, train_spec
+from kdcli.plan.names import Start, started
+from kdcli.plan.teachers import Entry, refuse_assistants, teacher_refs, with_trail
 from kdcli.recipe.edit import update
 from kdcli.recipe.load import LoadedRecipe, scheme_of
 from kdcli.recipe.schema import Recipe, SchemeUse
-from kdcli.recipe.who import TeacherEntry
 from kdcli.runs.baseline import baseline_of
-from kdcli.runs.spec import DataRef, FileRef, Role, Spec, TeacherRef
+from kdcli.runs.spec import Role, Spec, TeacherRef
 
 
-def distill_spec(
-    teachers: Entry | Sequence[Entry],
-    student: str,
-    loaded: LoadedRecipe,
-    source: Source,
-    data: DataRef,
-    seed: int,
-    device: torch.device,
-    *,
-    assistants: Sequence[tuple[str, FileRef | None]] = (),
-    peers: Sequence[str] = (),
-    weights: FileRef | None = None,
-    labels: tuple[str, ...] | None = None,
-    progress: Progress | None = None,
-) -> Spec:
-    """Distilling teachers (timm names, runs, model.pt files, or given weights) into `student`.
+@dataclass(frozen=True)
+class Roles:
+    """Who takes part in a distillation."""
 
-    There may be none, in a scheme that needs none; `peers` (timm's names) learn beside the student.
-    `assistants` stand between (timm's names and what they start from, the largest first): the
-    first learns from the teachers, each further one, and then the student, from the one before
-    (Mirzadeh et al. 2020, arXiv:1902.03393). `weights` are the student's start, `labels` the class
-    names of a teacher's given weights.
+    teachers: tuple[Entry, ...]
+    """timm names, runs, model.pt files, or given weights; none, in a scheme that needs none."""
+    student: Start
+    assistants: tuple[Start, ...] = ()
+    """The largest first: the first learns from the teachers, each further one, and then the
+    student, from the one before (Mirzadeh et al. 2020, arXiv:1902.03393)."""
+    peers: tuple[str, ...] = ()
+    """timm names of those that learn beside the student."""
+
+
+def distill_spec(roles: Roles, shared: Shared, seed: int = 0) -> Spec:
+    """The student's training, with all that stands above it.
 
     Raises:
         UnfitTeacher: a finished teacher's classes are not those of the data.
         UnmetNeeds: scheme.weights are for another number of teachers.
         UsageError: a teacher that is named twice, or is finished and has seeds or a subset.
     """
-    shared = Shared(loaded, source, data, device, labels, progress or Silent())
-    entries = [teachers] if isinstance(teachers, str | TeacherEntry) else teachers
-    refs = teacher_refs(entries, shared)
-    refuse_assistants(assistants, loaded.recipe)
-    shared = replace(shared, unlabelled=unlabelled_of(loaded.recipe, source, shared.progress))
-    for model, start in assistants:
-        above = _learner("assistant", model, start, loaded.recipe.teacher.seed, refs, shared)
-        refs = (TeacherRef(model=model, spec=with_trail(above, loaded.recipe)),)
-    if scheme_of(loaded.recipe).has_generations:
+    recipe, student = shared.loaded.recipe, roles.student
+    refs = teacher_refs(roles.teachers, shared)
+    refuse_assistants(roles.assistants, recipe)
+    further = unlabelled_of(recipe, shared.source, shared.progress)
+    shared = replace(shared, unlabelled=further)
+    for start in roles.assistants:
+        above = _learner("assistant", start, recipe.teacher.seed, refs, shared)
+        refs = (TeacherRef(model=start.model, spec=with_trail(above, recipe)),)
+    if scheme_of(recipe).has_generations:
         refs = earlier_generations(
-            refs, assistants, lambda role, by: _learner(role, student, weights, seed, by, shared)
+            refs, roles.assistants, lambda role, by: _learner(role, student, seed, by, shared)
         )
-    spec = _learner("student", student, weights, seed, refs, shared)
-    return _with_peers(spec, peers, shared)
+    return _with_peers(_learner("student", student, seed, refs, shared), roles.peers, shared)
 
 
 def refuse_peers(recipe: Recipe, named: Sequence[str]) -> None:
@@ -103,16 +92,11 @@ def _with_peers(spec: Spec, named: Sequence[str], shared: Shared) -> Spec:
 
 
 def _learner(
-    role: Role,
-    model: str,
-    weights: FileRef | None,
-    seed: int,
-    teachers: tuple[TeacherRef, ...],
-    shared: Shared,
+    role: Role, start: Start, seed: int, teachers: tuple[TeacherRef, ...], shared: Shared
 ) -> Spec:
-    loaded = _for_so_many(teachers, started(shared.loaded, weights), shared.progress)
-    spec = train_spec(model, loaded, shared.source, shared.data, seed, shared.device, teachers)
-    whose = {"role": role, "weights": weights, "unlabelled": shared.unlabelled}
+    loaded = _for_so_many(teachers, started(shared.loaded, start.weights), shared.progress)
+    spec = train_spec(start.model, replace(shared, loaded=loaded), seed, teachers)
+    whose = {"role": role, "weights": start.weights, "unlabelled": shared.unlabelled}
     return spec.model_copy(update=whose)
 
 
@@ -173,7 +157,7 @@ Learner = Callable[[Role, tuple[TeacherRef, ...]], Spec]
 
 def earlier_generations(
     teachers: tuple[TeacherRef, ...],
-    assistants: Sequence[tuple[str, FileRef | None]],
+    assistants: Sequence[Start],
     learner: Learner,
 ) -> tuple[TeacherRef, ...]:
     """Who teaches the last generation: the one before it, and so on up to generation 0.
@@ -188,7 +172,7 @@ def earlier_generations(
     student = learner("student", teachers)
     if assistants:
         raise UsageError(
-            f"--assistant {assistants[0][0]}: in scheme {student.recipe.scheme.name} every "
+            f"--assistant {assistants[0].model}: in scheme {student.recipe.scheme.name} every "
             "generation is a model like the student, and nobody stands between",
             "leave --assistant out, or distill through it by --recipe kd",
         )

@@ -1,6 +1,6 @@
 """What names on the command line mean: of models, of teachers, of what a training starts from."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
 
@@ -39,19 +39,29 @@ def is_file(teacher: str) -> bool:
     return Path(teacher).exists() or teacher.endswith((".pt", ".pth", ".safetensors"))
 
 
-def starting_point(thing: str, progress: Progress) -> tuple[str, FileRef | None]:
+@dataclass(frozen=True)
+class Start:
+    """Who is to be trained, and from what."""
+
+    model: str
+    """timm's name."""
+    weights: FileRef | None = None
+    """None: random weights, or timm's."""
+
+
+def starting_point(thing: str, progress: Progress) -> Start:
     """What `--student` means: timm's name, and the weights to start from where some are given."""
     if is_given(thing):
         given = parse(thing, progress)
-        return given.model, start_from(given)
+        return Start(given.model, start_from(given))
     if Path(thing).is_file():
         raise UsageError(
             f"{thing}: a file, no model's name", f"say whose it is: {quote(f'NAME={thing}')}"
         )
-    return model_name(thing, progress), None
+    return Start(model_name(thing, progress))
 
 
-def assistant_start(thing: str, progress: Progress) -> tuple[str, FileRef | None]:
+def assistant_start(thing: str, progress: Progress) -> Start:
     """What `--assistant` means: as `--student`.
 
     Raises:

@@ -28,6 +28,7 @@ from kdcli.runs.spec import Spec
 from kdcli.training.build import Assembled, assemble
 from kdcli.training.devices import peak_bytes, wait_for
 from kdcli.training.loop import REHEARSED, rehearse
+from kdcli.training.site import Site
 from kdcli.training.transfer_set import images_in_all
 
 VALIDATION = 256
@@ -153,9 +154,8 @@ def _rehearsed(spec: Spec, source: Source, device: torch.device) -> _Rehearsed:
     held = _held(spec, source) > 0
     start = time.monotonic()
     teachers = [None if ref.spec else Path(ref.path or "") for ref in spec.members]
-    parts = assemble(
-        _bold(spec), few, teachers, device, Silent(), rehearsal=True, on_demand=not held
-    )
+    site = Site(few, device, Silent())
+    parts = assemble(_bold(spec), site, teachers, rehearsal=True, on_demand=not held)
     once = time.monotonic() - start - parts.preparing
     label = f"{spec.title} {spec.model}"
     steps = sorted(rehearse(parts.distiller, spec.recipe.train, _endless(parts), device, label))

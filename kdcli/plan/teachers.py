@@ -1,7 +1,7 @@
 """From what a person named to the teachers of a spec."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,31 +21,17 @@ from kdcli.models.given import Read, is_given, parse, size_of
 from kdcli.models.loading import read_args
 from kdcli.models.tap import Tap, predict
 from kdcli.plan.data import warn_of_seen
-from kdcli.plan.job import refuse_taught, train_spec
+from kdcli.plan.job import Shared, refuse_taught, train_spec
 from kdcli.plan.names import is_file, started, teacher_name
 from kdcli.recipe.edit import update
-from kdcli.recipe.load import LoadedRecipe, load_recipe
+from kdcli.recipe.load import load_recipe
 from kdcli.recipe.schema import Recipe
 from kdcli.recipe.who import TeacherEntry
 from kdcli.runs.locate import locate
-from kdcli.runs.spec import DataRef, FileRef, Spec, TeacherRef
+from kdcli.runs.spec import FileRef, Spec, TeacherRef
 
 Entry = str | TeacherEntry
 """A teacher as --teacher takes it, or as who.teachers does."""
-
-
-@dataclass(frozen=True, eq=False)
-class Shared:
-    """What all trainings of a distillation have in common."""
-
-    loaded: LoadedRecipe
-    source: Source
-    data: DataRef
-    device: torch.device
-    labels: tuple[str, ...] | None
-    """The class names of foreign weights."""
-    progress: Progress
-    unlabelled: DataRef | None = None
 
 
 def named(entry: Entry, progress: Progress) -> Entry:
@@ -165,9 +151,8 @@ def _taught_first(entry: TeacherEntry, shared: Shared, weights: FileRef | None) 
         "train.tune": settings.tune,
     }
     own = started(replace(loaded, recipe=update(loaded.recipe, handed)), weights)
-    spec = train_spec(
-        entry.model, own, shared.source, shared.data, settings.seed, shared.device
-    ).model_copy(update={"weights": weights})
+    spec = train_spec(entry.model, replace(shared, loaded=own), settings.seed)
+    spec = spec.model_copy(update={"weights": weights})
     seeds = settings.seeds if entry.seeds is None else entry.seeds
     return TeacherRef(model=entry.model, spec=with_trail(spec, recipe), seeds=seeds)
 

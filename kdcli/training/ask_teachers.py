@@ -10,17 +10,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kdcli.core.progress import Progress
 from kdcli.core.records import Panel
 from kdcli.data.loader import plain_batches
 from kdcli.data.munge import neighbours
-from kdcli.data.source import Source
 from kdcli.data.store import Store
 from kdcli.evaluation.answers import Logits, answers_of, counted_batches, together
 from kdcli.evaluation.cost import architecture
 from kdcli.models.route import View
 from kdcli.models.tap import Tap
 from kdcli.runs.spec import Spec, TeacherRef
+from kdcli.training.site import Site
 from kdcli.training.teachers import Roll, open_teacher, stand_in, stand_in_args
 
 
@@ -62,24 +61,15 @@ def one_of_each(members: Sequence[Respondent], classes: int) -> list[Respondent]
 
 @dataclass(frozen=True, eq=False)
 class Asking:
-    """Whose teachers are asked, about which data's images, and where."""
+    """Whose teachers are asked, and where."""
 
     spec: Spec
-    source: Source
-    device: torch.device
-    progress: Progress
-
-    @property
-    def classes(self) -> int:
-        return len(self.source.classes)
+    site: Site
 
     @property
     def image_size(self) -> int:
+        """Pixels of a side, as the student sees the images."""
         return int(self.spec.recipe.data.image_size)
-
-    def roll(self, validation: Store) -> Roll:
-        """What measures each of them."""
-        return Roll(self.spec, validation, self.device, self.progress)
 
     def answers(
         self, members: Sequence[Respondent], panel: Panel, store: Store, roll: Roll | None = None
@@ -93,12 +83,12 @@ class Asking:
             UnfitTeacher: `roll` refuses one.
         """
         seconds: list[float] = []
-        with closing(counted_batches(len(members), store, self.progress)) as ticks:
+        with closing(counted_batches(len(members), store, self.site.progress)) as ticks:
 
             def answer(member: Respondent) -> Logits:
                 tap = self._open(member, roll)
                 start = time.monotonic()
-                logits = answers_of(tap, store, self.device, ticks, self.image_size)
+                logits = answers_of(tap, store, self.site.device, ticks, self.image_size)
                 seconds.append(member.count * (time.monotonic() - start))
                 return logits
 
@@ -114,10 +104,10 @@ class Asking:
             UnmetNeeds: the teacher shows no vector in front of its classifier.
         """
         tap = self._open(member)
-        batches = plain_batches(store, num_classes=self.classes, image_size=self.image_size)
+        batches = plain_batches(store, num_classes=self.site.classes, image_size=self.image_size)
         vectors: list[torch.Tensor] = []
         for batch in batches:
-            there = batch.to(self.device)
+            there = batch.to(self.site.device)
             if not vectors:
                 tap.show(View(embedding=True), there.images[:2])
             vectors.append(tap(there).embedding.cpu())
@@ -125,9 +115,9 @@ class Asking:
 
     def _open(self, member: Respondent, roll: Roll | None = None) -> Tap:
         if member.path is None:
-            tap = stand_in("", member.ref, self.spec.recipe, self.classes)
-            return tap.to(self.device).eval()
-        teacher = open_teacher(member.path, self.device)
+            tap = stand_in("", member.ref, self.spec.recipe, self.site.classes)
+            return tap.to(self.site.device).eval()
+        teacher = open_teacher(member.path, self.site.device)
         if roll:
             roll.call(teacher, member.ref)
         return teacher.tap

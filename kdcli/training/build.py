@@ -10,17 +10,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from kdcli.core.progress import Progress
 from kdcli.core.records import About, Batch, Teacher
 from kdcli.data.balance import class_weights
-from kdcli.data.loader import plain_batches, steps_per_epoch, training_batches
-from kdcli.data.source import Source
+from kdcli.data.loader import Batching, plain_batches, steps_per_epoch, training_batches
 from kdcli.data.store import MOST_BYTES, Store, open_store
 from kdcli.data.subset import training_split
 from kdcli.evaluation.metrics import accuracy, balanced_accuracy, nll
 from kdcli.models.build import seeded
 from kdcli.models.model_args import ModelArgs
-from kdcli.models.tap import Tap, predict
+from kdcli.models.tap import predict
 from kdcli.recipe.conflicts import refuse_contradictions
 from kdcli.recipe.edit import stored_size
 from kdcli.recipe.load import scheme_of
@@ -29,18 +27,17 @@ from kdcli.runs.spec import Spec
 from kdcli.training.ask_teachers import Asking
 from kdcli.training.distiller import Distiller
 from kdcli.training.learner import (
-    Learning,
     Weights,
-    all_of_it,
     build_learner,
     build_peers,
-    head_only,
+    learning_of,
     timm_keys,
 )
 from kdcli.training.resume import Validation
+from kdcli.training.site import Site
 from kdcli.training.stepper import Stepper
 from kdcli.training.teachers import open_teachers
-from kdcli.training.terms import _terms, join
+from kdcli.training.terms import terms_of
 from kdcli.training.trajectory import followed, learning_teachers
 from kdcli.training.transfer_set import Transfer, open_transfer
 
@@ -84,10 +81,8 @@ class Assembled:
 
 def assemble(
     spec: Spec,
-    source: Source,
+    site: Site,
     teachers: Sequence[Path | None],
-    device: torch.device,
-    progress: Progress,
     *,
     rehearsal: bool = False,
     on_demand: bool = False,
@@ -108,96 +103,90 @@ def assemble(
         UsageError: settings that contradict each other.
         WeightsUnavailable: pretrained weights were asked for and cannot be had.
     """
-    refuse_contradictions(spec.recipe, spec.model, bool(spec.teachers))
-    asking = Asking(spec, source, device, progress)
-    args, student = build_learner(spec, asking.classes, device, progress, rehearsal)
-    peers = build_peers(spec, student, device, progress, rehearsal)
+    recipe, classes = spec.recipe, site.classes
+    refuse_contradictions(recipe, spec.model, bool(spec.teachers))
+    student = build_learner(spec, site, rehearsal)
+    peers = build_peers(spec, student, site, rehearsal)
     start = time.monotonic()
-    training, validation = _stores(asking, 0 if on_demand else MOST_BYTES)
+    images = _stores(spec, site, 0 if on_demand else MOST_BYTES)
     read = time.monotonic()
-    training, taught_by, transfer = _taught(
-        asking, training, validation, teachers, recorded, rehearsal
-    )
+    if transfer := _transfer(spec, site, images, teachers, recorded, rehearsal):
+        images = (transfer.store, images[1])
+        taught_by: dict[str, Teacher] = {"teachers": transfer.teacher}
+    else:
+        finished = () if spec.alongside else open_teachers(spec, site, teachers, images[1])
+        taught_by = dict(finished)
     taught = time.monotonic()
-    learning = _learning(asking, student, training, validation)
+    learning = learning_of(spec, student, images, site)
     preparing = time.monotonic() - taught + read - start
-    shown = transfer.samples_per_epoch if transfer else None
-    batches = partial(_batches, spec, learning.training, asking.classes, shown)
-    steps = steps_per_epoch(shown or len(learning.training), int(spec.recipe.train.batch_size))
-    example = next(batches(0, workers=0)).to(device)
-    join = partial(_distiller, training=learning.training, example=example, steps_per_epoch=steps)
+    how = batching_of(spec, classes, transfer.samples_per_epoch if transfer else None)
+    batches = partial(training_batches, learning.training, how)
+    steps = steps_per_epoch(how.samples_per_epoch or len(learning.training), how.batch_size)
+    example = next(batches(0, workers=0)).to(site.device)
+
+    def join(spec: Spec, learners: dict[str, nn.Module], teachers: dict[str, Teacher]) -> Distiller:
+        about = _about(spec, learning.training, example, classes, steps)
+        return _distiller(spec, site, learners, teachers, example, about)
+
     alongside = learning_teachers(
-        asking, steps, lambda own, tap: join(own, {"student": tap}, {}), rehearsal
+        spec, site, steps, lambda own, tap: join(own, {"student": tap}, {}), rehearsal
     )
-    total = steps * int(spec.recipe.train.epochs)
+    total = steps * int(recipe.train.epochs)
     teaching = followed(spec, taught_by, teachers, alongside, total)
-    distiller = join(asking, {"student": learning.learner, **peers}, teaching)
-    validate = partial(_validate, learning.validation, asking.classes, device)
-    whole = learning.whole
     return Assembled(
-        distiller, args, batches, steps, validate, whole, preparing, transfer, alongside
+        distiller=join(spec, {"student": learning.learner, **peers}, teaching),
+        args=student.args,
+        batches=batches,
+        steps_per_epoch=steps,
+        validate=partial(_validate, learning.validation, classes, site.device),
+        whole=learning.whole,
+        preparing=preparing,
+        transfer=transfer,
+        alongside=alongside,
     )
 
 
-def _stores(asking: Asking, limit: int) -> tuple[Store, Store]:
+def _stores(spec: Spec, site: Site, limit: int) -> tuple[Store, Store]:
     """Of the images to learn from, and of validation."""
-    spec, source, progress = asking.spec, asking.source, asking.progress
-    training = open_store(training_split(spec, source), stored_size(spec.recipe), progress, limit)
-    return training, open_store(source.validation, asking.image_size, progress)
+    training, size = training_split(spec, site.source), int(spec.recipe.data.image_size)
+    return (
+        open_store(training, stored_size(spec.recipe), site.progress, limit),
+        open_store(site.source.validation, size, site.progress),
+    )
 
 
-def _taught(
-    asking: Asking,
-    training: Store,
-    validation: Store,
+def _transfer(
+    spec: Spec,
+    site: Site,
+    images: tuple[Store, Store],
     teachers: Sequence[Path | None],
     recorded: Path | None,
     rehearsal: bool,
-) -> tuple[Store, dict[str, Teacher], Transfer | None]:
-    """The images to learn from, and the teachers; of a transfer set, what they have answered."""
-    spec, device, progress = asking.spec, asking.device, asking.progress
-    if spec.alongside:
-        return training, {}, None
-    if not scheme_of(spec.recipe).labelled_by_teachers:
-        live = open_teachers(spec, teachers, asking.classes, validation, device, progress)
-        return training, dict(live), None
-    transfer = open_transfer(
-        asking, training, validation, teachers, recorded=recorded, rehearsal=rehearsal
-    )
-    return transfer.store, {"teachers": transfer.teacher}, transfer
+) -> Transfer | None:
+    """The images that teachers label, where the scheme has them do so."""
+    if spec.alongside or not scheme_of(spec.recipe).labelled_by_teachers:
+        return None
+    asking = Asking(spec, site)
+    return open_transfer(asking, *images, teachers, recorded=recorded, rehearsal=rehearsal)
 
 
-def _learning(asking: Asking, student: Tap, training: Store, validation: Store) -> Learning:
-    if asking.spec.recipe.train.tune == "all":
-        return all_of_it(student, training, validation)
-    return head_only(student, training, validation, asking.classes, asking.device, asking.progress)
-
-
-def _batches(
-    spec: Spec,
-    store: Store,
-    classes: int,
-    samples_per_epoch: int | None,
-    epoch: int,
-    workers: int | None = None,
-) -> Iterator[Batch]:
+def batching_of(spec: Spec, classes: int, samples_per_epoch: int | None = None) -> Batching:
+    """How a training makes its batches, as its recipe says."""
     recipe, train = spec.recipe, spec.recipe.train
-    return training_batches(
-        store,
+    return Batching(
         num_classes=classes,
         batch_size=int(train.batch_size),
+        epochs=int(train.epochs),
         seed=spec.seed,
         augment=recipe.data.augment,
         randaugment=recipe.data.randaugment,
+        # embeddings take the place of the images where the head alone is trained
+        image_size=None if train.tune == "head" else int(recipe.data.image_size),
         label_smoothing=recipe.task.label_smoothing,
         balance=train.balance,
         mixup=train.mixup,
         cutmix=train.cutmix,
-        image_size=None if train.tune == "head" else int(recipe.data.image_size),
-        epoch=epoch,
-        epochs=int(train.epochs),
         samples_per_epoch=samples_per_epoch,
-        workers=workers,
     )
 
 
@@ -207,40 +196,44 @@ def _validate(store: Store, classes: int, device: torch.device, model: nn.Module
     return Validation(accuracy(logits, store.labels), balanced, nll(logits, store.labels))
 
 
+def _about(spec: Spec, training: Store, example: Batch, classes: int, steps: int) -> About:
+    """What methods and schemes may know of this training."""
+    return About(
+        classes,
+        len(training),
+        steps,
+        smallest_batch=len(example.labels) // spec.recipe.train.accumulate,
+        labels=torch.from_numpy(training.labels),
+        adapter=spec.recipe.match.adapter,
+    )
+
+
 def _distiller(
-    asking: Asking,
+    spec: Spec,
+    site: Site,
     learners: dict[str, nn.Module],
     teachers: dict[str, Teacher],
-    training: Store,
     example: Batch,
-    steps_per_epoch: int,
+    about: About,
 ) -> Distiller:
     """All of them in one; what it skips is said."""
-    spec, recipe, labels = asking.spec, asking.spec.recipe, training.labels
-    about = About(
-        asking.classes,
-        len(labels),
-        steps_per_epoch,
-        smallest_batch=len(example.labels) // recipe.train.accumulate,
-        labels=torch.from_numpy(labels),
-        adapter=recipe.match.adapter,
-    )
-    task_weight = partial(weight_at, recipe.task.weight, epochs=int(recipe.train.epochs))
+    recipe = spec.recipe
     with seeded(spec.seed, "distiller"):
-        distiller = join(
+        distiller = Distiller(
             scheme_of(recipe),
             learners,
             teachers,
-            _terms(recipe),
-            task_weight,
+            terms_of(recipe),
+            partial(weight_at, recipe.task.weight, epochs=int(recipe.train.epochs)),
             example,
             about,
             recipe.match,
             spec.seed,
         )
     if recipe.train.balance == "loss":
-        weights = torch.from_numpy(class_weights(labels, asking.classes))
-        distiller.class_weights = weights.to(asking.device)
+        assert about.labels is not None  # of the training images, set above
+        weights = torch.from_numpy(class_weights(about.labels.numpy(), about.num_classes))
+        distiller.class_weights = weights.to(site.device)
     for line in distiller.skipped:
-        asking.progress.warn(line)
+        site.progress.warn(line)
     return distiller

@@ -23,7 +23,6 @@ from kdcli.models.build import build, plan, seeded
 from kdcli.models.tap import Tap
 from kdcli.models.teachers import Frozen, Recorded
 from kdcli.training.distiller import Distiller, Term
-from kdcli.training.terms import join
 
 STUDENT, TEACHERS = "test_resnet", ("test_resnet", "test_byobnet")
 """Their stages end as every method wants them to."""
@@ -65,7 +64,7 @@ class Trial:
         term = Term(name, self.method, lambda epoch: 1.0)
         about = About(CLASSES, IMAGES, 1, smallest_batch=IMAGES, labels=example().labels)
         with seeded(0, "distiller"):
-            return join(
+            return Distiller(
                 self.scheme,
                 self.learners,
                 self.teachers,

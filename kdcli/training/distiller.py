@@ -16,12 +16,15 @@ from kdcli.core.method import Method
 from kdcli.core.records import About, Batch, Lesson, Outputs, Pair, Teacher
 from kdcli.core.scheme import Scheme
 from kdcli.core.text import some
+from kdcli.models.alignment import correspondences
 from kdcli.models.stage_matching import Correspondence
 from kdcli.models.tap import Tap
-from kdcli.recipe.match import Disturbance
+from kdcli.models.teachers import Live
+from kdcli.recipe.match import Match
 from kdcli.training.losses import Losses, task_loss
 from kdcli.training.perturb import disturb_teachers, refuse_unread
 
+NO_WISHES = Match()
 TOLD = 3
 """Skipped pairs that a line names."""
 WeightAt = Callable[[float], float]
@@ -38,12 +41,10 @@ class Term:
 
 
 class Distiller(nn.Module):
-    """Runs one step's lesson; built, and checked against `example`, before the first step.
-
-    `class_weights` (K,) weigh the labels' loss class by class; the methods' losses are left alone.
-    """
+    """Runs one step's lesson; built, and checked against `example`, before the first step."""
 
     class_weights: Tensor | None
+    """(K,) of the labels' loss class by class; the methods' losses are left alone."""
 
     def __init__(
         self,
@@ -54,22 +55,36 @@ class Distiller(nn.Module):
         task_weight: WeightAt,
         example: Batch,
         about: About,
-        class_weights: Tensor | None = None,
-        correspondences: Mapping[tuple[str, str], Correspondence] | None = None,
-        augment: tuple[Disturbance, ...] = (),
+        match: Match = NO_WISHES,
         seed: int = 0,
     ) -> None:
+        """Tells every tap what to show, matches stages, and builds what schemes and methods learn.
+
+        Raises:
+            UnmetNeeds: a method needs what the scheme, or one of the models, does not give.
+            UsageError: `match` names stages that are not there.
+        """
         super().__init__()
+        if not scheme.needs_teacher:
+            teachers = {}  # only compared against
+        methods = [term.method for term in terms]
         self.scheme = scheme
         self.learners = nn.ModuleDict({_key(name): tap for name, tap in learners.items()})
         self._names = tuple(learners)
         self._teachers = dict(teachers)
         self._terms = terms
         self._task_weight = task_weight
-        self._correspondences = dict(correspondences or {})
-        refuse_unread(augment, [term.method for term in terms])
-        self._augment, self._seed = augment, seed
-        self.register_buffer("class_weights", class_weights, persistent=False)
+        self._correspondences = correspondences(
+            methods,
+            {name: one for name, one in learners.items() if isinstance(one, Tap)},
+            {name: one.tap for name, one in teachers.items() if isinstance(one, Live)},
+            example.images[:2],
+            match.pairs,
+            scheme.needs,
+        )
+        refuse_unread(match.augment, methods)
+        self._augment, self._seed = match.augment, seed
+        self.register_buffer("class_weights", None, persistent=False)
         with _probing(self):
             answers = {name: model(example) for name, model in self._models().items()}
             device = example.images.device

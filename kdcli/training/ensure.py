@@ -5,13 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from kdcli.core.errors import UsageError
 from kdcli.core.files import is_leftover, lock, probe, write_text
-from kdcli.core.progress import Progress, Silent
+from kdcli.core.progress import Progress
 from kdcli.core.text import counted
-from kdcli.data.source import Source
 from kdcli.models.given import check_unchanged
 from kdcli.models.weights import ensure_reachable
 from kdcli.runs.find import find, runs_root
@@ -23,6 +20,7 @@ from kdcli.runs.spec import Spec, TeacherRef
 from kdcli.training.build import Assembled, assemble
 from kdcli.training.loop import finish, fit
 from kdcli.training.save import save_models, write_needs
+from kdcli.training.site import Site
 from kdcli.training.teachers import TOLD, measure_given
 from kdcli.training.trajectory import Trail, Whole, warn_of_weak
 
@@ -75,9 +73,7 @@ class Trained:
 
 def ensure(
     spec: Spec,
-    source: Source,
-    device: torch.device,
-    progress: Progress,
+    site: Site,
     *,
     out: Path | None = None,
     again: bool = False,
@@ -91,14 +87,19 @@ def ensure(
     """
     run = run_of(spec, out, again)
     if run.finished and not again:
-        return _reuse(run, asked, progress)
+        return _reuse(run, asked, site.progress)
     reach_weights(spec)  # before a teacher is trained for nothing
     probe(run.path)
-    teachers = teacher_files(spec, source, device, progress)
+    teachers = teacher_files(spec, site)
     if why:
-        progress.say(why)
+        site.progress.say(why)
     with lock(run.path):
-        _train(run, spec, source, teachers, device, progress, asked, again)
+        # refused here, before anything of an earlier run is lost
+        recorded = None if again else run.transfer
+        parts = assemble(spec, site, teachers, recorded=recorded)
+        _begin(run, spec, asked, again)
+        with run_log(run, str(site.device), site.progress):
+            _train(run, spec, site, teachers, parts)
     return Trained(run, reused=False)
 
 
@@ -152,9 +153,7 @@ def warn_of_versions(run: Run, progress: Progress) -> None:
         progress.warn(f"{run.path}: made with {' and '.join(changed)}; --again makes it anew")
 
 
-def teacher_files(
-    spec: Spec, source: Source, device: torch.device, progress: Progress
-) -> list[Path | None]:
+def teacher_files(spec: Spec, site: Site) -> list[Path | None]:
     """The model.pt of each of `spec.members`; those that are missing are trained first.
 
     None for each that learns together with the student.
@@ -169,19 +168,14 @@ def teacher_files(
     finished = sum(path is not None for path in done) + len(given)
     if given and finished < len(members):  # refused now, or when the others have been trained
         refuse_changed(given)
-        measure_given(spec, source, device, Silent())
+        measure_given(spec, site.silent())
     if len(members) <= TOLD:
-        return [teacher_file(ref, source, device, progress, spec.recipe_name) for ref in members]
-    progress.say(f"{finished} of {len(members)} teachers are finished")
-    return [
-        path or teacher_file(ref, source, device, progress)
-        for path, ref in zip(done, members, strict=True)
-    ]
+        return [teacher_file(ref, site, spec.recipe_name) for ref in members]
+    site.progress.say(f"{finished} of {len(members)} teachers are finished")
+    return [path or teacher_file(ref, site) for path, ref in zip(done, members, strict=True)]
 
 
-def teacher_file(
-    ref: TeacherRef, source: Source, device: torch.device, progress: Progress, pupils: str = ""
-) -> Path:
+def teacher_file(ref: TeacherRef, site: Site, pupils: str = "") -> Path:
     """One teacher's model.pt; trained first where there is none. `pupils` is its pupil's recipe."""
     if ref.spec is None:
         refuse_changed([ref])
@@ -193,7 +187,7 @@ def teacher_file(
         seed = f", seed {ref.spec.seed}" if ref.spec.seed else ""
         epochs = counted(int(ref.spec.recipe.train.epochs), "epoch")
         why = f"{lacking(ref.spec)} ({how}, {epochs}{seed})"
-    return ensure(ref.spec, source, device, progress, why=why).run.model
+    return ensure(ref.spec, site, why=why).run.model
 
 
 def _refuse_other(run: Run, spec: Spec, again: bool) -> None:
@@ -225,43 +219,23 @@ def _clear(run: Run) -> None:
     run.clear_exports()
 
 
-def _train(
-    run: Run,
-    spec: Spec,
-    source: Source,
-    teachers: list[Path | None],
-    device: torch.device,
-    progress: Progress,
-    asked: bool,
-    again: bool,
-) -> None:
-    """Train, or go on where state.pt says; model.pt appears last."""
-    recorded = None if again else run.transfer
-    parts = assemble(spec, source, teachers, device, progress, recorded=recorded)
-    if again:  # only now: what is refused above loses nothing
+def _begin(run: Run, spec: Spec, asked: bool, again: bool) -> None:
+    """A folder with a run.yaml; emptied of what kd wrote, where it starts afresh."""
+    if again:
         _clear(run)
     if not (run.path / "run.yaml").exists():
         begin(run.path, spec, asked, versions())
     elif asked:
         mark_asked(run)
-    with run_log(run, str(device), progress):
-        _fit(run, spec, source, teachers, parts, progress)
 
 
-def _fit(
-    run: Run,
-    spec: Spec,
-    source: Source,
-    teachers: list[Path | None],
-    parts: Assembled,
-    progress: Progress,
-) -> None:
-    """What is written between run.yaml and model.pt."""
+def _train(run: Run, spec: Spec, site: Site, teachers: list[Path | None], parts: Assembled) -> None:
+    """Train, or go on where state.pt says; model.pt appears last."""
     write_needs(run, teachers)
     if parts.transfer:
         parts.transfer.keep(run.transfer)
-    if source.carved:
-        write_text(run.path / "split.json", json.dumps(source.carved, ensure_ascii=False, indent=1))
+    if carved := site.source.carved:
+        write_text(run.path / "split.json", json.dumps(carved, ensure_ascii=False, indent=1))
     weights, ended = fit(
         parts.distiller,
         spec.recipe.train,
@@ -271,11 +245,11 @@ def _fit(
         seed=spec.seed,
         run=run,
         label=f"{spec.title} {spec.model}",
-        progress=progress,
+        progress=site.progress,
         alongside=parts.alongside,
         trail=trail_of(run, spec, parts.steps_per_epoch, parts.whole),
     )
     finish(run, ended)
-    warn_of_weak(run, len(source.classes), progress)
-    save_models(run, spec, source, parts, weights, ended)
+    warn_of_weak(run, site.classes, site.progress)
+    save_models(run, spec, site.source, parts, weights, ended)
     run.state.unlink(missing_ok=True)

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from kdcli.core.errors import UsageError
-from kdcli.core.progress import Progress
 from kdcli.data.loader import plain_batches
 from kdcli.data.store import InMemory, Store
 from kdcli.models.build import build, plan, seeded
@@ -18,6 +17,7 @@ from kdcli.models.tap import Tap
 from kdcli.models.weights import ensure_reachable
 from kdcli.recipe.load import scheme_of
 from kdcli.runs.spec import Spec
+from kdcli.training.site import Site
 
 Weights = dict[str, Tensor]
 
@@ -33,25 +33,19 @@ class Learning:
     """The state dict of the model that ships, with timm's own keys, from the learnt weights."""
 
 
-def build_peers(
-    spec: Spec,
-    student: Tap,
-    device: torch.device,
-    progress: Progress,
-    rehearsal: bool,
-) -> dict[str, Tap]:
+def build_peers(spec: Spec, student: Tap, site: Site, rehearsal: bool) -> dict[str, Tap]:
     """Those that learn beside `student`: each draws random weights of its own, and a copy of the
     student begins with the student's pretrained or given ones, where it has such.
 
     Raises:
         UsageError: two of them begin with the very same weights, and would never part.
     """
-    found, classes = {"student": student}, student.args.num_classes
+    found = {"student": student}
     for i, model in enumerate(spec.peers, 1):
         weights = spec.weights if model == spec.model else None
         of_peer = spec.model_copy(update={"model": model, "weights": weights})
         by = f"peer.{i}"
-        _, peer = build_learner(of_peer, classes, device, progress, rehearsal, by, start=by)
+        peer = build_learner(of_peer, site, rehearsal, by, start=by)
         for other, one in found.items():
             if _alike(one, peer):
                 raise UsageError(
@@ -81,20 +75,14 @@ def learner_args(spec: Spec, classes: int) -> ModelArgs:
 
 
 def build_learner(
-    spec: Spec,
-    classes: int,
-    device: torch.device,
-    progress: Progress,
-    rehearsal: bool,
-    by: str = "student",
-    start: str = "",
-) -> tuple[ModelArgs, Tap]:
+    spec: Spec, site: Site, rehearsal: bool, by: str = "student", start: str = ""
+) -> Tap:
     """The model that learns; a student and its baseline begin with the same weights, others with
-    those of `start`."""
+    those of `start`. A rehearsal begins at random where timm's weights would have to be fetched."""
     settings, size = spec.recipe.student, int(spec.recipe.data.image_size)
-    args, weights = learner_args(spec, classes), spec.weights
+    args, weights = learner_args(spec, site.classes), spec.weights
     if args.input_size != size:
-        progress.say(
+        site.progress.say(
             f"{spec.model} does not take {size} pixels: images are resized to its own "
             f"{args.input_size}"
         )
@@ -105,8 +93,14 @@ def build_learner(
         module = build(args, pretrained=fetched)
     if weights is not None:  # in a rehearsal too: what does not fit is told before the training
         args = start_args(args, weights)
-        begin(module, args, weights, progress)
-    return args, Tap(module, args, by, settings.precision).to(device)
+        begin(module, args, weights, site.progress)
+    return Tap(module, args, by, settings.precision).to(site.device)
+
+
+def learning_of(spec: Spec, tap: Tap, images: tuple[Store, Store], site: Site) -> Learning:
+    """What `train.tune` says of these images, to learn from and of validation."""
+    whole = spec.recipe.train.tune == "all"
+    return all_of_it(tap, *images) if whole else head_only(tap, *images, site)
 
 
 def all_of_it(tap: Tap, training: Store, validation: Store) -> Learning:
@@ -114,21 +108,14 @@ def all_of_it(tap: Tap, training: Store, validation: Store) -> Learning:
     return Learning(tap, training, validation, timm_keys)
 
 
-def head_only(
-    tap: Tap,
-    training: Store,
-    validation: Store,
-    classes: int,
-    device: torch.device,
-    progress: Progress,
-) -> Learning:
+def head_only(tap: Tap, training: Store, validation: Store, site: Site) -> Learning:
     """The classifier alone, from what its trunk says of every image.
 
     Raises:
         UsageError: the model has no single classifier that could be fitted alone.
     """
-    seen = _embedded(tap, training, classes, device, progress)
-    held_out = _embedded(tap, validation, classes, device, progress)
+    seen = _embedded(tap, training, site)
+    held_out = _embedded(tap, validation, site)
     mean, std = seen.mean(0), seen.std(0).clamp(min=1e-6)
     learner, whole = head_of(tap, mean, std)
     return Learning(
@@ -144,10 +131,8 @@ def timm_keys(weights: Weights) -> Weights:
     return {key.removeprefix("module."): value for key, value in weights.items()}
 
 
-def _embedded(
-    tap: Tap, store: Store, classes: int, device: torch.device, progress: Progress
-) -> Tensor:
+def _embedded(tap: Tap, store: Store, site: Site) -> Tensor:
     """(N, D): what the trunk says of every image."""
-    batches = plain_batches(store, num_classes=classes, batch_size=64)
-    waited = progress.track(batches, -(-len(store) // 64), "trunk over the images")
-    return embed(tap, waited, device)
+    batches = plain_batches(store, num_classes=site.classes, batch_size=64)
+    waited = site.progress.track(batches, -(-len(store) // 64), "trunk over the images")
+    return embed(tap, waited, site.device)

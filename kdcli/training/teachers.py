@@ -9,8 +9,6 @@ import torch
 from numpy.typing import NDArray
 
 from kdcli.core.errors import UnfitTeacher
-from kdcli.core.progress import Progress
-from kdcli.data.source import Source
 from kdcli.data.store import Store, open_store
 from kdcli.evaluation.answers import answers_of
 from kdcli.evaluation.metrics import accuracy_if_renamed, balanced_accuracy, too_weak
@@ -23,6 +21,7 @@ from kdcli.models.teachers import Frozen
 from kdcli.recipe.schema import Recipe
 from kdcli.runs.spec import Spec, TeacherRef
 from kdcli.training.learner import learner_args
+from kdcli.training.site import Site
 
 TOLD = 4
 """So many teachers are told of one by one; of more, from the worst to the best."""
@@ -32,12 +31,7 @@ WEAK_TOLD = 3
 
 
 def open_teachers(
-    spec: Spec,
-    paths: Sequence[Path | None],
-    classes: int,
-    validation: Store,
-    device: torch.device,
-    progress: Progress,
+    spec: Spec, site: Site, paths: Sequence[Path | None], validation: Store
 ) -> Iterator[tuple[str, Frozen]]:
     """`spec.members` by their names, each opened when it is asked for and measured on validation.
 
@@ -47,13 +41,13 @@ def open_teachers(
         UnfitTeacher: a given one is hardly better than chance, or has its classes in another order.
     """
     precision = spec.recipe.teacher.precision
-    roll = Roll(spec, validation, device, progress)
+    roll = Roll(spec, site, validation)
     for i, (path, ref) in enumerate(zip(paths, spec.members, strict=True)):
         by = f"teacher.{i}"
         if path is None:
-            yield by, Frozen(stand_in(by, ref, spec.recipe, classes).to(device))
+            yield by, Frozen(stand_in(by, ref, spec.recipe, site.classes).to(site.device))
             continue
-        opened = open_teacher(path, device, by, precision)
+        opened = open_teacher(path, site.device, by, precision)
         roll.call(opened, ref)
         yield by, Frozen(opened.tap)
 
@@ -85,11 +79,9 @@ class Roll:
     It says how they did: of few each, of many the first weak ones and, in the end, all.
     """
 
-    def __init__(
-        self, spec: Spec, validation: Store, device: torch.device, progress: Progress
-    ) -> None:
+    def __init__(self, spec: Spec, site: Site, validation: Store) -> None:
         self._expected, self._recipe = len(spec.members), spec.recipe
-        self._validation, self._device, self._progress = validation, device, progress
+        self._validation, self._device, self._progress = validation, site.device, site.progress
         self._shares: list[float] = []
         self._weak = 0
 
@@ -165,20 +157,20 @@ def _refuse_unfit(found: _Measured, ref: TeacherRef, recipe: Recipe, validation:
         )
 
 
-def measure_given(spec: Spec, source: Source, device: torch.device, progress: Progress) -> None:
+def measure_given(spec: Spec, site: Site) -> None:
     """Open every teacher that need not be trained, for what is then said or refused.
 
     Those of its assistants, too.
     """
     for ref in spec.teachers:
         if ref.spec:
-            measure_given(ref.spec, source, device, progress)
+            measure_given(ref.spec, site)
     if given := tuple(ref for ref in spec.teachers if ref.path):
         only = spec.model_copy(update={"teachers": given})
-        store = open_store(source.validation, int(spec.recipe.data.image_size), progress)
-        roll = Roll(only, store, device, progress)
+        store = open_store(site.source.validation, int(spec.recipe.data.image_size), site.progress)
+        roll = Roll(only, site, store)
         for ref in given:
-            roll.call(open_teacher(Path(ref.path or ""), device), ref)
+            roll.call(open_teacher(Path(ref.path or ""), site.device), ref)
 
 
 def stand_in(by: str, ref: TeacherRef, recipe: Recipe, classes: int) -> Tap:

@@ -1,7 +1,6 @@
 """Teachers that are followed while they learn: built, or found among a run's checkpoints."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,27 +16,25 @@ from kdcli.models.teachers import Live, Together, Trajectory
 from kdcli.recipe.teacher import Checkpoints
 from kdcli.runs.run import Run
 from kdcli.runs.spec import Spec, TeacherRef
-from kdcli.training.ask_teachers import Asking
 from kdcli.training.distiller import Distiller
 from kdcli.training.learner import build_learner
+from kdcli.training.site import Site
 from kdcli.training.stepper import Stepper
 
-Join = Callable[[Asking, Tap], Distiller]
-"""The distiller in which this model alone learns, as the asking's spec says."""
+Alone = Callable[[Spec, Tap], Distiller]
+"""The distiller in which this model alone learns, as its spec says."""
 
 
 def learning_teachers(
-    asking: Asking, steps_per_epoch: int, join: Join, rehearsal: bool
+    spec: Spec, site: Site, steps_per_epoch: int, alone: Alone, rehearsal: bool
 ) -> dict[str, Stepper]:
     """Those of `spec.alongside`: each learns as its own recipe says, for as long as the student."""
     found: dict[str, Stepper] = {}
-    for i, (name, ref) in enumerate(asking.spec.alongside.items()):
+    for i, (name, ref) in enumerate(spec.alongside.items()):
         assert ref.spec is not None  # finished ones are refused when they are named
-        own = replace(asking, spec=_as_long(ref.spec, asking.spec))
-        _, tap = build_learner(
-            own.spec, own.classes, own.device, own.progress, rehearsal, by=f"teacher.{i}"
-        )
-        found[name] = Stepper(join(own, tap), own.spec.recipe.train, steps_per_epoch)
+        own = _as_long(ref.spec, spec)
+        tap = build_learner(own, site, rehearsal, by=f"teacher.{i}")
+        found[name] = Stepper(alone(own, tap), own.recipe.train, steps_per_epoch)
     return found
 
 

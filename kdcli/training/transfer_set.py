@@ -100,19 +100,19 @@ def open_transfer(
         UnmetNeeds: the scheme's weights are for another number of teachers; or the first of them
             shows no vector by which neighbours could be found.
     """
-    spec, progress = asking.spec, asking.progress
+    spec, site, progress = asking.spec, asking.site, asking.site.progress
     panel = scheme_of(spec.recipe).panel(len(teachers))  # before anything is read
     _warn_of_softening(spec.recipe, panel, progress)
     further = _unlabelled(spec, rehearsal, progress)
     real = _real(spec, training, further, progress)
-    ids = (*training_split(spec, asking.source).ids, *(further.ids if further else ()))
-    shown = len(training) if rehearsal else labelled_images(spec, asking.source)
-    shape = len(real) * _copies(spec), asking.classes
+    ids = (*training_split(spec, site.source).ids, *(further.ids if further else ()))
+    shown = len(training) if rehearsal else labelled_images(spec, site.source)
+    shape = len(real) * _copies(spec), site.classes
     _say(shape[0], len(training), len(real), len(teachers), progress)
     sums = () if rehearsal else tuple(sha256(path) for path in teachers if path)
     if recorded and (found := read_answers(recorded, sums, shape, progress)):
         return _labelled(spec, real, found, ids, shown, read=True)
-    roll = None if rehearsal else asking.roll(validation)
+    roll = None if rehearsal else Roll(spec, site, validation)
     members = members_of(teachers, spec.members, panel)
     answers, seconds = _asked(asking, members, panel, real, sums, roll)
     return _labelled(spec, real, answers, ids, shown, seconds / shape[0])
@@ -128,7 +128,7 @@ def _asked(
 ) -> tuple[Answers, float]:
     """What they answer, and the seconds that it takes; without a roll, it is a rehearsal."""
     if roll is None:
-        members = one_of_each(members, asking.classes)
+        members = one_of_each(members, asking.site.classes)
     nearest = _nearest(asking, members[0], real)
     store = _pooled(asking.spec, real, nearest)
     logits, seconds = asking.answers(members, panel, store, roll)

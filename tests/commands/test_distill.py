@@ -29,6 +29,9 @@ from kdcli.core.progress import Silent
 from kdcli.data.source import Source
 from kdcli.models.checkpoint import load_model
 from kdcli.plan.forecast import Forecast
+from kdcli.plan.job import Shared
+from kdcli.plan.lineage import Roles
+from kdcli.plan.names import Start
 from kdcli.recipe.load import load_recipe
 from kdcli.recipe.match import Noise
 from kdcli.runs.run import Run
@@ -462,7 +465,9 @@ def test_a_student_of_its_teachers_kind_starts_elsewhere_and_so_does_its_baselin
 
     source, data = open_data("digits", Silent())
     device = open_device("cpu")
-    spec = distill_spec(TEACHER, TEACHER, load_recipe("kd"), source, data, 0, device)
+    spec = distill_spec(
+        Roles((TEACHER,), Start(TEACHER)), Shared(load_recipe("kd"), source, data, device)
+    )
     teacher = spec.teachers[0].spec
     assert teacher is not None
     assert teacher.start != spec.start == baseline_of(spec).start

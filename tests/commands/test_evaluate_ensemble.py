@@ -23,6 +23,7 @@ from kdcli.recipe.schema import SchemeUse
 from kdcli.runs.run import Run
 from kdcli.runs.spec import Spec, TeacherRef, with_seed
 from kdcli.training.ensure import ensure
+from kdcli.training.site import Site
 
 ROLES = ("ensemble", "teacher", "assistant", "student", "baseline")
 
@@ -53,7 +54,7 @@ def chained(small_once: House, tmp_path_factory: pytest.TempPathFactory) -> Iter
         spec = _chain(House(path))
         shutil.rmtree(House(path).student)
         cpu = torch.device("cpu")
-        ensure(spec, reopen_data(spec.data, Silent()), cpu, Silent(), asked=True)
+        ensure(spec, Site(reopen_data(spec.data, Silent()), cpu, Silent()), asked=True)
         file = _student(House(path)) / "export" / "model.onnx"
         patch.setattr(costs, "export_onnx", _one_for_all(path / "others.onnx"))
         patch.setattr(costs, "latency", _latency)
@@ -210,7 +211,7 @@ def test_given_teachers_are_measured_on_validation_and_seeds_averaged(
     assert spec is not None
     spec = spec.model_copy(update={"role": "student", "teachers": tuple(refs)})
     source = reopen_data(spec.data, Silent())
-    run = ensure(spec, source, torch.device("cpu"), Silent(), asked=True).run
+    run = ensure(spec, Site(source, torch.device("cpu"), Silent()), asked=True).run
     report = kd_ok("evaluate", run.path, "--seeds", "2", "--json").document
     assert [m["validation_accuracy"] for m in report["teachers"]] == pytest.approx(validation)
     assert all(m["train_seconds"] is None for m in report["teachers"])

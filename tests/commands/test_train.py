@@ -26,6 +26,7 @@ from kdcli.commands.distill import distill_job
 from kdcli.commands.train import carry_out, train_job
 from kdcli.core.files import sha256
 from kdcli.core.progress import Silent
+from kdcli.plan.ask import Ask
 from kdcli.plan.forecast import Forecast
 from kdcli.runs.find import find
 from kdcli.runs.run import Run
@@ -85,8 +86,8 @@ def test_what_was_a_prerequisite_is_now_asked_for(small: House, pictures: Path) 
 
 
 def test_from_python_it_returns_a_frozen_result(small: House, pictures: Path) -> None:
-    job = train_job(TEACHER, data=str(pictures), progress=Silent())
-    result = carry_out(job, Silent())
+    job = train_job(Ask("supervised", model=TEACHER, data=str(pictures)), Silent())
+    (result,) = carry_out(job, Silent())
     assert isinstance(result, Trained)
     assert result.reused
     assert result.run.path == small.teacher
@@ -162,15 +163,18 @@ def test_members_are_trained_ahead_and_found_again(
     members = empty_house.runs("teacher-")
     assert all(Run(member).file().asked for member in members)
     (ref,) = distill_job(
-        TEACHER,
-        STUDENT,
-        settings=(
-            f"teacher.recipe={_one_epoch(tmp_path)}",
-            "teacher.subset=[0.6, 1.0]",
-            *("teacher.seeds=3", "teacher.seed=1"),
+        Ask(
+            "kd",
+            teachers=(TEACHER,),
+            student=STUDENT,
+            settings=(
+                f"teacher.recipe={_one_epoch(tmp_path)}",
+                "teacher.subset=[0.6, 1.0]",
+                *("teacher.seeds=3", "teacher.seed=1"),
+            ),
+            data=str(pictures),
         ),
-        data=str(pictures),
-        progress=Silent(),
+        Silent(),
     ).spec.teachers
     found = [find(member.spec) for member in ref.members if member.spec]
     assert [run and run.path for run in found] == members

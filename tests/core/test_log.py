@@ -17,6 +17,7 @@ from kdcli.core.files import write_text
 from kdcli.core.log import Logbook, story_of
 from kdcli.core.progress import Silent
 from kdcli.core.text import visible
+from kdcli.plan.ask import Ask
 from kdcli.runs.layout import FILES
 from kdcli.runs.run import Run
 
@@ -266,8 +267,10 @@ def test_a_training_goes_on_without_a_log(
 
 def test_from_python_there_is_one_too(empty_house: House, pictures: Path) -> None:
     progress = Silent()
-    job = train_job(TEACHER, data=str(pictures), settings=("train.epochs=1",), progress=progress)
-    result = carry_out(job, progress)
+    job = train_job(
+        Ask("supervised", model=TEACHER, data=str(pictures), settings=("train.epochs=1",)), progress
+    )
+    (result,) = carry_out(job, progress)
     text = result.run.log.read_text("utf-8")
     assert "called from Python" in text
     assert "epoch 1/1" in text

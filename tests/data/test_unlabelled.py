@@ -11,7 +11,9 @@ from kdcli.core.progress import Silent
 from kdcli.data.reopen import reopen_unlabelled
 from kdcli.data.unlabelled import identity_of, open_unlabelled
 from kdcli.plan.data import measured_too, open_data
-from kdcli.plan.lineage import distill_spec
+from kdcli.plan.job import Shared
+from kdcli.plan.lineage import Roles, distill_spec
+from kdcli.plan.names import Start
 from kdcli.recipe.load import load_recipe
 from kdcli.runs.baseline import baseline_of
 
@@ -67,7 +69,7 @@ def test_a_spec_holds_it_for_the_student_alone(folder, monkeypatch):
     def spec_of(*settings):
         loaded = load_recipe("kd", settings)
         return distill_spec(
-            "test_resnet", "test_resnet", loaded, source, data, 0, CPU, progress=Silent()
+            Roles(("test_resnet",), Start("test_resnet")), Shared(loaded, source, data, CPU)
         )
 
     spec = spec_of(*settings)

@@ -14,6 +14,7 @@ from kdcli.report.schema import Report
 from kdcli.runs.baseline import baseline_of
 from kdcli.runs.run import Run
 from kdcli.training.ensure import ensure
+from kdcli.training.site import Site
 
 CPU = torch.device("cpu")
 TRAIN = ("distill", "--student", "test_resnet", "--recipe", "attention_self")
@@ -64,7 +65,7 @@ def test_the_report_of_a_network_that_taught_itself(empty_house, pictures):
     assert f"| map entropy (1 = flat) | {maps.entropy:.3f} |" in markdown(report)
 
     source = reopen_data(run.spec.data, Silent())
-    ensure(baseline_of(run.spec), source, CPU, Silent())
+    ensure(baseline_of(run.spec), Site(source, CPU, Silent()))
     store = open_store(source.test, int(run.spec.recipe.data.image_size), Silent())
     measured = dict.fromkeys(("teacher", "student", "baseline"), measure([run.model], store, CPU))
     found = with_maps(measured, [run], store, CPU, Silent())

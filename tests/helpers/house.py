@@ -124,3 +124,17 @@ def then_stop(keep: Callable[..., None]) -> Callable[..., None]:
 def on_pictures(pictures: Path) -> tuple[str, ...]:
     """The command line of `small`."""
     return (*DISTILL, "--data", str(pictures), "--set", "train.epochs=3")
+
+
+def asked(recipe: str, pictures: Path, *settings: str, **changes: Any) -> Any:
+    """The Ask of a `kd distill` on the pictures; teachers may be one, a list, or None."""
+    from kdcli.plan.ask import Ask
+
+    wanted = {"teachers": TEACHER, "student": STUDENT} | changes
+    several = {"teachers", "assistants", "peers"} & set(wanted)
+    wanted |= {key: _each(wanted[key]) for key in several}
+    return Ask(recipe, settings=settings, data=str(pictures), **wanted)
+
+
+def _each(named: Any) -> tuple[str, ...]:
+    return (named,) if isinstance(named, str) else tuple(named or ())

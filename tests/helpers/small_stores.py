@@ -7,7 +7,7 @@ import torch
 
 from kdcli.core.progress import Silent
 from kdcli.core.records import Batch
-from kdcli.data.loader import training_batches
+from kdcli.data.loader import Batching, training_batches
 from kdcli.data.readers import ArrayImages
 from kdcli.data.source import Split
 from kdcli.data.store import Store, open_store
@@ -25,9 +25,10 @@ def store(kind: str = "memory", n: int = 21) -> Store:
 
 
 def training(of: Store, **changes: Any) -> list[Batch]:
-    settings = {"seed": 0, "augment": "shift", "label_smoothing": 0.1, "epoch": 1, "epochs": 4}
-    settings |= {"num_classes": 3, "batch_size": 4, "workers": 0}
-    return list(training_batches(of, **(settings | changes)))
+    settings = {"augment": "shift", "label_smoothing": 0.1, "epochs": 4} | changes
+    epoch, workers = settings.pop("epoch", 1), settings.pop("workers", 0)
+    how = Batching(num_classes=3, **{"batch_size": 4} | settings)
+    return list(training_batches(of, how, epoch, workers))
 
 
 def same(left: list[Batch], right: list[Batch]) -> bool:

@@ -8,7 +8,7 @@ from torch import nn
 
 from kdcli.core.progress import Silent
 from kdcli.core.records import About
-from kdcli.data.loader import plain_batches, training_batches
+from kdcli.data.loader import Batching, plain_batches, training_batches
 from kdcli.data.store import InMemory
 from kdcli.methods.kd import KD
 from kdcli.models.build import seeded
@@ -76,16 +76,15 @@ class Job:
         self.scores, self.stop, self.progress = scores, stop, progress or Silent()
         self.images = store(size=size)
         self.seen = []  # the weights after each epoch
-        self.batches = partial(
-            training_batches,
-            self.images,
+        how = Batching(
             num_classes=CLASSES,
             batch_size=int(self.settings.batch_size),
+            epochs=int(self.settings.epochs),
             seed=seed,
             augment="shift",
             label_smoothing=0.1,
-            epochs=int(self.settings.epochs),
         )
+        self.batches = partial(training_batches, self.images, how)
         args = ModelArgs("tiny", CLASSES, size)
         with seeded(seed, "student"):
             self.student = Tap(module() if module else Tiny(), args, "student")

@@ -8,7 +8,6 @@ from torch import nn
 
 from kdcli.core import registry
 from kdcli.core.records import About, Batch
-from kdcli.models.alignment import correspondences
 from kdcli.models.build import build, plan, seeded
 from kdcli.models.stage_matching import match_stages
 from kdcli.models.stages import StageTable, stages_of
@@ -76,9 +75,6 @@ def _step(student: str, teacher: str) -> None:
     mine, theirs = _tap(student, "student"), _tap(teacher, "teacher.0")
     batch = _batch(mine.args.input_size)
     methods = {name: registry.load("methods", name)() for name in ("kd", "fitnet", "at", "rkd")}
-    matched = correspondences(
-        methods.values(), {"student": mine}, {"teacher.0": theirs}, batch.images[:2]
-    )
     distiller = Distiller(
         scheme=registry.load("schemes", "offline")(),
         learners={"student": mine},
@@ -87,7 +83,6 @@ def _step(student: str, teacher: str) -> None:
         task_weight=lambda epoch: 1.0,
         example=batch,
         about=About(CLASSES, len(batch.labels), 1, smallest_batch=len(batch.labels)),
-        correspondences=matched,
     )
     optimizer = torch.optim.AdamW(distiller.parameters(), lr=1e-3)
     before = {key: value.clone() for key, value in mine.module.named_parameters()}

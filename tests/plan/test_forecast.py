@@ -15,6 +15,7 @@ from kdcli.core.progress import Silent
 from kdcli.core.text import duration
 from kdcli.data.sources.folder import open_folder
 from kdcli.plan import forecast as verb
+from kdcli.plan.ask import Ask
 from kdcli.plan.forecast import Forecast, foresee
 from kdcli.plan.rehearsal import Estimate, estimate
 from kdcli.plan.shortcuts import shortcuts
@@ -68,12 +69,18 @@ def test_members_are_rehearsed_once(
 
     monkeypatch.setattr(verb, "estimate", noted)
     job = distill_job(
-        ["test_resnet", "test_vit"],
-        "test_efficientnet",
-        assistants=["test_resnet"],
-        settings=("teacher.seeds=20", "teacher.subset=[0.6, 1.0]"),
-        data=str(pictures),
-        progress=Silent(),
+        Ask(
+            "kd",
+            teachers=(
+                "test_resnet",
+                "test_vit",
+            ),
+            student="test_efficientnet",
+            assistants=("test_resnet",),
+            settings=("teacher.seeds=20", "teacher.subset=[0.6, 1.0]"),
+            data=str(pictures),
+        ),
+        Silent(),
     )
     found = foresee(job, Silent())
     assert [(each.times, each.role, each.model) for each in found.now] == [
@@ -178,7 +185,7 @@ def test_the_plan_is_said_before_the_training(empty_house: House, pictures: Path
 
 
 def test_only_the_epochs_that_are_left_count(empty_house: House, pictures: Path) -> None:
-    job = train_job("test_resnet", data=str(pictures), progress=Silent())
+    job = train_job(Ask("supervised", model="test_resnet", data=str(pictures)), Silent())
     whole = estimate(job.spec, job.source, job.device)
     folder = empty_house.path / job.spec.folder_name
     from kdcli.runs.run import begin
@@ -234,29 +241,37 @@ def test_images_are_offered_no_larger_than_they_are(
     side: float, size: int, asked: int | None, pictures: Path
 ) -> None:
     settings = (f"data.image_size={size}",)
-    job = train_job("test_resnet", settings=settings, data=str(pictures), progress=Silent())
+    job = train_job(
+        Ask("supervised", model="test_resnet", settings=settings, data=str(pictures)), Silent()
+    )
     asks = [one.ask for one in shortcuts(job.spec, side) if "images" in one.what]
     assert asks == ([f"--set data.image_size={asked}"] if asked else [])
 
 
 def test_a_pretrained_teacher_may_be_fitted_at_its_head_only(pictures: Path) -> None:
     job = distill_job(
-        "resnet50",
-        "resnet18",
-        settings=("teacher.pretrained=true",),
-        data=str(pictures),
-        progress=Silent(),
+        Ask(
+            "kd",
+            teachers=("resnet50",),
+            student="resnet18",
+            settings=("teacher.pretrained=true",),
+            data=str(pictures),
+        ),
+        Silent(),
     )
     found = {shortcut.ask: shortcut.spec for shortcut in shortcuts(job.spec, 8)}
     head = found["--set teacher.tune=head"].teachers[0].spec
     assert head is not None
     assert head.recipe.train.tune == "head"
     again = distill_job(
-        "resnet50",
-        "resnet18",
-        settings=("teacher.pretrained=true", "teacher.tune=head"),
-        data=str(pictures),
-        progress=Silent(),
+        Ask(
+            "kd",
+            teachers=("resnet50",),
+            student="resnet18",
+            settings=("teacher.pretrained=true", "teacher.tune=head"),
+            data=str(pictures),
+        ),
+        Silent(),
     )
     assert again.spec.teachers[0].spec == head, "what is promised is what the key does"
 
@@ -276,7 +291,7 @@ def test_nothing_of_a_rehearsal_is_left_in_the_training(pictures: Path, tmp_path
     """The generator that everything is seeded from is where it was."""
     import torch
 
-    job = train_job("test_resnet", data=str(pictures), progress=Silent())
+    job = train_job(Ask("supervised", model="test_resnet", data=str(pictures)), Silent())
     torch.manual_seed(5)
     before = torch.get_rng_state()
     foresee(job, Silent(), again=True)

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from house import STUDENT, TEACHER, House, kd, save_untrained
+from house import STUDENT, TEACHER, House, asked, kd, save_untrained
 
 from kdcli.commands.distill import distill_job
 from kdcli.commands.train import train_job
 from kdcli.core.errors import KdError, UnmetNeeds, UsageError
 from kdcli.core.progress import Silent
 from kdcli.evaluation.cast import panel_of
+from kdcli.plan.ask import Ask
 from kdcli.recipe.edit import update
 from kdcli.recipe.load import load_recipe
 from kdcli.recipe.schema import Recipe
@@ -36,10 +37,11 @@ class Aloud(Silent):
         self.warned.append(text)
 
 
-def spec_of(pictures: Path, *settings: str, **changes: Any) -> Spec:
-    wanted = {"teachers": TEACHER, "student": STUDENT, "progress": Silent()} | changes
-    teachers, student = wanted.pop("teachers"), wanted.pop("student")
-    return distill_job(teachers, student, settings=settings, data=str(pictures), **wanted).spec
+def spec_of(
+    pictures: Path, *settings: str, recipe: str = "kd", progress: Any = None, **changes: Any
+) -> Spec:
+    ask = asked(recipe, pictures, *settings, **changes)
+    return distill_job(ask, progress or Silent()).spec
 
 
 def weighed(*weights: int) -> tuple[str]:
@@ -52,7 +54,9 @@ def digests(spec: Spec) -> list[str]:
 
 def trained_ahead(pictures: Path, model: str, seed: int, *settings: str) -> Spec:
     progress, data = Silent(), str(pictures)
-    return train_job(model, seed=seed, settings=settings, data=data, progress=progress).spec
+    return train_job(
+        Ask("supervised", model=model, seed=seed, settings=settings, data=data), progress
+    ).spec
 
 
 # Members -----------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from house import TEACHER, House, kd, kd_ok, same_weights, save_untrained
+from house import TEACHER, House, asked, kd, kd_ok, same_weights, save_untrained
 
 from kdcli.commands.distill import distill_job
 from kdcli.commands.train import train_job
@@ -17,6 +17,7 @@ from kdcli.core.progress import Silent
 from kdcli.evaluation import metrics
 from kdcli.evaluation.cast import cast_at_hand, with_given_files
 from kdcli.evaluation.generations import earlier
+from kdcli.plan.ask import Ask
 from kdcli.plan.forecast import Forecast
 from kdcli.recipe.edit import dump
 from kdcli.report.gates import numeric_keys, parse_gates
@@ -34,11 +35,12 @@ def line(pictures: Path) -> tuple[str, ...]:
     return (*born_again, "--data", str(pictures), "--set", "train.epochs=1")
 
 
-def spec_of(pictures: Path, *settings: str, **changes: Any) -> Spec:
-    wanted = {"teachers": None, "recipe": "born_again", "progress": Silent()} | changes
-    teachers = wanted.pop("teachers")
-    settings = ("train.epochs=1", *settings)
-    return distill_job(teachers, TEACHER, settings=settings, data=str(pictures), **wanted).spec
+def spec_of(
+    pictures: Path, *settings: str, recipe: str = "born_again", progress: Any = None, **changes: Any
+) -> Spec:
+    own = {"teachers": None, "student": TEACHER} | changes
+    ask = asked(recipe, pictures, "train.epochs=1", *settings, **own)
+    return distill_job(ask, progress or Silent()).spec
 
 
 def chain(spec: Spec) -> list[Spec]:
@@ -117,7 +119,7 @@ def test_generation_0_is_the_baseline_from_other_weights(pictures: Path) -> None
 
 def test_generation_0_is_the_model_that_kd_train_makes(pictures: Path) -> None:
     settings, data = ("train.epochs=1",), str(pictures)
-    ahead = train_job(TEACHER, settings=settings, data=data, progress=Silent()).spec
+    ahead = train_job(Ask("supervised", model=TEACHER, settings=settings, data=data), Silent()).spec
     assert chain(spec_of(pictures))[-1].digest == ahead.digest
 
 

@@ -11,7 +11,6 @@ from kdcli.core.errors import UnmetNeeds
 from kdcli.core.records import About, Batch, Outputs
 from kdcli.methods.fitnet import FitNet
 from kdcli.methods.kd import KD, kd_loss
-from kdcli.models.alignment import correspondences
 from kdcli.models.build import build, plan, seeded
 from kdcli.models.early_exits import EarlyExit
 from kdcli.models.tap import Tap
@@ -43,9 +42,6 @@ def made(name: str, labels: float = 0.7, methods=None) -> Distiller:
     with seeded(0, "student"):
         student = Tap(build(args), args, "student")
     methods, batch = methods or {"kd": KD(temperature=3.0), "fitnet": FitNet()}, a_batch()
-    matched = correspondences(
-        methods.values(), {"student": student}, {}, batch.images[:2], None, Exits.needs
-    )
     return Distiller(
         scheme=Exits(labels=labels),
         learners={"student": student},
@@ -54,7 +50,6 @@ def made(name: str, labels: float = 0.7, methods=None) -> Distiller:
         task_weight=lambda epoch: 1.0,
         example=batch,
         about=ABOUT,
-        correspondences=matched,
     )
 
 

@@ -12,12 +12,15 @@ from kdcli.core.progress import Silent
 from kdcli.core.records import Batch, Outputs
 from kdcli.methods.kd import kd_loss
 from kdcli.plan.data import open_data
-from kdcli.plan.lineage import distill_spec
+from kdcli.plan.job import Shared
+from kdcli.plan.lineage import Roles, distill_spec
+from kdcli.plan.names import Start
 from kdcli.recipe.load import load_recipe
 from kdcli.schemes.average import Average
 from kdcli.schemes.mimic_all import MimicAll
 from kdcli.training.build import assemble
 from kdcli.training.losses import task_loss
+from kdcli.training.site import Site
 
 HEADS = torch.stack([STUDENT, STUDENT.flip(0)], 1)
 TEACHERS = TEACHER, TEACHER.flip(1)
@@ -81,12 +84,14 @@ def ready(teachers):
     settings = ("train.batch_size=16", "methods.at.weight=1", "methods.rkd.weight=1")
     one = ("teacher.seeds=1", "teacher.subset=1.0")
     loaded, cpu = load_recipe("mimic_all", (*settings, *one)), torch.device("cpu")
-    spec = distill_spec("test_resnet", "test_efficientnet", loaded, source, data, 0, cpu)
+    spec = distill_spec(
+        Roles(("test_resnet",), Start("test_efficientnet")), Shared(loaded, source, data, cpu)
+    )
     (first,) = spec.teachers
     others = [first.spec.model_copy(update={"seed": i}) for i in range(teachers)]
     refs = tuple(first.model_copy(update={"spec": other}) for other in others)
     spec = spec.model_copy(update={"teachers": refs})
-    return assemble(spec, source, [None] * teachers, cpu, Silent(), rehearsal=True)
+    return assemble(spec, Site(source, cpu, Silent()), [None] * teachers, rehearsal=True)
 
 
 def test_a_step_teaches_every_head_and_features_as_well():

@@ -11,6 +11,7 @@ from kdcli.core.errors import UsageError
 from kdcli.core.progress import Silent
 from kdcli.models.build import build, plan, seeded
 from kdcli.models.checkpoint import load_model
+from kdcli.plan.ask import Ask
 from kdcli.runs.run import Run
 from kdcli.training import ensure, loop
 from kdcli.training.build import assemble
@@ -76,12 +77,12 @@ def test_copies_of_a_given_student_begin_as_it_does(
     file = tmp_path / "given.pth"
     with seeded(7, "given"):
         torch.save(build(plan("test_resnet", classes, 32, None)).state_dict(), file)
-    job = distill_job(None, f"test_resnet={file}", recipe="mutual", progress=Silent())
+    job = distill_job(Ask("mutual", student=f"test_resnet={file}"), Silent())
     if twins:
         with pytest.raises(UsageError, match="they would never part"):
-            assemble(job.spec, job.source, [], job.device, Silent(), rehearsal=True)
+            assemble(job.spec, job.site(Silent()), [], rehearsal=True)
         return
-    made = assemble(job.spec, job.source, [], job.device, Silent(), rehearsal=True)
+    made = assemble(job.spec, job.site(Silent()), [], rehearsal=True)
     one, other = (tap.state_dict() for tap in made.distiller.learners.values())
     assert [key for key in one if not torch.equal(one[key], other[key])] == [
         "module.fc.weight",
@@ -94,9 +95,8 @@ def test_weights_of_pretrained_peers_have_to_be_within_reach(
 ) -> None:
     pretrained, asked = ("train.epochs=1", "student.pretrained=true"), []
     job = distill_job(
-        *(None, "test_resnet"), recipe="mutual", peers=("test_vit",), settings=pretrained,
-        progress=Silent(),
-    )  # fmt: skip
+        Ask("mutual", student="test_resnet", peers=("test_vit",), settings=pretrained), Silent()
+    )
     monkeypatch.setattr(ensure, "ensure_reachable", asked.append)
     ensure.reach_weights(job.spec)
     assert asked == ["test_resnet", "test_vit"]

@@ -9,13 +9,15 @@ import torch
 from kdcli.core.errors import UnmetNeeds
 from kdcli.core.progress import Silent
 from kdcli.plan.data import open_data
-from kdcli.plan.job import train_spec
-from kdcli.plan.lineage import distill_spec
+from kdcli.plan.job import Shared, train_spec
+from kdcli.plan.lineage import Roles, distill_spec
+from kdcli.plan.names import Start
 from kdcli.recipe.load import load_recipe, recipe_names
 from kdcli.runs.run import Run
 from kdcli.training.build import assemble
 from kdcli.training.loop import fit
 from kdcli.training.resume import Validation
+from kdcli.training.site import Site
 
 CPU = torch.device("cpu")
 STUDENTS = {"deit": "deit_tiny_distilled_patch16_224"}
@@ -31,11 +33,11 @@ def ready(digits, recipe, *settings, student="test_efficientnet", teacher="test_
     source, data = digits
     loaded = load_recipe(recipe, ("train.batch_size=16", *settings))
     if recipe == "supervised":
-        spec = train_spec(student, loaded, source, data, 0, CPU)
+        spec = train_spec(student, Shared(loaded, source, data, CPU))
     else:
-        spec = distill_spec(teacher, student, loaded, source, data, 0, CPU)
+        spec = distill_spec(Roles((teacher,), Start(student)), Shared(loaded, source, data, CPU))
     nobody = [None] * len(spec.members)  # an untrained teacher will do
-    return spec, assemble(spec, source, nobody, CPU, Silent(), rehearsal=True)
+    return spec, assemble(spec, Site(source, CPU, Silent()), nobody, rehearsal=True)
 
 
 @pytest.mark.parametrize("recipe", recipe_names())

@@ -15,7 +15,7 @@ from kdcli.methods.kd import KD, kd_loss
 from kdcli.models.model_args import ModelArgs
 from kdcli.models.tap import Tap
 from kdcli.models.teachers import Frozen
-from kdcli.recipe.match import Disturbance, Mask, Noise
+from kdcli.recipe.match import Disturbance, Mask, Match, Noise
 from kdcli.schemes.alone import Alone
 from kdcli.schemes.offline import Offline
 from kdcli.training.distiller import Distiller, Term
@@ -49,6 +49,23 @@ def batch(n=6, seed=0, epoch=0.0):
     return Batch(images, rows % 5, targets, rows, torch.zeros_like(rows), epoch)
 
 
+class Plain(nn.Module):
+    """Answers as a tap does, but cannot be asked to show its layers."""
+
+    def __init__(self, tap):
+        super().__init__()
+        self.inner = tap
+
+    def forward(self, batch):
+        return self.inner(batch)
+
+
+def plain():
+    """Student and teacher of that kind."""
+    teachers = {"teacher.0": Plain(tap("teacher.0", 1)).eval()}
+    return {"learners": {"student": Plain(tap())}, "teachers": teachers}
+
+
 def distiller(scheme=None, terms=(), teachers=None, task_weight=1.0, learners=None, **further):
     weight = task_weight if callable(task_weight) else lambda epoch: task_weight
     return Distiller(
@@ -67,14 +84,14 @@ def term(name="kd", method=None, weight=1.0):
     return Term(name, method or KD(), weight if callable(weight) else lambda epoch: weight)
 
 
-class NeedsFeatures(Method):
+class NeedsHeads(Method):
     """Reads what no scheme here gives."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"features"})
+    needs: ClassVar[frozenset[str]] = frozenset({"heads"})
     default_weight: ClassVar[float] = 1.0
 
     def loss(self, student, teacher, batch, adapter):
-        return (student.features[0] - teacher.features[0]).square().mean()
+        return (student.heads - teacher.heads).square().mean()
 
 
 class Adapted(Method):
@@ -285,7 +302,10 @@ NOISY = (Disturbance(noise=Noise(probability=1.0)),)
 
 
 def test_methods_see_what_match_augment_makes_of_a_teacher():
-    made, one = distiller(terms=[term()], augment=NOISY, seed=3).eval(), batch(epoch=0.5)
+    made, one = (
+        distiller(terms=[term()], match=Match(augment=NOISY), seed=3).eval(),
+        batch(epoch=0.5),
+    )
     student, teacher = tap().eval()(one), tap("teacher.0", 1).eval()(one)
     disturbed = disturb(teacher, one, 3, NOISY)
     found = made(one)
@@ -302,13 +322,13 @@ def test_adapters_are_built_for_the_teacher_as_it_is():
             seen.append(teacher.logits)
             return super().adapter(student, teacher, about)
 
-    distiller(terms=[term("fit", Spy())], augment=NOISY)
+    distiller(terms=[term("fit", Spy())], match=Match(augment=NOISY))
     assert torch.equal(seen[0], tap("teacher.0", 1).eval()(batch()).logits)
 
 
 def test_disturbing_what_no_method_reads_is_refused_before_the_first_step():
     with pytest.raises(UnmetNeeds, match=r"match\.augment disturbs the teacher's features"):
-        distiller(terms=[term()], augment=(*NOISY, Disturbance(mask=Mask())))
+        distiller(terms=[term()], match=Match(augment=(*NOISY, Disturbance(mask=Mask()))))
 
 
 # Before the first step ---------------------------------------------------------------------------
@@ -328,9 +348,9 @@ def test_the_probe_moves_no_buffer_and_teaches_nobody():
 
 def test_a_method_whose_needs_are_unmet_is_refused_in_words():
     with pytest.raises(UnmetNeeds) as caught:
-        distiller(terms=[term(), term("at", NeedsFeatures())])
+        distiller(terms=[term(), term("at", NeedsHeads())], **plain())
     assert caught.value.code == 2
-    assert caught.value.what.startswith("at needs features; scheme offline does not give that")
+    assert caught.value.what.startswith("at needs heads; scheme offline does not give that")
     assert caught.value.fix
 
 
@@ -359,12 +379,12 @@ def test_pairs_that_lack_something_are_skipped_and_said():
     class Half(Scheme):
         def lesson(self, outputs):
             student, teacher = outputs["student"], outputs["teacher.0"]
-            rich = [replace(o, features=(o.logits,)) for o in (student, teacher)]
+            rich = [replace(o, heads=o.logits) for o in (student, teacher)]
             return Lesson((Learner(student),), (Pair(student, teacher), Pair(*rich, 0.5)))
 
-    made = distiller(Half(), [term(), term("at", NeedsFeatures())]).eval()
+    made = distiller(Half(), [term(), term("at", NeedsHeads())], **plain()).eval()
     assert made.skipped == [
-        "at skips student with teacher.0: no features; the other pairs count for them, too"
+        "at skips student with teacher.0: no heads; the other pairs count for them, too"
     ]
     one = batch()
     found = made(one).terms
@@ -378,17 +398,17 @@ def test_of_many_teachers_a_line_names_those_that_are_skipped():
     class Many(Scheme):
         def lesson(self, outputs):
             student, *teachers = outputs.values()
-            rich = replace(teachers[-1], features=(teachers[-1].logits,))
-            student = replace(student, features=(student.logits,))
+            rich = replace(teachers[-1], heads=teachers[-1].logits)
+            student = replace(student, heads=student.logits)
             pairs = tuple(Pair(student, t, 1 / 6) for t in (*teachers[:-1], rich))
             return Lesson((Learner(student),), pairs)
 
     names = [f"teacher.{i}" for i in range(6)]
-    teachers = {name: Frozen(tap(name, 1)) for name in names}
-    made = distiller(Many(), [term("at", NeedsFeatures())], teachers).eval()
+    teachers = {name: Plain(tap(name, 1)).eval() for name in names}
+    made = distiller(Many(), [term("at", NeedsHeads())], **plain() | {"teachers": teachers}).eval()
     first = ", ".join(f"student with {name}" for name in names[:3])
     assert made.skipped == [
-        f"at skips {first} and 2 more: no features; the other pairs count for them, too"
+        f"at skips {first} and 2 more: no heads; the other pairs count for them, too"
     ]
     one = batch()
     student, teacher = (m(one).logits for m in (made.learners["student"], teachers[names[5]]))

@@ -8,12 +8,23 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from house import STUDENT, TEACHER, House, kd, kd_ok, same_weights, save_untrained, weights_of
+from house import (
+    STUDENT,
+    TEACHER,
+    House,
+    asked,
+    kd,
+    kd_ok,
+    same_weights,
+    save_untrained,
+    weights_of,
+)
 
 from kdcli.commands.distill import distill_job
 from kdcli.core.errors import KdError
 from kdcli.core.progress import Silent
 from kdcli.models.checkpoint import load_model, read_weights
+from kdcli.plan.ask import Ask
 from kdcli.runs.baseline import baseline_of
 from kdcli.runs.run import Run
 from kdcli.runs.spec import Spec
@@ -39,17 +50,7 @@ def command(recipe: str, pictures: Path, teacher: Path, *more: str) -> tuple[str
 
 
 def spec_of(pictures: Path, recipe: str, *settings: str, **more: Any) -> Spec:
-    wanted = {"teachers": TEACHER, "student": STUDENT} | more
-    teachers, student = wanted.pop("teachers"), wanted.pop("student")
-    return distill_job(
-        teachers,
-        student,
-        recipe=recipe,
-        settings=settings,
-        data=str(pictures),
-        progress=Silent(),
-        **wanted,
-    ).spec
+    return distill_job(asked(recipe, pictures, *settings, **more), Silent()).spec
 
 
 def numbers(run: Path) -> list[dict[str, Any]]:
@@ -143,27 +144,29 @@ def test_a_trajectory_that_was_interrupted_is_continued(
 ) -> None:
     settings = ("teacher.checkpoints.count=1000", f"teacher.recipe={_two_epochs(tmp_path)}")
     job = distill_job(
-        TEACHER,
-        STUDENT,
-        recipe="trajectory",
-        settings=settings,
-        data=str(pictures),
-        progress=Silent(),
+        Ask(
+            "trajectory",
+            teachers=(TEACHER,),
+            student=STUDENT,
+            settings=settings,
+            data=str(pictures),
+        ),
+        Silent(),
     )
     (spec,) = job.spec.before
-    whole = ensure(spec, job.source, job.device, Silent()).run
+    whole = ensure(spec, job.site(Silent())).run
     there = {step: whole.step(step).read_bytes() for step in whole.steps()}
     assert sorted(there) == [1, 2, 3, 4]
     shutil.rmtree(whole.path)
     with monkeypatch.context() as patch:
         _interrupt_after(3, patch)
         with pytest.raises(KeyboardInterrupt):
-            ensure(spec, job.source, job.device, Silent())
+            ensure(spec, job.site(Silent()))
     run = Run(whole.path)
     assert run.steps() == (1, 2, 3)
-    ensure(spec, job.source, job.device, Silent())
+    ensure(spec, job.site(Silent()))
     assert {step: run.step(step).read_bytes() for step in run.steps()} == there
-    ensure(spec, job.source, job.device, Silent(), again=True)
+    ensure(spec, job.site(Silent()), again=True)
     assert run.steps() == (1, 2, 3, 4)
 
 

@@ -20,7 +20,9 @@ from kdcli.models.build import build, plan, seeded
 from kdcli.models.checkpoint import ModelFile, save_model
 from kdcli.plan import rehearsal
 from kdcli.plan.data import open_data
-from kdcli.plan.lineage import distill_spec
+from kdcli.plan.job import Shared
+from kdcli.plan.lineage import Roles, distill_spec
+from kdcli.plan.names import Start
 from kdcli.plan.rehearsal import estimate
 from kdcli.recipe.conflicts import refuse_contradictions
 from kdcli.recipe.load import load_recipe
@@ -29,6 +31,7 @@ from kdcli.training import ensure as training_command
 from kdcli.training.ask_teachers import members_of, one_of_each
 from kdcli.training.build import assemble
 from kdcli.training.ensure import ensure
+from kdcli.training.site import Site
 
 CPU = torch.device("cpu")
 MEMBERS = 3
@@ -69,13 +72,13 @@ def files(source, tmp_path_factory):
 def spec_of(source, files, *settings, recipe="compress", weak=True):
     loaded = load_recipe(recipe, (*QUICK, f"teacher.allow_weak={str(weak).lower()}", *settings))
     data, ref = source
-    teachers = [str(file) for file in files] or [TEACHER]
-    return distill_spec(teachers, STUDENT, loaded, data, ref, 0, CPU)
+    teachers = tuple(str(file) for file in files) or (TEACHER,)
+    return distill_spec(Roles(teachers, Start(STUDENT)), Shared(loaded, data, ref, CPU))
 
 
 def assembled(source, files, *settings, progress=None, **options):
     spec = spec_of(source, files, *settings, **options)
-    return assemble(spec, source[0], files, CPU, progress or Silent())
+    return assemble(spec, Site(source[0], CPU, progress or Silent()), files)
 
 
 def test_it_holds_all_images_and_an_epoch_those_with_labels(source, files, pictures, tmp_path):
@@ -129,7 +132,7 @@ def test_members_that_label_are_measured_and_told_of(source, files, monkeypatch)
     once = teachers._measured
     monkeypatch.setattr(teachers, "_measured", lambda *given: (measured.append(1), once(*given))[1])
     spec = spec_of(source, [], "teacher.seeds=3", weak=False)
-    assemble(spec, source[0], files, CPU, words)
+    assemble(spec, Site(source[0], CPU, words), files)
     weak = [line for line in words.words if "hardly better than chance" in line]
     assert [file for file, line in zip(files, weak, strict=True) if str(file) in line] == files
     assert len(measured) == 3
@@ -149,7 +152,7 @@ def test_who_goes_on_asks_nobody_again(source, files, tmp_path, monkeypatch):
     def run(name, stop=False):
         if stop:
             monkeypatch.setattr(training_command, "fit", _broken_off(training_command.fit))
-        return ensure(spec, source[0], CPU, Silent(), out=tmp_path / name).run
+        return ensure(spec, Site(source[0], CPU, Silent()), out=tmp_path / name).run
 
     straight = run("straight")
     with monkeypatch.context(), pytest.raises(KeyboardInterrupt):
@@ -195,7 +198,7 @@ def _nobody(*args):
 @pytest.mark.parametrize("harm", ["torn", "other members"])
 def test_answers_that_do_not_fit_are_made_again(harm, source, files, tmp_path):
     spec = spec_of(source, files)
-    first = assemble(spec, source[0], files, CPU, Silent())
+    first = assemble(spec, Site(source[0], CPU, Silent()), files)
     place, words = tmp_path / "transfer.npz", Words()
     if harm == "torn":
         first.transfer.keep(place)
@@ -203,11 +206,11 @@ def test_answers_that_do_not_fit_are_made_again(harm, source, files, tmp_path):
     else:
         other = replace(first.transfer.answers, members=("a", "b", "c"))
         replace(first.transfer, answers=other).keep(place)
-    again = assemble(spec, source[0], files, CPU, words, recorded=place)
+    again = assemble(spec, Site(source[0], CPU, words), files, recorded=place)
     assert any("asked again" in line for line in words.words)
     assert np.array_equal(again.transfer.answers.logits, first.transfer.answers.logits)
     again.transfer.keep(place)
-    kept = assemble(spec, source[0], files, CPU, Silent(), recorded=place)
+    kept = assemble(spec, Site(source[0], CPU, Silent()), files, recorded=place)
     assert kept.transfer.read
 
 
@@ -285,6 +288,6 @@ def test_methods_that_read_features_are_refused_in_words(source, files):
 def test_what_contradicts_a_transfer_set_is_refused(recipe, setting, words, source):
     settings = (setting,) if recipe == "kd" else (setting, "data.pool=null")
     loaded = load_recipe(recipe, settings)
-    spec = distill_spec(TEACHER, STUDENT, loaded, *source, 0, CPU)
+    spec = distill_spec(Roles((TEACHER,), Start(STUDENT)), Shared(loaded, *source, CPU))
     with pytest.raises(UsageError, match=words):
         refuse_contradictions(spec.recipe, spec.model, bool(spec.teachers))
