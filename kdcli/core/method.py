@@ -5,23 +5,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import BaseModel
-
-from kdcli.core.options import OPTIONS
+from kdcli.core.options import Options
 from kdcli.core.records import About, Batch, Outputs
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-class Method(BaseModel, ABC):
+class Method(Options, ABC):
     """Scores one (student, teacher) pair. Its fields are the recipe's options.
 
     The first line of its docstring is the paper. A method of one file has a pure function
     `<name>_loss(student, teacher, ...)` of tensors beside it.
     """
 
-    model_config = OPTIONS
     kind: ClassVar[Literal["response", "feature", "relation"]]
     """The knowledge it transfers: answers, what layers see, or how samples or layers relate."""
     needs: ClassVar[frozenset[str]]
