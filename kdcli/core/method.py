@@ -30,18 +30,19 @@ class Method(Options, ABC):
     weight_source: ClassVar[str]
     """Where that weight comes from, in words."""
     needs_teacher: ClassVar[bool] = True
-    """False for teacher-free methods."""
+    """False for teacher-free methods, which are called where nobody teaches, too: `teacher` is then
+    the student's own answer, detached."""
 
-    def check(self, student: Outputs, teacher: Outputs | None, about: About) -> None:
+    def check(self, student: Outputs, teacher: Outputs, about: About) -> None:
         """Raise UnmetNeeds, saying why, where the loss is undefined for such a pair."""
         return
 
-    def adapter(self, student: Outputs, teacher: Outputs | None, about: About) -> nn.Module | None:
+    def adapter(self, student: Outputs, teacher: Outputs, about: About) -> nn.Module | None:
         """What this method learns for one pair, built once from one example; nothing by default."""
         return None
 
     @abstractmethod
     def loss(
-        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+        self, student: Outputs, teacher: Outputs, batch: Batch, adapter: nn.Module | None
     ) -> Tensor:
         """One unweighted float32 scalar."""
