@@ -40,7 +40,7 @@ class Scheme(Options, ABC):
         Raises:
             UnmetNeeds: the scheme's weights are for another number of teachers.
         """
-        return Panel((1 / teachers,) * teachers)
+        return Panel.even(teachers)
 
     def student_args(self, teachers: int) -> dict[str, Any]:
         """Fields of `models.build.ModelArgs` that the student has on top, taught by so many."""
