@@ -5,23 +5,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import BaseModel
-
-from kdcli.core.options import OPTIONS
+from kdcli.core.options import Options
 from kdcli.core.records import About, Batch, Outputs
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-class Method(BaseModel, ABC):
+class Method(Options, ABC):
     """Scores one (student, teacher) pair. Its fields are the recipe's options.
 
     The first line of its docstring is the paper. A method of one file has a pure function
     `<name>_loss(student, teacher, ...)` of tensors beside it.
     """
 
-    model_config = OPTIONS
     kind: ClassVar[Literal["response", "feature", "relation"]]
     """The knowledge it transfers: answers, what layers see, or how samples or layers relate."""
     needs: ClassVar[frozenset[str]]
@@ -33,18 +30,19 @@ class Method(BaseModel, ABC):
     weight_source: ClassVar[str]
     """Where that weight comes from, in words."""
     needs_teacher: ClassVar[bool] = True
-    """False for teacher-free methods."""
+    """False for teacher-free methods, which are called where nobody teaches, too: `teacher` is then
+    the student's own answer, detached."""
 
-    def check(self, student: Outputs, teacher: Outputs | None, about: About) -> None:
+    def check(self, student: Outputs, teacher: Outputs, about: About) -> None:
         """Raise UnmetNeeds, saying why, where the loss is undefined for such a pair."""
         return
 
-    def adapter(self, student: Outputs, teacher: Outputs | None, about: About) -> nn.Module | None:
+    def adapter(self, student: Outputs, teacher: Outputs, about: About) -> nn.Module | None:
         """What this method learns for one pair, built once from one example; nothing by default."""
         return None
 
     @abstractmethod
     def loss(
-        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+        self, student: Outputs, teacher: Outputs, batch: Batch, adapter: nn.Module | None
     ) -> Tensor:
         """One unweighted float32 scalar."""

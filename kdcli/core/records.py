@@ -126,6 +126,11 @@ class Panel:
     """One for each, their sum is 1."""
     aggregate: Aggregate = "probabilities"
 
+    @classmethod
+    def even(cls, members: int, aggregate: Aggregate = "probabilities") -> Panel:
+        """Of so many, all alike."""
+        return cls((1 / members,) * members, aggregate)
+
 
 @dataclass(frozen=True, eq=False)
 class About:

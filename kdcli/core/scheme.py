@@ -6,22 +6,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel
-
-from kdcli.core.options import OPTIONS
+from kdcli.core.options import Options
 from kdcli.core.records import About, Batch, Lesson, Outputs, Panel, Teacher
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class Scheme(BaseModel, ABC):
+class Scheme(Options, ABC):
     """Says who is there and who imitates whom. Its fields are the recipe's options.
 
     `needs_teacher` says whether it can be run without one.
     """
 
-    model_config = OPTIONS
     needs_teacher: ClassVar[bool] = True
     labelled_by_teachers: ClassVar[bool] = False
     """The teachers answer every image once, before the first step, and are then let go; the scheme
@@ -43,7 +40,7 @@ class Scheme(BaseModel, ABC):
         Raises:
             UnmetNeeds: the scheme's weights are for another number of teachers.
         """
-        return Panel((1 / teachers,) * teachers)
+        return Panel.even(teachers)
 
     def student_args(self, teachers: int) -> dict[str, Any]:
         """Fields of `models.build.ModelArgs` that the student has on top, taught by so many."""

@@ -51,7 +51,7 @@ def ensemble_of(
     if not (before := earlier(spec, cast)):
         return {}
     members, student = [models[role] for role in [*before, "student"]], models["student"]
-    panel = Panel((1 / len(members),) * len(members))
+    panel = Panel.even(len(members))
     rows = [  # a teacher has one seed, whatever the others have
         together((one.logits[seed % len(one.logits)] for one in members), panel)
         for seed in range(len(student.logits))

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from kdcli.core.records import Panel
-from kdcli.core.text import ensemble_name, total
 from kdcli.data.source import Source
 from kdcli.data.store import Store
 from kdcli.evaluation.answers import together
 from kdcli.evaluation.measure import Measured, measure, scores
+from kdcli.evaluation.teacher_ensemble import role_of_all
 from kdcli.report.model import ModelPart
 from kdcli.runs.run import Run
 
@@ -51,20 +51,12 @@ def measure_peers(
     count = 1 + len(students[0].spec.peers)
     if len(networks) != count or count == 1:
         return {}
-    panel = Panel((1 / count,) * count)
     rows = zip(*(one.logits for one in networks), strict=True)
-    logits = np.stack([together(answers, panel) for answers in rows])
-    parts, seeds = [one.part for one in networks], [run.spec.seed for run in students]
-    student = models["student"].part
-    part = ModelPart(
-        name=ensemble_name(part.name for part in parts),
-        params=sum(part.params for part in parts),
-        macs=total([part.macs for part in parts]),
-        train_seconds=student.train_seconds,
-        epochs=student.epochs,
-        **scores(logits, test.labels, source.classes, seeds),
-    )
-    return {"peers": Measured(logits, part)}
+    logits = np.stack([together(answers, Panel.even(count)) for answers in rows])
+    scored = scores(logits, test.labels, source.classes, [run.spec.seed for run in students])
+    student = models["student"].part  # its time is that of all networks together
+    scored |= {"train_seconds": student.train_seconds, "epochs": student.epochs}
+    return {"peers": Measured(logits, role_of_all([one.part for one in networks], scored))}
 
 
 def notes_on_peers(students: list[Run]) -> list[str]:

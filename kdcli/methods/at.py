@@ -17,14 +17,12 @@ class AT(Method):
     default_weight = 1000.0
     weight_source = "RepDistiller's scripts; the paper's beta = 1e3 over (cells x images)"
 
-    def check(self, student: Outputs, teacher: Outputs | None, about: About) -> None:
-        assert teacher is not None
+    def check(self, student: Outputs, teacher: Outputs, about: About) -> None:
         refuse_single_cells(student, teacher)
 
     def loss(
-        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+        self, student: Outputs, teacher: Outputs, batch: Batch, adapter: nn.Module | None
     ) -> Tensor:
-        assert teacher is not None
         pairs = spatial_pairs(student.features, teacher.features)
         return torch.stack([at_loss(s, t) for s, t in pairs]).sum()
 

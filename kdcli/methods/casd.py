@@ -26,9 +26,8 @@ class CASD(Method):
     weight_source = "the authors' code, after 45,000 of 100,000 iterations"
 
     def loss(
-        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+        self, student: Outputs, teacher: Outputs, batch: Batch, adapter: nn.Module | None
     ) -> Tensor:
-        assert teacher is not None
         return casd_loss(student.attention, teacher.attention)
 
 

@@ -23,19 +23,17 @@ class CC(Method):
     default_weight = 0.02
     weight_source = "RepDistiller's scripts"
 
-    def check(self, student: Outputs, teacher: Outputs | None, about: About) -> None:
+    def check(self, student: Outputs, teacher: Outputs, about: About) -> None:
         refuse_single_images(about)
 
-    def adapter(self, student: Outputs, teacher: Outputs | None, about: About) -> nn.Module:
-        assert teacher is not None
+    def adapter(self, student: Outputs, teacher: Outputs, about: About) -> nn.Module:
         assert student.embedding is not None
         assert teacher.embedding is not None
         return Projections(student.embedding.shape[1], teacher.embedding.shape[1], WIDTH)
 
     def loss(
-        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+        self, student: Outputs, teacher: Outputs, batch: Batch, adapter: nn.Module | None
     ) -> Tensor:
-        assert teacher is not None
         assert adapter is not None
         return cc_loss(*adapter(student.embedding, teacher.embedding))
 

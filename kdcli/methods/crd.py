@@ -39,19 +39,17 @@ class CRD(Method):
     other_classes: bool = True
     """Images of the same class are no negatives, where the labels are known."""
 
-    def check(self, student: Outputs, teacher: Outputs | None, about: About) -> None:
+    def check(self, student: Outputs, teacher: Outputs, about: About) -> None:
         refuse_single_images(about)
 
-    def adapter(self, student: Outputs, teacher: Outputs | None, about: About) -> nn.Module:
-        assert teacher is not None
+    def adapter(self, student: Outputs, teacher: Outputs, about: About) -> nn.Module:
         assert student.embedding is not None
         assert teacher.embedding is not None
         return Memory(self, student.embedding.shape[1], teacher.embedding.shape[1], about)
 
     def loss(
-        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+        self, student: Outputs, teacher: Outputs, batch: Batch, adapter: nn.Module | None
     ) -> Tensor:
-        assert teacher is not None
         assert adapter is not None
         found: Tensor = adapter(student.embedding, teacher.embedding, batch.index)
         return found

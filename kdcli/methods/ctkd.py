@@ -31,13 +31,12 @@ class CTKD(Method):
     standardize: bool = False
     """Bring each image's logits to mean 0 and deviation 1 first (arXiv:2403.01427)."""
 
-    def adapter(self, student: Outputs, teacher: Outputs | None, about: About) -> nn.Module:
+    def adapter(self, student: Outputs, teacher: Outputs, about: About) -> nn.Module:
         return LearnedTemperature(self.lowest, self.span)
 
     def loss(
-        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+        self, student: Outputs, teacher: Outputs, batch: Batch, adapter: nn.Module | None
     ) -> Tensor:
-        assert teacher is not None
         assert adapter is not None
         temperature = adapter(reversal(batch.epoch, self.epochs))
         return kd_loss(student.logits, teacher.logits, temperature, self.standardize)

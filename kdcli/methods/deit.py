@@ -29,7 +29,7 @@ class DeiT(Method):
     temperature: PositiveFloat = 3.0
     """Of `soft`: softens both distributions."""
 
-    def check(self, student: Outputs, teacher: Outputs | None, about: About) -> None:
+    def check(self, student: Outputs, teacher: Outputs, about: About) -> None:
         assert student.heads is not None
         if (heads := student.heads.shape[1]) != 2:
             raise UnmetNeeds(
@@ -38,9 +38,8 @@ class DeiT(Method):
             )
 
     def loss(
-        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+        self, student: Outputs, teacher: Outputs, batch: Batch, adapter: nn.Module | None
     ) -> Tensor:
-        assert teacher is not None
         assert student.heads is not None
         listening = student.heads[:, 1]
         if self.target == "hard":

@@ -23,13 +23,12 @@ class DIST(Method):
     temperature: PositiveFloat = 4.0
     """Softens both distributions; the authors have 4 on CIFAR-100, 1 on ImageNet."""
 
-    def check(self, student: Outputs, teacher: Outputs | None, about: About) -> None:
+    def check(self, student: Outputs, teacher: Outputs, about: About) -> None:
         refuse_single_images(about)
 
     def loss(
-        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+        self, student: Outputs, teacher: Outputs, batch: Batch, adapter: nn.Module | None
     ) -> Tensor:
-        assert teacher is not None
         return dist_loss(student.logits, teacher.logits, self.beta, self.gamma, self.temperature)
 
 

@@ -32,7 +32,7 @@ class DKD(Method):
     standardize: bool = False
     """Bring each image's logits to mean 0 and deviation 1 first (arXiv:2403.01427)."""
 
-    def check(self, student: Outputs, teacher: Outputs | None, about: About) -> None:
+    def check(self, student: Outputs, teacher: Outputs, about: About) -> None:
         refuse_unknown_labels(about)
         if about.num_classes < 3:
             raise UnmetNeeds(
@@ -42,9 +42,8 @@ class DKD(Method):
             )
 
     def loss(
-        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+        self, student: Outputs, teacher: Outputs, batch: Batch, adapter: nn.Module | None
     ) -> Tensor:
-        assert teacher is not None
         return dkd_loss(
             student.logits,
             teacher.logits,

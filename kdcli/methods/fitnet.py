@@ -31,19 +31,16 @@ class FitNet(Method):
     """Bring each channel of the teacher's map to mean 0 and deviation 1 over the batch. `auto` does
     where the map is signed: what transformers pass on can be 10 to 100 times larger."""
 
-    def check(self, student: Outputs, teacher: Outputs | None, about: About) -> None:
-        assert teacher is not None
+    def check(self, student: Outputs, teacher: Outputs, about: About) -> None:
         refuse_single_values(self._hints(student), self._hints(teacher), about)
 
-    def adapter(self, student: Outputs, teacher: Outputs | None, about: About) -> nn.Module:
-        assert teacher is not None
+    def adapter(self, student: Outputs, teacher: Outputs, about: About) -> nn.Module:
         pairs = zip(self._hints(student), self._hints(teacher), strict=True)
         return nn.ModuleList(self._hint(s, t, about) for s, t in pairs)
 
     def loss(
-        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+        self, student: Outputs, teacher: Outputs, batch: Batch, adapter: nn.Module | None
     ) -> Tensor:
-        assert teacher is not None
         assert isinstance(adapter, nn.ModuleList)
         pairs = zip(adapter, self._hints(student), self._hints(teacher), strict=True)
         return torch.stack([fitnet_loss(*hint(s, t)) for hint, s, t in pairs]).sum()

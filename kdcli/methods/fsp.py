@@ -30,8 +30,7 @@ class FSP(Method):
     default_weight = 50.0
     weight_source = "RepDistiller's scripts, between all stages"
 
-    def check(self, student: Outputs, teacher: Outputs | None, about: About) -> None:
-        assert teacher is not None
+    def check(self, student: Outputs, teacher: Outputs, about: About) -> None:
         if len(student.features) < 2:
             raise UnmetNeeds(
                 "relates consecutive stages, and here only one stage has its answer",
@@ -39,14 +38,12 @@ class FSP(Method):
             )
         refuse_single_values(student.features, teacher.features, about)
 
-    def adapter(self, student: Outputs, teacher: Outputs | None, about: About) -> nn.Module:
-        assert teacher is not None
+    def adapter(self, student: Outputs, teacher: Outputs, about: About) -> nn.Module:
         return regressors(student.features, teacher.features, about)
 
     def loss(
-        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+        self, student: Outputs, teacher: Outputs, batch: Batch, adapter: nn.Module | None
     ) -> Tensor:
-        assert teacher is not None
         assert isinstance(adapter, nn.ModuleList)
         pairs = [same_grid(s, t) for s, t in zip(student.features, teacher.features, strict=True)]
         mine = tuple(own(s) for own, (s, _) in zip(adapter, pairs, strict=True))

@@ -21,14 +21,12 @@ class FT(Method):
     default_weight = 200.0
     weight_source = "RepDistiller's scripts, which have a paraphraser and one stage"
 
-    def check(self, student: Outputs, teacher: Outputs | None, about: About) -> None:
-        assert teacher is not None
+    def check(self, student: Outputs, teacher: Outputs, about: About) -> None:
         refuse_single_cells(student, teacher)
 
     def loss(
-        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+        self, student: Outputs, teacher: Outputs, batch: Batch, adapter: nn.Module | None
     ) -> Tensor:
-        assert teacher is not None
         pairs = spatial_pairs(student.features, teacher.features)
         return torch.stack([ft_loss(s, t) for s, t in pairs]).sum()
 

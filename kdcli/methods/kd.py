@@ -25,9 +25,8 @@ class KD(Method):
     """Bring each image's logits to mean 0 and deviation 1 first (arXiv:2403.01427)."""
 
     def loss(
-        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+        self, student: Outputs, teacher: Outputs, batch: Batch, adapter: nn.Module | None
     ) -> Tensor:
-        assert teacher is not None  # needs_teacher: the distiller never calls without
         return kd_loss(student.logits, teacher.logits, self.temperature, self.standardize)
 
 

@@ -16,9 +16,8 @@ class KDHard(Method):
     weight_source = "the paper: 0.5 beside 0.5 of the task"
 
     def loss(
-        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+        self, student: Outputs, teacher: Outputs, batch: Batch, adapter: nn.Module | None
     ) -> Tensor:
-        assert teacher is not None
         return kd_hard_loss(student.logits, teacher.logits)
 
 

@@ -16,9 +16,8 @@ class KDMSE(Method):
     weight_source = "none is published: the paper learns from the teacher's logits alone"
 
     def loss(
-        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+        self, student: Outputs, teacher: Outputs, batch: Batch, adapter: nn.Module | None
     ) -> Tensor:
-        assert teacher is not None
         return kd_mse_loss(student.logits, teacher.logits)
 
 

@@ -29,11 +29,11 @@ class OFA(Method):
     """The exponent that lifts the label above the other classes; the authors have 1 by default, 1.5
     for a ResNet18 taught by a DeiT-T on ImageNet."""
 
-    def check(self, student: Outputs, teacher: Outputs | None, about: About) -> None:
+    def check(self, student: Outputs, teacher: Outputs, about: About) -> None:
         refuse_unknown_labels(about)
         refuse_single_images(about, "has projectors with batch norm")
 
-    def adapter(self, student: Outputs, teacher: Outputs | None, about: About) -> nn.Module:
+    def adapter(self, student: Outputs, teacher: Outputs, about: About) -> nn.Module:
         maps = projected(student.stages)
         channels = [stage.shape[1] for stage in maps]
         return nn.ModuleList(
@@ -42,9 +42,8 @@ class OFA(Method):
         )
 
     def loss(
-        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+        self, student: Outputs, teacher: Outputs, batch: Batch, adapter: nn.Module | None
     ) -> Tensor:
-        assert teacher is not None
         assert isinstance(adapter, nn.ModuleList)
         maps = projected(student.stages)
         early = [project(stage) for project, stage in zip(adapter, maps, strict=True)]

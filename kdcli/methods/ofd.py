@@ -26,8 +26,7 @@ class OFD(Method):
     default_weight = 1e-3
     weight_source = "the authors' code: the sum over an image's elements, divided by 1000"
 
-    def check(self, student: Outputs, teacher: Outputs | None, about: About) -> None:
-        assert teacher is not None
+    def check(self, student: Outputs, teacher: Outputs, about: About) -> None:
         refuse_single_values(student.preactivations, teacher.preactivations, about)
         stages = len(teacher.preactivations)
         norms = about.norms or (None,) * stages
@@ -38,16 +37,14 @@ class OFD(Method):
                 "a teacher like resnet, or a method like fitnet or at",
             )
 
-    def adapter(self, student: Outputs, teacher: Outputs | None, about: About) -> nn.Module:
-        assert teacher is not None
+    def adapter(self, student: Outputs, teacher: Outputs, about: About) -> nn.Module:
         channels = [f.shape[1] for f in student.preactivations]
         norms = [norm for norm in about.norms if norm is not None]
         return nn.ModuleList(_Connector(c, norm) for c, norm in zip(channels, norms, strict=True))
 
     def loss(
-        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+        self, student: Outputs, teacher: Outputs, batch: Batch, adapter: nn.Module | None
     ) -> Tensor:
-        assert teacher is not None
         assert isinstance(adapter, nn.ModuleList)
         total = torch.zeros_like(student.logits[0, 0])
         pairs = zip(student.preactivations, teacher.preactivations, strict=True)

@@ -19,13 +19,12 @@ class PKT(Method):
     default_weight = 30000.0
     weight_source = "RepDistiller's scripts; large, for the loss is a mean over B² small numbers"
 
-    def check(self, student: Outputs, teacher: Outputs | None, about: About) -> None:
+    def check(self, student: Outputs, teacher: Outputs, about: About) -> None:
         refuse_single_images(about)
 
     def loss(
-        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+        self, student: Outputs, teacher: Outputs, batch: Batch, adapter: nn.Module | None
     ) -> Tensor:
-        assert teacher is not None
         assert student.embedding is not None
         assert teacher.embedding is not None
         return pkt_loss(student.embedding, teacher.embedding)

@@ -25,19 +25,16 @@ class ReviewKD(Method):
     default_weight = 5.0
     weight_source = "most of the authors' CIFAR-100 runs (0.6 to 8); ImageNet 1"
 
-    def check(self, student: Outputs, teacher: Outputs | None, about: About) -> None:
-        assert teacher is not None
+    def check(self, student: Outputs, teacher: Outputs, about: About) -> None:
         refuse_single_values(_levels(student), _levels(teacher), about)
 
-    def adapter(self, student: Outputs, teacher: Outputs | None, about: About) -> nn.Module:
-        assert teacher is not None
+    def adapter(self, student: Outputs, teacher: Outputs, about: About) -> nn.Module:
         mine, theirs = ([level.shape[1] for level in _levels(o)] for o in (student, teacher))
         return Review(mine, theirs)
 
     def loss(
-        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+        self, student: Outputs, teacher: Outputs, batch: Batch, adapter: nn.Module | None
     ) -> Tensor:
-        assert teacher is not None
         assert adapter is not None
         theirs = _levels(teacher)
         pairs = zip(_levels(student), theirs, strict=True)

@@ -28,13 +28,12 @@ class RKD(Method):
     angle_weight: NonNegativeFloat = 50.0
     """Of the angles; the authors' on CIFAR."""
 
-    def check(self, student: Outputs, teacher: Outputs | None, about: About) -> None:
+    def check(self, student: Outputs, teacher: Outputs, about: About) -> None:
         refuse_single_images(about)
 
     def loss(
-        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+        self, student: Outputs, teacher: Outputs, batch: Batch, adapter: nn.Module | None
     ) -> Tensor:
-        assert teacher is not None
         assert student.embedding is not None
         assert teacher.embedding is not None
         return rkd_loss(

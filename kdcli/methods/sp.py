@@ -16,13 +16,12 @@ class SP(Method):
     default_weight = 3000.0
     weight_source = "RepDistiller's scripts"
 
-    def check(self, student: Outputs, teacher: Outputs | None, about: About) -> None:
+    def check(self, student: Outputs, teacher: Outputs, about: About) -> None:
         refuse_single_images(about)
 
     def loss(
-        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+        self, student: Outputs, teacher: Outputs, batch: Batch, adapter: nn.Module | None
     ) -> Tensor:
-        assert teacher is not None
         return sp_loss(student.features[-1], teacher.features[-1])
 
 

@@ -26,7 +26,7 @@ class SRRL(Method):
     logits_weight: NonNegativeFloat = 1.0
     """Of the teacher's classifier on the student's embedding, beside the statistics."""
 
-    def check(self, student: Outputs, teacher: Outputs | None, about: About) -> None:
+    def check(self, student: Outputs, teacher: Outputs, about: About) -> None:
         refuse_single_images(about)
         if about.classifier is None:
             raise UnmetNeeds(
@@ -35,17 +35,15 @@ class SRRL(Method):
                 "another method that reads embeddings: rkd, pkt, cc or crd",
             )
 
-    def adapter(self, student: Outputs, teacher: Outputs | None, about: About) -> nn.Module:
-        assert teacher is not None
+    def adapter(self, student: Outputs, teacher: Outputs, about: About) -> nn.Module:
         assert student.embedding is not None
         assert teacher.embedding is not None
         assert about.classifier is not None
         return Judged(student.embedding.shape[1], teacher.embedding, about.classifier)
 
     def loss(
-        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+        self, student: Outputs, teacher: Outputs, batch: Batch, adapter: nn.Module | None
     ) -> Tensor:
-        assert teacher is not None
         assert teacher.embedding is not None
         assert adapter is not None
         projected, logits = adapter(student.embedding)

@@ -29,11 +29,11 @@ class TFKD(Method):
     temperature: PositiveFloat = 20.0
     """Softens the virtual teacher; the student is not softened."""
 
-    def check(self, student: Outputs, teacher: Outputs | None, about: About) -> None:
+    def check(self, student: Outputs, teacher: Outputs, about: About) -> None:
         refuse_unknown_labels(about)
 
     def loss(
-        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+        self, student: Outputs, teacher: Outputs, batch: Batch, adapter: nn.Module | None
     ) -> Tensor:
         return tfkd_loss(student.logits, batch.labels, self.correct, self.temperature)
 

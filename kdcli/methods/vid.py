@@ -24,15 +24,13 @@ class VID(Method):
     default_weight = 1.0
     weight_source = "RepDistiller's scripts, on all stages"
 
-    def adapter(self, student: Outputs, teacher: Outputs | None, about: About) -> nn.Module:
-        assert teacher is not None
+    def adapter(self, student: Outputs, teacher: Outputs, about: About) -> nn.Module:
         pairs = zip(student.features, teacher.features, strict=True)
         return nn.ModuleList(Gaussian(s.shape[1], t.shape[1]) for s, t in pairs)
 
     def loss(
-        self, student: Outputs, teacher: Outputs | None, batch: Batch, adapter: nn.Module | None
+        self, student: Outputs, teacher: Outputs, batch: Batch, adapter: nn.Module | None
     ) -> Tensor:
-        assert teacher is not None
         assert isinstance(adapter, nn.ModuleList)
         losses = []
         for gaussian, s, t in zip(adapter, student.features, teacher.features, strict=True):

@@ -105,8 +105,9 @@ class ModelArgs:
     @property
     def panel(self) -> Panel:
         """How its heads or copies answer as one."""
-        members = max(self.heads, self.copies)
-        return Panel(self.weights or (1 / members,) * members, self.aggregate)
+        if self.weights:
+            return Panel(self.weights, self.aggregate)
+        return Panel.even(max(self.heads, self.copies), self.aggregate)
 
     @property
     def normalisations(self) -> list[Normalisation]:

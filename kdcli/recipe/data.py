@@ -3,10 +3,10 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from kdcli.core.errors import UsageError
-from kdcli.core.options import OPTIONS
+from kdcli.core.options import Options
 
 Auto = Literal["auto"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -23,10 +23,9 @@ Subset = _Part | Annotated[tuple[_Part, _Part], Field(strict=False), AfterValida
 """A share of the images, or the ends between which it is drawn."""
 
 
-class Pool(BaseModel):
+class Pool(Options):
     """Synthetic images, which the teachers then label."""
 
-    model_config = OPTIONS
     by: Literal["mixup", "munge_patch"] = "mixup"
     """`mixup` blends two images, in shares drawn evenly; `munge_patch` swaps patches with those of
     the nearest neighbour."""
@@ -43,10 +42,9 @@ def _named_alone(pool: Any) -> Any:
     return {"by": pool} if isinstance(pool, str) else pool
 
 
-class Data(BaseModel):
+class Data(Options):
     """How images are shown."""
 
-    model_config = OPTIONS
     image_size: Annotated[int, Field(ge=8, le=1024)] | Auto = "auto"
     """Pixels of a side."""
     augment: Literal["shift", "shift_flip", "crop_flip", "auto"] | None = "auto"

@@ -3,7 +3,6 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
@@ -11,17 +10,16 @@ from pydantic import (
     model_validator,
 )
 
-from kdcli.core.options import OPTIONS
+from kdcli.core.options import Options
 
 Positive = Annotated[float, Field(gt=0)]
 Probability = Annotated[float, Field(gt=0, le=1)]
 Part = Annotated[float, Field(gt=0, lt=1)]
 
 
-class Noise(BaseModel):
+class Noise(Options):
     """Gaussian noise; on logits the noisy teacher of Sau and Balasubramanian, arXiv:1610.09650."""
 
-    model_config = OPTIONS
     on: Literal["logits", "features", "embedding"] = "logits"
     scale: Positive = 0.5
     """Its deviation: this times that of all logits, of each channel, or of each dimension."""
@@ -29,28 +27,26 @@ class Noise(BaseModel):
     """Of an image to be disturbed."""
 
 
-class Mask(BaseModel):
+class Mask(Options):
     """Cells of a map give way to the mean of their channel in that image."""
 
-    model_config = OPTIONS
     on: Literal["features"] = "features"
     share: Part = 0.2
     """Of the cells, on average."""
 
 
-class Drop(BaseModel):
+class Drop(Options):
     """Channels of a map, or dimensions of an embedding, become 0; the others grow in turn."""
 
-    model_config = OPTIONS
     on: Literal["features", "embedding"] = "features"
     share: Part = 0.1
     """Of the channels, on average."""
 
 
-class Disturbance(BaseModel):
+class Disturbance(Options):
     """One entry of `match.augment`: `{noise: {on: logits}}`; a rule `{}` takes every default."""
 
-    model_config = OPTIONS | ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
     noise: Noise | None = None
     mask: Mask | None = None
     drop: Drop | None = None
@@ -74,10 +70,9 @@ class Disturbance(BaseModel):
         return [rule for rule in (self.noise, self.mask, self.drop) if rule is not None]
 
 
-class Match(BaseModel):
+class Match(Options):
     """Which stage answers which, and how a teacher's answers reach the methods."""
 
-    model_config = OPTIONS
     pairs: list[Annotated[list[int], Field(min_length=2, max_length=2)]] | None = None
     """Stages by number, the student's first: [[1, 1], [2, 3]]; `null` lets kd choose."""
     adapter: Literal["auto", "none", "conv"] = "auto"

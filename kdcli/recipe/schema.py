@@ -6,9 +6,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from kdcli.core.options import OPTIONS
+from kdcli.core.options import Options
 from kdcli.recipe.data import Auto, Data, Share
 from kdcli.recipe.match import Match
 from kdcli.recipe.teacher import Precision, TeacherSettings
@@ -17,20 +17,19 @@ from kdcli.recipe.weight import Weight
 from kdcli.recipe.who import Who
 
 
-class Task(BaseModel):
+class Task(Options):
     """Learning from labels."""
 
-    model_config = OPTIONS
     weight: Weight = 1.0
     """Of the cross-entropy with the labels."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """eps: each target becomes (1 - eps) · label + eps / K."""
 
 
-class MethodUse(BaseModel):
+class MethodUse(Options):
     """One entry under `methods:`; its further keys are the method's own options."""
 
-    model_config = OPTIONS | ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow")
     use: str | None = None
     """The method, where the key is another name for it."""
     weight: Weight
@@ -42,10 +41,9 @@ class MethodUse(BaseModel):
         return dict(self.model_extra or {})
 
 
-class Student(BaseModel):
+class Student(Options):
     """How the model that learns is built."""
 
-    model_config = OPTIONS
     pretrained: bool | Auto = "auto"
     """Start from timm's weights."""
     stem_stride: Literal[1, 2] | None = None
@@ -54,20 +52,19 @@ class Student(BaseModel):
     """Of its training steps; evaluation is always fp32."""
 
 
-class Evaluate(BaseModel):
+class Evaluate(Options):
     """What a comparison counts; never changes a weight."""
 
-    model_config = OPTIONS
     size_priority: Share = 0.5
     """a of the distillation score: 1 looks at size alone, 0 at accuracy alone."""
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
     """Differences within it count as equal."""
 
 
-class SchemeUse(BaseModel):
+class SchemeUse(Options):
     """`scheme: offline`, or a mapping with `name` and the scheme's own options."""
 
-    model_config = OPTIONS | ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow")
     name: str = "offline"
 
     @property
@@ -76,10 +73,9 @@ class SchemeUse(BaseModel):
         return dict(self.model_extra or {})
 
 
-class Recipe(BaseModel):
+class Recipe(Options):
     """How a student is trained."""
 
-    model_config = OPTIONS
     scheme: SchemeUse = SchemeUse()
     task: Task = Task()
     methods: dict[str, MethodUse] = {}

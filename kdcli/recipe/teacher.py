@@ -2,19 +2,18 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from kdcli.core.options import OPTIONS
+from kdcli.core.options import Options
 from kdcli.recipe.data import Auto, Subset
 
 Follow = Literal["finished", "trajectory", "together"]
 Clock = Literal["progress", "steps"]
 
 
-class Checkpoints(BaseModel):
+class Checkpoints(Options):
     """What a trajectory keeps of a teacher's training, and how a student goes through it."""
 
-    model_config = OPTIONS
     count: Annotated[int, Field(ge=1)] = 40
     """So many, at most one per step; the last step is always among them."""
     spacing: Literal["even", "early"] = "even"
@@ -39,10 +38,9 @@ class Checkpoints(BaseModel):
 Precision = Literal["fp32", "bf16", "auto"]
 
 
-class TeacherSettings(BaseModel):
+class TeacherSettings(Options):
     """How a teacher is made and run."""
 
-    model_config = OPTIONS
     pretrained: bool | Auto = "auto"
     """As student.pretrained, for a teacher that has to be trained."""
     stem_stride: Literal[1, 2] | None = None

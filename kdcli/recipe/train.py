@@ -2,25 +2,23 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from kdcli.core.options import OPTIONS
+from kdcli.core.options import Options
 from kdcli.recipe.data import Auto
 from kdcli.recipe.weight import Span
 
 
-class Until(BaseModel):
+class Until(Options):
     """Good enough: training may end."""
 
-    model_config = OPTIONS
     accuracy: Annotated[float, Field(gt=0, le=1)]
     """On validation."""
 
 
-class Train(BaseModel):
+class Train(Options):
     """The training itself; the baseline gets the same."""
 
-    model_config = OPTIONS
     epochs: Annotated[int, Field(ge=1)] | Auto = "auto"
     batch_size: Annotated[int, Field(ge=2)] | Auto = "auto"
     """At least 2: batch norm has nothing to average over in one image."""

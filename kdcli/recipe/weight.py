@@ -4,9 +4,9 @@ import math
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, Field
 
-from kdcli.core.options import OPTIONS
+from kdcli.core.options import Options
 
 _SPAN = re.compile(r"(\d+(?:\.\d+)?) ?(%|epochs?)")
 
@@ -26,10 +26,9 @@ def span_epochs(span: str, epochs: int) -> float:
     return float(number) * epochs / 100 if unit == "%" else float(number)
 
 
-class Ramp(BaseModel):
+class Ramp(Options):
     """A weight that moves and then stays."""
 
-    model_config = OPTIONS
     from_: float = Field(alias="from", ge=0)
     to: float = Field(ge=0)
     over: Span

@@ -2,16 +2,15 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
-from kdcli.core.options import OPTIONS
+from kdcli.core.options import Options
 from kdcli.recipe.data import Subset
 
 
-class TeacherEntry(BaseModel):
+class TeacherEntry(Options):
     """One entry of who.teachers that says more than a name."""
 
-    model_config = OPTIONS
     model: str
     seeds: Annotated[int, Field(ge=1)] | None = None
     """In place of teacher.seeds."""
@@ -19,10 +18,9 @@ class TeacherEntry(BaseModel):
     """In place of teacher.subset."""
 
 
-class Who(BaseModel):
+class Who(Options):
     """Who and what, in a user's own file; flags override it."""
 
-    model_config = OPTIONS
     teacher: str | None = None
     teachers: Annotated[tuple[str | TeacherEntry, ...], Field(strict=False)] = ()
     """Several, in place of `teacher`."""

@@ -2,23 +2,19 @@
 
 from typing import Literal
 
-from pydantic import BaseModel
-
-from kdcli.report.model import PART, Range
+from kdcli.report.model import Part, Range
 
 
-class Speedup(BaseModel):
+class Speedup(Part):
     """Teacher's median latency over the student's."""
 
-    model_config = PART
     pytorch: float
     onnxruntime: float
 
 
-class ClassLostMost(BaseModel):
+class ClassLostMost(Part):
     """The class whose recall falls farthest from teacher to student."""
 
-    model_config = PART
     name: str
     drop: float
     """teacher - student, > 0."""
@@ -30,13 +26,12 @@ class ClassLostMost(BaseModel):
 Closer = Literal["ensemble", "single", "undecided"]
 
 
-class CloserTo(BaseModel):
+class CloserTo(Part):
     """Whom the student takes after, its ensemble or the best single teacher, in three ways.
 
     Undecided where the 95% interval of the difference of both distances holds 0.
     """
 
-    model_config = PART
     accuracy: Closer
     """Whose accuracy is nearer."""
     agreement: Closer
@@ -45,10 +40,9 @@ class CloserTo(BaseModel):
     """Whose probabilities are nearer."""
 
 
-class EnsembleComparison(BaseModel):
+class EnsembleComparison(Part):
     """The student against an ensemble of teachers, and against the best of them on its own."""
 
-    model_config = PART
     members: int
     best: int
     """Index in `teachers` of the best single one, by validation accuracy."""
@@ -76,13 +70,12 @@ class EnsembleComparison(BaseModel):
     macs_ratio: float | None = None
 
 
-class Comparison(BaseModel):
+class Comparison(Part):
     """The student against baseline and teacher; of several teachers, against their ensemble.
 
     What compares with a teacher is null where there is none: in online and self-distillation.
     """
 
-    model_config = PART
     gain: float
     """student - baseline."""
     gain_ci95: Range

@@ -5,17 +5,14 @@ from __future__ import annotations
 from pathlib import Path, PurePath
 from typing import Literal, TypeVar, get_args
 
-from pydantic import BaseModel
-
-from kdcli.report.model import PART, DevicePart, Percentiles, Range
+from kdcli.report.model import DevicePart, Part, Percentiles, Range
 
 Calibration = Literal["MinMax", "Percentile", "Entropy"]
 
 
-class TriedPart(BaseModel):
+class TriedPart(Part):
     """One way to quantise, measured on validation."""
 
-    model_config = PART
     calibration: Calibration
     preprocessed: int
     left_out: list[str] = []
@@ -35,10 +32,9 @@ Target = Literal["x86", "arm"]
 Integer = Literal["uint8", "int8"]
 
 
-class QuantizedPart(BaseModel):
+class QuantizedPart(Part):
     """How an int8 file was made; chosen on validation."""
 
-    model_config = PART
     target: Target
     calibration: Calibration
     images: int
@@ -61,10 +57,9 @@ class QuantizedPart(BaseModel):
     tried: list[TriedPart]
 
 
-class WorthPart(BaseModel):
+class WorthPart(Part):
     """Whether a smaller precision is worth it on the machine that timed it."""
 
-    model_config = PART
     bytes_ratio: float
     """fp32 / this."""
     accuracy_change: float | None
@@ -102,10 +97,9 @@ def listed(path: Path, folder: Path) -> str:
     return place.relative_to(folder.resolve()).as_posix() if inside else str(place)
 
 
-class ParityPart(BaseModel):
+class ParityPart(Part):
     """The file's answers (logits or probabilities) against PyTorch's."""
 
-    model_config = PART
     max_abs: float
     top1_changed: int
     images: int
@@ -125,11 +119,10 @@ InputKind = Literal["tensor", "pixels"]
 WantedFold = Literal["auto", "exact", "never"]
 
 
-class FoldPart(BaseModel):
+class FoldPart(Part):
     """What became of a student's heads in the file. Both answers are measured on validation; null
     where there were no such images, or nothing to measure."""
 
-    model_config = PART
     wanted: WantedFold
     heads: int
     folded: int
@@ -146,10 +139,9 @@ class FoldPart(BaseModel):
     ece_folded: float | None = None
 
 
-class Export(BaseModel):
+class Export(Part):
     """One file written."""
 
-    model_config = PART
     path: str
     sha256: str
     input: InputKind = "tensor"
@@ -212,10 +204,9 @@ Protocol = Literal["quick", "thorough"]
 Format = Literal["onnx", "timm", "torch"]
 
 
-class PackagePart(BaseModel):
+class PackagePart(Part):
     """The student as PyTorch's world takes it: a folder for timm, or a file of torch.export."""
 
-    model_config = PART
     format: Literal["timm", "torch"]
     path: str
     sha256: str

@@ -1,14 +1,11 @@
 """Licences in words: of a report, of what `kd inspect` shows, and before a training starts."""
 
-from pydantic import BaseModel
-
-from kdcli.report.model import PART
+from kdcli.report.model import Part
 
 
-class LicencePart(BaseModel):
+class LicencePart(Part):
     """One ingredient."""
 
-    model_config = PART
     role: str
     """`teacher`, `assistant`, `generation`, `student`, `peer`, `data`."""
     what: str
@@ -20,10 +17,9 @@ class LicencePart(BaseModel):
     note: str
 
 
-class LicencesPart(BaseModel):
+class LicencesPart(Part):
     """All ingredients of one model."""
 
-    model_config = PART
     all_permissive: int
     """1: each of them is."""
     entries: list[LicencePart]

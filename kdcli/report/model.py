@@ -2,22 +2,25 @@
 
 from pydantic import BaseModel, ConfigDict
 
-PART = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
-"""Of every part of a report."""
+
+class Part(BaseModel):
+    """Of a report: frozen, nothing in it but what is declared; no NaN, no infinity."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True
+    )
 
 
-class Range(BaseModel):
+class Range(Part):
     """A 95% interval."""
 
-    model_config = PART
     low: float
     high: float
 
 
-class Percentiles(BaseModel):
+class Percentiles(Part):
     """Milliseconds per image at batch 1; of a file that takes N images at a time, at batch N."""
 
-    model_config = PART
     p50: float
     p90: float
     p99: float | None = None
@@ -28,11 +31,10 @@ class Percentiles(BaseModel):
     runs: int | None = None
 
 
-class DevicePart(BaseModel):
+class DevicePart(Part):
     """A file on the device where it will be used, as bench.py measured it there: milliseconds per
     image at batch 1."""
 
-    model_config = PART
     device: str
     system: str
     threads: int
@@ -48,27 +50,24 @@ class DevicePart(BaseModel):
     """As `Export.memory_bytes`."""
 
 
-class LatencyMs(BaseModel):
+class LatencyMs(Part):
     """One model run in two ways."""
 
-    model_config = PART
     pytorch: Percentiles
     onnxruntime: Percentiles
 
 
-class SeedAccuracy(BaseModel):
+class SeedAccuracy(Part):
     """One of several seeds."""
 
-    model_config = PART
     seed: int
     accuracy: float
 
 
-class MapsPart(BaseModel):
+class MapsPart(Part):
     """What a model's attention maps do on test: means over images and stages. Correlations are
     Pearson's over the cells of a map: 1 the same places, 0 unrelated ones, -1 the opposite."""
 
-    model_config = PART
     flip: float
     """With the mirror image's maps, mirrored back."""
     scale: float
@@ -79,10 +78,9 @@ class MapsPart(BaseModel):
     """As a share of the largest there is: near 1 the maps are flat, and say of no place."""
 
 
-class ModelPart(BaseModel):
+class ModelPart(Part):
     """One role. The last two fields are export's, the others evaluate's."""
 
-    model_config = PART
     name: str
     accuracy: float | None = None
     """The mean where there are several seeds."""
@@ -117,10 +115,9 @@ class ModelPart(BaseModel):
     latency_ms: LatencyMs | None = None
 
 
-class TeacherPart(BaseModel):
+class TeacherPart(Part):
     """One member of an ensemble of teachers."""
 
-    model_config = PART
     name: str
     seed: int | None
     """None: a given file that says none."""

@@ -7,19 +7,18 @@ from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from kdcli import __version__
 from kdcli.report.comparison import Comparison
 from kdcli.report.export import Export, PackagePart, Protocol
 from kdcli.report.licences import LicencesPart
-from kdcli.report.model import PART, ModelPart, TeacherPart
+from kdcli.report.model import ModelPart, Part, TeacherPart
 
 
-class DataPart(BaseModel):
+class DataPart(Part):
     """What was tested on; `is_default` is 1 where no --data was given."""
 
-    model_config = PART
     name: str
     is_default: int
     classes: int
@@ -30,10 +29,9 @@ class DataPart(BaseModel):
     """By class name, 0 for those without."""
 
 
-class Report(BaseModel):
+class Report(Part):
     """report.json."""
 
-    model_config = PART
     schema_: Literal[1] = Field(1, alias="schema")
     kd: str = __version__
     run: str

@@ -15,7 +15,7 @@ def panel_of(weights: tuple[float, ...] | None, members: int, aggregate: Aggrega
         UnmetNeeds: there are more or fewer weights than members.
     """
     if weights is None:
-        return Panel((1 / members,) * members, aggregate)
+        return Panel.even(members, aggregate)
     if len(weights) != members:
         raise UnmetNeeds(
             f"scheme.weights has {len(weights)} for {members} teachers",
@@ -54,7 +54,7 @@ def panel_of_one(scheme: str, teachers: int) -> Panel:
             f"scheme {scheme} takes one teacher, not {teachers}",
             "scheme: average imitates the mean of several",
         )
-    return Panel((1.0,))
+    return Panel.even(1)
 
 
 def lesson_of_one(scheme: str, outputs: Mapping[str, Outputs]) -> Lesson:

@@ -84,7 +84,6 @@ class AttentionSelf(Scheme):
 @torch.no_grad()  # a target: nobody learns through it
 def _as_one(views: Sequence[ImageView], answers: Sequence[Outputs]) -> Outputs:
     """All views of the images as one answer, its maps as they lie on the images."""
-    panel = Panel((1 / len(views),) * len(views))
     embeddings = [one.embedding for one in answers if one.embedding is not None]
 
     def each_mean(field: str) -> tuple[Tensor, ...]:
@@ -93,7 +92,7 @@ def _as_one(views: Sequence[ImageView], answers: Sequence[Outputs]) -> Outputs:
 
     return Outputs(
         by="student@all",
-        logits=as_one(torch.stack([one.logits for one in answers], 1), panel),
+        logits=as_one(torch.stack([one.logits for one in answers], 1), Panel.even(len(views))),
         stages=each_mean("stages"),
         embedding=torch.stack(embeddings).mean(0) if embeddings else None,
         preactivations=each_mean("preactivations"),

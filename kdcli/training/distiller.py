@@ -142,7 +142,7 @@ class Distiller(nn.Module):
     def _lesson(self, batch: Batch) -> Lesson:
         outputs = self.scheme.step(self._models(), dict(self.parts.items()), batch)
         lesson = self.scheme.lesson(outputs)
-        return replace(lesson, pairs=tuple(_detached(self._aligned(p)) for p in lesson.pairs))
+        return replace(lesson, pairs=tuple(_one_way(self._aligned(p)) for p in lesson.pairs))
 
     def _aligned(self, pair: Pair) -> Pair:
         found = self._correspondence(pair)
@@ -187,8 +187,7 @@ class Distiller(nn.Module):
         """The method's loss over all pairs that supply what it needs; they weigh what all would."""
         scored = [(i, p) for i, p in enumerate(lesson.pairs) if not missing(term.method, p)]
         losses = [
-            pair.weight
-            * term.method.loss(pair.student, pair.teacher, batch, self._adapter(term, i))
+            pair.weight * term.method.loss(*_sides(pair), batch, self._adapter(term, i))
             for i, pair in scored
         ]
         loss = torch.stack(losses).sum()
@@ -215,21 +214,28 @@ def _key(name: str) -> str:
     return name.replace(".", ":")
 
 
-def _detached(pair: Pair) -> Pair:
+def _one_way(pair: Pair) -> Pair:
     """The pair with its teacher's side cut off: whoever teaches is not taught by this pair."""
-    if (teacher := pair.teacher) is None:
-        return pair
-    cut = replace(
-        teacher,
-        logits=teacher.logits.detach(),
-        stages=tuple(s.detach() for s in teacher.stages),
-        embedding=None if teacher.embedding is None else teacher.embedding.detach(),
-        features=tuple(f.detach() for f in teacher.features),
-        preactivations=tuple(f.detach() for f in teacher.preactivations),
-        heads=None if teacher.heads is None else teacher.heads.detach(),
-        attention=tuple(a.detach() for a in teacher.attention),
+    return replace(pair, teacher=_detached(pair.teacher)) if pair.teacher else pair
+
+
+def _sides(pair: Pair) -> tuple[Outputs, Outputs]:
+    """Student and teacher as a method sees them: where nobody teaches, the student's own answer
+    stands in, cut off. Only methods without `needs_teacher` get that far, which do not read it."""
+    return pair.student, pair.teacher or _detached(pair.student)
+
+
+def _detached(outputs: Outputs) -> Outputs:
+    return replace(
+        outputs,
+        logits=outputs.logits.detach(),
+        stages=tuple(s.detach() for s in outputs.stages),
+        embedding=None if outputs.embedding is None else outputs.embedding.detach(),
+        features=tuple(f.detach() for f in outputs.features),
+        preactivations=tuple(f.detach() for f in outputs.preactivations),
+        heads=None if outputs.heads is None else outputs.heads.detach(),
+        attention=tuple(a.detach() for a in outputs.attention),
     )
-    return replace(pair, teacher=cut)
 
 
 def adapter_for(term: Term, pair: Pair, about: About) -> nn.Module | None:
@@ -239,8 +245,9 @@ def adapter_for(term: Term, pair: Pair, about: About) -> nn.Module | None:
         UnmetNeeds: its loss is undefined for this pair; says why.
     """
     try:
-        term.method.check(pair.student, pair.teacher, about)
-        return term.method.adapter(pair.student, pair.teacher, about)
+        sides = _sides(pair)
+        term.method.check(*sides, about)
+        return term.method.adapter(*sides, about)
     except UnmetNeeds as error:
         raise UnmetNeeds(f"methods.{term.name}: {error.what}", error.fix) from error
 

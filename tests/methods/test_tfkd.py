@@ -45,9 +45,9 @@ def test_the_default_weight_keeps_the_authors_ratio():
 
 
 def test_options_reach_the_loss():
-    found = TFKD(correct=0.8, temperature=2.0).loss(ANSWERS, None, batch_of(LABELS), None)
+    found = TFKD(correct=0.8, temperature=2.0).loss(ANSWERS, ANSWERS, batch_of(LABELS), None)
     assert torch.equal(found, tfkd_loss(STUDENT_LOGITS, LABELS, 0.8, 2.0))
-    default = TFKD().loss(ANSWERS, None, batch_of(LABELS), None)
+    default = TFKD().loss(ANSWERS, ANSWERS, batch_of(LABELS), None)
     assert torch.equal(default, tfkd_loss(STUDENT_LOGITS, LABELS, 0.99, 20.0))
 
 
@@ -67,7 +67,7 @@ def test_nothing_to_learn_from_the_virtual_teacher_itself():
 
 def test_unknown_labels_are_refused():
     with pytest.raises(UnmetNeeds, match="some are unknown"):
-        TFKD().check(ANSWERS, None, About(6, 4, 1, labels=torch.tensor([1, -1])))
+        TFKD().check(ANSWERS, ANSWERS, About(6, 4, 1, labels=torch.tensor([1, -1])))
 
 
 @pytest.mark.parametrize("value", [0, 1, -0.1, 1.5])

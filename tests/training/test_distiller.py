@@ -365,6 +365,25 @@ def test_a_method_that_needs_no_teacher_works_alone():
     assert torch.isfinite(found.total)
 
 
+class Echo(Confident):
+    """Imitates whoever it is given as the teacher."""
+
+    def loss(self, student, teacher, batch, adapter):
+        return (student.logits - 2 * teacher.logits).square().mean()
+
+
+def test_where_nobody_teaches_a_method_is_given_the_students_own_answer_cut_off():
+    module = distiller(Alone(), [term("echo", Echo())], teachers={}, task_weight=0.0)
+    learner = module.learners["student"].module
+    learner.eval()
+    logits = module.learners["student"](batch()).logits
+    losses = module(batch())
+    torch.testing.assert_close(losses.terms["echo"], logits.square().mean())
+    (found,) = torch.autograd.grad(losses.terms["echo"], [learner.head.bias])
+    through_one_side = -2 * logits.detach().sum(0) / logits.numel()
+    torch.testing.assert_close(found, through_one_side)
+
+
 def test_a_scheme_without_pairs_gives_a_method_nothing_to_score():
     class Nobody(Scheme):
         def lesson(self, outputs):
