@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from kdcli.core.arrays import Indices
 from kdcli.core.errors import DataError, KdError
 from kdcli.core.records import Batch
 from kdcli.data.augment import augment
@@ -116,8 +116,8 @@ class Batches(Dataset[Batch]):
     """The batches of one pass over `rows`, each made when it is asked for by its number."""
 
     store: Store
-    rows: NDArray[np.int64]
-    views: NDArray[np.int64]
+    rows: Indices
+    views: Indices
     batch_size: int
     num_classes: int
     seed: int = 0

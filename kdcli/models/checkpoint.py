@@ -26,6 +26,9 @@ _WHOSE = (
     "--teacher {named}, --student {named}, kd export {path} --model NAME"
 )
 
+Weights = dict[str, torch.Tensor]
+"""A state dict: tensors by their keys."""
+
 
 @dataclass(frozen=True)
 class ModelFile:
@@ -33,7 +36,7 @@ class ModelFile:
 
     model: dict[str, Any]
     """timm's name and arguments (`models.build.ModelArgs`), mean, std and input size included."""
-    state_dict: dict[str, torch.Tensor]
+    state_dict: Weights
     """Keys are timm's own."""
     classes: tuple[str, ...]
     recipe: dict[str, Any]
@@ -105,7 +108,7 @@ def read_weights(path: Path) -> Any:
         ) from error
 
 
-def save_weights(weights: dict[str, torch.Tensor], path: Path, *, half: bool = False) -> None:
+def save_weights(weights: Weights, path: Path, *, half: bool = False) -> None:
     """Write a safetensors file, whole or not at all; `half`: in float16, but for what does not fit
     into its range."""
     with atomic(path) as beside:

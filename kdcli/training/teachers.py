@@ -4,10 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from kdcli.core.arrays import Indices
 from kdcli.core.errors import UnfitTeacher
 from kdcli.core.progress import Progress
 from kdcli.data.source import Source
@@ -126,7 +125,7 @@ class _Measured:
     """How a teacher did on validation."""
 
     teacher: Opened
-    answers: NDArray[np.int64]
+    answers: Indices
     share: float
     interval: Interval
     classes: int
@@ -198,9 +197,7 @@ _IF_FOREIGN = (
 )
 
 
-def _refuse_other_order(
-    answers: NDArray[np.int64], validation: Store, classes: int, path: Path
-) -> None:
+def _refuse_other_order(answers: Indices, validation: Store, classes: int, path: Path) -> None:
     """A good teacher whose classes stand in another order than the data's teaches nonsense."""
     right = float((answers == validation.labels).mean())
     renamed = accuracy_if_renamed(answers, validation.labels, classes)
