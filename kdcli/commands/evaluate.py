@@ -133,9 +133,7 @@ def _validate(run: Run, source: Source, place: torch.device, progress: Progress)
 
 
 def _find_run(thing: str | None, progress: Progress) -> Run:
-    located = locate(thing)
-    if located.said:
-        progress.say(located.said)
+    located = locate(thing, progress)
     if located.run is None:
         raise UsageError(
             f"{located.model}: a model.pt without its run folder; a comparison needs the run",

@@ -61,11 +61,7 @@ def export(
     gates = parse_gates(minima, maxima)
     if wanted.opset is not None:
         ensure_known(wanted.opset)
-    located = _located(thing, out, model, classes, size, wanted.format, progress)
-    if which:
-        located = other_model(located, which)
-    if located.said:
-        progress.say(located.said)
+    located = _located(thing, which, out, model, classes, size, wanted.format, progress)
     with progress.log(located.run.log) if located.run else nullcontext():
         return _exported(located, out, wanted, gates, progress)
 
@@ -123,6 +119,7 @@ def _with_origin(student: Loaded, run: Run | None) -> Loaded:
 
 def _located(
     thing: str | None,
+    which: str | None,
     out: Path | None,
     model: str | None,
     classes: Path | None,
@@ -135,11 +132,12 @@ def _located(
     if foreign is None or not (model or is_given(foreign)):
         if model or classes or size:
             raise _unclear(thing)
-        return locate(thing)
+        return locate(thing, progress, which)
     given = parse(foreign, progress)
     beside = _path(out, Located(None, given.file), format).parent if out else given.file.parent
     labels = read_labels(classes) if classes else None
-    return Located(None, alone(given, beside, size, labels, progress))
+    located = Located(None, alone(given, beside, size, labels, progress))
+    return other_model(located, which) if which else located
 
 
 def _unclear(thing: str | None) -> UsageError:

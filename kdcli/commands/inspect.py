@@ -186,9 +186,7 @@ def _given(thing: str, progress: Progress) -> Trained:
 
 
 def _trained(thing: str, progress: Progress) -> Trained:
-    located = locate(thing)
-    if located.said:
-        progress.say(located.said)
+    located = locate(thing, progress)
     path, run = located.model, located.run
     loaded = load(path)
     return Trained(

@@ -18,7 +18,7 @@ from kdcli.report.file import WAIT_SECONDS, read_report, write_report
 from kdcli.report.gates import check_gates, for_classes, parse_gates
 from kdcli.report.model import DevicePart
 from kdcli.report.schema import Report
-from kdcli.runs.locate import locate, other_model
+from kdcli.runs.locate import locate
 
 MOST_BYTES = 1_000_000
 """Of a document; bench.py prints some hundred per model."""
@@ -89,11 +89,7 @@ def add_measured(
         )
     gates = parse_gates(minima, maxima)
     measurements = {file: read_measurement(file) for file in files}
-    located = locate(thing)
-    if which:
-        located = other_model(located, which)
-    if located.said:
-        progress.say(located.said)
+    located = locate(thing, progress, which)
     gates = for_classes(gates, read_args(located.model)[1])
     with lock(located.folder, wait=WAIT_SECONDS) if located.run else nullcontext():
         report = read_report(located.report, sha256(located.model))
