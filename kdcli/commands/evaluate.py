@@ -2,6 +2,7 @@
 
 import os
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -57,8 +58,8 @@ def evaluate(
     thing: str | None,
     *,
     seeds: int = 1,
-    minima: tuple[str, ...] = (),
-    maxima: tuple[str, ...] = (),
+    minima: Sequence[str] | None = None,
+    maxima: Sequence[str] | None = None,
     device: str = "auto",
     progress: Progress,
 ) -> Evaluated:

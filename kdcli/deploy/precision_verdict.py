@@ -12,7 +12,8 @@ from kdcli.deploy.onnx_file.external import size as size_of
 from kdcli.deploy.onnx_file.int8 import depthwise
 from kdcli.deploy.onnx_files import Made
 from kdcli.evaluation.significance import Gain, paired_gain
-from kdcli.report.export import Precision, WorthPart
+from kdcli.report.choices import Precision
+from kdcli.report.export import WorthPart
 from kdcli.report.model import Range
 
 

@@ -25,7 +25,8 @@ from kdcli.deploy.samples import Samples, store_of
 from kdcli.evaluation import metrics
 from kdcli.models.loading import Loaded
 from kdcli.models.tap import Tap
-from kdcli.report.export import Calibration, QuantizedPart, Target, TriedPart
+from kdcli.report.choices import Calibration, Target
+from kdcli.report.export import QuantizedPart, TriedPart
 from kdcli.runs.locate import Located
 
 CALIBRATED_ON = 256
