@@ -72,12 +72,7 @@ def evaluate(
         from kdcli.report.gates import missed
 
         result = evaluate(
-            run,
-            seeds=seeds,
-            minima=tuple(minima or ()),
-            maxima=tuple(maxima or ()),
-            device=device,
-            progress=console,
+            run, seeds=seeds, minima=minima, maxima=maxima, device=device, progress=console
         )
         evaluated(console, result)
         return gate(console, missed(result.gates))

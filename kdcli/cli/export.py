@@ -1,16 +1,34 @@
-"""What ships: export and predict. A shell each; the work is in kdcli.commands."""
+"""`kd export`: from its flags to a request, and what it has written, as words."""
 
 import shlex
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
-import typer
-
-from kdcli.cli import completion
 from kdcli.cli.console import Console
 from kdcli.cli.entry import door, gate
 from kdcli.cli.evaluate import _report
-from kdcli.cli.flags import Classes, Debug, Json, Max, Min, Thing
+from kdcli.cli.flags import (
+    Batch,
+    Classes,
+    Debug,
+    ExportOut,
+    Fold,
+    Format,
+    Fp16,
+    Input,
+    Int8,
+    Json,
+    Latency,
+    Max,
+    Measured,
+    Min,
+    Model,
+    Opset,
+    Resize,
+    Size,
+    Target,
+    Thing,
+    Which,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,128 +37,25 @@ if TYPE_CHECKING:
     from kdcli.report.export import Export
     from kdcli.report.schema import Report
 
-FILE, SMALLER, TIMING = "The file", "Smaller numbers", "Timing"
-"""Panels of the help."""
-
 
 def export(
     thing: Thing = None,
-    which: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Another of the run's models: exit_1, peer_0, ...; default: the one that ships.",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="A folder, or one file; default: the folder export (or timm) in the run's."
-        ),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="Of somebody else's weights (weights.pth): timm's name of their model.",
-            autocompletion=completion.models,
-        ),
-    ] = None,
+    which: Which = None,
+    out: ExportOut = None,
+    model: Model = None,
     classes: Classes = None,
-    size: Annotated[
-        int | None,
-        typer.Option(min=8, help="Of somebody else's weights: the pixels of a side they are fed."),
-    ] = None,
-    format_: Annotated[
-        Literal["onnx", "timm", "torch"],
-        typer.Option(
-            "--format",
-            help="onnx; a folder for timm and the Hub; or torch.export's model.pt2.",
-            rich_help_panel=FILE,
-        ),
-    ] = "onnx",
-    input_: Annotated[
-        Literal["tensor", "pixels"],
-        typer.Option(
-            "--input",
-            help="What the file takes: normalised floats and gives logits, or pixels as in an "
-            "image file and gives probabilities.",
-            rich_help_panel=FILE,
-        ),
-    ] = "tensor",
-    resize: Annotated[
-        bool,
-        typer.Option(
-            "--resize",
-            help="With --input pixels: images of any size, cut to size in the graph.",
-            rich_help_panel=FILE,
-        ),
-    ] = False,
-    batch: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Always so many images at a time; default: any number.",
-            rich_help_panel=FILE,
-        ),
-    ] = None,
-    opset: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Version of ONNX's operators, as the target's compiler knows them; "
-            "default: the exporter's own.",
-            rich_help_panel=FILE,
-        ),
-    ] = None,
-    int8: Annotated[
-        bool,
-        typer.Option(
-            "--int8",
-            help="Another file in 8-bit integers, calibrated on training images, chosen on "
-            "validation, with a verdict.",
-            rich_help_panel=SMALLER,
-        ),
-    ] = False,
-    fp16: Annotated[
-        bool,
-        typer.Option(
-            "--fp16",
-            help="Another file in float16, with a verdict.",
-            rich_help_panel=SMALLER,
-        ),
-    ] = False,
-    target: Annotated[
-        Literal["x86", "arm"] | None,
-        typer.Option(
-            help="The processor that int8 is for; default: this machine's.",
-            rich_help_panel=SMALLER,
-        ),
-    ] = None,
-    fold: Annotated[
-        Literal["auto", "exact", "never"],
-        typer.Option(
-            help="Several heads into one: where it costs at most 0.1 points of validation "
-            "accuracy, where it is exact, or never.",
-            rich_help_panel=FILE,
-        ),
-    ] = "auto",
-    latency: Annotated[
-        Literal["quick", "thorough"],
-        typer.Option(
-            help="How long files are timed: some seconds each (indicative), or 1,024 samples and "
-            "a minute each.",
-            rich_help_panel=TIMING,
-        ),
-    ] = "quick",
-    measured: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FILE",
-            help="What the folder's bench.py printed on a device goes into the report; nothing is "
-            "exported again; repeatable.",
-            rich_help_panel=TIMING,
-        ),
-    ] = None,
+    size: Size = None,
+    format_: Format = "onnx",
+    input_: Input = "tensor",
+    resize: Resize = False,
+    batch: Batch = None,
+    opset: Opset = None,
+    int8: Int8 = False,
+    fp16: Fp16 = False,
+    target: Target = None,
+    fold: Fold = "auto",
+    latency: Latency = "quick",
+    measured: Measured = None,
     minima: Min = None,
     maxima: Max = None,
     json: Json = False,
@@ -148,46 +63,14 @@ def export(
 ) -> int:
     """Write the student as ONNX (or for timm, torch.export), check it, and report its costs."""
     with door(json) as console:
-        from kdcli.deploy.request import Wanted
+        from kdcli.commands.export import export
+        from kdcli.deploy.request import Request, Wanted
         from kdcli.report.gates import missed
 
-        gates = {"minima": tuple(minima or ()), "maxima": tuple(maxima or ())}
-        wanted = Wanted(
-            format=format_,
-            input=input_,
-            resize=resize,
-            batch=batch,
-            opset=opset,
-            int8=int8,
-            fp16=fp16,
-            target=target,
-            fold=fold,
-            latency=latency,
-        )
-        if measured:
-            from kdcli.deploy.device_times import add_measured
-
-            flags = {"--out": out, "--model": model, "--classes": classes, "--size": size}
-            others = [flag for flag, value in flags.items() if value] + wanted.flags
-            result = add_measured(
-                thing, measured, which=which, others=others, **gates, progress=console
-            )
-            show_measured(console, result)
-            return gate(console, missed(result.gates))
-        from kdcli.commands.export import export
-
-        result = export(
-            thing,
-            which=which,
-            out=out,
-            model=model,
-            classes=classes,
-            size=size,
-            wanted=wanted,
-            **gates,
-            progress=console,
-        )
-        show_exported(console, result)
+        wanted = Wanted(format_, input_, resize, batch, opset, int8, fp16, target, fold, latency)
+        request = Request(thing, which, out, model, classes, size, wanted, measured, minima, maxima)
+        result = export(request, console)
+        (show_measured if measured else show_exported)(console, result)
         return gate(console, missed(result.gates))
 
 

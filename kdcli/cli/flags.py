@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from kdcli.cli import completion
+from kdcli.report import choices
 
 TEACHER, STUDENT = "resnet101", "mobilenetv3"
 """Of the examples."""
@@ -115,5 +116,121 @@ Thing = Annotated[
         help="A run folder or a model.pt; default: the newest finished run.",
         autocompletion=completion.runs,
         show_default=False,
+    ),
+]
+
+# kd export ---------------------------------------------------------------------------------------
+
+FILE, SMALLER, TIMING = "The file", "Smaller numbers", "Timing"
+"""Panels of its help."""
+
+Which = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Another of the run's models: exit_1, peer_0, ...; default: the one that ships.",
+    ),
+]
+ExportOut = Annotated[
+    Path | None,
+    typer.Option(help="A folder, or one file; default: the folder export (or timm) in the run's."),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help="Of somebody else's weights (weights.pth): timm's name of their model.",
+        autocompletion=completion.models,
+    ),
+]
+Size = Annotated[
+    int | None,
+    typer.Option(min=8, help="Of somebody else's weights: the pixels of a side they are fed."),
+]
+Format = Annotated[
+    choices.Format,
+    typer.Option(
+        "--format",
+        help="onnx; a folder for timm and the Hub; or torch.export's model.pt2.",
+        rich_help_panel=FILE,
+    ),
+]
+Input = Annotated[
+    choices.InputKind,
+    typer.Option(
+        "--input",
+        help="What the file takes: normalised floats and gives logits, or pixels as in an image "
+        "file and gives probabilities.",
+        rich_help_panel=FILE,
+    ),
+]
+Resize = Annotated[
+    bool,
+    typer.Option(
+        "--resize",
+        help="With --input pixels: images of any size, cut to size in the graph.",
+        rich_help_panel=FILE,
+    ),
+]
+Batch = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Always so many images at a time; default: any number.",
+        rich_help_panel=FILE,
+    ),
+]
+Opset = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Version of ONNX's operators, as the target's compiler knows them; default: the "
+        "exporter's own.",
+        rich_help_panel=FILE,
+    ),
+]
+Int8 = Annotated[
+    bool,
+    typer.Option(
+        "--int8",
+        help="Another file in 8-bit integers, calibrated on training images, chosen on "
+        "validation, with a verdict.",
+        rich_help_panel=SMALLER,
+    ),
+]
+Fp16 = Annotated[
+    bool,
+    typer.Option(
+        "--fp16", help="Another file in float16, with a verdict.", rich_help_panel=SMALLER
+    ),
+]
+Target = Annotated[
+    choices.Target | None,
+    typer.Option(
+        help="The processor that int8 is for; default: this machine's.", rich_help_panel=SMALLER
+    ),
+]
+Fold = Annotated[
+    choices.WantedFold,
+    typer.Option(
+        help="Several heads into one: where it costs at most 0.1 points of validation accuracy, "
+        "where it is exact, or never.",
+        rich_help_panel=FILE,
+    ),
+]
+Latency = Annotated[
+    choices.Protocol,
+    typer.Option(
+        help="How long files are timed: some seconds each (indicative), or 1,024 samples and a "
+        "minute each.",
+        rich_help_panel=TIMING,
+    ),
+]
+Measured = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FILE",
+        help="What the folder's bench.py printed on a device goes into the report; nothing is "
+        "exported again; repeatable.",
+        rich_help_panel=TIMING,
     ),
 ]

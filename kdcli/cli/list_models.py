@@ -8,7 +8,7 @@ import typer
 from kdcli.cli.console import Console
 from kdcli.cli.entry import door
 from kdcli.cli.flags import Debug, Json
-from kdcli.core.text import short
+from kdcli.core.text import scaled, short
 
 if TYPE_CHECKING:
     from kdcli.plan.students import Candidate, Found
@@ -86,11 +86,8 @@ def _summary(found: "Found") -> str:
 
 def _round(limit: float | None) -> str:
     """As a person would type it: `5M`, `0.4`."""
-    number = limit or 0.0
-    for scale, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= scale:
-            return f"{number / scale:g}{letter}"
-    return f"{number:g}"
+    number, letter = scaled(limit or 0.0)
+    return f"{number:g}{letter}"
 
 
 def list_models(

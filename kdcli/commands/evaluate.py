@@ -2,6 +2,7 @@
 
 import os
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -58,8 +59,8 @@ def evaluate(
     thing: str | None,
     *,
     seeds: int = 1,
-    minima: tuple[str, ...] = (),
-    maxima: tuple[str, ...] = (),
+    minima: Sequence[str] | None = None,
+    maxima: Sequence[str] | None = None,
     device: str = "auto",
     progress: Progress,
 ) -> Evaluated:
@@ -134,9 +135,7 @@ def _validate(run: Run, source: Source, place: torch.device, progress: Progress)
 
 
 def _find_run(thing: str | None, progress: Progress) -> Run:
-    located = locate(thing)
-    if located.said:
-        progress.say(located.said)
+    located = locate(thing, progress)
     if located.run is None:
         raise UsageError(
             f"{located.model}: a model.pt without its run folder; a comparison needs the run",

@@ -13,18 +13,19 @@ from kdcli.core.errors import UsageError
 from kdcli.core.files import lock, sha256
 from kdcli.core.progress import Progress
 from kdcli.deploy.deploy_folder import fill
+from kdcli.deploy.device_times import add_measured
 from kdcli.deploy.folding import choose
 from kdcli.deploy.formats import make_package, refuse
 from kdcli.deploy.onnx_export import export_as_onnx
 from kdcli.deploy.onnx_file.opsets import ensure_known
 from kdcli.deploy.quantize import images_of, refuse_without_images
-from kdcli.deploy.request import Wanted
+from kdcli.deploy.request import Request, Wanted
 from kdcli.deploy.result import Exported
 from kdcli.deploy.samples import samples_of, source_of, store_of
 from kdcli.models.adopt import alone
 from kdcli.models.given import is_given, parse, read_labels
 from kdcli.models.loading import Loaded, load
-from kdcli.report.export import Format
+from kdcli.report.choices import Format
 from kdcli.report.file import WAIT_SECONDS, read_report, write_report
 from kdcli.report.gates import Gate, check_gates, for_classes, parse_gates
 from kdcli.report.schema import Report
@@ -32,42 +33,22 @@ from kdcli.runs.locate import Located, locate, other_model
 from kdcli.runs.run import Run
 from kdcli.training.licences import licences_of
 
-ALONE = Wanted()
-"""The fp32 file and nothing else."""
 ENDINGS = {"onnx": (".onnx", "an ONNX file"), "torch": (".pt2", "a file of torch.export")}
 FEW = 8
 """Images that folding is tried on."""
 
 
-def export(
-    thing: str | None,
-    *,
-    which: str | None = None,
-    out: Path | None = None,
-    model: str | None = None,
-    classes: Path | None = None,
-    size: int | None = None,
-    wanted: Wanted = ALONE,
-    minima: tuple[str, ...] = (),
-    maxima: tuple[str, ...] = (),
-    progress: Progress,
-) -> Exported:
-    """Write the files of a run or of a lone model.pt, and keep them only if they agree.
-
-    `which` names another of the run's models than the one that ships; its record is its own. Of
-    somebody else's weights, `model` is timm's name, `classes` a file of class names, `size` the
-    pixels of a side that they are fed.
-    """
-    gates = parse_gates(minima, maxima)
-    if wanted.opset is not None:
-        ensure_known(wanted.opset)
-    located = _located(thing, out, model, classes, size, wanted.format, progress)
-    if which:
-        located = other_model(located, which)
-    if located.said:
-        progress.say(located.said)
+def export(request: Request, progress: Progress) -> Exported:
+    """Write the files of a run or of a lone model.pt, and keep them only if they agree; or put on
+    record what was measured of them."""
+    if request.measured:
+        return add_measured(request, progress)
+    gates = parse_gates(request.minima, request.maxima)
+    if request.wanted.opset is not None:
+        ensure_known(request.wanted.opset)
+    located = _located(request, progress)
     with progress.log(located.run.log) if located.run else nullcontext():
-        return _exported(located, out, wanted, gates, progress)
+        return _exported(located, request.out, request.wanted, gates, progress)
 
 
 def _exported(
@@ -121,25 +102,20 @@ def _with_origin(student: Loaded, run: Run | None) -> Loaded:
     return replace(student, file=replace(student.file, provenance=provenance))
 
 
-def _located(
-    thing: str | None,
-    out: Path | None,
-    model: str | None,
-    classes: Path | None,
-    size: int | None,
-    format: Format,
-    progress: Progress,
-) -> Located:
+def _located(request: Request, progress: Progress) -> Located:
     """A run or a model.pt; somebody else's weights become one, beside the file to be written."""
-    foreign = f"{model}={thing}" if model and thing else thing
-    if foreign is None or not (model or is_given(foreign)):
-        if model or classes or size:
+    thing, out = request.thing, request.out
+    foreign = f"{request.model}={thing}" if request.model and thing else thing
+    if foreign is None or not (request.model or is_given(foreign)):
+        if request.model or request.classes or request.size:
             raise _unclear(thing)
-        return locate(thing)
+        return locate(thing, progress, request.which)
     given = parse(foreign, progress)
-    beside = _path(out, Located(None, given.file), format).parent if out else given.file.parent
-    labels = read_labels(classes) if classes else None
-    return Located(None, alone(given, beside, size, labels, progress))
+    whole = Located(None, given.file)
+    beside = _path(out, whole, request.wanted.format).parent if out else given.file.parent
+    labels = read_labels(request.classes) if request.classes else None
+    located = Located(None, alone(given, beside, request.size, labels, progress))
+    return other_model(located, request.which) if request.which else located
 
 
 def _unclear(thing: str | None) -> UsageError:

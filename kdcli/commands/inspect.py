@@ -8,9 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from kdcli.core.arrays import Floats
 from kdcli.core.errors import DamagedFile, KdError, UnfitTeacher, UsageError
 from kdcli.core.files import sha256
 from kdcli.core.progress import Progress, Silent
@@ -188,9 +186,7 @@ def _given(thing: str, progress: Progress) -> Trained:
 
 
 def _trained(thing: str, progress: Progress) -> Trained:
-    located = locate(thing)
-    if located.said:
-        progress.say(located.said)
+    located = locate(thing, progress)
     path, run = located.model, located.run
     loaded = load(path)
     return Trained(
@@ -290,7 +286,7 @@ def _check_classes(found: Trained, source: Source) -> None:
         raise UnfitTeacher(what, "give the data that it was trained on") from error
 
 
-def _predict(loaded: Loaded, store: Store, progress: Progress) -> NDArray[np.float32]:
+def _predict(loaded: Loaded, store: Store, progress: Progress) -> Floats:
     device = open_device("auto")
     tap = Tap(loaded.module, loaded.args, "").to(device)
     with closing(counted_batches(1, store, progress)) as ticks:

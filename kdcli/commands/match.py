@@ -143,7 +143,7 @@ def _teacher(thing: str, classes: int, size: int, progress: Progress) -> Tap:
         return _fresh(parse(thing, progress).model, "teacher.0", classes, size)
     if not is_file(thing):
         return _fresh(model_name(thing, progress), "teacher.0", classes, size)
-    loaded = load(locate(thing).model)
+    loaded = load(locate(thing, progress).model)
     return Tap(loaded.module, loaded.args, "teacher.0").eval()
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from shlex import quote
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kdcli.core.arrays import Pixels
 from kdcli.core.errors import DamagedFile, DataError, UsageError
 from kdcli.core.progress import Progress
 from kdcli.core.text import counted, shown
@@ -25,7 +25,7 @@ TOGETHER = 32
 TOP = 5
 OF_PYTORCH = (".pt", ".pth", ".safetensors", ".ckpt", ".bin")
 
-Read = tuple[str, NDArray[np.uint8]]
+Read = tuple[str, Pixels]
 """An image and its name."""
 
 

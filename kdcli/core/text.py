@@ -28,10 +28,23 @@ def duration(seconds: float) -> str:
 
 def size_in_words(size: float) -> str:
     """`412 kB`, `7.1 GB`: thousands, as disks are sold."""
-    for unit, word in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if size >= unit:
-            return f"{size / unit:.3g} {word}"
-    return f"{size:.0f} B"
+    number, letter = scaled(size)
+    return f"{number:{'.3g' if letter else '.0f'}} {letter}B"
+
+
+def short(number: float) -> str:
+    """`5.48M`, `217M`, `1.05G`: three digits that count."""
+    found, letter = scaled(number, nearly=0.9995)  # 999,600 is 1.00M
+    return f"{found:#.3g}".rstrip(".") + letter if letter else f"{number:.0f}"
+
+
+def scaled(number: float, nearly: float = 1.0) -> tuple[float, str]:
+    """In billions, millions or thousands, and the letter of these: (5.48, "M"); below a thousand as
+    it is, and no letter. What is `nearly` a million, as a share of it, counts in millions."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size * nearly:
+            return number / size, letter
+    return number, ""
 
 
 def points(difference: float) -> str:
@@ -79,6 +92,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def first_line(error: BaseException, otherwise: str = "") -> str:
+    """Of what an error says; where it says nothing, `otherwise`, or else what kind it is."""
+    return next(iter(str(error).strip().splitlines()), otherwise or type(error).__name__)
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`"; did you mean 'temperature'?"`, or nothing where no known word is near."""
     words = list(known)
@@ -103,11 +121,3 @@ def visible(text: str) -> str:
     """What a file's name may hold and no terminal should get, spelled out: control characters as
     `\\x1b`, and as `\\udce9` the surrogates that stand for bytes which are no UTF-8."""
     return text.translate(_UNSEEN).encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def short(number: float) -> str:
-    """`5.48M`, `217M`, `1.05G`: three digits that count."""
-    for scale, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= scale * 0.9995:
-            return f"{number / scale:#.3g}".rstrip(".") + letter
-    return f"{number:.0f}"

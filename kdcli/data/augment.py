@@ -1,14 +1,13 @@
 """Augmentation in batch, each image a pure function of (seed, view, index) and its own pixels."""
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
+from kdcli.core.arrays import Doubles, Ints
 from kdcli.data.order import hashes, uniform
 from kdcli.data.randaugment import rand_augment
 
@@ -22,16 +21,13 @@ ASPECT = (3 / 4, 4 / 3)
 # One number of its own for everything drawn: adding one leaves the others as they are.
 _DOWN, _ACROSS, _FLIP, _AREA, _ASPECT, _TOP, _LEFT, _RANDAUGMENT = range(8)
 
-Rows = NDArray[np.integer[Any]]
-Draws = NDArray[np.float64]
-
 
 def augment(
     images: Tensor,
     name: str | None,
     seed: int,
-    view: Rows,
-    index: Rows,
+    view: Ints,
+    index: Ints,
     *,
     size: int | None = None,
     randaugment: str | None = None,
@@ -65,7 +61,7 @@ def unit(images: Tensor) -> Tensor:
     return images if images.is_floating_point() else images.float() / 255
 
 
-def shift(images: Tensor, down: Draws, across: Draws) -> Tensor:
+def shift(images: Tensor, down: Doubles, across: Doubles) -> Tensor:
     """Move each image by up to an eighth of its side each way, filling with black."""
     height, width = images.shape[-2:]
     reach_y, reach_x = max(1, height // 8), max(1, width // 8)
@@ -76,7 +72,7 @@ def shift(images: Tensor, down: Draws, across: Draws) -> Tensor:
     return windows[torch.arange(len(images)), :, top, left]
 
 
-def flip(images: Tensor, draws: Draws) -> Tensor:
+def flip(images: Tensor, draws: Doubles) -> Tensor:
     """Mirror every second image, left to right."""
     mirrored = torch.from_numpy(draws < 0.5)[:, None, None, None]
     return torch.where(mirrored, images.flip(3), images)
@@ -90,7 +86,12 @@ def resize(images: Tensor, size: int | None) -> Tensor:
 
 
 def crop(
-    images: Tensor, area: Draws, aspect: Draws, top: Draws, left: Draws, size: int | None = None
+    images: Tensor,
+    area: Doubles,
+    aspect: Doubles,
+    top: Doubles,
+    left: Doubles,
+    size: int | None = None,
 ) -> Tensor:
     """A random part of each image, float32 in [0, 1]; `size` (None: of the whole) is its side."""
     height, width = images.shape[-2:]

@@ -1,20 +1,15 @@
 """Rare classes: shown as often as the others, or weighted."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from kdcli.core.arrays import Floats, Indices, Ints
 from kdcli.data.order import hashes, permutation
-
-Labels = NDArray[np.integer[Any]]
-Places = NDArray[np.int64]
 
 _PASS = 0x70617373
 """Keeps the order within a class apart from other numbers of the same seed."""
 
 
-def balanced(seed: int, epoch: int, labels: Labels, slots: int) -> tuple[Places, Places]:
+def balanced(seed: int, epoch: int, labels: Ints, slots: int) -> tuple[Indices, Indices]:
     """Who fills the slots of one epoch: places in `labels` and their views, both (slots,).
 
     The classes present take turns, slot after slot and on from epoch to epoch: shares differ by
@@ -35,7 +30,7 @@ def balanced(seed: int, epoch: int, labels: Labels, slots: int) -> tuple[Places,
     return rows[order], views[order]
 
 
-def _turns(seed: int, label: int, members: int, turns: Places) -> tuple[Places, Places]:
+def _turns(seed: int, label: int, members: int, turns: Indices) -> tuple[Indices, Indices]:
     """Which member has each of a class's turns, and in which pass."""
     passes, place = np.divmod(turns, members)
     rounds, which = np.unique(passes, return_inverse=True)
@@ -43,7 +38,7 @@ def _turns(seed: int, label: int, members: int, turns: Places) -> tuple[Places, 
     return np.argsort(keys, axis=1, kind="stable")[which, place], passes
 
 
-def class_weights(labels: Labels, num_classes: int) -> NDArray[np.float32]:
+def class_weights(labels: Ints, num_classes: int) -> Floats:
     """Weights (K,) of the classes in the loss: N / (K_present · n_c), 1 on average over the images.
 
     A class without an image weighs 1, as it does without balance: all that its targets hold is

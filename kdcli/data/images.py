@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from kdcli.core.arrays import Floats, Pixels
 from kdcli.core.errors import DataError
 from kdcli.core.text import shown
 
@@ -26,7 +27,7 @@ def is_image_name(path: str | Path) -> bool:
     return Path(path).suffix[1:].lower() in SUFFIXES
 
 
-def read_image(path: str | Path) -> NDArray[np.uint8]:
+def read_image(path: str | Path) -> Pixels:
     """The image as it is meant to be seen, uint8 RGB (H, W, 3).
 
     EXIF orientation is applied; grey is repeated and 16-bit grey scaled to 8 bits; palettes and
@@ -37,7 +38,7 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
     return _decode(path, path)
 
 
-def decode_image(data: bytes, name: str) -> NDArray[np.uint8]:
+def decode_image(data: bytes, name: str) -> Pixels:
     """An image file's bytes as `read_image` reads the file; `name` stands in errors."""
     return _decode(io.BytesIO(data), name)
 
@@ -51,7 +52,7 @@ def image_dimensions(file: str | Path | IO[bytes], name: str | Path) -> tuple[in
         raise _unreadable(name, error) from error
 
 
-def _decode(file: str | Path | IO[bytes], name: str | Path) -> NDArray[np.uint8]:
+def _decode(file: str | Path | IO[bytes], name: str | Path) -> Pixels:
     try:
         with Image.open(file) as image:
             _refuse_bomb(image)
@@ -67,7 +68,7 @@ def _refuse_bomb(image: Image.Image) -> None:
         raise Image.DecompressionBombError
 
 
-def fit(array: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+def fit(array: Pixels, size: int) -> Pixels:
     """Centre square of the image at `size` pixels, uint8 (size, size, 3), bicubic."""
     height, width = array.shape[:2]
     if height == width == size:
@@ -79,7 +80,7 @@ def fit(array: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return np.asarray(square.resize((size, size), Image.Resampling.BICUBIC))
 
 
-def resize(image: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+def resize(image: Floats, size: int) -> Floats:
     """An image in [0, 1], (H, W, 3), at (size, size, 3), bicubic and not rounded.
 
     As torch's bicubic interpolation with antialias, which took its kernel from Pillow.

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from kdcli.core.arrays import Indices
 from kdcli.core.errors import DataError, KdError
 from kdcli.core.records import Batch
 from kdcli.data.augment import augment
@@ -117,8 +117,8 @@ class Batches(Dataset[Batch]):
 
     store: Store
     how: Batching
-    rows: NDArray[np.int64]
-    views: NDArray[np.int64]
+    rows: Indices
+    views: Indices
     epoch: int = 0
 
     def __len__(self) -> int:

@@ -1,11 +1,9 @@
 """MUNGE: synthetic examples that lie where the real ones do, for whoever can label them."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kdcli.core.arrays import Bools, Doubles, Indices, Reals
 from kdcli.data.order import uniform
-
-Floats = NDArray[np.float64]
 
 BLOCK = 1 << 23
 """Distances that are held at once."""
@@ -15,14 +13,14 @@ _SWAP, _FIRST, _SECOND = 0x6D756E6765, 0x6D756E6766, 0x6D756E6767
 
 
 def munge(
-    examples: Floats,
+    examples: Doubles,
     *,
     p: float,
     s: float,
     passes: int = 1,
     seed: int = 0,
-    nominal: NDArray[np.bool_] | None = None,
-) -> Floats:
+    nominal: Bools | None = None,
+) -> Doubles:
     """`passes` times as many new examples, (passes·N, D), from (N, D) of them, N >= 2.
 
     Model Compression (Bucila, Caruana, Niculescu-Mizil, KDD 2006), algorithm 1. In each pass, over
@@ -44,7 +42,7 @@ def munge(
     return np.concatenate([_once(examples, near, named, p, s, (seed, i)) for i in range(passes)])
 
 
-def scaled(examples: Floats, nominal: NDArray[np.bool_]) -> Floats:
+def scaled(examples: Doubles, nominal: Bools) -> Doubles:
     """Points whose distances are those of the examples: continuous attributes in [0, 1], two
     nominal values 1 apart."""
     numbers = examples[:, ~nominal]
@@ -56,7 +54,7 @@ def scaled(examples: Floats, nominal: NDArray[np.bool_]) -> Floats:
     return np.concatenate(parts, 1)
 
 
-def neighbours(points: NDArray[np.floating]) -> NDArray[np.int64]:
+def neighbours(points: Reals) -> Indices:
     """(N,) for each of (N, D) points the nearest other one, the first of equals; in the points' own
     precision. Takes N^2 distances of time, and memory for `BLOCK` of them.
 
@@ -79,13 +77,13 @@ def neighbours(points: NDArray[np.floating]) -> NDArray[np.int64]:
 
 
 def _once(
-    examples: Floats,
-    near: NDArray[np.int64],
-    nominal: NDArray[np.bool_],
+    examples: Doubles,
+    near: Indices,
+    nominal: Bools,
     p: float,
     s: float,
     keys: tuple[int, int],
-) -> Floats:
+) -> Doubles:
     """One pass: every example in turn, together with its neighbour, as those before left them."""
     changed = examples.copy()
     places = np.arange(len(examples))[:, None], np.arange(examples.shape[1])
@@ -99,8 +97,8 @@ def _once(
     return changed
 
 
-def normal(*keys: int | NDArray[np.int64]) -> Floats:
+def normal(*keys: int | Indices) -> Doubles:
     """One number of the standard normal distribution per hash of the keys (Box, Muller 1958)."""
     radius = np.sqrt(-2 * np.log1p(-uniform(*keys, 0)))
-    found: Floats = radius * np.cos(2 * np.pi * uniform(*keys, 1))
+    found: Doubles = radius * np.cos(2 * np.pi * uniform(*keys, 1))
     return found

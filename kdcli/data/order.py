@@ -8,12 +8,12 @@ interface: changing them changes every recorded run.
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Key = int | NDArray[np.integer[Any]]
+from kdcli.core.arrays import Doubles, Hashes, Indices, Ints
+
+Key = int | Ints
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
@@ -23,7 +23,7 @@ _PERMUTATION = 0x6F72646572
 """Keeps the order of an epoch apart from other numbers of the same seed."""
 
 
-def hashes(*keys: Key) -> NDArray[np.uint64]:
+def hashes(*keys: Key) -> Hashes:
     """Mix the keys one after another, broadcast against each other: uint64, of their shape.
 
     Different values of the last key never collide while the others are fixed.
@@ -35,18 +35,18 @@ def hashes(*keys: Key) -> NDArray[np.uint64]:
     return np.asarray(state, dtype=np.uint64)
 
 
-def uniform(*keys: Key) -> NDArray[np.float64]:
+def uniform(*keys: Key) -> Doubles:
     """One number in [0, 1) per hash, from its upper 53 bits."""
     return (hashes(*keys) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
-def permutation(seed: int, epoch: int, n: int) -> NDArray[np.int64]:
+def permutation(seed: int, epoch: int, n: int) -> Indices:
     """The order of `n` samples in one epoch, (n,)."""
     keys = hashes(_PERMUTATION, seed, epoch, np.arange(n))
     return np.argsort(keys, kind="stable").astype(np.int64)
 
 
-def passes(seed: int, first: int, last: int, n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def passes(seed: int, first: int, last: int, n: int) -> tuple[Indices, Indices]:
     """Places `first` to `last` in an endless order of `n` samples: which sample, and in which pass.
 
     All are seen before one is seen again, and each pass has a new order.
@@ -57,13 +57,13 @@ def passes(seed: int, first: int, last: int, n: int) -> tuple[NDArray[np.int64],
     return np.concatenate(rows), which
 
 
-def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def _mix(state: Hashes) -> Hashes:
     state = (state ^ (state >> np.uint64(30))) * _FIRST
     state = (state ^ (state >> np.uint64(27))) * _SECOND
     return state ^ (state >> np.uint64(31))
 
 
-def _words(key: Key) -> NDArray[np.uint64]:
+def _words(key: Key) -> Hashes:
     if isinstance(key, int):
         return np.asarray(key & _WORD, dtype=np.uint64)
     return key.astype(np.uint64)

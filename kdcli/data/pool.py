@@ -4,14 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from kdcli.core.arrays import Indices
 from kdcli.data.order import uniform
 from kdcli.data.store import Store
 from kdcli.recipe.data import Pool
-
-Places = NDArray[np.int64]
 
 _FIRST, _SECOND, _SHARE, _SWAP = (0x706F6F6C00 + number for number in range(4))
 """Keep the draws apart from each other, and from other numbers of the same seed."""
@@ -30,11 +28,11 @@ class Pooled:
     store: Store
     settings: Pool
     seed: int
-    neighbours: Places | None = None
+    neighbours: Indices | None = None
     """(n,) of `munge_patch`: each image's nearest one."""
 
     @property
-    def labels(self) -> NDArray[np.int64]:
+    def labels(self) -> Indices:
         return np.concatenate([self.store.labels, np.full(len(self) - len(self.store), -1)])
 
     @property
@@ -44,7 +42,7 @@ class Pooled:
     def __len__(self) -> int:
         return len(self.store) * (1 + self.settings.times)
 
-    def fetch(self, index: Places) -> Tensor:
+    def fetch(self, index: Indices) -> Tensor:
         made = np.flatnonzero(index >= len(self.store))
         sources = index.copy()
         sources[made] = self._first(index[made])
@@ -54,12 +52,12 @@ class Pooled:
         places = torch.from_numpy(made)
         return images.index_copy(0, places, self._synthetic(index[made], images[places]))
 
-    def _first(self, index: Places) -> Places:
+    def _first(self, index: Indices) -> Indices:
         if self.settings.by == "munge_patch":
             return index % len(self.store)
         return self._drawn(_FIRST, index)
 
-    def _synthetic(self, index: Places, images: Tensor) -> Tensor:
+    def _synthetic(self, index: Indices, images: Tensor) -> Tensor:
         if self.settings.by == "munge_patch":
             assert self.neighbours is not None
             others = self.store.fetch(self.neighbours[index % len(self.store)])
@@ -68,10 +66,10 @@ class Pooled:
         share = torch.from_numpy(uniform(_SHARE, self.seed, index)).float().view(-1, 1, 1, 1)
         return (share * images + (1 - share) * others).round().to(torch.uint8)
 
-    def _drawn(self, which: int, index: Places) -> Places:
+    def _drawn(self, which: int, index: Indices) -> Indices:
         return (uniform(which, self.seed, index) * len(self.store)).astype(np.int64)
 
-    def _swapped(self, index: Places, side: int) -> Tensor:
+    def _swapped(self, index: Indices, side: int) -> Tensor:
         """(B, 1, S, S): which pixels are the neighbour's."""
         cells = np.arange(self.settings.grid)
         draws = uniform(_SWAP, self.seed, index[:, None, None], cells[:, None], cells)

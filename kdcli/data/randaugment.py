@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from kdcli.core.arrays import Hashes
 from kdcli.data.order import seeded_globals
 
 
-def rand_augment(images: Tensor, text: str, keys: NDArray[np.uint64]) -> Tensor:
+def rand_augment(images: Tensor, text: str, keys: Hashes) -> Tensor:
     """Varied images, uint8 (B, 3, H, W), each from its own of the `keys` (B,).
 
     images: uint8 levels, or floats in [0, 1], which are rounded to them.

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kdcli.core.arrays import Indices, Ints, Pixels
 from kdcli.core.errors import DataError
 from kdcli.core.files import sha256
 from kdcli.core.progress import Progress
@@ -30,10 +30,10 @@ class ImageFiles:
 
     root: Path
     names: tuple[str, ...]
-    prints: NDArray[np.int64]
+    prints: Ints
     """(n, 2), by `file_print`."""
 
-    def __call__(self, i: int) -> NDArray[np.uint8]:
+    def __call__(self, i: int) -> Pixels:
         return read_image(self.root / self.names[i])
 
     def size(self, i: int) -> tuple[int, int]:
@@ -52,7 +52,7 @@ class ImageFiles:
         except OSError as error:
             raise DataError(f"{shown(path)}: {(error.strerror or str(error)).lower()}") from error
 
-    def take(self, rows: NDArray[np.int64]) -> "ImageFiles":
+    def take(self, rows: Indices) -> "ImageFiles":
         """Some of the files."""
         return ImageFiles(self.root, tuple(self.names[row] for row in rows), self.prints[rows])
 
@@ -61,9 +61,9 @@ class ImageFiles:
 class ArrayImages:
     """Images in memory, uint8: RGB (n, H, W, 3), or grey (n, H, W), which is repeated to RGB."""
 
-    images: NDArray[np.uint8]
+    images: Pixels
 
-    def __call__(self, i: int) -> NDArray[np.uint8]:
+    def __call__(self, i: int) -> Pixels:
         image = self.images[i]
         return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
 
@@ -79,7 +79,7 @@ class ArrayImages:
         """sha256 of the pixels."""
         return hashlib.sha256(self.images[i].tobytes()).hexdigest()
 
-    def take(self, rows: NDArray[np.int64]) -> "ArrayImages":
+    def take(self, rows: Indices) -> "ArrayImages":
         """Some of the images."""
         return ArrayImages(self.images[rows])
 
@@ -91,14 +91,14 @@ class HubImages:
     table: Any
     """A datasets.Dataset whose column `image` is not decoded; pickled by its files' paths."""
     column: str
-    rows: NDArray[np.int64]
+    rows: Indices
     """(n,) of the table."""
-    prints: NDArray[np.int64]
+    prints: Ints
     """(n, 2), by `bytes_print`."""
     name: str
     """Stands in errors, with the row."""
 
-    def __call__(self, i: int) -> NDArray[np.uint8]:
+    def __call__(self, i: int) -> Pixels:
         return decode_image(self.encoded(i), self._named(i))
 
     def size(self, i: int) -> tuple[int, int]:
@@ -113,7 +113,7 @@ class HubImages:
         """sha256 of the image's bytes."""
         return hashlib.sha256(self.encoded(i)).hexdigest()
 
-    def take(self, rows: NDArray[np.int64]) -> "HubImages":
+    def take(self, rows: Indices) -> "HubImages":
         """Some of the images."""
         return replace(self, rows=self.rows[rows], prints=self.prints[rows])
 

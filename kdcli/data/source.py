@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kdcli.core.arrays import Indices, Pixels
 from kdcli.core.errors import DataError
 
 LARGE = 10_000_000
@@ -16,7 +16,7 @@ LARGE = 10_000_000
 class Reader(Protocol):
     """How the images of a split are read, by their place in it; can be pickled for workers."""
 
-    def __call__(self, i: int) -> NDArray[np.uint8]:
+    def __call__(self, i: int) -> Pixels:
         """The image, uint8 (H, W, 3) of any size; raises DataError."""
 
     def size(self, i: int) -> tuple[int, int]:
@@ -28,7 +28,7 @@ class Reader(Protocol):
     def content(self, i: int) -> str:
         """A sum over the whole content, in hexadecimal; raises DataError."""
 
-    def take(self, rows: NDArray[np.int64]) -> "Reader":
+    def take(self, rows: Indices) -> "Reader":
         """The same for some of the images."""
 
 
@@ -39,7 +39,7 @@ OUT = "repair these files, or take them out; kd puts no other image in their pla
 class Split:
     """Labelled images that are read one at a time."""
 
-    labels: NDArray[np.int64]
+    labels: Indices
     """(n,) indices into the source's classes."""
     ids: tuple[str, ...]
     """What names each image in files that a run writes; unique within the source."""
@@ -50,7 +50,7 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, rows: NDArray[np.int64]) -> "Split":
+    def take(self, rows: Indices) -> "Split":
         """Some of the images."""
         ids = tuple(self.ids[row] for row in rows)
         return replace(self, labels=self.labels[rows], ids=ids, read=self.read.take(rows))

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kdcli.core.arrays import Doubles, Indices, Ints
 from kdcli.core.errors import DataError
 from kdcli.core.text import shown, some
 from kdcli.data.order import hashes
@@ -64,9 +64,7 @@ def divide(given: Mapping[str, Split], where: str) -> tuple[dict[str, Split], di
     return splits, {role: list(splits[role].ids) for role in SHARES if role not in given}
 
 
-def carve(
-    labels: NDArray[np.int64], share: float, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def carve(labels: Indices, share: float, seed: int) -> tuple[Indices, Indices]:
     """Indices (rest, part), both sorted, where `part` holds round(share * n) samples.
 
     Classes give by largest remainder. Every class keeps at least one sample in the rest and,
@@ -82,12 +80,12 @@ def carve(
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)
 
 
-def _counts(sizes: NDArray[np.int64], total: int) -> NDArray[np.int64]:
+def _counts(sizes: Ints, total: int) -> Ints:
     """How many each class gives, (K,): its quota rounded so that the sum is `total`."""
     most = sizes - 1
     total = min(total, int(most.sum()))
-    quotas: NDArray[np.float64] = total * sizes / max(1, sizes.sum())
-    counts: NDArray[np.int64] = np.minimum(np.maximum(np.floor(quotas).astype(np.int64), 1), most)
+    quotas: Doubles = total * sizes / max(1, sizes.sum())
+    counts: Ints = np.minimum(np.maximum(np.floor(quotas).astype(np.int64), 1), most)
     while counts.sum() < total:
         counts[np.where(counts < most, quotas - counts, -np.inf).argmax()] += 1
     while counts.sum() > total:

@@ -6,9 +6,9 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from kdcli.core.arrays import Indices
 from kdcli.core.errors import DataError
 from kdcli.core.progress import Progress
 from kdcli.data.images import fit
@@ -23,7 +23,7 @@ class Store(Protocol):
     """Images of one size, fetched by their place in the split; can be pickled."""
 
     @property
-    def labels(self) -> NDArray[np.int64]:
+    def labels(self) -> Indices:
         """(n,) indices into the source's classes."""
 
     @property
@@ -32,7 +32,7 @@ class Store(Protocol):
 
     def __len__(self) -> int: ...
 
-    def fetch(self, index: NDArray[np.int64]) -> Tensor:
+    def fetch(self, index: Indices) -> Tensor:
         """uint8 (B, 3, S, S) for the places (B,)."""
 
 
@@ -41,13 +41,13 @@ class InMemory:
     """All images decoded, uint8 (n, 3, S, S)."""
 
     images: Tensor
-    labels: NDArray[np.int64]
+    labels: Indices
     workers: int = 0
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def fetch(self, index: NDArray[np.int64]) -> Tensor:
+    def fetch(self, index: Indices) -> Tensor:
         return self.images[torch.from_numpy(index)]
 
 
@@ -59,7 +59,7 @@ class OnDemand:
     image_size: int
 
     @property
-    def labels(self) -> NDArray[np.int64]:
+    def labels(self) -> Indices:
         return self.split.labels
 
     @property
@@ -69,7 +69,7 @@ class OnDemand:
     def __len__(self) -> int:
         return len(self.split)
 
-    def fetch(self, index: NDArray[np.int64]) -> Tensor:
+    def fetch(self, index: Indices) -> Tensor:
         try:
             images = np.stack([fit(self.split.read(int(i)), self.image_size) for i in index])
         except DataError as error:
@@ -84,7 +84,7 @@ class Joined:
     stores: tuple[Store, ...]
 
     @property
-    def labels(self) -> NDArray[np.int64]:
+    def labels(self) -> Indices:
         return np.concatenate([store.labels for store in self.stores])
 
     @property
@@ -94,7 +94,7 @@ class Joined:
     def __len__(self) -> int:
         return sum(map(len, self.stores))
 
-    def fetch(self, index: NDArray[np.int64]) -> Tensor:
+    def fetch(self, index: Indices) -> Tensor:
         starts = np.cumsum([0, *map(len, self.stores)])
         which = np.searchsorted(starts, index, side="right") - 1
         places = [np.flatnonzero(which == number) for number in range(len(self.stores))]
@@ -111,7 +111,7 @@ class Labelled:
     """The images of a store under other labels."""
 
     store: Store
-    labels: NDArray[np.int64]
+    labels: Indices
 
     @property
     def workers(self) -> int:
@@ -120,7 +120,7 @@ class Labelled:
     def __len__(self) -> int:
         return len(self.store)
 
-    def fetch(self, index: NDArray[np.int64]) -> Tensor:
+    def fetch(self, index: Indices) -> Tensor:
         return self.store.fetch(index)
 
 

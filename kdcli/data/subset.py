@@ -1,10 +1,8 @@
 """Which of the training images a training sees: a pure function of (seed, image)."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from kdcli.core.arrays import Indices, Ints
 from kdcli.data.order import hashes, uniform
 from kdcli.data.source import Source, Split
 from kdcli.recipe.data import Subset
@@ -57,15 +55,15 @@ def share_drawn(subset: Subset, seed: int) -> float:
     return low + (high - low) * float(uniform(_SHARE, seed))
 
 
-def _known(labels: NDArray[np.integer[Any]], hidden: float) -> NDArray[np.int64]:
+def _known(labels: Ints, hidden: float) -> Indices:
     return _stay(labels, 1 - hidden, _HIDDEN)
 
 
-def _drawn(labels: NDArray[np.integer[Any]], subset: Subset, seed: int) -> NDArray[np.int64]:
+def _drawn(labels: Ints, subset: Subset, seed: int) -> Indices:
     return _stay(labels, share_drawn(subset, seed), _SUBSET, seed)
 
 
-def _stay(labels: NDArray[np.integer[Any]], share: float, *keys: int) -> NDArray[np.int64]:
+def _stay(labels: Ints, share: float, *keys: int) -> Indices:
     """The places, ascending, of `share` of each class: those with the smallest numbers."""
     numbers = hashes(*keys, np.arange(len(labels)))
     kept = []

@@ -30,7 +30,7 @@ from kdcli.evaluation.cost import architecture, costs
 from kdcli.evaluation.generations import files_of_all
 from kdcli.models.heads import answering
 from kdcli.models.loading import Loaded, load, read_args
-from kdcli.report.export import Precision, Protocol
+from kdcli.report.choices import Precision, Protocol
 from kdcli.report.model import LatencyMs, ModelPart, Percentiles
 from kdcli.runs.baseline import baseline_of
 from kdcli.runs.find import find

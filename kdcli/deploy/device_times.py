@@ -1,7 +1,6 @@
 """`kd export RUN --measured FILE`: what bench.py printed on a device, into the report."""
 
 import json
-from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from kdcli.core.errors import DamagedFile, UsageError
 from kdcli.core.files import lock, sha256
 from kdcli.core.progress import Progress
+from kdcli.deploy.request import Request
 from kdcli.deploy.result import Exported
 from kdcli.models.loading import read_args
 from kdcli.report.export import Export, place_of
@@ -18,7 +18,7 @@ from kdcli.report.file import WAIT_SECONDS, read_report, write_report
 from kdcli.report.gates import check_gates, for_classes, parse_gates
 from kdcli.report.model import DevicePart
 from kdcli.report.schema import Report
-from kdcli.runs.locate import locate, other_model
+from kdcli.runs.locate import locate
 
 MOST_BYTES = 1_000_000
 """Of a document; bench.py prints some hundred per model."""
@@ -66,34 +66,16 @@ class Measurement(BaseModel):
         )
 
 
-def add_measured(
-    thing: str | None,
-    files: list[Path],
-    *,
-    which: str | None = None,
-    others: Sequence[str] = (),
-    minima: tuple[str, ...] = (),
-    maxima: tuple[str, ...] = (),
-    progress: Progress,
-) -> Exported:
+def add_measured(request: Request, progress: Progress) -> Exported:
     """Put what was measured on devices beside the exports; nothing is exported again.
 
     Raises:
-        UsageError: nothing was exported, or none of those files was measured; or `others` are
-            flags that say how to export.
+        UsageError: nothing was exported, or none of those files was measured.
         DamagedFile: a document that bench.py does not print.
     """
-    if others:
-        raise UsageError(
-            f"{', '.join(others)}: nothing is exported with --measured", "leave them out"
-        )
-    gates = parse_gates(minima, maxima)
-    measurements = {file: read_measurement(file) for file in files}
-    located = locate(thing)
-    if which:
-        located = other_model(located, which)
-    if located.said:
-        progress.say(located.said)
+    gates = parse_gates(request.minima, request.maxima)
+    measurements = {file: read_measurement(file) for file in request.measured or ()}
+    located = locate(request.thing, progress, request.which)
     gates = for_classes(gates, read_args(located.model)[1])
     with lock(located.folder, wait=WAIT_SECONDS) if located.run else nullcontext():
         report = read_report(located.report, sha256(located.model))

@@ -16,7 +16,8 @@ from kdcli.evaluation.answers import Logits, answers_of
 from kdcli.models.fold import fold
 from kdcli.models.loading import Loaded
 from kdcli.models.tap import Tap
-from kdcli.report.export import FoldPart, WantedFold
+from kdcli.report.choices import WantedFold
+from kdcli.report.export import FoldPart
 
 MOST = 0.001
 """The accuracy on validation that folding may cost."""

@@ -6,10 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from kdcli.core.arrays import Floats
+from kdcli.core.arrays import Floats, Indices
 from kdcli.core.latency import beyond, latency, noise
 from kdcli.deploy.onnx_file.session import open_session
 from kdcli.evaluation import metrics
@@ -55,7 +52,7 @@ def _known(value: float | None) -> float:
 
 
 def measured(
-    tried: TriedPart, path: Path, answers: Floats, expected: Floats, labels: NDArray[np.int64]
+    tried: TriedPart, path: Path, answers: Floats, expected: Floats, labels: Indices
 ) -> TriedPart:
     """With what the file's `answers` (N, K) on validation are worth beside fp32's, `expected`."""
     update = {

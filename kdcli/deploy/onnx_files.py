@@ -26,7 +26,8 @@ from kdcli.deploy.request import Wanted
 from kdcli.deploy.samples import Samples
 from kdcli.models.heads import answering
 from kdcli.models.loading import Loaded
-from kdcli.report.export import FoldPart, ParityPart, Precision, QuantizedPart, named, smaller
+from kdcli.report.choices import Precision
+from kdcli.report.export import FoldPart, ParityPart, QuantizedPart, named, smaller
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,8 @@ from kdcli.deploy.onnx_file.session import Session, open_session
 from kdcli.deploy.samples import Samples
 from kdcli.models.heads import answering
 from kdcli.models.loading import Loaded
-from kdcli.report.export import ParityPart, Precision
+from kdcli.report.choices import Precision
+from kdcli.report.export import ParityPart
 
 TOGETHER = 7
 """Images of a batch."""

@@ -3,10 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from kdcli.core.arrays import Floats
+from kdcli.core.arrays import Floats, Indices
 from kdcli.core.latency import beyond
 from kdcli.core.machine import own_kind
 from kdcli.core.text import points, span
@@ -15,7 +12,8 @@ from kdcli.deploy.onnx_file.external import size as size_of
 from kdcli.deploy.onnx_file.int8 import depthwise
 from kdcli.deploy.onnx_files import Made
 from kdcli.evaluation.significance import Gain, paired_gain
-from kdcli.report.export import Precision, WorthPart
+from kdcli.report.choices import Precision
+from kdcli.report.export import WorthPart
 from kdcli.report.model import Range
 
 
@@ -38,7 +36,7 @@ class Beside:
 
 
 def worth_of_all(
-    made: Sequence[Made], costs: Costs, labels: NDArray[np.int64] | None, margin: float
+    made: Sequence[Made], costs: Costs, labels: Indices | None, margin: float
 ) -> list[WorthPart | None]:
     """One for each file, the first being fp32, which has none."""
     fp32, *others = made
@@ -59,7 +57,7 @@ def worth_of_all(
     return [None, *(verdict(beside, margin) for beside in found)]
 
 
-def _change(these: Floats, fp32: Floats, labels: NDArray[np.int64]) -> Gain:
+def _change(these: Floats, fp32: Floats, labels: Indices) -> Gain:
     """On the same images, one seed."""
     right, before = (answers.argmax(1)[None] == labels for answers in (these, fp32))
     return paired_gain(right, before)

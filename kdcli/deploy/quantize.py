@@ -13,7 +13,7 @@ from kdcli.core.arrays import Floats
 from kdcli.core.errors import DamagedFile, DataError, KdError, ParityError, UsageError
 from kdcli.core.machine import lacks_vnni
 from kdcli.core.progress import Progress
-from kdcli.core.text import counted
+from kdcli.core.text import counted, first_line
 from kdcli.data.source import Source
 from kdcli.deploy.int8_choice import Candidate, choose, measured, timed, worth_leaving_out
 from kdcli.deploy.onnx_file.int8 import ACTIVATIONS, calibrate, outer_layers, preprocess, quantize
@@ -25,7 +25,8 @@ from kdcli.deploy.samples import Samples, store_of
 from kdcli.evaluation import metrics
 from kdcli.models.loading import Loaded
 from kdcli.models.tap import Tap
-from kdcli.report.export import Calibration, QuantizedPart, Target, TriedPart
+from kdcli.report.choices import Calibration, Target
+from kdcli.report.export import QuantizedPart, TriedPart
 from kdcli.runs.locate import Located
 
 CALIBRATED_ON = 256
@@ -251,4 +252,4 @@ def _its_own(error: Exception) -> str:
     a full disk or memory, Ctrl-C."""
     if isinstance(error, OSError | MemoryError | KdError) and not isinstance(error, DamagedFile):
         raise error
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
+    return first_line(error)

@@ -1,11 +1,13 @@
-"""What the files of an export shall be like."""
+"""What `kd export` was asked: of whom, where to, and what its files shall be like."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 
 from kdcli.core.errors import UsageError
 from kdcli.deploy.onnx_file.pixels import RESIZES, Front
 from kdcli.models.model_args import ModelArgs
-from kdcli.report.export import Format, InputKind, Precision, Protocol, Target, WantedFold
+from kdcli.report.choices import Format, InputKind, Precision, Protocol, Target, WantedFold
 
 
 @dataclass(frozen=True)
@@ -91,3 +93,40 @@ class Wanted:
         if image_size != input_size:
             square += f", then so again, as fractions, to {input_size} x {input_size}, clipped"
         return f"float32 RGB, (pixel / 255 - mean) / std, NCHW; before: {square}"
+
+
+@dataclass(frozen=True)
+class Request:
+    """All of it. Of somebody else's weights, `model`, `classes` and `size` say what they are."""
+
+    thing: str | None = None
+    """A run or a model.pt; somebody else's file of weights."""
+    which: str | None = None
+    """Another of the run's models than the one that ships; its record is its own."""
+    out: Path | None = None
+    model: str | None = None
+    """timm's name of theirs."""
+    classes: Path | None = None
+    """A file of class names."""
+    size: int | None = None
+    """Pixels of a side that they are fed."""
+    wanted: Wanted = Wanted()
+    measured: Sequence[Path] | None = None
+    """What bench.py printed on devices, to be put on record: then nothing is exported."""
+    minima: Sequence[str] | None = None
+    """`KEY=VALUE`, as --min takes it; so does --max."""
+    maxima: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        """Raise UsageError where flags say how to export, and nothing is exported."""
+        flags = {
+            "--out": self.out,
+            "--model": self.model,
+            "--classes": self.classes,
+            "--size": self.size,
+        }
+        others = [flag for flag, value in flags.items() if value] + self.wanted.flags
+        if self.measured and others:
+            raise UsageError(
+                f"{', '.join(others)}: nothing is exported with --measured", "leave them out"
+            )

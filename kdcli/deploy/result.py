@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kdcli.core.arrays import Floats
-from kdcli.report.export import Format, ParityPart
+from kdcli.report.choices import Format
+from kdcli.report.export import ParityPart
 from kdcli.report.gates import Checked
 from kdcli.report.schema import Report
 

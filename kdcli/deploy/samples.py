@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kdcli.core.arrays import Floats
+from kdcli.core.arrays import Floats, Indices, Pixels
 from kdcli.core.progress import Progress
 from kdcli.data.images import fit
 from kdcli.data.reopen import is_gone, reopen_data
@@ -23,7 +23,6 @@ from kdcli.models.loading import Loaded
 from kdcli.models.tap import Tap
 from kdcli.runs.locate import Located
 
-Pixels = NDArray[np.uint8]
 MADE_UP = 32
 """Images, where there are no real ones."""
 
@@ -45,7 +44,7 @@ class Samples:
         return len(self.store)
 
     @property
-    def labels(self) -> NDArray[np.int64] | None:
+    def labels(self) -> Indices | None:
         return None if self.made_up else self.store.labels
 
     def pixels(self, size: int, most: int | None = None) -> Iterator[Tensor]:

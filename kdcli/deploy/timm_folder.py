@@ -4,10 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from shlex import quote
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kdcli import __version__
+from kdcli.core.arrays import Floats
 from kdcli.core.errors import ParityError, UsageError
 from kdcli.core.files import atomic_folder, write_text
 from kdcli.deploy.parity import as_function, check_same
@@ -72,7 +70,7 @@ def refuse_taken(folder: Path) -> None:
         raise UsageError(f"{folder}: holds a model that kd did not write", where)
 
 
-def accuracy_of(answers: NDArray[np.float32], samples: Samples) -> float | None:
+def accuracy_of(answers: Floats, samples: Samples) -> float | None:
     """On real images; None on made-up ones."""
     return None if samples.labels is None else metrics.accuracy(answers, samples.labels)
 

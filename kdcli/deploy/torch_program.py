@@ -13,6 +13,7 @@ from torch.fx import GraphModule
 from kdcli.core.arrays import Floats
 from kdcli.core.errors import UsageError
 from kdcli.core.files import atomic
+from kdcli.core.text import first_line
 from kdcli.deploy.onnx_file.silence import silence
 from kdcli.deploy.parity import check_same
 from kdcli.deploy.result import Kept
@@ -51,9 +52,8 @@ def _captured(student: Loaded) -> ExportedProgram:
             shapes = ({0: torch.export.Dim("batch")},)
             program = torch.export.export(module, (example,), dynamic_shapes=shapes)
     except Exception as error:  # of many kinds, from torch's tracer and from the model's own code
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UsageError(
-            f"torch.export cannot follow {student.args.words}: {reason}",
+            f"torch.export cannot follow {student.args.words}: {first_line(error)}",
             "--format onnx, or --format timm, which takes every model of timm as it is",
         ) from error
     _forget_traces(program)

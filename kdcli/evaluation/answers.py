@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 
+from kdcli.core.arrays import Floats
 from kdcli.core.progress import Progress
 from kdcli.core.records import Panel
 from kdcli.core.text import counted
@@ -20,7 +20,7 @@ from kdcli.models.loading import load
 from kdcli.models.model_args import ModelArgs
 from kdcli.models.tap import Tap, predict
 
-Logits = NDArray[np.float32]
+Logits = Floats
 
 BATCH = 256
 """Images that are asked about together."""

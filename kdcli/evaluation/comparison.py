@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kdcli.core.arrays import Bools, Indices
 from kdcli.evaluation import metrics, nearness, per_class, significance
 from kdcli.evaluation.measure import Measured, likeness, range_of
 from kdcli.evaluation.teacher_ensemble import MeasuredEnsemble
@@ -13,14 +13,11 @@ from kdcli.report.comparison import ClassLostMost, CloserTo, Comparison, Ensembl
 from kdcli.report.model import Range
 from kdcli.report.schema import imitated
 
-Right = NDArray[np.bool_]
-Labels = NDArray[np.int64]
-
 
 def compare(
     measured: dict[str, Measured],
     ensemble: MeasuredEnsemble | None,
-    labels: Labels,
+    labels: Indices,
     classes: tuple[str, ...],
     settings: Evaluate,
 ) -> Comparison:
@@ -52,7 +49,7 @@ def compare(
 
 
 def _against(
-    student: Right, baseline: Right, teacher: Right, labels: Labels, classes: tuple[str, ...]
+    student: Bools, baseline: Bools, teacher: Bools, labels: Indices, classes: tuple[str, ...]
 ) -> dict[str, Any]:
     """The student against a teacher, and the class that lost most.
 
@@ -80,7 +77,7 @@ def _class_lost(lost: per_class.ClassLoss, classes: tuple[str, ...]) -> ClassLos
 
 
 def compare_ensemble(
-    student: Measured, found: MeasuredEnsemble, labels: Labels
+    student: Measured, found: MeasuredEnsemble, labels: Indices
 ) -> EnsembleComparison:
     """What the ensemble adds to its best member, and what of it the student has kept."""
     mine, whole, single = (m.right(labels) for m in (student, found.whole, found.single))
@@ -107,13 +104,13 @@ def compare_ensemble(
     )
 
 
-def _ahead(one: Right, other: Right) -> tuple[float, Range]:
+def _ahead(one: Bools, other: Bools) -> tuple[float, Range]:
     """How much oftener one is right than the other (1, N), and the paired interval of it."""
     found = significance.paired_gain(one, np.broadcast_to(other, one.shape))
     return found.gain, range_of(found.ci95)
 
 
-def _closer_to(student: Measured, found: MeasuredEnsemble, labels: Labels) -> CloserTo:
+def _closer_to(student: Measured, found: MeasuredEnsemble, labels: Indices) -> CloserTo:
     whole, single = found.whole.logits[0], found.single.logits[0]
     answers = student.logits.argmax(2)
     apart = [answers != other.argmax(1) for other in (whole, single)]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from kdcli.core.arrays import Indices
 from kdcli.core.records import Panel
 from kdcli.data.store import Store
 from kdcli.evaluation.answers import together
@@ -39,7 +39,7 @@ def ensemble_of(
     spec: Spec,
     cast: Cast,
     models: Mapping[str, Measured],
-    labels: NDArray[np.int64],
+    labels: Indices,
     classes: tuple[str, ...],
 ) -> dict[str, Measured]:
     """The role `generations`: the mean of the probabilities of a student and all its earlier

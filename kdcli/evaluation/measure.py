@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from kdcli.core.arrays import Bools, Indices
 from kdcli.data.store import Store
 from kdcli.evaluation import metrics, per_class, significance
 from kdcli.evaluation.answers import Asked, Logits, ask
@@ -26,9 +26,9 @@ class Measured:
     """(S, N, K)."""
     part: ModelPart
 
-    def right(self, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def right(self, labels: Indices) -> Bools:
         """(S, N) which images each seed got right."""
-        right: NDArray[np.bool_] = self.logits.argmax(2) == labels
+        right: Bools = self.logits.argmax(2) == labels
         return right
 
 
@@ -37,7 +37,7 @@ def measure(files: list[Path], test: Store, device: torch.device) -> Measured:
     return measured([ask(file, test, device) for file in files], test.labels)
 
 
-def measured(asked: list[Asked], labels: NDArray[np.int64]) -> Measured:
+def measured(asked: list[Asked], labels: Indices) -> Measured:
     """The models of one role, one per seed."""
     logits, first = np.stack([one.logits for one in asked]), asked[0]
     part = ModelPart(
@@ -51,7 +51,7 @@ def measured(asked: list[Asked], labels: NDArray[np.int64]) -> Measured:
 
 def scores(
     logits: Logits,
-    labels: NDArray[np.int64],
+    labels: Indices,
     classes: tuple[str, ...],
     seeds: Sequence[int | None] = (0,),
 ) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def mean(values: Iterable[float]) -> float:
     return float(np.mean(list(values)))
 
 
-def _accuracy(right: NDArray[np.bool_], seeds: list[int]) -> dict[str, Any]:
+def _accuracy(right: Bools, seeds: list[int]) -> dict[str, Any]:
     """Accuracy with its interval: over images, or over seeds and images together."""
     accuracies = right.mean(1)
     if len(seeds) == 1:
@@ -111,9 +111,7 @@ def _accuracy(right: NDArray[np.bool_], seeds: list[int]) -> dict[str, Any]:
     }
 
 
-def _per_class(
-    predictions: NDArray[np.int64], labels: NDArray[np.int64], classes: tuple[str, ...]
-) -> dict[str, Any]:
+def _per_class(predictions: Indices, labels: Indices, classes: tuple[str, ...]) -> dict[str, Any]:
     """Means over seeds of (S, N) predictions; what counts every class alike, and each class."""
     found = per_class.recalls(predictions == labels, labels)
     least = per_class.worst(found)

@@ -7,9 +7,8 @@ is computed in float64. Accuracies are fractions in [0, 1], information is in na
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kdcli.core.arrays import Ints, Reals
+from kdcli.core.arrays import Doubles, Ints, Reals
 from kdcli.core.errors import NotFinite
 from kdcli.evaluation.significance import Interval, wilson
 
@@ -97,17 +96,17 @@ def kl(teacher_logits: Reals, student_logits: Reals) -> float:
     return max(0.0, float(np.mean(divergences(teacher_logits, student_logits))))  # -1e-17
 
 
-def divergences(teacher_logits: Reals, student_logits: Reals) -> NDArray[np.float64]:
+def divergences(teacher_logits: Reals, student_logits: Reals) -> Doubles:
     """(N,): KL(teacher || student) of each image, in nats."""
     teacher, student = _log_softmax(teacher_logits), _log_softmax(student_logits)
-    found: NDArray[np.float64] = np.sum(np.exp(teacher) * (teacher - student), axis=1)
+    found: Doubles = np.sum(np.exp(teacher) * (teacher - student), axis=1)
     return found
 
 
 # Arithmetic ------------------------------------------------------------------------------------
 
 
-def _log_softmax(logits: Reals) -> NDArray[np.float64]:
+def _log_softmax(logits: Reals) -> Doubles:
     """(N, K) log-probabilities, finite for every finite input."""
     if not np.isfinite(logits).all():
         raise NotFinite("logits are not finite, so they measure nothing")

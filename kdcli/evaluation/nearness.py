@@ -4,9 +4,8 @@ N images, S seeds. The student's rows are (S, N), those of its teachers (N,).
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kdcli.core.arrays import Bools, Reals
+from kdcli.core.arrays import Bools, Doubles, Reals
 from kdcli.report.comparison import WORTH_CLOSING, Closer
 
 
@@ -39,12 +38,12 @@ def closer_in_answers(to_ensemble: Reals, to_single: Reals) -> Closer:
     return _closer(_resampled((to_ensemble - to_single)[None])[:, 0])
 
 
-def _closer(further_from_ensemble: NDArray[np.float64]) -> Closer:
+def _closer(further_from_ensemble: Doubles) -> Closer:
     low, high = np.percentile(further_from_ensemble, [2.5, 97.5])
     return "ensemble" if high < 0 else "single" if low > 0 else "undecided"
 
 
-def _resampled(values: Reals, draws: int = 2000, seed: int = 0) -> NDArray[np.float64]:
+def _resampled(values: Reals, draws: int = 2000, seed: int = 0) -> Doubles:
     """(draws, Q) means of (Q, S, N), seeds and images drawn with replacement, alike for all Q."""
     rng = np.random.default_rng(seed)
     _, seeds, images = values.shape

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kdcli.core.arrays import Bools, Ints
+from kdcli.core.arrays import Bools, Doubles, Ints
 from kdcli.evaluation.significance import Z_95, Interval, wilson
 
 
@@ -176,9 +175,7 @@ def balanced_gain(
     return gain / len(classes), Interval(float(low), float(high))
 
 
-def _drawn(
-    difference: NDArray[np.int64], rows: NDArray[np.int64], rng: np.random.Generator
-) -> NDArray[np.float64]:
+def _drawn(difference: Ints, rows: Ints, rng: np.random.Generator) -> Doubles:
     """(draws,) mean differences of one class, (S, n) in {-1, 0, 1}; `rows` (draws, S) of seeds."""
     images = difference.shape[1]
     columns, counts = np.unique(difference, axis=1, return_counts=True)
@@ -186,5 +183,5 @@ def _drawn(
     centre = sums @ counts
     drawn = (sums * rng.multinomial(images, counts / images, size=len(rows))).sum(axis=1)
     stretch = (images / max(1, images - 1)) ** 0.5
-    means: NDArray[np.float64] = (centre + stretch * (drawn - centre)) / difference.size
+    means: Doubles = (centre + stretch * (drawn - centre)) / difference.size
     return means

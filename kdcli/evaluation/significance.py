@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kdcli.core.arrays import Bools
+from kdcli.core.arrays import Bools, Doubles, Ints
 
 Z_95 = NormalDist().inv_cdf(0.975)
 
@@ -109,9 +108,7 @@ def verdict_code(gain: Gain, margin: float) -> str:
     return "equal" if -margin <= low and high <= margin else "undecided"
 
 
-def _bootstrap(
-    difference: NDArray[np.int64], draws: int, rng: np.random.Generator
-) -> NDArray[np.float64]:
+def _bootstrap(difference: Ints, draws: int, rng: np.random.Generator) -> Doubles:
     """(draws,) mean differences of (S, N) in {-1, 0, 1}, rows and columns drawn with replacement.
 
     Equal columns are interchangeable, so what is drawn is how often each distinct column comes:
@@ -126,7 +123,7 @@ def _bootstrap(
     return totals / difference.size
 
 
-def _bootstrap_p(replicates: NDArray[np.float64]) -> float:
+def _bootstrap_p(replicates: Doubles) -> float:
     """Two-sided p of "no gain", in [2 / (draws + 1), 1]."""
     tail = min(np.sum(replicates <= 0), np.sum(replicates >= 0))
     return min(1.0, 2 * (1 + int(tail)) / (1 + len(replicates)))

@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from kdcli.core.arrays import Indices
 from kdcli.core.progress import Progress
 from kdcli.core.text import ensemble_name, total
 from kdcli.data.store import Store
@@ -76,7 +75,7 @@ def measure_ensemble(
 
 
 def _record(
-    member: Member, asked: Asked, labels: NDArray[np.int64], validate: Validate, weight: float
+    member: Member, asked: Asked, labels: Indices, validate: Validate, weight: float
 ) -> TeacherPart:
     known = member.validation
     return TeacherPart(

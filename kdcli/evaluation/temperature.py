@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kdcli.core.arrays import Ints, Reals
+from kdcli.core.arrays import Bools, Doubles, Ints, Reals
 from kdcli.core.errors import NotFinite
 from kdcli.data.source import Source
 
-Probabilities = NDArray[np.float64]
+Probabilities = Doubles
 
 
 TEMPERATURES = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -119,7 +118,7 @@ def examples(probabilities: Probabilities, labels: Ints) -> list[Example]:
     return chosen + [Example(i, "wrong") for i in _ranked(-margin, ~right)][:1]
 
 
-def _ranked(scores: Probabilities, among: NDArray[np.bool_]) -> list[int]:
+def _ranked(scores: Probabilities, among: Bools) -> list[int]:
     """Indices where `among` holds, by rising score, of equals the first."""
     order = np.argsort(scores, kind="stable")
     return [int(i) for i in order[among[order]]]
@@ -176,7 +175,7 @@ class Softened:
     shown: tuple[Shown, ...]
     temperature: float
     """Of what follows: the recipe's own, else 4."""
-    targets: NDArray[np.float64]
+    targets: Doubles
     """(K, K): row c is the mean answer to the images of class c; NaN where there are none."""
 
     def alike(self, count: int = ALIKE) -> list[list[tuple[int, float]]]:

@@ -17,6 +17,7 @@ from torch.serialization import MAGIC_NUMBER
 
 from kdcli.core.errors import DamagedFile, KdError, UsageError
 from kdcli.core.files import atomic
+from kdcli.core.text import first_line
 
 SCHEMA = 1
 _AGAIN = "repeat the command with --again"
@@ -26,6 +27,9 @@ _WHOSE = (
     "--teacher {named}, --student {named}, kd export {path} --model NAME"
 )
 
+Weights = dict[str, torch.Tensor]
+"""A state dict: tensors by their keys."""
+
 
 @dataclass(frozen=True)
 class ModelFile:
@@ -33,7 +37,7 @@ class ModelFile:
 
     model: dict[str, Any]
     """timm's name and arguments (`models.build.ModelArgs`), mean, std and input size included."""
-    state_dict: dict[str, torch.Tensor]
+    state_dict: Weights
     """Keys are timm's own."""
     classes: tuple[str, ...]
     recipe: dict[str, Any]
@@ -101,11 +105,11 @@ def read_weights(path: Path) -> Any:
         return load_file(path, device="cpu")
     except (SafetensorError, OSError, ValueError) as error:
         raise DamagedFile(
-            f"{path}: truncated or not a safetensors file ({_first_line(error)})", _COPY
+            f"{path}: truncated or not a safetensors file ({_first_sentence(error)})", _COPY
         ) from error
 
 
-def save_weights(weights: dict[str, torch.Tensor], path: Path, *, half: bool = False) -> None:
+def save_weights(weights: Weights, path: Path, *, half: bool = False) -> None:
     """Write a safetensors file, whole or not at all; `half`: in float16, but for what does not fit
     into its range."""
     with atomic(path) as beside:
@@ -144,7 +148,7 @@ def _save(raw: dict[str, Any], path: Path) -> None:
         try:
             torch.save(raw, file)
         except RuntimeError as error:  # torch's word for a full disk
-            raise OSError(errno.EIO, f"is it full? {str(error).splitlines()[0]}") from error
+            raise OSError(errno.EIO, f"is it full? {first_line(error)}") from error
 
 
 def _load(path: Path, way_out: str = _ANOTHER, allowed: tuple[Any, ...] = ()) -> Any:
@@ -158,7 +162,7 @@ def _load(path: Path, way_out: str = _ANOTHER, allowed: tuple[Any, ...] = ()) ->
         if not _is_pickle(path):
             raise DamagedFile(f"{path}: not a PyTorch file", way_out) from error
         raise DamagedFile(
-            f"{path}: refused, it holds more than weights ({_first_line(error)}); "
+            f"{path}: refused, it holds more than weights ({_first_sentence(error)}); "
             "nothing in it was run",
             _PLAIN,
         ) from error
@@ -225,11 +229,10 @@ def _is_pickle(path: Path) -> bool:
 
 def _reason(error: Exception) -> str:
     """In brackets; a look-up that failed tells a reader nothing."""
-    return "" if isinstance(error, LookupError) else f" ({_first_line(error)})"
+    return "" if isinstance(error, LookupError) else f" ({_first_sentence(error)})"
 
 
-def _first_line(error: Exception) -> str:
-    for line in str(error).splitlines():
-        if "Unsupported" in line or "GLOBAL" in line:
-            return line.strip().split(". ")[0][:160]
-    return (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0][:160]
+def _first_sentence(error: Exception) -> str:
+    """Of the line that names what torch refused, else of the first; 160 characters at most."""
+    named = (line for line in str(error).splitlines() if "Unsupported" in line or "GLOBAL" in line)
+    return next(named, first_line(error)).strip().split(". ")[0][:160]

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from kdcli.core.errors import UnmetNeeds
 from kdcli.models.build import build, build_meta
+from kdcli.models.checkpoint import Weights
 from kdcli.models.heads import split
 from kdcli.models.model_args import ModelArgs
 
-State = dict[str, Tensor]
 TOLERANCE = 1e-5
 """Of the largest logit."""
 
@@ -36,7 +36,7 @@ def fold(module: nn.Module, args: ModelArgs, images: Tensor) -> nn.Module:
     return folded
 
 
-def folded_state(state: State, args: ModelArgs) -> State:
+def folded_state(state: Weights, args: ModelArgs) -> Weights:
     """The state dict of `args.single`: what has a row per head and class is averaged over heads.
 
     Raises:

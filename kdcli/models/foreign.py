@@ -11,6 +11,7 @@ from torch import Tensor
 
 from kdcli.core.errors import DamagedFile, UsageError
 from kdcli.models.build import build_meta
+from kdcli.models.checkpoint import Weights
 from kdcli.models.model_args import ModelArgs
 
 _AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema_model", "ema")
@@ -22,14 +23,12 @@ _BYSTANDERS = ("n_averaged", "total_ops", "total_params")
 _COUNTER = "num_batches_tracked"
 _SHOWN = 10
 
-State = dict[str, Tensor]
-
 
 @dataclass(frozen=True, eq=False)
 class Found:
     """The weights in somebody's file."""
 
-    state: State
+    state: Weights
     """Floating tensors are float32; keys without the wrappers' prefixes."""
     notes: tuple[str, ...]
     """What was chosen or changed, to be said aloud."""
@@ -39,7 +38,7 @@ class Found:
 class Fitted:
     """Weights that fit a model of timm, key by key."""
 
-    state: State
+    state: Weights
     """Keys and their order are timm's."""
     num_classes: int
     """How many the classifier answers; 0: there is none."""
@@ -81,7 +80,7 @@ def _candidates(raw: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
     yield path, raw
 
 
-def _unwrapped(state: State) -> tuple[State, list[str]]:
+def _unwrapped(state: Weights) -> tuple[Weights, list[str]]:
     """Without the prefixes that most keys share, and without what tools left behind."""
     notes = []
     state = {k: v for k, v in state.items() if k.rpartition(".")[2] not in _BYSTANDERS}
@@ -91,11 +90,11 @@ def _unwrapped(state: State) -> tuple[State, list[str]]:
     return state, notes
 
 
-def _shared(prefix: str, state: State) -> bool:
+def _shared(prefix: str, state: Weights) -> bool:
     return sum(key.startswith(prefix) for key in state) * 2 > len(state)
 
 
-def _float32(state: State) -> tuple[State, list[str]]:
+def _float32(state: Weights) -> tuple[Weights, list[str]]:
     """Everything that is a fraction in full precision."""
     odd = {v.dtype for v in state.values() if v.is_floating_point() and v.dtype != torch.float32}
     if not odd:
@@ -105,7 +104,7 @@ def _float32(state: State) -> tuple[State, list[str]]:
     return whole, [f"{names} converted to float32"]
 
 
-def _refuse_not_finite(state: State, where: str) -> None:
+def _refuse_not_finite(state: Weights, where: str) -> None:
     odd = [k for k, v in state.items() if v.is_floating_point() and not v.isfinite().all()]
     if odd:
         raise DamagedFile(
@@ -117,7 +116,7 @@ def _refuse_not_finite(state: State, where: str) -> None:
 # The model ---------------------------------------------------------------------------------------
 
 
-def fit(state: State, args: ModelArgs, where: str) -> Fitted:
+def fit(state: Weights, args: ModelArgs, where: str) -> Fitted:
     """The weights as the model that `args` describes has them, for as many classes as they answer.
 
     What timm itself can convert for this model (old keys, another image size) is converted.
@@ -146,13 +145,13 @@ def classifier_keys(args: ModelArgs) -> tuple[str, ...]:
     return tuple(key for key in one if one[key] != more[key])
 
 
-def reordered(fitted: Fitted, args: ModelArgs, order: list[int]) -> State:
+def reordered(fitted: Fitted, args: ModelArgs, order: list[int]) -> Weights:
     """The weights with the classifier's answers in another order: new i is old order[i]."""
     head = classifier_keys(replace(args, num_classes=fitted.num_classes))
     return {k: v[order].clone() if k in head else v for k, v in fitted.state.items()}
 
 
-def start(module: torch.nn.Module, state: State) -> list[str]:
+def start(module: torch.nn.Module, state: Weights) -> list[str]:
     """Load the weights into a module; the keys that stay fresh, as they answer other classes."""
     own = module.state_dict()
     fresh = [
@@ -162,7 +161,7 @@ def start(module: torch.nn.Module, state: State) -> list[str]:
     return fresh
 
 
-def _match(state: State, args: ModelArgs, head: tuple[str, ...]) -> Fitted | None:
+def _match(state: Weights, args: ModelArgs, head: tuple[str, ...]) -> Fitted | None:
     """The weights in the model's order, if every key and shape agrees; BatchNorm may not count."""
     classes = _answers(state, head)
     try:
@@ -176,7 +175,7 @@ def _match(state: State, args: ModelArgs, head: tuple[str, ...]) -> Fitted | Non
     return Fitted({key: state.get(key, zero.clone()) for key in expected}, classes)
 
 
-def _answers(state: State, head: tuple[str, ...]) -> int:
+def _answers(state: Weights, head: tuple[str, ...]) -> int:
     """How many classes the weights answer; 0 where they have no classifier."""
     return next((len(state[key]) for key in head if key in state and state[key].ndim), 0)
 
@@ -186,7 +185,7 @@ def _expected(args: ModelArgs, classes: int) -> dict[str, torch.Size]:
     return {key: value.shape for key, value in state.items()}
 
 
-def _converted(state: State, args: ModelArgs) -> State | None:
+def _converted(state: Weights, args: ModelArgs) -> Weights | None:
     """What the model's own file in timm makes of foreign keys; None where it has no rules."""
     module = sys.modules[model_entrypoint(args.name.partition(".")[0]).__module__]
     rules = getattr(module, "checkpoint_filter_fn", None) or getattr(module, "_filter_fn", None)
@@ -202,7 +201,7 @@ def _converted(state: State, args: ModelArgs) -> State | None:
     return found if usable else None
 
 
-def _differences(state: State, expected: dict[str, torch.Size], head: str) -> str:
+def _differences(state: Weights, expected: dict[str, torch.Size], head: str) -> str:
     """What does not fit, ten keys of each kind at most."""
     missing = [k for k in expected if k not in state and not k.endswith(_COUNTER)]
     strange = [k for k in state if k not in expected and not k.endswith(_COUNTER)]

@@ -7,9 +7,8 @@ from torch import Tensor, nn
 
 from kdcli.core.errors import UsageError
 from kdcli.core.records import Batch, Outputs
+from kdcli.models.checkpoint import Weights
 from kdcli.models.tap import Tap
-
-Weights = dict[str, Tensor]
 
 
 class Head(nn.Module):

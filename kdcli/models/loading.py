@@ -6,6 +6,7 @@ from pathlib import Path
 from torch import nn
 
 from kdcli.core.errors import DamagedFile, KdError, UsageError
+from kdcli.core.text import first_line
 from kdcli.models.build import build, resolve
 from kdcli.models.checkpoint import ModelFile, load_model
 from kdcli.models.model_args import ModelArgs
@@ -35,7 +36,7 @@ def load(path: Path) -> Loaded:
         raise
     except (RuntimeError, TypeError, ValueError) as error:
         raise DamagedFile(
-            f"{path}: its weights do not fit {args.words} ({str(error).splitlines()[0]})",
+            f"{path}: its weights do not fit {args.words} ({first_line(error)})",
             "make it again, or install the timm it was made with: "
             f"{file.provenance.get('versions', {}).get('timm', 'unknown')}",
         ) from error

@@ -18,6 +18,7 @@ from huggingface_hub.errors import HFValidationError
 
 from kdcli.core.errors import UsageError, WeightsUnavailable
 from kdcli.core.network import answers
+from kdcli.core.text import first_line
 
 _FILES = ("model.safetensors", "pytorch_model.bin", "open_clip_model.safetensors")
 
@@ -123,9 +124,7 @@ def fetch(repository: str) -> Path:
         weights_name = next(file for file in _FILES if file in there)
         hf_hub_download(name, weights_name, revision=revision)
     except Exception as error:  # the hub, its client and the network each fail in their own ways
-        first = (str(error).strip().splitlines() or ["no model.safetensors or pytorch_model.bin"])[
-            0
-        ]
+        first = first_line(error, otherwise="no model.safetensors or pytorch_model.bin")
         raise WeightsUnavailable(
             f"hf-hub:{repository}: cannot be fetched ({first})", f"check the name, {_BY_HAND}"
         ) from error

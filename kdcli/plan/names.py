@@ -28,10 +28,7 @@ def teacher_name(thing: str, progress: Progress) -> str:
         return parse(thing, progress).spelled
     if not is_file(thing):
         return model_name(thing, progress)
-    located = locate(thing)
-    if located.said:
-        progress.say(located.said)
-    return str(located.model)
+    return str(locate(thing, progress).model)
 
 
 def is_file(teacher: str) -> bool:

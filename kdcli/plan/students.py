@@ -17,6 +17,7 @@ from kdcli.core.files import cache_folder
 from kdcli.core.latency import Latency, latency
 from kdcli.core.machine import processor
 from kdcli.core.progress import Progress
+from kdcli.core.text import first_line
 from kdcli.deploy.onnx_file.session import open_session
 from kdcli.deploy.onnx_file.write import export_onnx
 from kdcli.evaluation.cost import costs
@@ -243,7 +244,7 @@ def _timed(rows: list[_Row], limits: Limits, cache: Cache, progress: Progress) -
         try:
             measured = time_export(args)
         except Exception as error:  # torch's exporter fails in many ways; the others go on
-            notes[candidate.name] = f"cannot be timed: {_first_line(error)}"
+            notes[candidate.name] = f"cannot be timed: {first_line(error)}"
             continue
         known[candidate.name] = measured
         with _kept(cache, progress):
@@ -276,10 +277,6 @@ def time_export(args: ModelArgs) -> Latency:
         export_onnx(module, path, input_size=(size, size), metadata={})
         call = partial(open_session(path, THREADS), np.zeros((1, 3, size, size), np.float32))
     return latency({"it": call}, seconds=1.0, min_runs=10, max_runs=200)["it"]
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 @contextmanager

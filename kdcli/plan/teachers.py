@@ -158,7 +158,7 @@ def _taught_first(entry: TeacherEntry, shared: Shared, weights: FileRef | None) 
 
 
 def _given_teacher(thing: str, source: Source) -> TeacherRef:
-    path = locate(thing).model
+    path = locate(thing, Silent()).model  # said before
     args, classes = read_args(path)
     check_classes(classes, source.classes, str(path))
     return TeacherRef(model=args.name, path=str(path.resolve()), sha256=sha256(path))

@@ -5,9 +5,16 @@ from __future__ import annotations
 from pathlib import Path, PurePath
 from typing import Literal, TypeVar, get_args
 
+from kdcli.report.choices import (
+    Calibration,
+    Format,
+    InputKind,
+    Integer,
+    Precision,
+    Target,
+    WantedFold,
+)
 from kdcli.report.model import DevicePart, Part, Percentiles, Range
-
-Calibration = Literal["MinMax", "Percentile", "Entropy"]
 
 
 class TriedPart(Part):
@@ -24,12 +31,6 @@ class TriedPart(Part):
     """fp32 / this, timed quickly, side by side with the others."""
     bytes: int | None = None
     failed: str | None = None
-
-
-Target = Literal["x86", "arm"]
-
-
-Integer = Literal["uint8", "int8"]
 
 
 class QuantizedPart(Part):
@@ -77,9 +78,6 @@ class WorthPart(Part):
 AnyPath = TypeVar("AnyPath", bound=PurePath)
 
 
-Precision = Literal["fp32", "int8", "fp16"]
-
-
 def named(path: AnyPath, precision: Precision) -> AnyPath:
     """The family of `model.onnx`: itself, `model.int8.onnx`, `model.fp16.onnx`."""
     return path if precision == "fp32" else path.with_suffix(f".{precision}{path.suffix}")
@@ -111,12 +109,6 @@ class ParityPart(Part):
     """What `max_abs` was held to; null: any finite number (int8, where classes are held)."""
     agreement: float | None = None
     """Share of images with the same top-1 class; null in an earlier kd's record."""
-
-
-InputKind = Literal["tensor", "pixels"]
-
-
-WantedFold = Literal["auto", "exact", "never"]
 
 
 class FoldPart(Part):
@@ -197,17 +189,10 @@ def _key(export: Export) -> tuple[str, Precision]:
     return str(PurePath(export.path)), export.precision
 
 
-Protocol = Literal["quick", "thorough"]
-"""Of timings: some seconds per file, which is indicative; 1,024 samples and a minute at least."""
-
-
-Format = Literal["onnx", "timm", "torch"]
-
-
 class PackagePart(Part):
     """The student as PyTorch's world takes it: a folder for timm, or a file of torch.export."""
 
-    format: Literal["timm", "torch"]
+    format: Format
     path: str
     sha256: str
     """Of the file that holds the weights, as `bytes`."""

@@ -9,8 +9,9 @@ from typing import Any
 from kdcli import __version__
 from kdcli.core.errors import DamagedFile
 from kdcli.core.files import write_text
+from kdcli.report.choices import Protocol
 from kdcli.report.comparison import Comparison, Speedup
-from kdcli.report.export import Export, PackagePart, Protocol, replaced
+from kdcli.report.export import Export, PackagePart, replaced
 from kdcli.report.markdown import markdown
 from kdcli.report.model import ModelPart, TeacherPart
 from kdcli.report.schema import DataPart, Report, imitated, main_export, main_index

@@ -4,7 +4,7 @@ import contextlib
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args, get_origin
 
@@ -64,8 +64,8 @@ class Checked:
         }
 
 
-def parse_gates(minima: tuple[str, ...], maxima: tuple[str, ...]) -> tuple[Gate, ...]:
-    """Gates from `--min` and `--max`, before anything runs.
+def parse_gates(minima: Sequence[str] | None, maxima: Sequence[str] | None) -> tuple[Gate, ...]:
+    """Gates from `--min` and `--max`, None where there are none, before anything runs.
 
     Raises:
         UsageError: a key that no report has, or a value that is no number.
@@ -74,7 +74,7 @@ def parse_gates(minima: tuple[str, ...], maxima: tuple[str, ...]) -> tuple[Gate,
     return tuple(
         _parse(kind, text, known)
         for kind, texts in (("min", minima), ("max", maxima))
-        for text in texts
+        for text in texts or ()
     )
 
 

@@ -10,8 +10,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from kdcli import __version__
+from kdcli.report.choices import Protocol
 from kdcli.report.comparison import Comparison
-from kdcli.report.export import Export, PackagePart, Protocol
+from kdcli.report.export import Export, PackagePart
 from kdcli.report.licences import LicencesPart
 from kdcli.report.model import ModelPart, Part, TeacherPart
 

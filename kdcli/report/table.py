@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
+from kdcli.core.text import scaled
 from kdcli.report.export import Export
 from kdcli.report.model import ModelPart, Percentiles, Range
 from kdcli.report.schema import Report, between, imitated, main_export
@@ -191,10 +192,8 @@ def _interval(interval: Range | None) -> str:
 def _amount(value: int | None, unit: str = "") -> str:
     if value is None:
         return "-"
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= size:
-            return f"{value / size:.2f} {letter}{unit}"
-    return f"{value} {unit}".strip()
+    number, letter = scaled(value)
+    return f"{number:{'.2f' if letter else '.0f'}} {letter}{unit}".strip()
 
 
 def _latency(part: ModelPart, by: Literal["pytorch", "onnxruntime"]) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from shlex import quote
 
 from kdcli.core.errors import DataError, UsageError
+from kdcli.core.progress import Progress
 from kdcli.core.text import did_you_mean
 from kdcli.runs.find import all_runs, runs_root
 from kdcli.runs.layout import EXPORTS, TIMM, is_model, is_ours
@@ -20,12 +21,11 @@ def newest() -> Run | None:
 
 @dataclass(frozen=True)
 class Located:
-    """What RUN or FILE on the command line meant; `said` where it had to be guessed."""
+    """What RUN or FILE on the command line meant."""
 
     run: Run | None
     """None for a model.pt that lies alone."""
     model: Path
-    said: str = ""
 
     @property
     def stem(self) -> str:
@@ -72,28 +72,39 @@ class Located:
         return self.model.with_name("report.json" if self.ships else f"{self.stem}.report.json")
 
 
-def locate(thing: str | None) -> Located:
-    """A run folder or a model.pt as given; `model.pt` or nothing means the newest finished run.
-    A model beside it (`model.peer_1.pt`) is a model.pt that lies alone.
+def locate(thing: str | None, progress: Progress, which: str | None = None) -> Located:
+    """A run folder or a model.pt as given; `model.pt` or nothing means the newest finished run,
+    which is said. A model beside it (`model.peer_1.pt`) is a model.pt that lies alone.
+
+    `which` names another model of the run than the one that ships, as `other_model` does.
 
     Raises:
         UsageError: there is no such thing, or it is another file: an ONNX file, a run's report.
         DataError: the run has not finished.
     """
     if thing is not None and Path(thing).exists():
-        return _locate_path(Path(thing))
-    if thing is None or thing == "model.pt":
-        run = newest()
-        if run is None:
-            raise UsageError(
-                f"no finished run under {runs_root()}/",
-                "make one: kd distill --teacher resnet101 --student mobilenetv3",
-            )
-        shown = "no run given" if thing is None else "model.pt: none here"
-        return Located(run, run.model, f"{shown}, using {run.model} (finished {_ago(run.model)})")
-    raise UsageError(
-        f"{thing}: no such file or folder", "give a run folder or a model.pt; kd list runs"
-    )
+        found, said = _locate_path(Path(thing)), ""
+    else:
+        found, said = _guessed(thing)
+    located = other_model(found, which) if which else found
+    if said:
+        progress.say(said)
+    return located
+
+
+def _guessed(thing: str | None) -> tuple[Located, str]:
+    """The newest run, and what is to be said of that."""
+    if thing not in (None, "model.pt"):
+        raise UsageError(
+            f"{thing}: no such file or folder", "give a run folder or a model.pt; kd list runs"
+        )
+    if (run := newest()) is None:
+        raise UsageError(
+            f"no finished run under {runs_root()}/",
+            "make one: kd distill --teacher resnet101 --student mobilenetv3",
+        )
+    shown = "no run given" if thing is None else "model.pt: none here"
+    return Located(run, run.model), f"{shown}, using {run.model} (finished {_ago(run.model)})"
 
 
 def other_model(located: Located, which: str) -> Located:

@@ -6,10 +6,9 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from kdcli.core.arrays import Indices
 from kdcli.core.records import Panel
 from kdcli.data.loader import plain_batches
 from kdcli.data.munge import neighbours
@@ -97,7 +96,7 @@ class Asking:
         return logits, sum(seconds)
 
     @torch.no_grad()
-    def nearest(self, member: Respondent, store: Store) -> NDArray[np.int64]:
+    def nearest(self, member: Respondent, store: Store) -> Indices:
         """(N,) each image's nearest one, where the teacher's classifier looks at them.
 
         Raises:

@@ -17,6 +17,7 @@ from kdcli.data.store import MOST_BYTES, Store, open_store
 from kdcli.data.subset import training_split
 from kdcli.evaluation.metrics import accuracy, balanced_accuracy, nll
 from kdcli.models.build import seeded
+from kdcli.models.checkpoint import Weights
 from kdcli.models.model_args import ModelArgs
 from kdcli.models.tap import predict
 from kdcli.recipe.conflicts import refuse_contradictions
@@ -27,7 +28,6 @@ from kdcli.runs.spec import Spec
 from kdcli.training.ask_teachers import Asking
 from kdcli.training.distiller import Distiller
 from kdcli.training.learner import (
-    Weights,
     build_learner,
     build_peers,
     learning_of,

@@ -10,6 +10,7 @@ from kdcli.core.errors import UsageError
 from kdcli.data.loader import plain_batches
 from kdcli.data.store import InMemory, Store
 from kdcli.models.build import build, plan, seeded
+from kdcli.models.checkpoint import Weights
 from kdcli.models.given import begin, start_args
 from kdcli.models.head_only import embed, head_of
 from kdcli.models.model_args import ModelArgs
@@ -18,8 +19,6 @@ from kdcli.models.weights import ensure_reachable
 from kdcli.recipe.load import scheme_of
 from kdcli.runs.spec import Spec
 from kdcli.training.site import Site
-
-Weights = dict[str, Tensor]
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,10 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from kdcli.core.arrays import Indices
 from kdcli.core.errors import UnfitTeacher
 from kdcli.data.store import Store, open_store
 from kdcli.evaluation.answers import answers_of
@@ -118,7 +117,7 @@ class _Measured:
     """How a teacher did on validation."""
 
     teacher: Opened
-    answers: NDArray[np.int64]
+    answers: Indices
     share: float
     interval: Interval
     classes: int
@@ -190,9 +189,7 @@ _IF_FOREIGN = (
 )
 
 
-def _refuse_other_order(
-    answers: NDArray[np.int64], validation: Store, classes: int, path: Path
-) -> None:
+def _refuse_other_order(answers: Indices, validation: Store, classes: int, path: Path) -> None:
     """A good teacher whose classes stand in another order than the data's teaches nonsense."""
     right = float((answers == validation.labels).mean())
     renamed = accuracy_if_renamed(answers, validation.labels, classes)

@@ -5,12 +5,12 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from kdcli.core.errors import DamagedFile, NotFinite
 from kdcli.core.progress import Progress
 from kdcli.core.records import Batch, Teacher
-from kdcli.models.checkpoint import read_weights, save_weights
+from kdcli.models.checkpoint import Weights, read_weights, save_weights
 from kdcli.models.tap import Tap
 from kdcli.models.teachers import Live, Together, Trajectory
 from kdcli.recipe.teacher import Checkpoints
@@ -95,8 +95,8 @@ def _together(ref: TeacherRef, stepper: Stepper, total: int) -> Together:
     return Together(tap, learn)
 
 
-def _read(model: Path, step: int) -> dict[str, torch.Tensor]:
-    weights: dict[str, torch.Tensor] = read_weights(Run(model.parent).step(step))
+def _read(model: Path, step: int) -> Weights:
+    weights: Weights = read_weights(Run(model.parent).step(step))
     return weights
 
 
@@ -125,9 +125,6 @@ def warn_of_weak(run: Run, classes: int, progress: Progress) -> None:
                 f"{name}: validation accuracy {accuracy:.3f}, hardly better than chance "
                 f"({1 / classes:.3f}): a student has little to learn from it"
             )
-
-
-Weights = dict[str, Tensor]
 
 
 Whole = Callable[[Weights], Weights]

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from kdcli.core import registry
+from kdcli.core.arrays import Floats, Indices
 from kdcli.core.files import atomic, sha256
 from kdcli.core.progress import Progress
 from kdcli.core.records import Panel
 from kdcli.core.text import counted
-from kdcli.data.pool import Places, Pooled
+from kdcli.data.pool import Pooled
 from kdcli.data.reopen import reopen_unlabelled
 from kdcli.data.source import Source, Split
 from kdcli.data.store import Joined, Labelled, Store, open_store
@@ -36,11 +36,11 @@ FEW = 64
 class Answers:
     """The answers, and whose they are."""
 
-    logits: NDArray[np.float32]
+    logits: Floats
     """(M, K) of the ensemble as one."""
     members: tuple[str, ...]
     """sha256 of each model.pt, in order."""
-    neighbours: NDArray[np.int64]
+    neighbours: Indices
     """(n,) of munge_patch: the nearest of each image that is not synthetic; else empty."""
 
 
@@ -170,12 +170,12 @@ def _copies(spec: Spec) -> int:
     return 1 + (pool.times if pool else 0)
 
 
-def _pooled(spec: Spec, real: Store, nearest: Places) -> Store:
+def _pooled(spec: Spec, real: Store, nearest: Indices) -> Store:
     pool = spec.recipe.data.pool
     return Pooled(real, pool, spec.seed, nearest) if pool else real
 
 
-def _nearest(asking: Asking, first: Respondent, real: Store) -> Places:
+def _nearest(asking: Asking, first: Respondent, real: Store) -> Indices:
     pool = asking.spec.recipe.data.pool
     if pool and pool.by == "munge_patch":
         return asking.nearest(first, real)

@@ -24,7 +24,7 @@ from kdcli.deploy.onnx_file.int8 import (
 from kdcli.deploy.onnx_file.session import open_session
 from kdcli.deploy.onnx_file.write import export_onnx, write
 from kdcli.deploy.parity import FP16, INT8, Parity, agrees, compare
-from kdcli.report.export import Calibration
+from kdcli.report.choices import Calibration
 
 BATCHES = [
     np.random.default_rng(seed).normal(size=(4, 3, 8, 8)).astype(np.float32) for seed in range(3)

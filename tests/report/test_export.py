@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from kdcli.report.export import Export, ParityPart, Precision, listed, place_of, replaced
+from kdcli.report.choices import Precision
+from kdcli.report.export import Export, ParityPart, listed, place_of, replaced
 from kdcli.report.model import ModelPart, Percentiles
 from kdcli.report.schema import Report, main_export, main_index
 from kdcli.report.table import table

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -334,29 +335,28 @@ def test_one_damaged_run_does_not_hide_the_others():
 # locate ------------------------------------------------------------------------------------------
 
 
+QUIET = None
+"""A progress that would fail if it were told anything: what was given is what is meant."""
+
+
 def test_a_run_folder_is_used_as_it_is():
     run = make("runs/a")
     for thing in ("runs/a", "runs/a/", str(Path("runs/a").resolve())):
-        found = locate(thing)
+        found = locate(thing, QUIET)
         assert (found.run.path.resolve(), found.model.name) == (run.path.resolve(), "model.pt")
-        assert found.said == ""
 
 
 def test_a_model_beside_its_run_yaml_knows_its_run():
     make("runs/a")
-    found = locate("runs/a/model.pt")
-    assert (found.run, found.model, found.said) == (
-        Run(Path("runs/a")),
-        Path("runs/a/model.pt"),
-        "",
-    )
+    found = locate("runs/a/model.pt", QUIET)
+    assert (found.run, found.model) == (Run(Path("runs/a")), Path("runs/a/model.pt"))
 
 
-def test_a_model_that_lies_alone_has_no_run(tmp_path):
+def test_a_model_that_lies_alone_has_no_run():
     make("runs/a")
     Path("model.pt").write_bytes(b"mine")
-    found = locate("model.pt")
-    assert (found.run, found.model, found.said) == (None, Path("model.pt"), "")
+    found = locate("model.pt", QUIET)
+    assert (found.run, found.model) == (None, Path("model.pt"))
 
 
 @pytest.mark.parametrize(
@@ -364,19 +364,24 @@ def test_a_model_that_lies_alone_has_no_run(tmp_path):
 )
 def test_a_bare_model_pt_means_the_newest_finished_run_and_says_so(age, ago):
     run = make("runs/a", age=age)
-    found = locate("model.pt")
+    said = []
+    aloud = SimpleNamespace(say=said.append)
+    found = locate("model.pt", aloud)
     assert (found.run, found.model) == (run, run.model)
-    assert found.said == f"model.pt: none here, using runs/a/model.pt (finished {ago} ago)"
-    assert locate(None).said == f"no run given, using runs/a/model.pt (finished {ago} ago)"
+    assert found == locate(None, aloud)
+    assert said == [
+        f"model.pt: none here, using runs/a/model.pt (finished {ago} ago)",
+        f"no run given, using runs/a/model.pt (finished {ago} ago)",
+    ]
 
 
 def test_a_model_that_learnt_beside_it_is_one_and_other_files_are_none():
     run = make("runs/a")
     for name in ("model.fused.pt", "state.pt"):
         (run.path / name).touch()
-    assert locate("runs/a/model.fused.pt").model == Path("runs/a/model.fused.pt")
+    assert locate("runs/a/model.fused.pt", QUIET).model == Path("runs/a/model.fused.pt")
     with pytest.raises(UsageError, match=r"state.pt: one of a run's files"):
-        locate("runs/a/state.pt")
+        locate("runs/a/state.pt", QUIET)
 
 
 @pytest.mark.parametrize("thing", [None, "model.pt"])
@@ -384,7 +389,7 @@ def test_no_finished_run_says_how_to_make_one(thing):
     make("runs/unfinished", finished=False)
     make("runs/prerequisite", asked=False)
     with pytest.raises(UsageError) as caught:
-        locate(thing)
+        locate(thing, QUIET)
     assert caught.value.what == "no finished run under runs/"
     assert "kd distill --teacher resnet101 --student mobilenetv3" in caught.value.fix
 
@@ -392,7 +397,7 @@ def test_no_finished_run_says_how_to_make_one(thing):
 def test_a_run_that_has_not_finished_is_refused():
     make("runs/a", finished=False)
     with pytest.raises(DataError) as caught:
-        locate("runs/a")
+        locate("runs/a", QUIET)
     assert caught.value.what == "runs/a: this run has not finished"
     assert caught.value.fix == "repeat the command that started it"
 
@@ -401,14 +406,14 @@ def test_a_run_that_has_not_finished_is_refused():
 def test_what_is_not_there_is_refused_and_never_guessed(thing):
     make("runs/a")
     with pytest.raises(UsageError) as caught:
-        locate(thing)
+        locate(thing, QUIET)
     assert caught.value.what == f"{thing}: no such file or folder"
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     (tmp_path / "photos").mkdir()
     with pytest.raises(UsageError, match=r"photos: not a run folder \(no run.yaml\)"):
-        locate("photos")
+        locate("photos", QUIET)
 
 
 def test_versions_are_recorded_without_importing_anything():

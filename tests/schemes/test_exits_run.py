@@ -12,6 +12,7 @@ import pytest
 from house import House, kd, kd_ok, same_weights
 
 from kdcli.core.latency import latency
+from kdcli.core.progress import Silent
 from kdcli.deploy import costs
 from kdcli.evaluation.peers import notes_on_exits
 from kdcli.models.loading import load
@@ -124,7 +125,7 @@ def test_its_file_is_another_way_to_say_which(with_exits: House) -> None:
     model = the_run(with_exits) / "model.exit_2.pt"
     kd_ok("export", model, "--min", "exports.0.accuracy=0")
     assert (model.parent / "export" / f"{model.stem}.onnx").is_file()
-    found = locate(str(model))
+    found = locate(str(model), Silent())
     assert found.run == Run(model.parent)
     assert found.report == model.with_name("model.exit_2.report.json")
     said = kd_ok("inspect", model).out

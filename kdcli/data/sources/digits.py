@@ -1,8 +1,8 @@
 """The built-in data: scikit-learn's 1,797 handwritten digits, without a download."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kdcli.core.arrays import Indices, Pixels
 from kdcli.data.readers import ArrayImages
 from kdcli.data.source import Defaults, Schedule, Source, Split
 from kdcli.data.splits import carve
@@ -39,5 +39,5 @@ def open_digits() -> Source:
     )
 
 
-def _split(images: NDArray[np.uint8], labels: NDArray[np.int64], rows: NDArray[np.int64]) -> Split:
+def _split(images: Pixels, labels: Indices, rows: Indices) -> Split:
     return Split(labels[rows], tuple(f"digit-{row:04d}" for row in rows), ArrayImages(images[rows]))

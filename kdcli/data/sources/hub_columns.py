@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kdcli.core.arrays import Indices
 from kdcli.core.errors import DataError
 from kdcli.core.text import some
 
@@ -17,7 +17,7 @@ ONE_LABEL = "kd takes one label per image, of a column of class labels"
 class Labels:
     """The labels of one split."""
 
-    indices: NDArray[np.int64]
+    indices: Indices
     """(n,) into the classes; below 0: not known."""
     classes: tuple[str, ...]
 
@@ -81,7 +81,7 @@ def read_labels(name: str, table: Any, column: str, known: tuple[str, ...] | Non
     raise DataError(f"hfds/{name}: not for kd: column {column} holds {reason}", ONE_LABEL)
 
 
-def _numbers(values: Iterable[Any]) -> NDArray[np.int64]:
+def _numbers(values: Iterable[Any]) -> Indices:
     return np.array([-1 if value is None else int(value) for value in values], dtype=np.int64)
 
 

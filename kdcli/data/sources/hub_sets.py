@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kdcli.core.arrays import Indices
 from kdcli.core.errors import DataError, UsageError
 from kdcli.core.network import answers
 from kdcli.core.progress import Progress
@@ -145,7 +145,7 @@ def _labelled(
     return given, dropped
 
 
-def _split(name: str, role: str, table: Any, labels: NDArray[np.int64], image: str) -> Split:
+def _split(name: str, role: str, table: Any, labels: Indices, image: str) -> Split:
     from datasets import Image
 
     plain = table.select_columns([image]).cast_column(image, Image(decode=False))

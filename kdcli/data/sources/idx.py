@@ -6,8 +6,8 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kdcli.core.arrays import Indices, Pixels
 from kdcli.core.errors import DataError
 from kdcli.core.files import sha256
 from kdcli.data.readers import ArrayImages
@@ -59,7 +59,7 @@ def open_idx(folder: Path) -> Source:
     )
 
 
-def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
+def read_idx(path: Path, dimensions: int) -> Pixels:
     """The array of one IDX file of unsigned bytes, gzipped or not; raises DataError."""
     data = _bytes(path)
     header = 4 + 4 * dimensions
@@ -86,7 +86,7 @@ def _bytes(path: Path) -> bytes:
         raise _damaged(path, str(error)) from error
 
 
-def _labelled(image_file: Path, label_file: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _labelled(image_file: Path, label_file: Path) -> tuple[Pixels, Indices]:
     images, labels = read_idx(image_file, 3), read_idx(label_file, 1)
     if len(images) != len(labels) or not images.size:
         raise DataError(
@@ -96,9 +96,7 @@ def _labelled(image_file: Path, label_file: Path) -> tuple[NDArray[np.uint8], ND
     return images, labels.astype(np.int64)
 
 
-def _classes(
-    file: Path, labels: NDArray[np.int64], test_file: Path, test_labels: NDArray[np.int64]
-) -> tuple[str, ...]:
+def _classes(file: Path, labels: Indices, test_file: Path, test_labels: Indices) -> tuple[str, ...]:
     known, tested = np.unique(labels), np.unique(test_labels)
     if len(known) < 2:
         raise DataError(f"{file}: one class only", "a classifier needs two classes or more")
@@ -111,7 +109,7 @@ def _classes(
     return tuple(str(label) for label in range(int(known.max()) + 1))
 
 
-def _split(part: str, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Split:
+def _split(part: str, images: Pixels, labels: Indices) -> Split:
     ids = tuple(f"{part}-{row:05d}" for row in range(len(labels)))
     return Split(labels, ids, ArrayImages(images))
 

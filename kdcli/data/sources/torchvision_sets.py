@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kdcli.core.arrays import Indices, Pixels
 from kdcli.core.errors import DataError, UsageError
 from kdcli.core.progress import Progress
 from kdcli.core.text import did_you_mean
@@ -166,7 +166,7 @@ def _relative(path: str, folder: Path) -> str:
     return (place.relative_to(folder) if inside else place).as_posix()
 
 
-def _sum(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> str:
+def _sum(images: Pixels, labels: Indices) -> str:
     known = hashlib.sha256(images.data)
     known.update(labels.data)
     return known.hexdigest()

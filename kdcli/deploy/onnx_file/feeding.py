@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcli.core.arrays import Floats
+from kdcli.core.arrays import Floats, Pixels
 from kdcli.core.errors import DamagedFile, UsageError
 from kdcli.data.images import fit, resize
 from kdcli.deploy.onnx_file.read import EXPORT_AGAIN, load
-
-Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from kdcli.core.arrays import Floats
 from kdcli.deploy.onnx_file.read import inputs, load
 from kdcli.deploy.onnx_file.silence import silence
-from kdcli.report.export import Calibration, Integer, Target
+from kdcli.report.choices import Calibration, Integer, Target
 
 if TYPE_CHECKING:
     from onnx import ModelProto
