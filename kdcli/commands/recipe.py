@@ -10,9 +10,10 @@ from kdcli.plan.data import open_data
 from kdcli.plan.defaults import auto_values
 from kdcli.plan.names import model_name
 from kdcli.recipe.edit import dump, fill_auto, get
-from kdcli.recipe.load import LoadedRecipe, load_recipe
+from kdcli.recipe.load import LoadedRecipe, load_recipe, scheme_of
 from kdcli.recipe.schema import MethodUse, Recipe
 from kdcli.training.devices import open_device
+from kdcli.training.terms import methods_of
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,11 @@ def show(
     advise(loaded, source, progress)
     learner, taught_by = model_name(student, progress), (model_name(teacher, progress),)
     values = auto_values(loaded.recipe, learner, taught_by, source, open_device("auto"))
-    before, after = dump(loaded.recipe), dump(fill_auto(loaded.recipe, values))
+    resolved = fill_auto(loaded.recipe, values)
+    before, after = dump(loaded.recipe), dump(resolved)
+    after["scheme"] |= scheme_of(resolved).model_dump(by_alias=True)
+    for name, method in methods_of(resolved).items():  # options that came later, too
+        after["methods"][name] |= method.model_dump(by_alias=True)
     return [
         Setting(key, value, _origin(key, get(before, key) != value, loaded, source.name))
         for key, value in ((key, get(after, key)) for key in _keys(after))

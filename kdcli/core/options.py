@@ -1,4 +1,7 @@
-"""How every recipe key, method and scheme is declared."""
+"""How every recipe key, method and scheme is declared, and which of them a run's digest holds."""
+
+from enum import Enum
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,3 +20,43 @@ class Options(BaseModel):
         use_attribute_docstrings=True,
         validate_default=True,
     )
+
+
+class Mark(Enum):
+    """What a key means for the digest of runs: `hue: Annotated[float, LATER] = 0.0`.
+
+    A key without a mark is in the digest whatever its value: all that there were when digests
+    began. A further one has a mark, or orphans every run that was made before.
+    """
+
+    LATER = "later"
+    NO_WEIGHT = "no weight"
+
+
+LATER = Mark.LATER
+"""It came later; its default means "as before", and never changes (a better value is a recipe's
+business). Only another value is in the digest."""
+NO_WEIGHT = Mark.NO_WEIGHT
+"""It changes no weight, and is in no digest."""
+
+
+def left_out(value: Any, *marks: Mark) -> dict[Any, Any]:
+    """Which keys of a record these marks leave out, at any depth, as pydantic's `exclude`."""
+    found: dict[Any, Any] = {}
+    if isinstance(value, BaseModel):
+        found = {name: _of_field(value, name, marks) for name in type(value).model_fields}
+    elif isinstance(value, dict):
+        found = {key: left_out(one, *marks) for key, one in value.items()}
+    elif isinstance(value, tuple | list):
+        found = {i: left_out(one, *marks) for i, one in enumerate(value)}
+    return {key: kept_back for key, kept_back in found.items() if kept_back}
+
+
+def _of_field(record: BaseModel, name: str, marks: tuple[Mark, ...]) -> Any:
+    """True: all of it."""
+    field, value = type(record).model_fields[name], getattr(record, name)
+    marked = [mark for mark in field.metadata if mark in marks]
+    as_before = value == field.get_default(call_default_factory=True)
+    if NO_WEIGHT in marked or (LATER in marked and as_before):
+        return True
+    return left_out(value, *marks)

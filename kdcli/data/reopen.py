@@ -15,9 +15,10 @@ def reopen_data(data: DataRef, progress: Progress) -> Source:
     """The data of an earlier run.
 
     Raises:
-        DataError: they are gone.
+        DataError: they are gone, or were read by the rules of an older kd.
         DamagedFile: they are no longer the same.
     """
+    refuse_older(data)
     if is_gone(data):
         raise DataError(
             f"{data.location}: gone; the run was made with these images", "bring them back"
@@ -36,6 +37,15 @@ def reopen_data(data: DataRef, progress: Progress) -> Source:
     )
 
 
+def refuse_older(data: DataRef) -> None:
+    """Raise DataError for images that an older kd read by other rules."""
+    if data.is_older:
+        raise DataError(
+            f"{data.name}: made by an older kd, which read these images by other rules",
+            "repeat the command that made the run: it makes a new one",
+        )
+
+
 def _of_run(split: Split) -> Split:
     """Without one of its images it would no longer be the run's."""
     return replace(split, way_out=BACK)
@@ -51,9 +61,10 @@ def reopen_unlabelled(data: DataRef, progress: Progress) -> Split:
     """The images that a run refers to.
 
     Raises:
-        DataError: they are gone.
+        DataError: they are gone, or were read by the rules of an older kd.
         DamagedFile: they are no longer the same.
     """
+    refuse_older(data)
     path = Path(data.location or "")
     if not path.is_dir():
         raise DataError(f"{path}: gone; the run is made with these images", "bring them back")

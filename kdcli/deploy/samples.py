@@ -79,9 +79,12 @@ class Samples:
 
 def source_of(located: Located, progress: Progress) -> Source | None:
     """The data of its run, where they are at hand."""
-    if located.run is None or is_gone(located.run.spec.data):
+    if located.run is None or is_gone(data := located.run.spec.data):
         return None
-    return reopen_data(located.run.spec.data, progress)
+    if data.is_older:
+        progress.say(f"{data.name}: made by an older kd, which read these images by other rules")
+        return None
+    return reopen_data(data, progress)
 
 
 def store_of(located: Located, split: Split, progress: Progress) -> Store:

@@ -16,7 +16,7 @@ from kdcli.data.unlabelled import identity_of, open_unlabelled
 from kdcli.recipe.load import scheme_of
 from kdcli.recipe.schema import Recipe
 from kdcli.runs.run import Run
-from kdcli.runs.spec import DataRef, Spec, TeacherRef
+from kdcli.runs.spec import RULES, DataRef, Spec, TeacherRef
 
 
 def unlabelled_of(recipe: Recipe, source: Source, progress: Progress) -> DataRef | None:
@@ -36,7 +36,7 @@ def unlabelled_of(recipe: Recipe, source: Source, progress: Progress) -> DataRef
             f"data.unlabelled: {counted(twice, 'image')} of validation or test in {path}: the "
             "student learns what its teachers say of images that it is measured on"
         )
-    return DataRef(name=path.name, location=str(path), identity=identity_of(split))
+    return DataRef(name=path.name, location=str(path), identity=identity_of(split), rules=RULES)
 
 
 def measured_too(split: Split, source: Source, progress: Progress) -> int:
@@ -119,7 +119,9 @@ def open_data(
         progress.say(f"{source.name}: {note}")
     if surveyed:
         _say_survey(survey(source, progress), balance == "none", progress)
-    return source, DataRef(name=source.name, location=location(name), identity=source.identity)
+    return source, DataRef(
+        name=source.name, location=location(name), identity=source.identity, rules=RULES
+    )
 
 
 def _say_survey(found: Survey, advised: bool, progress: Progress) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from kdcli.core.errors import UsageError
-from kdcli.core.options import Options
+from kdcli.core.options import NO_WEIGHT, Options
 
 Auto = Literal["auto"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -61,7 +61,7 @@ class Data(Options):
     """Of scheme compress: a folder of further images, whose labels nobody knows."""
     pool: Annotated[Pool | None, BeforeValidator(_named_alone)] = None
     """Of scheme compress: images made from those that there are."""
-    licence: Annotated[str, Field(min_length=1)] = "auto"
+    licence: Annotated[str, Field(min_length=1), NO_WEIGHT] = "auto"
     """Of the images: `own` where they are yours, SPDX's name of it, any words; `auto` looks for
     what is stated. It never changes a weight."""
 

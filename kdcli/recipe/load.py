@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from kdcli.core import registry
 from kdcli.core.errors import RecipeError, UsageError
+from kdcli.core.options import LATER, left_out
 from kdcli.core.scheme import Scheme
 from kdcli.core.text import did_you_mean
 from kdcli.recipe.edit import put
@@ -181,7 +182,9 @@ def _validated(
     problems: dict[str, str],
 ) -> dict[str, Any]:
     try:
-        return model.model_validate(given).model_dump(by_alias=True)
+        found = model.model_validate(given)
+        # a recipe says nothing of what came later and is as before, so that its run is found
+        return found.model_dump(by_alias=True, exclude=left_out(found, LATER))
     except ValidationError as error:
         own = (field.alias or name for name, field in model.model_fields.items())
         known = (*own, *also_known)

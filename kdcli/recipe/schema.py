@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from kdcli.core.options import Options
+from kdcli.core.options import NO_WEIGHT, Options
 from kdcli.recipe.data import Auto, Data, Share
 from kdcli.recipe.match import Match
 from kdcli.recipe.teacher import Precision, TeacherSettings
@@ -81,9 +81,10 @@ class Recipe(Options):
     methods: dict[str, MethodUse] = {}
     """Key = the method, and the term's name in logs and in --set."""
     student: Student = Student()
-    teacher: TeacherSettings = TeacherSettings()
+    teacher: Annotated[TeacherSettings, NO_WEIGHT] = TeacherSettings()
+    """In the digest by what they come to: who teaches, and how it is followed."""
     data: Data = Data()
     train: Train = Train()
     match: Match = Match()
-    evaluate: Evaluate = Evaluate()
-    who: Who | None = None
+    evaluate: Annotated[Evaluate, NO_WEIGHT] = Evaluate()
+    who: Annotated[Who | None, NO_WEIGHT] = None

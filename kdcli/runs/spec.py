@@ -3,17 +3,21 @@
 import hashlib
 import json
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from kdcli.recipe.edit import dump
+from kdcli.core.options import LATER, NO_WEIGHT, left_out
 from kdcli.recipe.schema import Recipe
 from kdcli.recipe.teacher import Checkpoints
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
 NAMED = 3
 """Teachers that a folder's name spells out."""
+RULES = 1
+"""Counts up whenever a kd decodes, cuts, orders or identifies images otherwise than the one before.
+Runs of a lower number are listed, inspected and exported, but never taken for new ones, nor
+measured on images that are read by new rules."""
 
 Role = Literal["teacher", "assistant", "generation", "baseline", "student"]
 """Whose training it is; a generation is taught by its own kind, and teaches it."""
@@ -26,23 +30,35 @@ class DataRef(BaseModel):
     name: str
     location: str | None
     identity: dict[str, Any]
+    rules: int = 1
+    """By which rules files became pixels, classes and `identity`; see `RULES`."""
+
+    @property
+    def is_older(self) -> bool:
+        """They were read by the rules of an older kd."""
+        return self.rules < RULES
+
+    @property
+    def deciding(self) -> dict[str, Any]:
+        """What a training's weights depend on."""
+        return self.identity | ({"rules": self.rules} if self.rules > 1 else {})
 
 
 class FileRef(BaseModel):
     """A given file of weights that a training starts from, and what was told of their model."""
 
     model_config = _FROZEN
-    path: str
+    path: Annotated[str, NO_WEIGHT]
     sha256: str
     options: dict[str, bool | int | float | str] = {}
     """Further constructor arguments of the model (`models.build.ModelArgs.options`)."""
     mean: tuple[float, ...] | None = None
     """Of the normalisation they were trained with; None: timm's for the model's name."""
     std: tuple[float, ...] | None = None
-    origin: str = ""
+    origin: Annotated[str, NO_WEIGHT] = ""
     """Where the weights come from, as far as it means anything elsewhere; empty: the file."""
-    licence: str | None = None
-    """As its maker states it; neither changes a weight."""
+    licence: Annotated[str | None, NO_WEIGHT] = None
+    """As its maker states it."""
 
 
 class TeacherRef(BaseModel):
@@ -175,27 +191,26 @@ class Spec(BaseModel):
         return [with_seed(self, self.seed + i) for i in range(count)]
 
     def _weights_depend_on(self) -> dict[str, Any]:
-        recipe = dump(self.recipe)
+        recipe = _deciding(self.recipe)
         for name, use in recipe["methods"].items():
-            use.setdefault("use", name)
-        del recipe["data"]["licence"]
-        kept = ("scheme", "task", "methods", "student", "data", "train", "match")
+            use["use"] = use["use"] or name
         given: dict[str, Any] = {}
         if self.weights:
-            given |= {"weights": self.weights.model_dump(exclude={"path", "origin", "licence"})}
+            given |= {"weights": _deciding(self.weights)}
         if self.unlabelled:
-            recipe["data"] |= {"unlabelled": self.unlabelled.identity}
+            recipe["data"] |= {"unlabelled": self.unlabelled.deciding}
         if self.peers:
             given |= {"peers": self.peers}
-        if self.keeps:
-            given |= {"keeps": self.keeps.model_dump(exclude={"clock"})}
+        if self.keeps:  # the clock is that of who follows
+            kept = _deciding(self.keeps)
+            given |= {"keeps": {key: value for key, value in kept.items() if key != "clock"}}
         if self.teachers and (followed := self._followed()):
             given |= {"follows": followed}
         return given | {
             "model": self.model,
             "start": self.start,
-            "data": self.data.identity,
-            "recipe": {key: recipe[key] for key in kept},
+            "data": self.data.deciding,
+            "recipe": recipe,
             "seed": self.seed,
             "teachers": [
                 {"identity": t.identity, "precision": self.recipe.teacher.precision}
@@ -239,3 +254,8 @@ def with_seed(spec: Spec, seed: int) -> Spec:
 def slug(text: str) -> str:
     """A name that is safe in a folder's name: letters, digits, `_` and `.`; others become `_`."""
     return re.sub(r"[^\w.]+", "_", text).strip("._") or "data"
+
+
+def _deciding(record: BaseModel) -> dict[str, Any]:
+    """What of it decides weights."""
+    return record.model_dump(by_alias=True, exclude=left_out(record, LATER, NO_WEIGHT))

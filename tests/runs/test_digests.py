@@ -4,13 +4,24 @@ Each was written down by the first kd that could make such a run. A digest that 
 that everybody's finished runs of that kind are trained again.
 """
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import pytest
+from house import ON_DIGITS, House, kd, kd_ok
+from pydantic import BaseModel
 
-from kdcli.recipe.edit import update
-from kdcli.recipe.schema import Recipe
-from kdcli.recipe.teacher import Checkpoints
+from kdcli.commands import recipe
+from kdcli.commands.recipe import Setting
+from kdcli.core import registry
+from kdcli.core.options import LATER, NO_WEIGHT, Mark
+from kdcli.core.progress import Silent
+from kdcli.methods.kd import KD
+from kdcli.recipe.data import Data
+from kdcli.recipe.edit import dump, put, update
+from kdcli.recipe.load import load_recipe
+from kdcli.recipe.schema import Evaluate, Recipe, Task
+from kdcli.recipe.teacher import Checkpoints, TeacherSettings
 from kdcli.runs.spec import DataRef, FileRef, Spec, TeacherRef, with_seed
 
 DATA = DataRef(name="fashion", location="/data/fashion", identity={"kind": "folder", "files": "0a"})
@@ -27,7 +38,7 @@ RESOLVED = {
     "teacher.pretrained": False,
     "teacher.precision": "fp32",
 }
-KD = {"use": "kd", "weight": 0.9, "temperature": 4.0, "standardize": False}
+USE = {"use": "kd", "weight": 0.9, "temperature": 4.0, "standardize": False}
 
 
 def spec_of(
@@ -37,7 +48,7 @@ def spec_of(
     settings: dict[str, Any] | None = None,
     **given: Any,
 ) -> Spec:
-    resolved = update(Recipe(), RESOLVED | {"methods.kd": KD} | (settings or {}))
+    resolved = update(Recipe(), RESOLVED | {"methods.kd": USE} | (settings or {}))
     made = {"role": role, "model": model, "data": DATA, "recipe_name": recipe, "recipe": resolved}
     return Spec.model_validate(made | given)
 
@@ -139,3 +150,113 @@ def test_folders_are_those_of_earlier_kds(kind: str) -> None:
     spec = kinds()[kind]
     assert spec.folder_name == FOLDERS[kind]
     assert spec.folder_name.endswith(spec.digest)
+
+
+# What comes later ---------------------------------------------------------------------------------
+
+
+class Colour(Data):
+    """`data:` of a later kd."""
+
+    hue: Annotated[float, LATER] = 0.0
+    """Turns of the colour circle."""
+    thumbnails: Annotated[bool, NO_WEIGHT] = False
+    """Keep some to look at."""
+
+
+class Later(Recipe):
+    """The format of a later kd, with a key and a section more."""
+
+    data: Colour = Colour()
+    tracking: Annotated[Task | None, LATER] = None
+
+
+def later(**values: Any) -> Spec:
+    """TEACHER as a later kd would make it."""
+    raw = dump(TEACHER.recipe)
+    for key, value in values.items():
+        put(raw, key.replace("__", "."), value)
+    return TEACHER.model_copy(update={"recipe": Later.model_validate(raw)})
+
+
+def test_a_later_key_changes_no_digest_unless_it_says_something() -> None:
+    assert later().digest == later(data__thumbnails=True).digest == TEACHER.digest
+    found = {later(data__hue=0.5).digest, later(tracking={"weight": 1.0}).digest, TEACHER.digest}
+    assert len(found) == 3
+
+
+def test_a_methods_later_option_is_left_out_while_it_is_as_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Softer(KD):
+        """Some paper."""
+
+        floor: Annotated[float, LATER] = 0.0
+        """Of a probability."""
+
+    before = load_recipe("kd").recipe.methods["kd"]
+    real = registry.load
+    monkeypatch.setattr(
+        registry, "load", lambda kind, name: Softer if name == "kd" else real(kind, name)
+    )
+    assert load_recipe("kd").recipe.methods["kd"] == before
+    use = load_recipe("kd", ("methods.kd.floor=0.1",)).recipe.methods["kd"]
+    assert use.options == before.options | {"floor": 0.1}
+    shown = {one.key: one.value for one in show("kd")}
+    assert shown["methods.kd.floor"] == 0.0, "kd recipe show tells of every option"
+
+
+def show(name: str) -> list[Setting]:
+    return recipe.show(
+        name, data=None, student="test_resnet", teacher="test_vit", progress=Silent()
+    )
+
+
+def test_a_marked_key_keeps_its_default() -> None:
+    """ "As before" for every run that does not mention it: no default of a marked key may move."""
+    assert dict(_marked(Recipe)) == {
+        "data.licence": "auto",
+        "evaluate": Evaluate(),
+        "teacher": TeacherSettings(),
+        "who": None,
+    }
+
+
+def _marked(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, Any]]:
+    for name, field in model.model_fields.items():
+        if {LATER, NO_WEIGHT} & {*filter(lambda one: isinstance(one, Mark), field.metadata)}:
+            yield path + name, field.default
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _marked(field.annotation, f"{path}{name}.")
+
+
+# By other rules -----------------------------------------------------------------------------------
+
+
+def test_data_read_by_new_rules_are_other_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    newer = TEACHER.model_copy(update={"data": DATA.model_copy(update={"rules": 2})})
+    assert newer.digest != TEACHER.digest
+    further = FURTHER.model_copy(update={"rules": 2})
+    assert kinds()["unlabelled images"].model_copy(update={"unlabelled": further}).digest != (
+        kinds()["unlabelled images"].digest
+    )
+
+
+def test_a_run_of_older_rules_is_looked_at_but_not_measured(
+    finished: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kdcli.runs.spec.RULES", 2)
+    monkeypatch.setattr("kdcli.plan.data.RULES", 2)
+    listed = kd_ok("list", "runs", "--json").document["runs"]
+    assert len(listed) == len(finished.runs())
+    looked = kd_ok("inspect", finished.student)
+    assert "made by an older kd" in looked.err
+    refused = kd("evaluate", finished.student)
+    assert refused.code == 3
+    assert "made by an older kd" in refused.err
+    assert "repeat the command that made the run" in refused.err
+    exported = kd_ok("export", finished.student)
+    assert "made by an older kd" in exported.err
+    assert "32 made-up images" in exported.err
+    plan = kd_ok(*ON_DIGITS, "--dry-run").err
+    assert "finished" not in plan, "a new run is made of it"
