@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from kdcli.core.errors import DamagedFile, DataError
 from kdcli.core.progress import Progress
@@ -18,17 +19,9 @@ def reopen_data(data: DataRef, progress: Progress) -> Source:
         DataError: they are gone, or were read by the rules of an older kd.
         DamagedFile: they are no longer the same.
     """
-    refuse_older(data)
-    if is_gone(data):
-        raise DataError(
-            f"{data.location}: gone; the run was made with these images", "bring them back"
-        )
+    _refuse_gone(data)
     source = open_source(data.location, progress)
-    if source.identity != data.identity:
-        raise DamagedFile(
-            f"{data.location}: the images are no longer those that the run was made with",
-            "bring them back, or train again on these",
-        )
+    _refuse_changed(data, source.identity, "train")
     return replace(
         source,
         train=_of_run(source.train),
@@ -37,18 +30,17 @@ def reopen_data(data: DataRef, progress: Progress) -> Source:
     )
 
 
-def refuse_older(data: DataRef) -> None:
-    """Raise DataError for images that an older kd read by other rules."""
-    if data.is_older:
-        raise DataError(
-            f"{data.name}: made by an older kd, which read these images by other rules",
-            "repeat the command that made the run: it makes a new one",
-        )
+def reopen_unlabelled(data: DataRef, progress: Progress) -> Split:
+    """The images without labels that a run refers to.
 
-
-def _of_run(split: Split) -> Split:
-    """Without one of its images it would no longer be the run's."""
-    return replace(split, way_out=BACK)
+    Raises:
+        DataError: they are gone, or were read by the rules of an older kd.
+        DamagedFile: they are no longer the same.
+    """
+    _refuse_gone(data)
+    split = open_unlabelled(Path(data.location or ""), progress)
+    _refuse_changed(data, identity_of(split), "distill")
+    return _of_run(split)
 
 
 def is_gone(data: DataRef) -> bool:
@@ -57,21 +49,26 @@ def is_gone(data: DataRef) -> bool:
     return given_as_path and not Path(str(data.location)).exists()
 
 
-def reopen_unlabelled(data: DataRef, progress: Progress) -> Split:
-    """The images that a run refers to.
-
-    Raises:
-        DataError: they are gone, or were read by the rules of an older kd.
-        DamagedFile: they are no longer the same.
-    """
-    refuse_older(data)
-    path = Path(data.location or "")
-    if not path.is_dir():
-        raise DataError(f"{path}: gone; the run is made with these images", "bring them back")
-    split = open_unlabelled(path, progress)
-    if identity_of(split) != data.identity:
-        raise DamagedFile(
-            f"{path}: the images are no longer those that the run is made with",
-            "bring them back, or distill again with these",
+def _refuse_gone(data: DataRef) -> None:
+    if data.is_older:
+        raise DataError(
+            f"{data.name}: made by an older kd, which read these images by other rules",
+            "repeat the command that made the run: it makes a new one",
         )
+    if is_gone(data):
+        raise DataError(
+            f"{data.location}: gone; the run was made with these images", "bring them back"
+        )
+
+
+def _refuse_changed(data: DataRef, identity: dict[str, Any], verb: str) -> None:
+    if identity != data.identity:
+        raise DamagedFile(
+            f"{data.location}: the images are no longer those that the run was made with",
+            f"bring them back, or {verb} again with these",
+        )
+
+
+def _of_run(split: Split) -> Split:
+    """Without one of its images it would no longer be the run's."""
     return replace(split, way_out=BACK)

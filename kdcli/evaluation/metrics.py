@@ -21,17 +21,23 @@ def accuracy(logits: Reals, labels: Ints) -> float:
 
 
 def balanced_accuracy(predictions: Ints, labels: Ints, num_classes: int) -> tuple[float, Interval]:
-    """Mean recall over the classes that occur among the labels, and its 95% interval.
-
-    A mean of k recalls varies like one accuracy on k^2 / sum(1 / n_class) images, so that number
-    goes into the Wilson interval: it is N where classes are even, and small where one is rare.
-    """
+    """Mean recall over the classes that occur among the labels, and its 95% interval."""
     counts = np.bincount(labels, minlength=num_classes)
     hits = np.bincount(labels[predictions == labels], minlength=num_classes)
     present = counts > 0
     recall = float(np.mean(hits[present] / counts[present]))
-    effective = float(present.sum() ** 2 / np.sum(1 / counts[present]))
-    return recall, wilson(recall, effective)
+    return recall, balanced_interval(recall, labels)
+
+
+def balanced_interval(recall: float, labels: Ints) -> Interval:
+    """The 95% interval of a mean recall on images with these labels.
+
+    A mean of k recalls varies like one accuracy on k^2 / sum(1 / n_class) images, so that number
+    goes into the Wilson interval: it is N where classes are even, and small where one is rare.
+    """
+    counts = np.bincount(labels)
+    counts = counts[counts > 0]
+    return wilson(recall, float(len(counts) ** 2 / np.sum(1 / counts)))
 
 
 def accuracy_if_renamed(predictions: Ints, labels: Ints, num_classes: int) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from kdcli.core.errors import DamagedFile, DataError, UsageError
+from kdcli.core.errors import DataError, UsageError
 from kdcli.core.files import sha256
 from kdcli.core.progress import Progress
 from kdcli.core.text import class_name
@@ -197,16 +197,6 @@ def start_from(given: Given) -> FileRef:
         origin=given.origin,
         licence=given.licence,
     )
-
-
-def check_unchanged(weights: FileRef) -> None:
-    """Raise DamagedFile for a start that is gone, or is another file by now."""
-    path = Path(weights.path)
-    if not path.is_file() or sha256(path) != weights.sha256:
-        raise DamagedFile(
-            f"starting weights {path}: gone, or no longer the file that the run was made with",
-            "bring it back, or train again from the new one",
-        )
 
 
 def start_args(args: ModelArgs, weights: FileRef) -> ModelArgs:

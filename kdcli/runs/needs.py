@@ -6,15 +6,22 @@ from pathlib import Path
 from kdcli.core.errors import DamagedFile
 from kdcli.core.files import sha256
 from kdcli.core.text import some
-from kdcli.runs.spec import TeacherRef
+from kdcli.runs.spec import FileRef, TeacherRef
+
+NAMED = 3
+"""Files that a message names."""
 
 
-def refuse_changed(given: Iterable[TeacherRef]) -> None:
-    """Raise DamagedFile for given teachers that are gone, or are other files by now."""
-    files = [(Path(ref.path or ""), ref.sha256) for ref in given]
-    wrong = [str(f) for f, digest in files if not f.is_file() or sha256(f) != digest]
-    if wrong:
-        raise DamagedFile(
-            f"teacher {some(wrong, 3)}: gone, or no longer the file that the run was made with",
-            "bring it back, or distill again from the new one",
-        )
+def refuse_changed(given: Iterable[TeacherRef | FileRef]) -> None:
+    """Raise DamagedFile for given teachers, or starting weights, that are gone or other files."""
+    files = [(one, Path(one.path or "")) for one in given]
+    wrong = [(one, path) for one, path in files if not path.is_file() or sha256(path) != one.sha256]
+    if not wrong:
+        return
+    teaches = isinstance(wrong[0][0], TeacherRef)
+    names = some((str(path) for _, path in wrong), NAMED)
+    raise DamagedFile(
+        f"{'teacher' if teaches else 'starting weights'} {names}: gone, or no longer the file that "
+        "the run was made with",
+        f"bring it back, or {'distill' if teaches else 'train'} again from the new one",
+    )

@@ -179,12 +179,13 @@ class Run:
                 break
         return found
 
-    def taught_at_best(self) -> dict[str, float]:
-        """Validation accuracy, after the best epoch, of teachers that learnt with the student."""
+    def taught_at_best(self, measured: str = "accuracy") -> dict[str, float]:
+        """Validation accuracy (or `balanced_accuracy`), after the best epoch, of teachers that
+        learnt with the student."""
         lines = self.lines()
         best = lines[-1].get("best_epoch") if lines else None
         at_best = (line for line in lines if best and line.get("epoch") == best)
-        return dict(next(at_best, {}).get("teacher_val_accuracy", {}))
+        return dict(next(at_best, {}).get(f"teacher_val_{measured}", {}))
 
     def outcome(self) -> dict[str, Any]:
         """The closing line of metrics.jsonl: how training ended; empty while it has not."""

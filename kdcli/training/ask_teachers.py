@@ -11,7 +11,7 @@ import torch
 from kdcli.core.arrays import Indices
 from kdcli.core.records import Panel
 from kdcli.data.loader import plain_batches
-from kdcli.data.munge import neighbours
+from kdcli.data.neighbours import neighbours
 from kdcli.data.store import Store
 from kdcli.evaluation.answers import Logits, answers_of, counted_batches, together
 from kdcli.evaluation.cost import architecture

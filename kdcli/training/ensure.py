@@ -9,7 +9,6 @@ from kdcli.core.errors import UsageError
 from kdcli.core.files import is_leftover, lock, probe, write_text
 from kdcli.core.progress import Progress
 from kdcli.core.text import counted
-from kdcli.models.given import check_unchanged
 from kdcli.models.weights import ensure_reachable
 from kdcli.runs.find import find, runs_root
 from kdcli.runs.layout import is_ours
@@ -122,7 +121,7 @@ def reach_weights(spec: Spec) -> None:
         WeightsUnavailable: pretrained weights cannot be fetched.
     """
     if spec.weights:
-        check_unchanged(spec.weights)
+        refuse_changed([spec.weights])
     elif spec.recipe.student.pretrained:
         ensure_reachable(spec.model)
     for peer in spec.peers:
@@ -250,6 +249,6 @@ def _train(run: Run, spec: Spec, site: Site, teachers: list[Path | None], parts:
         trail=trail_of(run, spec, parts.steps_per_epoch, parts.whole),
     )
     finish(run, ended)
-    warn_of_weak(run, site.classes, site.progress)
+    warn_of_weak(run, site)
     save_models(run, spec, site.source, parts, weights, ended)
     run.state.unlink(missing_ok=True)

@@ -145,8 +145,11 @@ class _Close:
             self.progress.warn(f"{self.label}: {words}")
 
     def _of_teachers(self) -> dict[str, Any]:
-        found = {name: self.validate(one).accuracy for name, one in self.teachers.items()}
-        return {"teacher_val_accuracy": found} if found else {}
+        found = {name: self.validate(one) for name, one in self.teachers.items()}
+        each = ("accuracy", "balanced_accuracy") if found else ()
+        return {
+            f"teacher_val_{key}": {n: getattr(v, key) for n, v in found.items()} for key in each
+        }
 
 
 def rehearse(

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from kdcli.core.errors import DamagedFile, NotFinite
-from kdcli.core.progress import Progress
 from kdcli.core.records import Batch, Teacher
+from kdcli.evaluation.metrics import balanced_interval, too_weak
 from kdcli.models.checkpoint import Weights, read_weights, save_weights
 from kdcli.models.tap import Tap
 from kdcli.models.teachers import Live, Together, Trajectory
@@ -117,13 +117,14 @@ def _kept(run: Run) -> tuple[int, ...]:
     return tuple(sorted(expected))
 
 
-def warn_of_weak(run: Run, classes: int, progress: Progress) -> None:
+def warn_of_weak(run: Run, site: Site) -> None:
     """Of teachers that learnt with their student: nobody has measured them before."""
-    for name, accuracy in run.taught_at_best().items():
-        if accuracy <= 1 / classes + 0.05 * (1 - 1 / classes):
-            progress.warn(
-                f"{name}: validation accuracy {accuracy:.3f}, hardly better than chance "
-                f"({1 / classes:.3f}): a student has little to learn from it"
+    labels, chance = site.source.validation.labels, 1 / site.classes
+    for name, recall in run.taught_at_best("balanced_accuracy").items():
+        if too_weak(balanced_interval(recall, labels), site.classes):
+            site.progress.warn(
+                f"{name}: balanced validation accuracy {recall:.3f}, hardly better than chance "
+                f"({chance:.3f}): a student has little to learn from it"
             )
 
 

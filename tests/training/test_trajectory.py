@@ -1,13 +1,17 @@
 """Following a teacher: which checkpoints are kept, and which of them a step learns from."""
 
+import json
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from kdcli.core.progress import Silent
 from kdcli.core.records import Batch
+from kdcli.data.source import Source, Split
 from kdcli.models.checkpoint import read_weights
 from kdcli.models.model_args import ModelArgs
 from kdcli.models.tap import Tap
@@ -15,7 +19,8 @@ from kdcli.models.teachers import Together, Trajectory, checkpoint_at
 from kdcli.recipe.teacher import Checkpoints
 from kdcli.runs.layout import is_ours
 from kdcli.runs.run import Run
-from kdcli.training.trajectory import Trail
+from kdcli.training.site import Site
+from kdcli.training.trajectory import Trail, warn_of_weak
 
 
 @pytest.mark.parametrize("spacing", ["even", "early"])
@@ -126,3 +131,27 @@ def test_half_of_it_where_it_fits(tmp_path: Path) -> None:
     assert found["1.running_var"].dtype == torch.float32  # beyond 65,504
     assert found["1.num_batches_tracked"].dtype == torch.int64
     tap().module.load_state_dict(found)
+
+
+@pytest.mark.parametrize(("recall", "weak"), [(0.35, True), (0.8, False)])
+def test_a_teacher_that_only_knows_the_common_class_is_weak(tmp_path, recall, weak):
+    """Right on nine of ten images, and no better than chance with every class alike."""
+    run = Run(tmp_path)
+    measured = {"accuracy": {"teacher": 0.9}, "balanced_accuracy": {"teacher": recall}}
+    epoch = {"epoch": 1} | {f"teacher_val_{key}": value for key, value in measured.items()}
+    run.metrics.write_text(f"{json.dumps(epoch)}\n{json.dumps({'best_epoch': 1})}\n")
+    labels = np.repeat([0, 1, 2], [90, 5, 5])
+    split = Split(labels, tuple(map(str, range(100))), read=None)
+    source = Source("rare", ("a", "b", "c"), split, split, split, {}, None)
+    words = Words()
+    warn_of_weak(run, Site(source, torch.device("cpu"), words))
+    said = "teacher: balanced validation accuracy 0.350, hardly better than chance (0.333)"
+    assert [line.partition(": a student")[0] for line in words.warned] == [said] * weak
+
+
+class Words(Silent):
+    def __init__(self):
+        self.warned = []
+
+    def warn(self, line):
+        self.warned.append(line)
