@@ -14,8 +14,9 @@ from kdcli.core.files import cache_folder, existing
 from kdcli.core.machine import free_memory_bytes, memory_bytes
 from kdcli.core.progress import Progress
 from kdcli.data.duplicates import Double
-from kdcli.data.open import data_folder, open_source
+from kdcli.data.open import open_source
 from kdcli.data.source import OUT, Defaults
+from kdcli.data.sources.torchvision_sets import data_folder
 from kdcli.data.survey import Survey, survey, undecodable
 from kdcli.models.precision import has_fast_bf16
 from kdcli.runs.find import runs_root

@@ -1,11 +1,10 @@
 """What `--data` names."""
 
-import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from kdcli.core.errors import UsageError
-from kdcli.core.files import cache_folder
 from kdcli.core.progress import Progress, Silent
 from kdcli.core.text import did_you_mean
 from kdcli.data.source import Source
@@ -17,8 +16,18 @@ from kdcli.data.sources.other_tasks import no_data
 from kdcli.data.sources.table import open_table
 from kdcli.data.sources.torchvision_sets import open_torch
 
-BUILT_IN = {"digits": open_digits}
-TABLES = (".csv", ".tsv")
+BUILT_IN: dict[str, Callable[[], Source]] = {"digits": open_digits}
+NAMED: dict[str, Callable[[str, Progress], Source]] = {"torch": open_torch, "hfds": open_hub}
+"""`torch/NAME`: by prefix."""
+FILES: dict[str, Callable[[Path, Progress], Source]] = {".csv": open_table, ".tsv": open_table}
+"""By their ending."""
+FOLDERS: tuple[tuple[Callable[[Path], bool], Callable[[Path, Progress], Source]], ...] = (
+    (holds_idx, lambda path, progress: open_idx(path)),
+    (Path.is_dir, open_folder),
+)
+"""What tells a layout, and what opens it; the first that fits."""
+STREAMS = ("hfids", "tfds", "wds")
+"""timm reads these from front to back; kd needs to count images and to shuffle all of them."""
 TAKES = (
     "--data takes 'digits', a folder of images, a table image,label[,split] (.csv), torch/NAME or "
     "hfds/NAME"
@@ -38,15 +47,14 @@ def open_source(name: str | None, progress: Progress | None = None) -> Source:
     if not name.strip():
         raise UsageError("--data is empty", TAKES)
     if is_named(name):
-        return open_named(name, progress)
+        return _from_name(name, progress)
     path = Path(name).expanduser()
     if path.is_file():
         return _from_file(name, path, progress)
-    if not path.is_dir():
-        raise UsageError(
-            f"--data {name}: no such folder or file{did_you_mean(name, BUILT_IN)}", TAKES
-        )
-    return open_idx(path) if holds_idx(path) else open_folder(path, progress)
+    for fits, opens in FOLDERS:
+        if fits(path):
+            return opens(path, progress)
+    raise UsageError(f"--data {name}: no such folder or file{did_you_mean(name, BUILT_IN)}", TAKES)
 
 
 def location(name: str | None) -> str | None:
@@ -60,30 +68,14 @@ def location(name: str | None) -> str | None:
     return str(Path(name).expanduser().resolve())
 
 
-def _from_file(name: str, path: Path, progress: Progress) -> Source:
-    if path.suffix.lower() in TABLES:
-        return open_table(path, progress)
-    raise no_data(path, name)
-
-
-PREFIXES = ("torch", "hfds")
-
-
-STREAMS = ("hfids", "tfds", "wds")
-"""timm reads these from front to back; kd needs to count images and to shuffle all of them."""
-
-
 def is_named(name: str) -> bool:
     """Whether `name` begins as timm's names do."""
     prefix, slash, _ = name.partition("/")
-    return bool(slash) and prefix.lower() in (*PREFIXES, *STREAMS)
+    return bool(slash) and prefix.lower() in (*NAMED, *STREAMS)
 
 
-def open_named(name: str, progress: Progress) -> Source:
-    """The data set of that name, fetched where it is not on this machine yet.
-
-    Raises UsageError for names of another kind, DataError for sets that cannot be had or used.
-    """
+def _from_name(name: str, progress: Progress) -> Source:
+    """The data set of that name, fetched where it is not on this machine yet."""
     prefix, _, rest = name.partition("/")
     if prefix.lower() in STREAMS:
         raise UsageError(
@@ -92,12 +84,11 @@ def open_named(name: str, progress: Progress) -> Source:
         )
     if not rest.strip("/"):
         raise UsageError(f"--data {name}: no name", f"such as {prefix}/cifar10")
-    if prefix.lower() == "torch":
-        return open_torch(rest, data_folder(), progress)
-    return open_hub(rest, os.environ.get("KD_DATA"), progress)
+    return NAMED[prefix.lower()](rest, progress)
 
 
-def data_folder() -> Path:
-    """Where torchvision's sets lie, and are fetched to: `$KD_DATA`, else kd's own cache."""
-    own = os.environ.get("KD_DATA")
-    return Path(own).expanduser() if own else cache_folder() / "data"
+def _from_file(name: str, path: Path, progress: Progress) -> Source:
+    opens = FILES.get(path.suffix.lower())
+    if opens is None:
+        raise no_data(path, name)
+    return opens(path, progress)

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,15 +30,15 @@ AT_ONCE = 1000
 """Rows of which the ends are looked at together."""
 
 
-def open_hub(name: str, cache: str | None, progress: Progress) -> Source:
+def open_hub(name: str, progress: Progress) -> Source:
     """A set of the Hub, or of a folder of Parquet, Arrow, JSON or image files.
 
-    `cache` is where it is kept (None: where `datasets` keeps its own). Raises UsageError without
+    It is kept in `$KD_DATA`, else where `datasets` keeps its own. Raises UsageError without
     that package, DataError for what cannot be had or is no classification task.
     """
     if importlib.util.find_spec("datasets") is None:
         raise UsageError(f"--data hfds/{name}: needs the package datasets", HOW_TO_INSTALL)
-    tables, notes = _roles(name, _loaded(name, cache, progress))
+    tables, notes = _roles(name, _loaded(name, os.environ.get("KD_DATA"), progress))
     image = image_column(name, tables["train"].features)
     label = label_column(name, tables["train"].features)
     if (image, label) != ("image", "label"):

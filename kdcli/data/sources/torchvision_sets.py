@@ -1,6 +1,7 @@
 """torchvision's data sets, by timm's names for them."""
 
 import hashlib
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import numpy as np
 
 from kdcli.core.arrays import Indices, Pixels
 from kdcli.core.errors import DataError, UsageError
+from kdcli.core.files import cache_folder
 from kdcli.core.progress import Progress
 from kdcli.core.text import did_you_mean
 from kdcli.data.defaults import defaults_of
@@ -50,11 +52,18 @@ CIFAR = Defaults(
 )
 
 
-def open_torch(name: str, folder: Path, progress: Progress) -> Source:
-    """A set that torchvision has below `folder`, or fetches to it.
+def data_folder() -> Path:
+    """Where torchvision's sets lie, and are fetched to: `$KD_DATA`, else kd's own cache."""
+    own = os.environ.get("KD_DATA")
+    return Path(own).expanduser() if own else cache_folder() / "data"
+
+
+def open_torch(name: str, progress: Progress) -> Source:
+    """A set that torchvision has below `data_folder()`, or fetches to it.
 
     Raises UsageError for names that timm does not know, DataError for what cannot be had.
     """
+    folder = data_folder()
     known = ALIASES.get(name.lower(), name.lower())
     if known in FOLDERS:
         raise UsageError(f"--data torch/{name}: needs a folder", "give --data FOLDER itself")

@@ -14,7 +14,6 @@ from PIL import Image
 
 from kdcli.core.errors import DataError, UsageError
 from kdcli.core.progress import Silent
-from kdcli.data import open
 from kdcli.data.loader import plain_batches
 from kdcli.data.open import location, open_source
 from kdcli.data.sources import torchvision_sets
@@ -160,10 +159,10 @@ def test_downloads_give_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_files_lie_in_the_cache_unless_said_otherwise(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    assert open.data_folder() == tmp_path
+    assert torchvision_sets.data_folder() == tmp_path
     monkeypatch.delenv("KD_DATA")
     monkeypatch.setenv("KD_CACHE", str(tmp_path / "cache"))
-    assert open.data_folder() == tmp_path / "cache" / "data"
+    assert torchvision_sets.data_folder() == tmp_path / "cache" / "data"
 
 
 @pytest.mark.parametrize(
