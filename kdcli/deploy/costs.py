@@ -23,6 +23,7 @@ from kdcli.deploy.onnx_file.pixels import with_pixels
 from kdcli.deploy.onnx_file.read import load_whole
 from kdcli.deploy.onnx_file.session import open_session
 from kdcli.deploy.onnx_file.write import export_onnx, write
+from kdcli.deploy.outgoing import Outgoing
 from kdcli.deploy.parity import as_function
 from kdcli.deploy.request import Wanted
 from kdcli.evaluation.cast import Member, cast_at_hand
@@ -32,6 +33,7 @@ from kdcli.models.heads import answering
 from kdcli.models.loading import Loaded, load, read_args
 from kdcli.report.choices import Precision, Protocol
 from kdcli.report.model import LatencyMs, ModelPart, Percentiles
+from kdcli.report.schema import Report
 from kdcli.runs.baseline import baseline_of
 from kdcli.runs.find import find
 from kdcli.runs.run import Run
@@ -63,21 +65,15 @@ class Costs:
 
 
 def costs_side_by_side(
-    files: Mapping[Precision, Path],
-    student: Loaded,
-    run: Run | None,
-    best: int | None,
-    wanted: Wanted,
-    image_size: int,
-    progress: Progress,
+    files: Mapping[Precision, Path], outgoing: Outgoing, progress: Progress
 ) -> Costs:
     """Of every role at hand, and of each of the student's `files`; each architecture is timed
-    once, all side by side, and fed with the same: what is `wanted`, images of `image_size`.
+    once, all side by side, and fed with the same.
 
-    An ensemble costs what its members cost together. `best` is the number of the best single
-    teacher among them, None where nobody has measured them.
+    An ensemble costs what its members cost together.
     """
-    roles = _others(run, best) if run else {}
+    student, wanted = outgoing.student, outgoing.wanted
+    roles = _others(outgoing.located.run, _best(outgoing.report)) if outgoing.located.run else {}
     kinds = {file: architecture(read_args(file)[0]) for files in roles.values() for file in files}
     with TemporaryDirectory() as scratch:
         models = {"student": student}
@@ -87,7 +83,7 @@ def costs_side_by_side(
                 continue
             models[kind], exported[kind] = load(file), Path(scratch) / f"{len(models)}.onnx"
             progress.say(f"exporting {role} {models[kind].args.words} for comparison")
-            _export(models[kind], exported[kind], wanted, image_size, progress)
+            _export(models[kind], exported[kind], wanted, outgoing.samples.image_size, progress)
         everyone = ", ".join(["student", *roles])
         progress.say(f"timing {everyone} side by side on {THREADS} thread ({wanted.latency})")
         times = _times(_calls(exported, models), BOUNDS[wanted.latency])
@@ -140,6 +136,12 @@ def _of_one_image(times: Times, batch: int) -> Times:
         (by, name): time.shared(batch) for (by, name), time in times.items() if by == "onnxruntime"
     }
     return times | shared
+
+
+def _best(report: Report) -> int | None:
+    """The number of the best single teacher of an ensemble; None: nobody has measured them."""
+    found = report.comparison.ensemble if report.comparison else None
+    return found.best if found else None
 
 
 def _others(run: Run, best: int | None) -> dict[str, Files]:
