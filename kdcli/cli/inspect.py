@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,8 +20,15 @@ if TYPE_CHECKING:
     from kdcli.evaluation.temperature import Softened
 
 
-def document(found: "Inspected") -> dict[str, Any]:
-    """What `kd inspect --json` prints, but for the softened answers."""
+def document(found: "Inspected", look: "Callable[[], Softened] | None") -> dict[str, Any]:
+    """What `kd inspect --json` prints."""
+    from kdcli.cli import temperature
+
+    return _known(found) | {"temperature": temperature.document(look()) if look else None}
+
+
+def _known(found: "Inspected") -> dict[str, Any]:
+    """All but the softened answers."""
     from kdcli.commands.inspect import Model, Trained
 
     if isinstance(found, Model):
@@ -80,7 +88,8 @@ def inspect(
         from kdcli.commands.inspect import inspect, prepare
 
         found = inspect(thing, console)
-        inspected(console, found, prepare(found, data, console))
+        look = prepare(found, data, console)
+        console.show(found, partial(document, look=look), partial(show_inspected, look=look))
 
 
 TEACHER, STUDENT = "resnet101", "mobilenetv3"
@@ -91,20 +100,18 @@ LARGE = 10_000_000
 """Parameters above which a model is no student in that example."""
 
 
-def inspected(console: Console, found: "Inspected", look: "Callable[[], Softened] | None") -> None:
+def show_inspected(
+    console: Console, found: "Inspected", look: "Callable[[], Softened] | None"
+) -> None:
     """`kd inspect`; `look` takes its time, so what is known already is shown before."""
-    from kdcli.cli import temperature as screen
+    from kdcli.cli.temperature import show_softened
 
-    if console.as_json:
-        softened = screen.document(look()) if look else None
-        console.document(document(found) | {"temperature": softened})
-        return
     shown, warning = rows(found)
     console.table(["", _title(found)], shown, figures=False)
     if warning:
         console.warn(warning)
     if look:
-        screen.softened(console, look())
+        show_softened(console, look())
     console.next(*_next(found))
 
 
