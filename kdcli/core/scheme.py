@@ -46,7 +46,7 @@ class Scheme(BaseModel, ABC):
         return Panel((1 / teachers,) * teachers)
 
     def student_args(self, teachers: int) -> dict[str, Any]:
-        """Fields of `models.build.ModelArgs` that the student has on top, taught by so many."""
+        """Fields of `ModelArgs` (models) that the student has on top, taught by so many."""
         return {}
 
     @abstractmethod

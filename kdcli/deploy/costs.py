@@ -40,12 +40,13 @@ from kdcli.runs.run import Run
 
 THREADS = 1
 """Of the timings: what a phone or one request of a server has."""
-
-
+PATIENCE_SECONDS = 300.0
+"""For a process that opens a file and runs it once."""
 Files = Counter[Path]
 """Of models that answer together: one model.pt of each kind, and how many are alike."""
 AGAIN = "student again"
-"""The student once more, its file in a session of its own."""
+"""The student once more, its file in a session of its own: how far the two lie apart is the noise
+that a speed-up must exceed."""
 BOUNDS: dict[Protocol, Bounds] = {"quick": {}, "thorough": THOROUGH}
 Times = dict[tuple[str, str], Latency]
 """By what runs it (`pytorch`, `onnxruntime`) and what it is."""
@@ -59,7 +60,7 @@ class Costs:
     """By role: size, MACs, latency."""
     files: dict[Precision, Percentiles]
     noise: float
-    """How far two timings of the very same file lie apart (`cost.noise`)."""
+    """How far two timings of the very same file lie apart (`latency.noise`)."""
     noise_pytorch: float
     """The same of the student in PyTorch."""
 
@@ -122,7 +123,7 @@ def _export(model: Loaded, path: Path, wanted: Wanted, image_size: int, progress
 def _calls(
     exported: Mapping[str, Path], models: Mapping[str, Loaded]
 ) -> dict[tuple[str, str], Callable[[], object]]:
-    """Each file and each model, and the student twice."""
+    """By what runs it and what it is: each file, each model, and the student twice."""
     files = {name: file for name, file in exported.items() if name != "fp32"}
     again = {AGAIN: exported["student"]}, {AGAIN: models["student"]}
     run = {("onnxruntime", name): _call(file) for name, file in (files | again[0]).items()}
@@ -221,19 +222,19 @@ def _sum(times: Iterable[Percentiles]) -> Percentiles:
 
 
 def _asking(model: Loaded) -> Callable[[], object]:
-    """One image, in PyTorch."""
+    """A call that takes one black image through PyTorch."""
     size = model.args.input_size
     return partial(as_function(model), np.zeros((1, 3, size, size), np.float32))
 
 
 def _call(file: Path) -> Callable[[], object]:
-    """One image, in onnxruntime."""
+    """A call that takes one black image, or a fixed batch of them, through onnxruntime."""
     session = open_session(file, THREADS)
     return partial(session, session.one_image())
 
 
 def _times(calls: dict[tuple[str, str], Callable[[], object]], bounds: Bounds) -> Times:
-    """Batch 1, all by turns."""
+    """All by turns, on `THREADS` cores."""
     before = torch.get_num_threads()
     torch.set_num_threads(THREADS)
     try:
@@ -244,9 +245,6 @@ def _times(calls: dict[tuple[str, str], Callable[[], object]], bounds: Bounds) -
         }
     finally:
         torch.set_num_threads(before)
-
-
-PATIENCE_SECONDS = 300.0
 
 
 def peak_memory(file: Path, threads: int, progress: Progress) -> int | None:

@@ -52,7 +52,7 @@ def export_as_onnx(outgoing: Outgoing, kept: ExitStack, progress: Progress) -> W
 
 
 def _margin(located: Located) -> float:
-    """The accuracy that counts as none lost."""
+    """The accuracy that counts as none lost, as a fraction: the run's own, else the usual."""
     return located.run.spec.recipe.evaluate.margin if located.run else Evaluate().margin
 
 

@@ -22,7 +22,7 @@ from kdcli.models.heads import answering
 from kdcli.models.loading import Loaded
 
 TOLERANCE = 1e-5
-"""Of any logit."""
+"""Of any logit: the same weights, in a graph of torch's own making."""
 ABOUT = "kd.json"
 """The extra file that says how the program is fed and what it answers."""
 
