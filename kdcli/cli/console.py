@@ -52,7 +52,7 @@ class _Results(RichConsole):
 
 
 class Console:
-    """The terminal; a kdcli.progress.Progress, and the one place that prints.
+    """The terminal; a `core.progress.Progress`, and the one place that prints.
 
     With `as_json`, stdout gets exactly one JSON document.
     """
@@ -165,11 +165,11 @@ class Console:
         return int(failure.code if failure else ExitCode.DONE)
 
     def document(self, content: dict[str, Any]) -> None:
-        """The one JSON document of --json."""
+        """The one JSON document of --json, with the version of its keys."""
         self.json({"schema": 1, **content})
 
     def json(self, content: Any) -> None:
-        """Plain JSON on stdout."""
+        """Plain JSON on stdout; in ASCII where UTF-8 cannot hold it, or stdout is not UTF-8."""
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
         if not _takes(text, self._stdout):
             text = json.dumps(content, indent=2, allow_nan=False)

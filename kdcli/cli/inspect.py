@@ -1,4 +1,4 @@
-"""`kd inspect --json`: everything, by stable keys."""
+"""`kd inspect`: what a model is, as rows (`inspect_rows`), or by stable keys."""
 
 import shlex
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import typer
 from kdcli.cli import completion
 from kdcli.cli.console import Console
 from kdcli.cli.entry import door
-from kdcli.cli.flags import Data, Debug, Json
+from kdcli.cli.flags import STUDENT, TEACHER, Data, Debug, Json
 from kdcli.cli.inspect_rows import rows
 from kdcli.cli.train import on_data
 
@@ -90,10 +90,6 @@ def inspect(
         found = inspect(thing, console)
         look = prepare(found, data, console)
         console.show(found, partial(document, look=look), partial(show_inspected, look=look))
-
-
-TEACHER, STUDENT = "resnet101", "mobilenetv3"
-"""Of the example of what to type next."""
 
 
 LARGE = 10_000_000

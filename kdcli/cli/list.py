@@ -1,4 +1,4 @@
-"""`kd list` and `kd recipe show`: what there is, as tables."""
+"""`kd list`: what there is, as tables; models have `list_models`."""
 
 from dataclasses import asdict
 from datetime import datetime

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kdcli.plan.students import Candidate, Found
 
 FEWER = "kd list models --max-params 5e6 --max-ms 10"
+"""What to type next where nothing limits the list."""
 
 
 def show_models(console: Console, found: "Found") -> None:

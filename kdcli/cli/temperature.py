@@ -15,6 +15,7 @@ _ROWS = 20
 MATRIX = 100
 """Up to so many classes --json has the whole matrix."""
 _MEASURES = ["entropy", "of log K", "contrast"]
+"""Heads of what `Level` holds: nats, a share of the most there is, first less second."""
 
 
 def show_softened(console: Console, found: "Softened") -> None:

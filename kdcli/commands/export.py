@@ -58,7 +58,8 @@ def export(request: Request, progress: Progress) -> Exported:
 def _outgoing(
     located: Located, request: Request, gates: tuple[Gate, ...], progress: Progress
 ) -> tuple[Outgoing, tuple[Gate, ...]]:
-    """All that can be refused is, before the work."""
+    """The student as it leaves, and the gates of its classes; what can be refused is, before the
+    work."""
     wanted, exporter = request.wanted, FORMATS[request.wanted.format]
     source = source_of(located, progress)
     if wanted.int8 and source is None:
@@ -91,7 +92,7 @@ def _written(outgoing: Outgoing, progress: Progress) -> tuple[list[Path], Report
 
 
 def _record(located: Located, digest: str) -> Report:
-    """As it stands, or a new one."""
+    """As it stands; a new one where there is none of this very model.pt."""
     blank = Report(run=_name(located), model_sha256=digest, role=located.role)
     return read_report(located.report, digest) or blank
 

@@ -32,7 +32,7 @@ class DataPart(BaseModel):
 
 
 class Report(BaseModel):
-    """report.json."""
+    """report.json: evaluate and export fill it, each in its part; docs/report.md has every key."""
 
     model_config = PART
     schema_: Literal[1] = Field(1, alias="schema")

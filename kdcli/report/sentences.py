@@ -143,7 +143,8 @@ def _times(found: Percentiles | DevicePart, memory: int | None) -> str:
 
 
 def figures(report: Report) -> list[str]:
-    """The comparison in a few lines."""
+    """The comparison in a few lines, for terminal, report.md and model card alike; none of a model
+    that was measured alone."""
     if (c := report.comparison) is None:
         return []
     above = imitated(report.models)
