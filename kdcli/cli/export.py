@@ -144,14 +144,10 @@ def _show_package(console: Console, result: "Exported") -> None:
 
 def _of_file(path: "Path", entry: "Export") -> list[str]:
     """What there is to say of one file."""
-    from kdcli.report.sentences import in_use, input_words
+    from kdcli.report.sentences import in_use, input_words, parity_words
 
-    parity, on = entry.parity, "made-up" if entry.parity.synthetic else "test"
-    lines = [
-        f"ONNX: {path} ({entry.bytes:,} bytes, opset {entry.opset}); max |difference| to "
-        f"PyTorch {parity.max_abs:.1e}, top-1 changed on {parity.top1_changed} of "
-        f"{parity.images} {on} images"
-    ]
+    file = f"ONNX: {path} ({entry.bytes:,} bytes, opset {entry.opset})"
+    lines = [f"{file}; {parity_words(entry.parity)}"]
     if words := input_words(entry):
         lines.append(words)
     if entry.accuracy is not None:
