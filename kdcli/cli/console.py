@@ -24,11 +24,12 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
-from kdcli.core.errors import KdError
+from kdcli.core.errors import ExitCode, KdError
 from kdcli.core.log import Logbook
 from kdcli.core.text import visible
 
 T = TypeVar("T")
+R = TypeVar("R")
 WIDTH_OF_A_LOG = 400
 """Characters of a line where there is no terminal: names stay whole in files and CI logs."""
 
@@ -51,7 +52,7 @@ class _Results(RichConsole):
 
 
 class Console:
-    """The terminal; a kdcli.progress.Progress, and the one place that prints.
+    """The terminal; a `core.progress.Progress`, and the one place that prints.
 
     With `as_json`, stdout gets exactly one JSON document.
     """
@@ -143,12 +144,32 @@ class Console:
         self._words.print(f"{escape(question)} [dim]\\[y/N][/] ", end="")
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
+    def show(
+        self,
+        result: R,
+        document: Callable[[R], dict[str, Any]],
+        screen: Callable[["Console", R], None],
+        failure: KdError | None = None,
+    ) -> int:
+        """A result as its one JSON document with --json, else on the screen; the exit code.
+
+        A `failure`, such as a missed gate, is told behind it, or inside the document.
+        """
+        if self.as_json:
+            error = {"error": error_document(failure)} if failure else {}
+            self.document(document(result) | error)
+        else:
+            screen(self, result)
+            if failure:
+                self.error(failure)
+        return int(failure.code if failure else ExitCode.DONE)
+
     def document(self, content: dict[str, Any]) -> None:
-        """The one JSON document of --json."""
+        """The one JSON document of --json, with the version of its keys."""
         self.json({"schema": 1, **content})
 
     def json(self, content: Any) -> None:
-        """Plain JSON on stdout."""
+        """Plain JSON on stdout; in ASCII where UTF-8 cannot hold it, or stdout is not UTF-8."""
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
         if not _takes(text, self._stdout):
             text = json.dumps(content, indent=2, allow_nan=False)

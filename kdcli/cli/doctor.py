@@ -5,33 +5,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdcli.cli.console import Console, error_document
-from kdcli.cli.entry import door, gate
+from kdcli.cli.console import Console
+from kdcli.cli.entry import door
 from kdcli.cli.flags import Debug, Json
 
 if TYPE_CHECKING:
-    from kdcli.commands.doctor import Checkup, Data, Machine
+    from kdcli.commands.doctor import Data, Machine
     from kdcli.data.source import Defaults, Schedule
 
 CLASSES = 20
 """Classes that stand in the table one by one; of more, the largest and smallest do."""
 
 
-def checked(console: Console, result: "Checkup") -> None:
-    """After `kd doctor`."""
-    if result.data:
-        data(console, result.data)
-    if result.machine:
-        machine(console, result.machine)
-
-
-def data(console: Console, found: "Data") -> None:
+def show_data(console: Console, found: "Data") -> None:
     """`kd doctor DATA`."""
-    failure = found.failure
-    if console.as_json:
-        content = {"data": found.as_dict()}
-        console.document(content | ({"error": error_document(failure)} if failure else {}))
-        return
     from kdcli.commands.doctor import EXAMPLES
     from kdcli.core.text import some
 
@@ -50,7 +37,7 @@ def data(console: Console, found: "Data") -> None:
     for line in found.survey.warnings() + found.survey.advice():
         console.warn(line)
     command = f"--data {shlex.quote(found.given)}"
-    if failure is None:
+    if found.failure is None:
         console.next(
             f"kd distill --teacher resnet101 --student mobilenetv3 {command} --dry-run",
             f"kd recipe show kd {command}",
@@ -104,11 +91,8 @@ def _schedule(schedule: "Schedule") -> str:
     return words + (f", patience {schedule.patience}" if schedule.patience else "")
 
 
-def machine(console: Console, found: "Machine") -> None:
+def show_machine(console: Console, found: "Machine") -> None:
     """`kd doctor`."""
-    if console.as_json:
-        console.document({"machine": found.as_dict()})
-        return
     giga = 1e9
     used = f"{found.free_memory_bytes / giga:.1f} of {found.memory_bytes / giga:.1f} GB free"
     rows = [[name, version] for name, version in found.versions.items()]
@@ -138,8 +122,9 @@ def doctor(
 ) -> int:
     """What your data are, every image decoded; without DATA, what this machine is."""
     with door(json) as console:
-        from kdcli.commands.doctor import doctor
+        from kdcli.commands.doctor import Machine, doctor
 
-        result = doctor(data, progress=console)
-        checked(console, result)
-        return gate(console, result.data.failure if result.data else None)
+        found = doctor(data, progress=console)
+        if isinstance(found, Machine):
+            return console.show(found, lambda it: {"machine": it.as_dict()}, show_machine)
+        return console.show(found, lambda it: {"data": it.as_dict()}, show_data, found.failure)

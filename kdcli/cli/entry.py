@@ -16,6 +16,7 @@ from typing import Any
 
 import typer
 
+from kdcli.cli.console import Console
 from kdcli.core.errors import (
     FULL_MEMORY,
     DiskError,
@@ -72,8 +73,6 @@ def _run(app: typer.Typer, given: list[str]) -> int:
             return int(ExitCode.USAGE)  # no command at all: typer has shown the help
         if "--debug" in given:
             traceback.print_exc()
-        from kdcli.cli.console import Console
-
         known = in_words(error)
         try:
             Console("--json" in given).error(known)
@@ -85,13 +84,11 @@ def _run(app: typer.Typer, given: list[str]) -> int:
 
 
 @contextlib.contextmanager
-def door(as_json: bool, goes_on: bool = False) -> Iterator[Any]:
+def door(as_json: bool, goes_on: bool = False) -> Iterator[Console]:
     """The console of one command; what libraries print meanwhile goes to stderr.
 
     `goes_on` where the same command again continues what was interrupted.
     """
-    from kdcli.cli.console import Console
-
     console = Console(as_json, command=_command.get())
     try:
         with contextlib.redirect_stdout(sys.stderr):
@@ -137,15 +134,6 @@ def _flush(stream: Any) -> None:
     except (OSError, ValueError):
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def gate(console: Any, failure: KdError | None) -> int:
-    """The exit code of gates; what was missed is said, with --json inside the one document."""
-    if failure is None:
-        return int(ExitCode.DONE)
-    if not console.as_json:
-        console.error(failure)
-    return int(failure.code)
 
 
 def in_words(error: BaseException) -> KdError:

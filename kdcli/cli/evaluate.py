@@ -1,39 +1,38 @@
-"""After `kd evaluate` and `kd export`: the report, gates, and what to do next."""
+"""`kd evaluate`: the report, gates, and what to do next."""
 
 import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kdcli.cli.console import Console, error_document
-from kdcli.cli.entry import door, gate
+from kdcli.cli.console import Console
+from kdcli.cli.entry import door
 from kdcli.cli.flags import Debug, Device, Json, Max, Min, Thing
 
 if TYPE_CHECKING:
     from kdcli.commands.evaluate import Evaluated
     from kdcli.report.gates import Checked
+    from kdcli.report.schema import Report
 
 
-def evaluated(console: Console, result: "Evaluated") -> None:
+def show_evaluated(console: Console, result: "Evaluated") -> None:
     """After `kd evaluate`."""
-    run = shlex.quote(str(result.run.path))
-    _report(console, result.report, result.gates, {"run": str(result.run.path)})
-    if not console.as_json:
-        console.line(f"report: {result.run.path / 'report.md'}")
-        console.next(f"kd export {run}")
+    show_report(console, result.report, result.gates)
+    console.line(f"report: {result.run.path / 'report.md'}")
+    console.next(f"kd export {shlex.quote(str(result.run.path))}")
 
 
-def _report(console: Console, report: Any, gates: "list[Checked]", more: dict[str, Any]) -> None:
-    from kdcli.report.gates import missed
+def report_document(report: "Report", gates: "list[Checked]", **more: Any) -> dict[str, Any]:
+    """report.json, where it lies and what was written, the gates."""
+    return report.as_dict() | more | {"gates": [gate.as_dict() for gate in gates]}
+
+
+def show_report(console: Console, report: "Report", gates: "list[Checked]") -> None:
+    """The table of all roles, the comparison in lines, the verdict, the gates."""
     from kdcli.report.licences import licence_line
     from kdcli.report.sentences import figures
     from kdcli.report.table import heads, table
 
-    failure = missed(gates)
-    if console.as_json:
-        content = report.as_dict() | more | {"gates": [gate.as_dict() for gate in gates]}
-        console.document(content | ({"error": error_document(failure)} if failure else {}))
-        return
     console.table(["", *heads(report)], table(report))
     for line in [*figures(report), *report.notes]:
         console.line(f"- {line}")
@@ -74,5 +73,8 @@ def evaluate(
         result = evaluate(
             run, seeds=seeds, minima=minima, maxima=maxima, device=device, progress=console
         )
-        evaluated(console, result)
-        return gate(console, missed(result.gates))
+        return console.show(result, _document, show_evaluated, missed(result.gates))
+
+
+def _document(result: "Evaluated") -> dict[str, Any]:
+    return report_document(result.report, result.gates, run=str(result.run.path))

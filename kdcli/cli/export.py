@@ -1,11 +1,12 @@
 """`kd export`: from its flags to a request, and what it has written, as words."""
 
 import shlex
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from kdcli.cli.console import Console
-from kdcli.cli.entry import door, gate
-from kdcli.cli.evaluate import _report
+from kdcli.cli.entry import door
+from kdcli.cli.evaluate import report_document, show_report
 from kdcli.cli.flags import (
     Batch,
     Classes,
@@ -70,8 +71,15 @@ def export(
         wanted = Wanted(format_, input_, resize, batch, opset, int8, fp16, target, fold, latency)
         request = Request(thing, which, out, model, classes, size, wanted, measured, minima, maxima)
         result = export(request, console)
-        (show_measured if measured else show_exported)(console, result)
-        return gate(console, missed(result.gates))
+        document = partial(_document, measured=bool(measured))
+        show = show_measured if measured else show_exported
+        return console.show(result, document, show, missed(result.gates))
+
+
+def _document(result: "Exported", measured: bool) -> dict[str, Any]:
+    file = {} if measured else {"file": str(result.out)}
+    files = [str(path) for path in result.paths]
+    return report_document(result.report, result.gates, **file, files=files)
 
 
 def show_exported(console: Console, result: "Exported") -> None:
@@ -80,12 +88,9 @@ def show_exported(console: Console, result: "Exported") -> None:
     from kdcli.report.sentences import fold_words, worth_lines
     from kdcli.report.table import file_table
 
-    files = {"file": str(result.out), "files": [str(path) for path in result.paths]}
-    _report(console, result.report, result.gates, files)
-    if console.as_json:
-        return
+    show_report(console, result.report, result.gates)
     if result.format != "onnx":
-        _packaged(console, result)
+        _show_package(console, result)
         return
     by_path = {entry.path: entry for entry in result.report.exports or []}
     entries = [by_path[listed(path, result.place.parent)] for path in result.paths]
@@ -109,9 +114,7 @@ def show_measured(console: Console, result: "Exported") -> None:
     """After `kd export --measured`."""
     from kdcli.report.sentences import in_use
 
-    _report(console, result.report, result.gates, {"files": [str(path) for path in result.paths]})
-    if console.as_json:
-        return
+    show_report(console, result.report, result.gates)
     for path, entry in zip(result.paths, result.report.exports or [], strict=True):
         console.line(f"ONNX: {path}")
         for line in in_use(entry):
@@ -119,7 +122,7 @@ def show_measured(console: Console, result: "Exported") -> None:
     console.line(f"report: {result.place.with_suffix('.md')}")
 
 
-def _packaged(console: Console, result: "Exported") -> None:
+def _show_package(console: Console, result: "Exported") -> None:
     """After an export in another format than ONNX."""
     from kdcli.report.sentences import fold_words
 
@@ -141,14 +144,10 @@ def _packaged(console: Console, result: "Exported") -> None:
 
 def _of_file(path: "Path", entry: "Export") -> list[str]:
     """What there is to say of one file."""
-    from kdcli.report.sentences import in_use, input_words
+    from kdcli.report.sentences import in_use, input_words, parity_words
 
-    parity, on = entry.parity, "made-up" if entry.parity.synthetic else "test"
-    lines = [
-        f"ONNX: {path} ({entry.bytes:,} bytes, opset {entry.opset}); max |difference| to "
-        f"PyTorch {parity.max_abs:.1e}, top-1 changed on {parity.top1_changed} of "
-        f"{parity.images} {on} images"
-    ]
+    file = f"ONNX: {path} ({entry.bytes:,} bytes, opset {entry.opset})"
+    lines = [f"{file}; {parity_words(entry.parity)}"]
     if words := input_words(entry):
         lines.append(words)
     if entry.accuracy is not None:

@@ -1,8 +1,9 @@
-"""`kd inspect --json`: everything, by stable keys."""
+"""`kd inspect`: what a model is, as rows (`inspect_rows`), or by stable keys."""
 
 import shlex
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,7 +11,7 @@ import typer
 from kdcli.cli import completion
 from kdcli.cli.console import Console
 from kdcli.cli.entry import door
-from kdcli.cli.flags import Data, Debug, Json
+from kdcli.cli.flags import STUDENT, TEACHER, Data, Debug, Json
 from kdcli.cli.inspect_rows import rows
 from kdcli.cli.train import on_data
 
@@ -19,8 +20,15 @@ if TYPE_CHECKING:
     from kdcli.evaluation.temperature import Softened
 
 
-def document(found: "Inspected") -> dict[str, Any]:
-    """What `kd inspect --json` prints, but for the softened answers."""
+def document(found: "Inspected", look: "Callable[[], Softened] | None") -> dict[str, Any]:
+    """What `kd inspect --json` prints."""
+    from kdcli.cli import temperature
+
+    return _known(found) | {"temperature": temperature.document(look()) if look else None}
+
+
+def _known(found: "Inspected") -> dict[str, Any]:
+    """All but the softened answers."""
     from kdcli.commands.inspect import Model, Trained
 
     if isinstance(found, Model):
@@ -80,31 +88,26 @@ def inspect(
         from kdcli.commands.inspect import inspect, prepare
 
         found = inspect(thing, console)
-        inspected(console, found, prepare(found, data, console))
-
-
-TEACHER, STUDENT = "resnet101", "mobilenetv3"
-"""Of the example of what to type next."""
+        look = prepare(found, data, console)
+        console.show(found, partial(document, look=look), partial(show_inspected, look=look))
 
 
 LARGE = 10_000_000
 """Parameters above which a model is no student in that example."""
 
 
-def inspected(console: Console, found: "Inspected", look: "Callable[[], Softened] | None") -> None:
+def show_inspected(
+    console: Console, found: "Inspected", look: "Callable[[], Softened] | None"
+) -> None:
     """`kd inspect`; `look` takes its time, so what is known already is shown before."""
-    from kdcli.cli import temperature as screen
+    from kdcli.cli.temperature import show_softened
 
-    if console.as_json:
-        softened = screen.document(look()) if look else None
-        console.document(document(found) | {"temperature": softened})
-        return
     shown, warning = rows(found)
     console.table(["", _title(found)], shown, figures=False)
     if warning:
         console.warn(warning)
     if look:
-        screen.softened(console, look())
+        show_softened(console, look())
     console.next(*_next(found))
 
 

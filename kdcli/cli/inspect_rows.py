@@ -199,12 +199,9 @@ def _measured(found: "Trained") -> Rows:
 
 
 def _exported(entry: Any) -> tuple[str, str]:
-    parity, on = entry.parity, "made-up" if entry.parity.synthetic else "test"
-    return (
-        "exported",
-        f"{entry.path} ({entry.bytes:,} bytes); max |difference| to PyTorch {parity.max_abs:.1e}, "
-        f"top-1 changed on {parity.top1_changed} of {parity.images} {on} images",
-    )
+    from kdcli.report.sentences import parity_words
+
+    return "exported", f"{entry.path} ({entry.bytes:,} bytes); {parity_words(entry.parity)}"
 
 
 # An ONNX file ----------------------------------------------------------------------------------

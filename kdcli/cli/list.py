@@ -1,8 +1,8 @@
-"""`kd list` and `kd recipe show`: what there is, as tables."""
+"""`kd list`: what there is, as tables; models have `list_models`."""
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 def show_runs(console: Console, found: "list[Folder]") -> None:
     """`kd list runs`."""
-    if console.as_json:
-        console.document({"runs": [_run_document(folder) for folder in found]})
-        return
     if not found:
         console.line("no runs yet")
         console.next("kd distill --teacher resnet101 --student mobilenetv3")
@@ -59,18 +56,27 @@ def show_disposable(
         )
 
 
-def show_pruned(
-    console: Console, items: "list[Disposable]", gone: "list[Disposable]", agreed: bool | None
-) -> None:
-    """`kd list runs --prune`: what went. `agreed` is None where nobody could be asked."""
-    if console.as_json:
+class Pruned(NamedTuple):
+    """What `kd list runs --prune` would remove, and what of it went."""
+
+    items: "list[Disposable]"
+    gone: "list[Disposable]"
+    agreed: bool | None
+    """None where nobody could be asked."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json."""
         rows = [
-            {"path": str(i.path), "bytes": i.bytes, "why": i.why, "removed": i in gone}
-            for i in items
+            {"path": str(i.path), "bytes": i.bytes, "why": i.why, "removed": i in self.gone}
+            for i in self.items
         ]
-        total = sum(item.bytes for item in items)
-        console.document({"prune": {"done": bool(agreed), "bytes": total, "items": rows}})
-        return
+        total = sum(item.bytes for item in self.items)
+        return {"done": bool(self.agreed), "bytes": total, "items": rows}
+
+
+def show_pruned(console: Console, found: Pruned) -> None:
+    """`kd list runs --prune`: what went."""
+    items, gone, agreed = found
     if not items:
         return
     if not agreed:
@@ -119,18 +125,12 @@ def _date(folder: "Folder") -> datetime:
 
 def show_recipes(console: Console, found: dict[str, str]) -> None:
     """`kd list recipes`."""
-    if console.as_json:
-        console.document({"recipes": found})
-        return
     console.table(["recipe", ""], list(found.items()), figures=False)
     console.next("kd recipe show kd")
 
 
 def show_methods(console: Console, found: "list[MethodPart]") -> None:
     """`kd list methods`."""
-    if console.as_json:
-        console.document({"methods": [asdict(part) for part in found]})
-        return
     rows = [
         [
             part.name,
@@ -150,9 +150,6 @@ def show_methods(console: Console, found: "list[MethodPart]") -> None:
 
 def show_schemes(console: Console, found: "list[SchemePart]") -> None:
     """`kd list schemes`."""
-    if console.as_json:
-        console.document({"schemes": [asdict(part) for part in found]})
-        return
     rows = [
         [
             ", ".join((part.name, *part.also_called)),
@@ -171,7 +168,8 @@ def list_recipes(json: Json = False, debug: Debug = False) -> None:
     with door(json) as console:
         from kdcli.recipe.load import describe_recipe, recipe_names
 
-        show_recipes(console, {name: describe_recipe(name) for name in recipe_names()})
+        found = {name: describe_recipe(name) for name in recipe_names()}
+        console.show(found, lambda it: {"recipes": it}, show_recipes)
 
 
 def list_methods(json: Json = False, debug: Debug = False) -> None:
@@ -179,7 +177,7 @@ def list_methods(json: Json = False, debug: Debug = False) -> None:
     with door(json) as console:
         from kdcli.commands.list import methods
 
-        show_methods(console, methods())
+        console.show(methods(), lambda it: {"methods": list(map(asdict, it))}, show_methods)
 
 
 def list_schemes(json: Json = False, debug: Debug = False) -> None:
@@ -187,7 +185,7 @@ def list_schemes(json: Json = False, debug: Debug = False) -> None:
     with door(json) as console:
         from kdcli.commands.list import schemes
 
-        show_schemes(console, schemes())
+        console.show(schemes(), lambda it: {"schemes": list(map(asdict, it))}, show_schemes)
 
 
 def list_runs(
@@ -204,7 +202,7 @@ def list_runs(
 
         found = inventory()
         if not prune:
-            show_runs(console, found)
+            console.show(found, lambda it: {"runs": list(map(_run_document, it))}, show_runs)
             return
         from kdcli.runs.prune import disposable, expected, remove
 
@@ -217,4 +215,5 @@ def list_runs(
         for item in remove(items) if agreed else ():
             console.say(f"removed {item.path}")
             gone.append(item)
-        show_pruned(console, items, gone, agreed)
+        pruned = Pruned(items, gone, agreed)
+        console.show(pruned, lambda it: {"prune": it.as_dict()}, show_pruned)

@@ -14,13 +14,11 @@ if TYPE_CHECKING:
     from kdcli.plan.students import Candidate, Found
 
 FEWER = "kd list models --max-params 5e6 --max-ms 10"
+"""What to type next where nothing limits the list."""
 
 
-def models(console: Console, found: "Found") -> None:
+def show_models(console: Console, found: "Found") -> None:
     """`kd list models`."""
-    if console.as_json:
-        console.document(_document(found))
-        return
     timed = any(c.latency_ms for c in found.candidates)
     if found.candidates:
         console.table(_heads(timed), [_row(c, timed) for c in found.candidates])
@@ -127,4 +125,4 @@ def list_models(
             size=size,
             all=everything,
         )
-        models(console, list_models(limits, console))
+        console.show(list_models(limits, console), _document, show_models)

@@ -14,13 +14,10 @@ if TYPE_CHECKING:
     from kdcli.models.stages import Stage, StageTable
 
 
-def matched(console: Console, found: "Matched", data: str | None) -> None:
-    """`kd match`, on these data if any."""
-    if console.as_json:
-        console.document(asdict(found))
-        return
+def show_matched(console: Console, found: "Matched") -> None:
+    """`kd match`."""
     for role, table in (("student", found.student), ("teacher", found.teacher)):
-        _stages(console, role, table)
+        _show_stages(console, role, table)
     console.line("who answers whom")
     console.table(
         ["student", "channels", "stride", "signed", "<- teacher", "channels", "stride", "signed"],
@@ -36,10 +33,10 @@ def matched(console: Console, found: "Matched", data: str | None) -> None:
     pairs = [[a.student.index, a.teacher.index] for a in found.answers]
     console.line(f"to choose yourself: --set 'match.pairs={pairs}'")
     names = f"--teacher {found.teacher.model} --student {found.student.model}"
-    console.next(f"kd distill {names} --recipe joint{on_data(data)}")
+    console.next(f"kd distill {names} --recipe joint{on_data(found.data)}")
 
 
-def _stages(console: Console, role: str, table: "StageTable") -> None:
+def _show_stages(console: Console, role: str, table: "StageTable") -> None:
     console.line(f"{role} {table.model}, {table.input_size} pixels")
     if table.columnar:
         first, last = table.stages[0], table.stages[-1]
@@ -102,4 +99,4 @@ def match(
         found = match(
             teacher, student, recipe=recipe, settings=settings, data=data, progress=console
         )
-        matched(console, found, data)
+        console.show(found, asdict, show_matched)

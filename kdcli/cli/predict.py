@@ -1,23 +1,20 @@
 """After `kd predict`: what was seen, and what could not be read."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kdcli.cli import completion
-from kdcli.cli.console import Console, error_document
-from kdcli.cli.entry import door, gate
+from kdcli.cli.console import Console
+from kdcli.cli.entry import door
 from kdcli.cli.flags import Debug, Json
 
 if TYPE_CHECKING:
     from kdcli.commands.predict import Predicted
 
 
-def predicted(console: Console, result: "Predicted") -> None:
+def show_predicted(console: Console, result: "Predicted") -> None:
     """One line per image; of a single image its likeliest classes."""
-    if console.as_json:
-        _document(console, result)
-        return
     lines = result.top or (None if len(result.predictions) == 1 else 1)
     rows = [
         [prediction.image, guess.name, f"{guess.probability:.4f}"]
@@ -28,8 +25,8 @@ def predicted(console: Console, result: "Predicted") -> None:
         console.table(["image", "class", "probability"], rows, figures=False)
 
 
-def _document(console: Console, result: "Predicted") -> None:
-    content = {
+def _document(result: "Predicted") -> dict[str, Any]:
+    return {
         "model": str(result.model),
         "predictions": [
             {
@@ -43,8 +40,6 @@ def _document(console: Console, result: "Predicted") -> None:
         ],
         "skipped": [{"image": image, "why": why} for image, why in result.skipped.items()],
     }
-    failure = result.failure
-    console.document(content | ({"error": error_document(failure)} if failure else {}))
 
 
 def predict(
@@ -80,5 +75,4 @@ def predict(
         from kdcli.commands.predict import predict
 
         result = predict(model, images, top=top, threads=threads, progress=console)
-        predicted(console, result)
-        return gate(console, result.failure)
+        return console.show(result, _document, show_predicted, result.failure)

@@ -2,7 +2,8 @@
 
 import json
 import shlex
-from typing import TYPE_CHECKING, Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -37,7 +38,7 @@ def show(
         how = ["--recipe", name, *(word for change in changes for word in ("--set", change))]
         on = ["--data", data] if data else []
         command = shlex.join(["kd", *(who if taught else ("train", student)), *how, *on])
-        settings(console, found, command)
+        console.show(found, _document, partial(show_settings, command=command))
 
 
 def check(
@@ -54,11 +55,7 @@ def check(
         loaded = load_recipe(name, tuple(set_ or ()))
         refuse_idle(loaded)
         refuse_in_recipe(loaded.recipe)
-        if console.as_json:
-            console.document({"recipe": loaded.name, "ok": True})
-        else:
-            console.line(f"{name}: nothing wrong")
-            console.next(f"kd recipe show {shlex.quote(name)}")
+        console.show(name, lambda _: {"recipe": loaded.name, "ok": True}, show_ok)
 
 
 def schema(debug: Debug = False) -> None:
@@ -69,11 +66,18 @@ def schema(debug: Debug = False) -> None:
         console.json(schema())
 
 
-def settings(console: Console, found: "list[Setting]", command: str) -> None:
+def show_ok(console: Console, name: str) -> None:
+    """`kd recipe check`."""
+    console.line(f"{name}: nothing wrong")
+    console.next(f"kd recipe show {shlex.quote(name)}")
+
+
+def _document(found: "list[Setting]") -> dict[str, Any]:
+    return {"settings": {s.key: {"value": s.value, "from": s.origin} for s in found}}
+
+
+def show_settings(console: Console, found: "list[Setting]", command: str) -> None:
     """`kd recipe show`; `command` would use these settings."""
-    if console.as_json:
-        console.document({"settings": {s.key: {"value": s.value, "from": s.origin} for s in found}})
-        return
     rows = [
         [s.key, s.value if isinstance(s.value, str) else json.dumps(s.value), s.origin]
         for s in found

@@ -15,9 +15,10 @@ _ROWS = 20
 MATRIX = 100
 """Up to so many classes --json has the whole matrix."""
 _MEASURES = ["entropy", "of log K", "contrast"]
+"""Heads of what `Level` holds: nats, a share of the most there is, first less second."""
 
 
-def softened(console: Console, found: "Softened") -> None:
+def show_softened(console: Console, found: "Softened") -> None:
     """Tables for the whole of validation, for single images, and of classes that are alike."""
     console.line()
     console.line(
@@ -25,13 +26,13 @@ def softened(console: Console, found: "Softened") -> None:
         f"(accuracy {found.accuracy:.4f} at any T):"
     )
     heads = [f"p of {nth}" for nth in ("1st", "2nd", "3rd", "4th", "5th")]
-    _levels(console, heads, found.levels)
+    _show_levels(console, heads, found.levels)
     for shown in found.shown:
         console.line(_caption(shown))
-        _levels(console, [_word(name) for name in shown.classes], shown.levels)
+        _show_levels(console, [_word(name) for name in shown.classes], shown.levels)
     if not any(shown.why == "wrong" for shown in found.shown):
         console.line("no validation image is answered wrongly")
-    _alike(console, found)
+    _show_alike(console, found)
 
 
 def document(found: "Softened") -> dict[str, Any]:
@@ -71,7 +72,7 @@ def _caption(shown: "Shown") -> str:
     return f"{shown.id}: {verdict}"
 
 
-def _levels(console: Console, heads: list[str], levels: "tuple[Level, ...]") -> None:
+def _show_levels(console: Console, heads: list[str], levels: "tuple[Level, ...]") -> None:
     rows = [
         [
             f"{level.temperature:g}",
@@ -85,7 +86,7 @@ def _levels(console: Console, heads: list[str], levels: "tuple[Level, ...]") -> 
     console.table(["T", *heads[: len(levels[0].top)], *_MEASURES], rows)
 
 
-def _alike(console: Console, found: "Softened") -> None:
+def _show_alike(console: Console, found: "Softened") -> None:
     """The classes that are taken for others most come first where not all are shown."""
     rows = [(name, near) for name, near in zip(found.classes, found.alike(), strict=True) if near]
     few = len(rows) <= _ROWS

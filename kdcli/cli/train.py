@@ -14,7 +14,6 @@ from kdcli.cli.entry import door
 from kdcli.cli.flags import Again, Data, Debug, Device, DryRun, Json, Out, Recipe, Seed, Set
 
 if TYPE_CHECKING:
-    from kdcli.cli.console import Console
     from kdcli.plan.forecast import Forecast
     from kdcli.plan.job import Job
     from kdcli.runs.run import Run, TermPart
@@ -25,11 +24,8 @@ SHOWN = 3
 """Runs that a line names."""
 
 
-def planned(console: Console, forecast: "Forecast") -> None:
+def show_plan(console: Console, forecast: "Forecast") -> None:
     """After `--dry-run`."""
-    if console.as_json:
-        console.document({"plan": forecast.as_dict()})
-        return
     plan, *shorter = forecast.lines()
     console.line(plan)
     for line in shorter:
@@ -37,18 +33,14 @@ def planned(console: Console, forecast: "Forecast") -> None:
     console.next("the same command without --dry-run")
 
 
-def trained(console: Console, results: "list[Trained]") -> None:
+def show_trained(console: Console, results: "list[Trained]") -> None:
     """After `kd train` and `kd distill`: the run, or those of several seeds."""
     from kdcli.core.text import some
     from kdcli.plan.data import NO_DATA
 
-    if console.as_json:
-        documents = [_document(result) for result in results]
-        console.document(documents[0] if len(results) == 1 else {"runs": documents})
-        return
     heads = ["", "model", "validation accuracy", "best epoch", "trained", "ended"]
     if len(results) == 1:
-        _one(console, results[0], heads)
+        _show_run(console, results[0], heads)
     else:
         rows = [_trained_row(f"seed {one.run.spec.seed}", one.run) for one in results]
         console.table(heads, rows)
@@ -58,7 +50,7 @@ def trained(console: Console, results: "list[Trained]") -> None:
     console.next(*_next(results))
 
 
-def _one(console: Console, result: "Trained", heads: list[str]) -> None:
+def _show_run(console: Console, result: "Trained", heads: list[str]) -> None:
     from kdcli.runs.run import terms_of
 
     run = result.run
@@ -113,6 +105,11 @@ def _followed_rows(run: "Run") -> list[list[str]]:
 def _role(ref: "TeacherRef") -> str:
     """In this chain, whatever a finished one was when it was made."""
     return ref.spec.title if ref.spec else "teacher"
+
+
+def _documents(results: "list[Trained]") -> dict[str, Any]:
+    found = [_document(result) for result in results]
+    return found[0] if len(found) == 1 else {"runs": found}
 
 
 def _document(result: "Trained") -> dict[str, Any]:
@@ -235,11 +232,13 @@ def train(
         carry_out(job, console, out, again, dry_run)
 
 
-def carry_out(job: "Job", console: "Console", out: Path | None, again: bool, dry: bool) -> None:
+def carry_out(job: "Job", console: Console, out: Path | None, again: bool, dry: bool) -> None:
     """The plan alone, or the plan and then the work."""
     from kdcli.commands import train as verb
 
     if dry:
-        planned(console, verb.dry_run(job, console, out=out, again=again))
+        forecast = verb.dry_run(job, console, out=out, again=again)
+        console.show(forecast, lambda it: {"plan": it.as_dict()}, show_plan)
     else:
-        trained(console, verb.carry_out(job, console, out=out, again=again))
+        trained = verb.carry_out(job, console, out=out, again=again)
+        console.show(trained, _documents, show_trained)

@@ -104,25 +104,17 @@ def _counted(doubles: tuple[Double, ...]) -> dict[str, Any]:
     return {"count": len(doubles), "examples": examples}
 
 
-@dataclass(frozen=True, eq=False)
-class Checkup:
-    """One of the two."""
-
-    data: Data | None = None
-    machine: Machine | None = None
-
-
-def doctor(folder: str | None, *, progress: Progress) -> Checkup:
+def doctor(folder: str | None, *, progress: Progress) -> Data | Machine:
     """The data that `folder` (anything --data takes) names; None: the machine.
 
     Raises DataError or UsageError for data that cannot be opened at all.
     """
     if folder is None:
-        return Checkup(machine=_machine())
+        return _machine()
     source = open_source(folder, progress)
     broken = undecodable((source.train, source.validation, source.test), progress)
     found = replace(survey(source, progress), unreadable=())  # they are among the broken ones
-    return Checkup(Data(source.name, folder, found, source.notes, source.defaults, broken))
+    return Data(source.name, folder, found, source.notes, source.defaults, broken)
 
 
 def _machine() -> Machine:

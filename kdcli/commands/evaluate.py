@@ -79,7 +79,7 @@ def evaluate(
 def _measured(
     run: Run, source: Source, seeds: int, place: torch.device, progress: Progress
 ) -> Report:
-    """Everyone measured, and written down."""
+    """Everyone measured, and written down; the folder is locked for the writing alone."""
     test = _images(source.test, run, progress)
     students = _students(run, seeds, source, place, progress)
     models = {"student": measure([s.model for s in students], test, place)}

@@ -15,17 +15,16 @@ from kdcli.core.progress import Progress
 from kdcli.deploy.deploy_folder import fill
 from kdcli.deploy.device_times import add_measured
 from kdcli.deploy.folding import choose
-from kdcli.deploy.formats import make_package, refuse
-from kdcli.deploy.onnx_export import export_as_onnx
+from kdcli.deploy.formats import FORMATS
 from kdcli.deploy.onnx_file.opsets import ensure_known
+from kdcli.deploy.outgoing import Outgoing
 from kdcli.deploy.quantize import images_of, refuse_without_images
-from kdcli.deploy.request import Request, Wanted
+from kdcli.deploy.request import Request
 from kdcli.deploy.result import Exported
 from kdcli.deploy.samples import samples_of, source_of, store_of
 from kdcli.models.adopt import alone
 from kdcli.models.given import is_given, parse, read_labels
 from kdcli.models.loading import Loaded, load
-from kdcli.report.choices import Format
 from kdcli.report.file import WAIT_SECONDS, read_report, write_report
 from kdcli.report.gates import Gate, check_gates, for_classes, parse_gates
 from kdcli.report.schema import Report
@@ -33,7 +32,6 @@ from kdcli.runs.locate import Located, locate, other_model
 from kdcli.runs.run import Run
 from kdcli.training.licences import licences_of
 
-ENDINGS = {"onnx": (".onnx", "an ONNX file"), "torch": (".pt2", "a file of torch.export")}
 FEW = 8
 """Images that folding is tried on."""
 
@@ -48,47 +46,60 @@ def export(request: Request, progress: Progress) -> Exported:
         ensure_known(request.wanted.opset)
     located = _located(request, progress)
     with progress.log(located.run.log) if located.run else nullcontext():
-        return _exported(located, request.out, request.wanted, gates, progress)
+        outgoing, gates = _outgoing(located, request, gates, progress)
+        paths, report = _written(outgoing, progress)
+        if request.wanted.format == "onnx" and (request.out is None or request.out.is_dir()):
+            made_from = f"run {_name(located)}" if located.run else located.model.name
+            fill(outgoing.path.parent, located.folder, made_from, report, progress)
+    checked = check_gates(gates, report)
+    return Exported(outgoing.path, paths, located.report, report, checked, request.wanted.format)
 
 
-def _exported(
-    located: Located, out: Path | None, wanted: Wanted, gates: tuple[Gate, ...], progress: Progress
-) -> Exported:
-    """Written, compared, and reported."""
+def _outgoing(
+    located: Located, request: Request, gates: tuple[Gate, ...], progress: Progress
+) -> tuple[Outgoing, tuple[Gate, ...]]:
+    """The student as it leaves, and the gates of its classes; what can be refused is, before the
+    work."""
+    wanted, exporter = request.wanted, FORMATS[request.wanted.format]
     source = source_of(located, progress)
     if wanted.int8 and source is None:
         refuse_without_images(located)
     student = _with_origin(load(located.model), located.run)
     gates = for_classes(gates, student.file.classes)
-    path, place = _path(out, located, wanted.format), located.report
-    if wanted.format != "onnx":
-        refuse(wanted.format, student.args, path)
-    digest = sha256(located.model)
-    earlier = read_report(place, digest)  # refused, if at all, before the work
+    path = exporter.place(request.out, located)
+    exporter.refuse(student.args, path)
+    report = _record(located, sha256(located.model))
     samples = samples_of(located, student, source, progress)
-    validation = partial(store_of, located, source.validation, progress) if source else None
     few = torch.from_numpy(samples.ready(next(samples.pixels(FEW))))
+    validation = partial(store_of, located, source.validation, progress) if source else None
     student, fold = choose(student, wanted.fold, few, validation, progress)
     progress.say(f"exporting {student.args.words} to {path}")
-    blank = Report(run=located.folder.resolve().name, model_sha256=digest, role=located.role)
-    known = earlier or blank
     images = partial(images_of, located, student, source, progress) if source else None
+    return Outgoing(student, fold, wanted, path, located, samples, images, report), gates
+
+
+def _written(outgoing: Outgoing, progress: Progress) -> tuple[list[Path], Report]:
+    """The files in their places, and the record with them."""
+    located = outgoing.located
     with ExitStack() as kept:
-        if wanted.format == "onnx":
-            paths, put = export_as_onnx(
-                student, path, wanted, samples, fold, images, located, known, kept, progress
-            )
-        else:
-            paths, put = make_package(wanted.format, student, path, samples, fold, located, known)
+        written = FORMATS[outgoing.wanted.format].write(outgoing, kept, progress)
         with lock(located.folder, wait=WAIT_SECONDS) if located.run else nullcontext():
             kept.close()  # the files take their places
-            report = put(read_report(place, digest) or blank)
-            report = report.model_copy(update={"licences": licences_of(student.file)})
-            report = write_report(place, report)
-    if wanted.format == "onnx" and (out is None or out.is_dir()):
-        made_from = f"run {blank.run}" if located.run else located.model.name
-        fill(path.parent, located.folder, made_from, report, progress)
-    return Exported(path, paths, place, report, check_gates(gates, report), wanted.format)
+            report = written.put(_record(located, outgoing.report.model_sha256))
+            licences = licences_of(outgoing.student.file)
+            report = report.model_copy(update={"licences": licences})
+            return written.paths, write_report(located.report, report)
+
+
+def _record(located: Located, digest: str) -> Report:
+    """As it stands; a new one where there is none of this very model.pt."""
+    blank = Report(run=_name(located), model_sha256=digest, role=located.role)
+    return read_report(located.report, digest) or blank
+
+
+def _name(located: Located) -> str:
+    """Of its folder."""
+    return located.folder.resolve().name
 
 
 def _with_origin(student: Loaded, run: Run | None) -> Loaded:
@@ -111,8 +122,8 @@ def _located(request: Request, progress: Progress) -> Located:
             raise _unclear(thing)
         return locate(thing, progress, request.which)
     given = parse(foreign, progress)
-    whole = Located(None, given.file)
-    beside = _path(out, whole, request.wanted.format).parent if out else given.file.parent
+    exporter, file = FORMATS[request.wanted.format], given.file
+    beside = exporter.place(out, Located(None, file)).parent if out else file.parent
     labels = read_labels(request.classes) if request.classes else None
     located = Located(None, alone(given, beside, request.size, labels, progress))
     return other_model(located, request.which) if request.which else located
@@ -130,18 +141,3 @@ def _unclear(thing: str | None) -> UsageError:
         f"say whose they are: kd export {quote(thing)} --model NAME; a run or model.pt of kd takes "
         "neither flag",
     )
-
-
-def _path(out: Path | None, located: Located, format: Format) -> Path:
-    """Where the fp32 file goes; a folder gets a model.onnx, another kind of file is left alone.
-    The other formats likewise, but timm has a folder of its own."""
-    if format == "timm":
-        return out or located.timm
-    ending, what = ENDINGS[format]
-    if out is None or out.is_dir():
-        return (out or located.exports) / f"{located.stem}{ending}"
-    if out.suffix != ending:
-        raise UsageError(
-            f"--out {out}: {what} ends in {ending}", f"--out {out.with_suffix(ending)}"
-        )
-    return out

@@ -39,6 +39,7 @@ from kdcli.training.devices import open_device
 from kdcli.training.licences import licences_of
 
 _FILES = (".pt", ".pth", ".onnx", ".safetensors", ".ckpt", ".bin")
+"""Endings of a path, even one where nothing lies: no model of timm is called so."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Module:
 
 @dataclass(frozen=True)
 class Model:
-    """A name."""
+    """A name that timm knows: counted on the meta device, nothing is fetched."""
 
     card: Card
     module: Module

@@ -113,6 +113,7 @@ def options_of(kind: type[BaseModel]) -> Iterator[Option]:
 
 
 BOUNDS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
+"""JSON Schema's words for them, as signs."""
 
 
 @dataclass(frozen=True)

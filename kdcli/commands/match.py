@@ -89,7 +89,28 @@ def match(
         UsageError: an unknown name, or `match.pairs` that are not there.
     """
     rules = load_recipe(recipe, settings).recipe
-    asked = rules.who or Who()
+    teacher, student = _who(teacher, student, rules.who or Who(), recipe)
+    source = open_source(data, progress) if data else None
+    classes = len(source.classes) if source else 10
+    name = model_name(student, progress)
+    size = _size(rules, source, name)
+    mine = _fresh(name, "student", classes, size)
+    theirs = _teacher(teacher, classes, size, progress)
+    pairs = match_stages(mine.stages, theirs.stages, rules.match.pairs)
+    couple = Couple(mine, theirs, _images(source, size), _about(rules, classes), rules)
+    methods = _methods(rules)
+    with_heads = {key: m for key, m in methods.items() if "heads" in m.student_needs}
+    others = {key: m for key, m in methods.items() if key not in with_heads}
+    uses, seen = _uses(others, couple)
+    answers = _answers(pairs, seen if source else {}, mine, theirs)
+    # last: a student without a second head refuses to show it, and one that has it shows both on
+    more, _ = _uses(with_heads, couple)
+    uses = sorted([*uses, *more], key=lambda use: (KINDS.index(use.kind), use.method))
+    return Matched(mine.stages, theirs.stages, answers, tuple(uses), data)
+
+
+def _who(teacher: str | None, student: str | None, asked: Who, recipe: str) -> tuple[str, str]:
+    """Teacher and student as named, or else by the recipe's `who:` block."""
     named = [one if isinstance(one, str) else one.model for one in asked.taught_by]
     if teacher is None and len(named) > 1:
         raise UsageError(
@@ -102,25 +123,7 @@ def match(
         raise UsageError(
             "kd match compares two models", "kd match --teacher resnet101 --student mobilenetv3"
         )
-    source = open_source(data, progress) if data else None
-    classes = len(source.classes) if source else 10
-    name = model_name(student, progress)
-    size = _size(rules, source, name)
-    mine = _fresh(name, "student", classes, size)
-    theirs = _teacher(teacher, classes, size, progress)
-    tables = mine.stages, theirs.stages
-    pairs = match_stages(*tables, rules.match.pairs)
-    images = _images(source, size)
-    seen: dict[str, Outputs] = {}
-    methods = _methods(rules)
-    with_heads = {key: m for key, m in methods.items() if "heads" in m.student_needs}
-    others = {key: m for key, m in methods.items() if key not in with_heads}
-    about = _about(rules, classes)
-    uses = _uses(others, mine, theirs, images, about, rules, seen)
-    answers = _answers(pairs, seen if source else {}, mine, theirs)
-    uses += _uses(with_heads, mine, theirs, images, about, rules, {})
-    uses.sort(key=lambda use: (KINDS.index(use.kind), use.method))
-    return Matched(*tables, answers, tuple(uses), data)
+    return teacher, student
 
 
 def _size(rules: Recipe, source: Source | None, student: str) -> int:
@@ -177,32 +180,36 @@ def _about(rules: Recipe, classes: int) -> About:
     )
 
 
-def _uses(
-    methods: Mapping[str, Method],
-    student: Tap,
-    teacher: Tap,
-    images: Tensor,
-    about: About,
-    rules: Recipe,
-    seen: dict[str, Outputs],
-) -> list[Use]:
-    """Ask both models once, then every method; `seen` takes their answers."""
+@dataclass(frozen=True, eq=False)
+class Couple:
+    """Two models, and what both are shown."""
+
+    student: Tap
+    teacher: Tap
+    images: Tensor
+    """(IMAGES, 3, S, S) RGB in [0, 1]."""
+    about: About
+    rules: Recipe
+
+
+def _uses(methods: Mapping[str, Method], both: Couple) -> tuple[list[Use], dict[str, Outputs]]:
+    """Both models are asked once, then every method; what they answered, by who they are, too."""
     try:
         matched = correspondences(
             methods.values(),
-            {"student": student},
-            {"teacher.0": teacher},
-            images[:2],
-            rules.match.pairs,
+            {"student": both.student},
+            {"teacher.0": both.teacher},
+            both.images[:2],
+            both.rules.match.pairs,
         )
     except UnmetNeeds as error:
-        return [Use(name, m.kind, False, error.what, 0) for name, m in methods.items()]
+        return [Use(name, m.kind, False, error.what, 0) for name, m in methods.items()], {}
     with torch.no_grad():
-        batch = _batch(images, about.num_classes)
-        seen |= {tap.by: tap(batch) for tap in (student, teacher)}
+        batch = _batch(both.images, both.about.num_classes)
+        seen = {tap.by: tap(batch) for tap in (both.student, both.teacher)}
     found = matched["student", "teacher.0"]
-    pair = found.align(Pair(seen["student"], seen["teacher.0"]))
-    return [_use(name, method, pair, found.tell(about)) for name, method in methods.items()]
+    pair, about = found.align(Pair(seen["student"], seen["teacher.0"])), found.tell(both.about)
+    return [_use(name, method, pair, about) for name, method in methods.items()], seen
 
 
 def _use(name: str, method: Method, pair: Pair, about: About) -> Use:

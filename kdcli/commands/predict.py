@@ -21,10 +21,11 @@ from kdcli.deploy.onnx_file.session import Session, open_session
 from kdcli.runs.layout import EXPORTS
 
 TOGETHER = 32
-"""Images of a batch."""
+"""Images of a batch; of a file that takes any size 1, since a batch has one size."""
 TOP = 5
+"""Classes per image, where nobody says how many."""
 OF_PYTORCH = (".pt", ".pth", ".safetensors", ".ckpt", ".bin")
-
+"""Endings of files that onnxruntime does not run."""
 Read = tuple[str, Pixels]
 """An image and its name."""
 

@@ -1,4 +1,4 @@
-"""What a model costs: parameters, multiply-accumulates, time."""
+"""How long calls take: side by side, in bursts, and how sure that is on a machine that drifts."""
 
 import gc
 import math

@@ -43,7 +43,7 @@ class Scheme(Options, ABC):
         return Panel.even(teachers)
 
     def student_args(self, teachers: int) -> dict[str, Any]:
-        """Fields of `models.build.ModelArgs` that the student has on top, taught by so many."""
+        """Fields of `ModelArgs` (models) that the student has on top, taught by so many."""
         return {}
 
     @abstractmethod

@@ -23,6 +23,7 @@ from kdcli.deploy.onnx_file.pixels import with_pixels
 from kdcli.deploy.onnx_file.read import load_whole
 from kdcli.deploy.onnx_file.session import open_session
 from kdcli.deploy.onnx_file.write import export_onnx, write
+from kdcli.deploy.outgoing import Outgoing
 from kdcli.deploy.parity import as_function
 from kdcli.deploy.request import Wanted
 from kdcli.evaluation.cast import Member, cast_at_hand
@@ -32,18 +33,20 @@ from kdcli.models.heads import answering
 from kdcli.models.loading import Loaded, load, read_args
 from kdcli.report.choices import Precision, Protocol
 from kdcli.report.model import LatencyMs, ModelPart, Percentiles
+from kdcli.report.schema import Report
 from kdcli.runs.baseline import baseline_of
 from kdcli.runs.find import find
 from kdcli.runs.run import Run
 
 THREADS = 1
 """Of the timings: what a phone or one request of a server has."""
-
-
+PATIENCE_SECONDS = 300.0
+"""For a process that opens a file and runs it once."""
 Files = Counter[Path]
 """Of models that answer together: one model.pt of each kind, and how many are alike."""
 AGAIN = "student again"
-"""The student once more, its file in a session of its own."""
+"""The student once more, its file in a session of its own: how far the two lie apart is the noise
+that a speed-up must exceed."""
 BOUNDS: dict[Protocol, Bounds] = {"quick": {}, "thorough": THOROUGH}
 Times = dict[tuple[str, str], Latency]
 """By what runs it (`pytorch`, `onnxruntime`) and what it is."""
@@ -57,27 +60,21 @@ class Costs:
     """By role: size, MACs, latency."""
     files: dict[Precision, Percentiles]
     noise: float
-    """How far two timings of the very same file lie apart (`cost.noise`)."""
+    """How far two timings of the very same file lie apart (`latency.noise`)."""
     noise_pytorch: float
     """The same of the student in PyTorch."""
 
 
 def costs_side_by_side(
-    files: Mapping[Precision, Path],
-    student: Loaded,
-    run: Run | None,
-    best: int | None,
-    wanted: Wanted,
-    image_size: int,
-    progress: Progress,
+    files: Mapping[Precision, Path], outgoing: Outgoing, progress: Progress
 ) -> Costs:
     """Of every role at hand, and of each of the student's `files`; each architecture is timed
-    once, all side by side, and fed with the same: what is `wanted`, images of `image_size`.
+    once, all side by side, and fed with the same.
 
-    An ensemble costs what its members cost together. `best` is the number of the best single
-    teacher among them, None where nobody has measured them.
+    An ensemble costs what its members cost together.
     """
-    roles = _others(run, best) if run else {}
+    student, wanted = outgoing.student, outgoing.wanted
+    roles = _others(outgoing.located.run, _best(outgoing.report)) if outgoing.located.run else {}
     kinds = {file: architecture(read_args(file)[0]) for files in roles.values() for file in files}
     with TemporaryDirectory() as scratch:
         models = {"student": student}
@@ -87,7 +84,7 @@ def costs_side_by_side(
                 continue
             models[kind], exported[kind] = load(file), Path(scratch) / f"{len(models)}.onnx"
             progress.say(f"exporting {role} {models[kind].args.words} for comparison")
-            _export(models[kind], exported[kind], wanted, image_size, progress)
+            _export(models[kind], exported[kind], wanted, outgoing.samples.image_size, progress)
         everyone = ", ".join(["student", *roles])
         progress.say(f"timing {everyone} side by side on {THREADS} thread ({wanted.latency})")
         times = _times(_calls(exported, models), BOUNDS[wanted.latency])
@@ -126,7 +123,7 @@ def _export(model: Loaded, path: Path, wanted: Wanted, image_size: int, progress
 def _calls(
     exported: Mapping[str, Path], models: Mapping[str, Loaded]
 ) -> dict[tuple[str, str], Callable[[], object]]:
-    """Each file and each model, and the student twice."""
+    """By what runs it and what it is: each file, each model, and the student twice."""
     files = {name: file for name, file in exported.items() if name != "fp32"}
     again = {AGAIN: exported["student"]}, {AGAIN: models["student"]}
     run = {("onnxruntime", name): _call(file) for name, file in (files | again[0]).items()}
@@ -140,6 +137,12 @@ def _of_one_image(times: Times, batch: int) -> Times:
         (by, name): time.shared(batch) for (by, name), time in times.items() if by == "onnxruntime"
     }
     return times | shared
+
+
+def _best(report: Report) -> int | None:
+    """The number of the best single teacher of an ensemble; None: nobody has measured them."""
+    found = report.comparison.ensemble if report.comparison else None
+    return found.best if found else None
 
 
 def _others(run: Run, best: int | None) -> dict[str, Files]:
@@ -219,19 +222,19 @@ def _sum(times: Iterable[Percentiles]) -> Percentiles:
 
 
 def _asking(model: Loaded) -> Callable[[], object]:
-    """One image, in PyTorch."""
+    """A call that takes one black image through PyTorch."""
     size = model.args.input_size
     return partial(as_function(model), np.zeros((1, 3, size, size), np.float32))
 
 
 def _call(file: Path) -> Callable[[], object]:
-    """One image, in onnxruntime."""
+    """A call that takes one black image, or a fixed batch of them, through onnxruntime."""
     session = open_session(file, THREADS)
     return partial(session, session.one_image())
 
 
 def _times(calls: dict[tuple[str, str], Callable[[], object]], bounds: Bounds) -> Times:
-    """Batch 1, all by turns."""
+    """All by turns, on `THREADS` cores."""
     before = torch.get_num_threads()
     torch.set_num_threads(THREADS)
     try:
@@ -242,9 +245,6 @@ def _times(calls: dict[tuple[str, str], Callable[[], object]], bounds: Bounds) -
         }
     finally:
         torch.set_num_threads(before)
-
-
-PATIENCE_SECONDS = 300.0
 
 
 def peak_memory(file: Path, threads: int, progress: Progress) -> int | None:

@@ -97,7 +97,7 @@ def _readme(exports: Files, feeding: Feeding, source: str, report: Report) -> st
 
 
 def _ports(file: Path, feeding: Feeding) -> list[str]:
-    """Input and output in words."""
+    """Input and output in words: type, shape, range, and what is to be done before and behind."""
     about = describe(file)
     takes, gives = about.inputs[0], about.outputs[0]
     kinds = {True: "RGB, channels last, 0 to 255", False: "RGB, channels first, normalised"}

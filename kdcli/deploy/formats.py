@@ -1,71 +1,82 @@
-"""The formats of `kd export` beside ONNX: what each refuses, how it is made, what is recorded."""
+"""The formats of `kd export` as a table: where each goes, what it refuses, who writes it."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
+from kdcli.core.errors import UsageError
 from kdcli.core.files import sha256
-from kdcli.deploy.model_card import model_card, origin_of
-from kdcli.deploy.samples import Samples
-from kdcli.deploy.timm_folder import accuracy_of, refuse_taken, write_folder
+from kdcli.core.progress import Progress
+from kdcli.deploy import timm_folder
+from kdcli.deploy.onnx_export import export_as_onnx
+from kdcli.deploy.outgoing import Outgoing
+from kdcli.deploy.result import Kept, Written
+from kdcli.deploy.timm_folder import accuracy_of, write_folder
 from kdcli.deploy.torch_program import write_program
 from kdcli.evaluation.cost import costs
-from kdcli.models.loading import Loaded
 from kdcli.models.model_args import ModelArgs
-from kdcli.models.timm_folder import refuse_heads, refuse_unknown_to_timm
-from kdcli.report.export import FoldPart, PackagePart, listed
+from kdcli.report.choices import Format
+from kdcli.report.export import PackagePart, listed
 from kdcli.report.file import put_package, with_student
 from kdcli.report.model import ModelPart
-from kdcli.report.schema import Report
 from kdcli.runs.locate import Located
 
-Format = Literal["timm", "torch"]
+Write = Callable[[Outgoing, ExitStack, Progress], Written]
+"""Writes, loads back and compares; keeps what agrees, at once or when the stack closes."""
 
 
-def refuse(format: Format, args: ModelArgs, place: Path) -> None:
-    """What can be refused before anything is asked.
+@dataclass(frozen=True)
+class Exporter:
+    """One format."""
 
-    Raises:
-        UsageError: a place that is taken.
-        UnmetNeeds: a model that the format cannot hold.
-    """
-    if format == "timm":
-        refuse_unknown_to_timm(args)
-        refuse_taken(place)
+    write: Write
+    what: str = "a folder"
+    """With its article."""
+    ending: str = ""
+    """Of the file; a folder has none, and a place of its own (`Located.timm`)."""
+    refuse: Callable[[ModelArgs, Path], None] = lambda args, place: None
+    """What can be refused before anything is asked."""
+
+    def place(self, out: Path | None, located: Located) -> Path:
+        """Where it goes for `--out`; in a folder a file is called as its model is.
+
+        Raises:
+            UsageError: a file of another ending.
+        """
+        if not self.ending:
+            return out or located.timm
+        if out is None or out.is_dir():
+            return (out or located.exports) / f"{located.stem}{self.ending}"
+        if out.suffix != self.ending:
+            raise UsageError(
+                f"--out {out}: {self.what} ends in {self.ending}",
+                f"--out {out.with_suffix(self.ending)}",
+            )
+        return out
 
 
-def make_package(
-    format: Format,
-    student: Loaded,
-    place: Path,
-    samples: Samples,
-    fold: FoldPart | None,
-    located: Located,
-    report: Report,
-) -> tuple[list[Path], Callable[[Report], Report]]:
-    """The files at `place`, all or none, and what puts them on record; a card tells of `report`.
-
-    Raises:
-        UnmetNeeds: several heads, where the format has one.
-        ParityError: what was loaded back disagrees.
-    """
-    origin = origin_of(student, located)
-    part = ModelPart(name=student.args.words, **costs(student.args))
-    if format == "timm":
-        refuse_heads(student.args, fold.reason if fold else "")
-        card = partial(model_card, with_student(report, part), origin, fold)
-        kept = write_folder(student, place, samples, origin.licence, card)
-    else:
-        kept = write_program(student, place, samples, origin.licence)
+def _package(write: Callable[[Outgoing], Kept], outgoing: Outgoing, *_: object) -> Written:
+    """In a format of PyTorch's world: kept at once, and not timed, since it runs as the student
+    does."""
+    part = ModelPart(name=outgoing.student.args.words, **costs(outgoing.student.args))
+    kept = write(replace(outgoing, report=with_student(outgoing.report, part)))
     package = PackagePart(
-        format=format,
-        path=listed(place, located.folder),
+        format=outgoing.wanted.format,
+        path=listed(outgoing.path, outgoing.located.folder),
         sha256=sha256(kept.files[0]),
         bytes=kept.files[0].stat().st_size,
         written_by=kept.written_by,
         parity=kept.parity,
-        accuracy=accuracy_of(kept.answers, samples),
-        fold=fold,
+        accuracy=accuracy_of(kept.answers, outgoing.samples),
+        fold=outgoing.fold,
     )
-    return kept.files, partial(put_package, student=part, package=package)
+    return Written(kept.files, partial(put_package, student=part, package=package))
+
+
+FORMATS: dict[Format, Exporter] = {
+    "onnx": Exporter(export_as_onnx, "an ONNX file", ".onnx"),
+    "timm": Exporter(partial(_package, write_folder), refuse=timm_folder.refuse),
+    "torch": Exporter(partial(_package, write_program), "a file of torch.export", ".pt2"),
+}

@@ -20,7 +20,7 @@ from kdcli.runs.locate import Located
 from kdcli.training.licences import licences_of
 
 NAMED = 100
-"""Classes that are listed."""
+"""Classes that are listed; config.json has all of them."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Origin:
 
 
 def origin_of(student: Loaded, located: Located) -> Origin:
-    """What model.pt and its run say."""
+    """What model.pt and its run say; of a lone file what it says itself."""
     file, spec = student.file, located.run.spec if located.run else None
     made, size = file.provenance, file.recipe.get("data", {}).get("image_size")
     versions = made.get("versions") or {}

@@ -1,7 +1,7 @@
 """The ONNX files of one student: each is made, compared with PyTorch, and only then kept."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +20,10 @@ from kdcli.deploy.onnx_file.fp16 import to_fp16
 from kdcli.deploy.onnx_file.pixels import with_pixels
 from kdcli.deploy.onnx_file.read import describe, load_whole
 from kdcli.deploy.onnx_file.write import export_onnx, write
+from kdcli.deploy.outgoing import Outgoing
 from kdcli.deploy.parity import check_parity
-from kdcli.deploy.quantize import Images, quantized
+from kdcli.deploy.quantize import quantized
 from kdcli.deploy.request import Wanted
-from kdcli.deploy.samples import Samples
 from kdcli.models.heads import answering
 from kdcli.models.loading import Loaded
 from kdcli.report.choices import Precision
@@ -44,30 +44,27 @@ class Made:
     quantized: QuantizedPart | None = None
 
 
-def make_all(
-    student: Loaded,
-    path: Path,
-    wanted: Wanted,
-    samples: Samples,
-    fold: FoldPart | None,
-    images: Callable[[], Images] | None,
-    kept: ExitStack,
-    progress: Progress,
-) -> list[Made]:
-    """The files that are wanted, fp32 first, for `path` and beside it.
+def make_all(outgoing: Outgoing, kept: ExitStack, progress: Progress) -> list[Made]:
+    """The files that are wanted, fp32 first, for `outgoing.path` and beside it.
 
     They take their places when `kept` closes, one right after the other, fp32 last; smaller ones of
     an earlier fp32 file that were not made again are then removed. When it ends with an error, what
     lay there stays. Where the system refuses the place of one of them, those that it took before
-    stay, and nothing is removed. `images` opens what int8 is calibrated and chosen on.
+    stay, and nothing is removed.
 
     Raises:
         UsageError: another precision than fp32 of a model above 2 GB.
         ParityError: one of them does not answer as PyTorch does.
     """
+    student, wanted, samples, path = (
+        outgoing.student,
+        outgoing.wanted,
+        outgoing.samples,
+        outgoing.path,
+    )
     args, size = student.args, student.args.input_size
     front = wanted.front(args, samples.image_size)
-    metadata = _metadata(student, fold) | wanted.feeding(samples.image_size, size)
+    metadata = _metadata(student, outgoing.fold) | wanted.feeding(samples.image_size, size)
     if not path.parent.exists():
         kept.callback(_remove_empty, path.parent)
     kept.enter_context(_then_without_earlier(path, wanted, progress))
@@ -80,7 +77,7 @@ def make_all(
         for precision in wanted.precisions:
             place = named(path, precision)
             beside = kept.enter_context(atomic_pair(place, sidecar(place)))
-            file, how = _as(precision, core, wanted, images, progress)
+            file, how = _as(precision, core, outgoing, progress)
             proto = with_pixels(load_whole(file), front) if front else load_whole(file)
             write(proto, beside, metadata | {"kd.precision": precision})
             parity, answers = check_parity(student, beside, samples, progress, precision)
@@ -111,11 +108,7 @@ def _is_of_kd(file: Path, precision: Precision) -> bool:
 
 
 def _as(
-    precision: Precision,
-    core: Path,
-    wanted: Wanted,
-    images: Callable[[], Images] | None,
-    progress: Progress,
+    precision: Precision, core: Path, outgoing: Outgoing, progress: Progress
 ) -> tuple[Path, QuantizedPart | None]:
     """The core, images in and logits out, in this precision; and how int8 was made."""
     if precision == "fp32":
@@ -124,8 +117,8 @@ def _as(
         half = core.with_name("fp16.onnx")
         write(to_fp16(core), half, {})
         return half, None
-    assert images  # else it was refused
-    return quantized(core, images(), wanted.target or own_kind(), progress)
+    assert outgoing.images  # else it was refused
+    return quantized(core, outgoing.images(), outgoing.wanted.target or own_kind(), progress)
 
 
 def _refuse_large(module: nn.Module, wanted: Wanted) -> None:

@@ -26,7 +26,7 @@ class Beside:
     """fp32 / this, as `speedup`."""
     speedup: float
     noise: float
-    """That of `cost.noise`, of two timings of one file, >= 0."""
+    """That of `latency.noise`, of two timings of one file, >= 0."""
     change: Gain | None
     """this - fp32 on test; None without such images."""
     depthwise: bool = False
@@ -72,7 +72,7 @@ def verdict(beside: Beside, margin: float = 0.01) -> WorthPart:
     """
     change = beside.change
     faster = beside.speedup > 1 and beyond(beside.speedup, beside.noise)
-    kept = (
+    kept = (  # rounded: 0.9 - 0.91 is a hair below -0.01
         change is not None
         and round(change.gain, 9) >= -margin
         and round(change.ci95.low, 9) > -2 * margin

@@ -30,7 +30,7 @@ from kdcli.report.export import QuantizedPart, TriedPart
 from kdcli.runs.locate import Located
 
 CALIBRATED_ON = 256
-"""Training images, spread evenly."""
+"""Training images, spread evenly over the split."""
 CHOSEN_ON = 2000
 """Validation images at most: each candidate is asked about all of them."""
 CALIBRATION_BATCH = 16
@@ -81,7 +81,7 @@ def quantized(
     """The best of all ways to quantise the file `core`, in a file beside it.
 
     Candidates are three calibrations, with and without onnxruntime's pre-processing (without alone
-    where that changes no operator); `candidates.choose` says which is best. Where that one loses
+    where that changes no operator); `int8_choice.choose` says which is best. Where that one loses
     accuracy, its first layer, its last, and both are left out; what saves accuracy is chosen from,
     too.
 
@@ -133,7 +133,7 @@ class Workbench:
         if session.fixed:  # it takes no fewer
             batches[-1] = filled(batches[-1], size)
         expected = answers(session, images.validation)
-        reduce = target == "x86" and lacks_vnni()
+        reduce = target == "x86" and lacks_vnni()  # by this machine: the target is not at hand
         count = len(images.training)
         return cls(core, batches, count, images.validation, expected, target, reduce, progress)
 

@@ -12,11 +12,10 @@ from kdcli.report.choices import Format, InputKind, Precision, Protocol, Target,
 
 @dataclass(frozen=True)
 class Wanted:
-    """Beside the fp32 file, which is always made."""
+    """What the files shall be like, in the order of the flags; fp32 is always made."""
 
     format: Format = "onnx"
     input: InputKind = "tensor"
-    """What a file takes: normalised floats, or pixels as in an image file."""
     resize: bool = False
     """Its graph cuts pixels of any height and width to size."""
     batch: int | None = None
@@ -26,11 +25,9 @@ class Wanted:
     int8: bool = False
     fp16: bool = False
     target: Target | None = None
-    """The processor that int8 is for; None: this machine's kind."""
+    """None: this machine's kind."""
     fold: WantedFold = "auto"
-    """Several heads become one: where that costs next to no accuracy, where it is exact, never."""
     latency: Protocol = "quick"
-    """How long they are timed."""
 
     def __post_init__(self) -> None:
         """Raise UsageError for what contradicts itself."""
@@ -97,7 +94,8 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Request:
-    """All of it. Of somebody else's weights, `model`, `classes` and `size` say what they are."""
+    """All of it, in the order of the flags. Of somebody else's weights, `model`, `classes` and
+    `size` say what they are."""
 
     thing: str | None = None
     """A run or a model.pt; somebody else's file of weights."""

@@ -1,5 +1,6 @@
-"""What was written in a format of PyTorch's world, loaded back, and found to answer alike."""
+"""What was written, loaded back, and found to answer alike."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from kdcli.report.schema import Report
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """Files in their places."""
+    """Files of a format of PyTorch's world, in their places."""
 
     files: list[Path]
     """The one with the weights first."""
@@ -20,6 +21,16 @@ class Kept:
     parity: ParityPart
     answers: Floats
     """(N, K), of the samples."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """Files that agree, and their record."""
+
+    paths: list[Path]
+    """fp32 first, or the one with the weights."""
+    put: Callable[[Report], Report]
+    """Puts them on record, over what stands there by then."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from kdcli.models.tap import Tap
 from kdcli.runs.locate import Located
 
 MADE_UP = 32
-"""Images, where there are no real ones."""
+"""Images, where there are no real ones; as many as are compared one by one (`parity.ALONE`)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +108,7 @@ def samples_of(
 
 
 def made_up_samples(tap: Tap, size: int, count: int = MADE_UP) -> Samples:
-    """Noise, the same every time."""
+    """Pixels of any value, uint8 (count, 3, size, size), the same every time; labels are -1."""
     noise = torch.Generator().manual_seed(0)
     images = torch.randint(256, (count, 3, size, size), dtype=torch.uint8, generator=noise)
     store = InMemory(images, np.full(count, -1))
@@ -124,7 +124,7 @@ def _image_size(located: Located, student: Loaded) -> int:
 
 
 def _made_up(number: int, size: int) -> Pixels:
-    """Larger and smaller than `size`, upright and lying."""
+    """(H, W, 3), each side between half and twice `size`: larger and smaller, upright and lying."""
     noise = np.random.default_rng(number)
     height, width = noise.integers(size // 2, 2 * size, 2)
     return noise.integers(0, 256, (height, width, 3), np.uint8)

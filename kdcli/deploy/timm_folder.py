@@ -1,6 +1,5 @@
 """`kd export --format timm`: a folder that timm loads and the Hub takes, whole or not at all."""
 
-from collections.abc import Callable
 from pathlib import Path
 from shlex import quote
 
@@ -8,13 +7,23 @@ from kdcli import __version__
 from kdcli.core.arrays import Floats
 from kdcli.core.errors import ParityError, UsageError
 from kdcli.core.files import atomic_folder, write_text
+from kdcli.deploy.model_card import model_card, origin_of
+from kdcli.deploy.outgoing import Outgoing
 from kdcli.deploy.parity import as_function, check_same
 from kdcli.deploy.result import Kept
 from kdcli.deploy.samples import Samples
 from kdcli.evaluation import metrics
 from kdcli.models.checkpoint import save_weights
 from kdcli.models.loading import Loaded
-from kdcli.models.timm_folder import WRITTEN_BY, built_by_timm, describe, write_config
+from kdcli.models.model_args import ModelArgs
+from kdcli.models.timm_folder import (
+    WRITTEN_BY,
+    built_by_timm,
+    describe,
+    refuse_heads,
+    refuse_unknown_to_timm,
+    write_config,
+)
 from kdcli.runs.layout import OF_TIMM, is_kds
 
 CONFIG, WEIGHTS, CARD = OF_TIMM
@@ -22,21 +31,30 @@ TOLERANCE = 1e-6
 """Of any logit: the same weights in the same module."""
 
 
-def write_folder(
-    student: Loaded,
-    folder: Path,
-    samples: Samples,
-    licence: str | None,
-    card: Callable[[float | None], str],
-) -> Kept:
-    """Write the folder, load it with timm, and keep it if it says and answers what the student
-    does; `card` makes README.md from the accuracy that was found.
+def refuse(args: ModelArgs, folder: Path) -> None:
+    """Before anything is asked.
 
     Raises:
+        UnmetNeeds: a model that timm cannot build from a config.json.
+        UsageError: something else lies there.
+    """
+    refuse_unknown_to_timm(args)
+    refuse_taken(folder)
+
+
+def write_folder(outgoing: Outgoing) -> Kept:
+    """Write the folder, load it with timm, and keep it if it says and answers what the student
+    does.
+
+    Raises:
+        UnmetNeeds: several heads that were not folded.
         UsageError: something else lies there.
         ParityError: timm makes another model of it.
     """
+    student, folder, samples = outgoing.student, outgoing.path, outgoing.samples
+    refuse_heads(student.args, outgoing.fold.reason if outgoing.fold else "")
     refuse_taken(folder)
+    origin = origin_of(student, outgoing.located)
     known = ("data", "seed", "digest")
     made = {key: value for key, value in student.file.provenance.items() if key in known}
     with atomic_folder(folder) as beside:
@@ -45,14 +63,15 @@ def write_folder(
             student.module,
             student.args,
             student.file.classes,
-            licence,
+            origin.licence,
             {"version": __version__, **made},
             beside / CONFIG,
         )
         _check_words(student, beside)
         again = Loaded(built_by_timm(beside), student.args, student.file)
         parity, answers = check_same(student, as_function(again), samples, TOLERANCE)
-        write_text(beside / CARD, card(accuracy_of(answers, samples)))
+        card = model_card(outgoing.report, origin, outgoing.fold, accuracy_of(answers, samples))
+        write_text(beside / CARD, card)
     return Kept([folder / name for name in (WEIGHTS, CONFIG, CARD)], WRITTEN_BY, parity, answers)
 
 

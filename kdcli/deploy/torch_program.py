@@ -15,33 +15,34 @@ from kdcli.core.errors import UsageError
 from kdcli.core.files import atomic
 from kdcli.core.text import first_line
 from kdcli.deploy.onnx_file.silence import silence
+from kdcli.deploy.outgoing import Outgoing
 from kdcli.deploy.parity import check_same
 from kdcli.deploy.result import Kept
-from kdcli.deploy.samples import Samples
 from kdcli.models.heads import answering
 from kdcli.models.loading import Loaded
 
 TOLERANCE = 1e-5
-"""Of any logit."""
+"""Of any logit: the same weights, in a graph of torch's own making."""
 ABOUT = "kd.json"
 """The extra file that says how the program is fed and what it answers."""
 
 
-def write_program(student: Loaded, path: Path, samples: Samples, licence: str | None) -> Kept:
+def write_program(outgoing: Outgoing) -> Kept:
     """Write the file, load it back, and keep it if it answers as the module does.
 
     Raises:
         UsageError: torch.export cannot follow this model's code.
         ParityError: what was loaded back disagrees.
     """
-    program, about = _captured(student), json.dumps(_about(student, licence))
-    with atomic(path) as beside:
+    student = outgoing.student
+    program, about = _captured(student), json.dumps(_about(student))
+    with atomic(outgoing.path) as beside:
         buffer = io.BytesIO()  # torch wants another ending than that of a file beside its place
         with silence():
             torch.export.save(program, buffer, extra_files={ABOUT: about})
         beside.write_bytes(buffer.getvalue())
-        parity, answers = check_same(student, _loaded(beside), samples, TOLERANCE)
-    return Kept([path], f"torch {torch.__version__}", parity, answers)
+        parity, answers = check_same(student, _loaded(beside), outgoing.samples, TOLERANCE)
+    return Kept([outgoing.path], f"torch {torch.__version__}", parity, answers)
 
 
 def _captured(student: Loaded) -> ExportedProgram:
@@ -80,8 +81,8 @@ def _loaded(path: Path) -> Callable[[Floats], Floats]:
     return answer
 
 
-def _about(student: Loaded, licence: str | None) -> dict[str, Any]:
-    args = student.args
+def _about(student: Loaded) -> dict[str, Any]:
+    args, made = student.args, student.file.provenance
     return {
         "model": args.words,
         "classes": student.file.classes,
@@ -89,6 +90,6 @@ def _about(student: Loaded, licence: str | None) -> dict[str, Any]:
         "input_size": args.input_size,
         "mean": args.mean,
         "std": args.std,
-        "data": student.file.provenance.get("data"),
-        "licence": licence,
+        "data": made.get("data"),
+        "licence": made.get("licence"),
     }

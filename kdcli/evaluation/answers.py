@@ -23,7 +23,7 @@ from kdcli.models.tap import Tap, predict
 Logits = Floats
 
 BATCH = 256
-"""Images that are asked about together."""
+"""Images that are asked about together, without gradients."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class Asked:
 
 
 def ask(file: Path, store: Store, device: torch.device) -> Asked:
-    """Ask the model of a model.pt about every image.
+    """Ask the model of a model.pt about every image, in fp32, whatever it was trained in.
 
     Raises:
         DamagedFile: a file that holds no such model.

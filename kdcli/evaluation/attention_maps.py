@@ -32,6 +32,7 @@ from kdcli.runs.run import Run
 from kdcli.schemes.attention_self import AttentionSelf
 
 BATCH = 64
+"""Images that are asked about together; their maps of all stages are in memory at once."""
 FLIP, FAR, NEAR = ImageView(flip=True), ImageView(scale=0.75), ImageView(scale=1.25)
 """The same for every run, whatever views it was trained with."""
 

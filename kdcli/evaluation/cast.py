@@ -93,7 +93,7 @@ def panel_of(spec: Spec) -> Panel:
 
 
 def cast_at_hand(run: Run) -> Cast:
-    """Those of the cast who still lie where the run left them."""
+    """Those of the cast whose model.pt still lies where the run left it; nobody is trained."""
     return cast_of(run, _at_hand)
 
 

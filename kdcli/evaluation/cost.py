@@ -21,7 +21,7 @@ def costs(args: ModelArgs) -> dict[str, Any]:
 
 
 def architecture(args: ModelArgs) -> str:
-    """All that shapes a model, as a key."""
+    """All that shapes a model, as a key: who has the same costs the same, and is timed once."""
     return json.dumps(args.as_dict(), sort_keys=True)
 
 

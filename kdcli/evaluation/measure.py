@@ -38,7 +38,7 @@ def measure(files: list[Path], test: Store, device: torch.device) -> Measured:
 
 
 def measured(asked: list[Asked], labels: Indices) -> Measured:
-    """The models of one role, one per seed."""
+    """The models of one role, one per seed; what they cost is the first one's, built alike."""
     logits, first = np.stack([one.logits for one in asked]), asked[0]
     part = ModelPart(
         name=first.args.words,
@@ -55,7 +55,7 @@ def scores(
     classes: tuple[str, ...],
     seeds: Sequence[int | None] = (0,),
 ) -> dict[str, Any]:
-    """What (S, N, K) answers say on their own."""
+    """Fields of ModelPart: what (S, N, K) answers say on their own, means over the S seeds."""
     predictions = logits.argmax(2)
     numbered = [i if seed is None else seed for i, seed in enumerate(seeds)]
     return {
@@ -90,7 +90,7 @@ def range_of(interval: Interval) -> Range:
 
 
 def mean(values: Iterable[float]) -> float:
-    """Over seeds."""
+    """The plain one, over seeds; NaN of none."""
     return float(np.mean(list(values)))
 
 
@@ -100,6 +100,7 @@ def _accuracy(right: Bools, seeds: list[int]) -> dict[str, Any]:
     if len(seeds) == 1:
         interval = significance.accuracy_interval(int(right.sum()), right.size)
         return {"accuracy": float(accuracies[0]), "accuracy_ci95": range_of(interval)}
+    # against a model that is never right, the gain is the accuracy
     over_nothing = significance.paired_gain(right, np.zeros_like(right))
     return {
         "accuracy": float(accuracies.mean()),

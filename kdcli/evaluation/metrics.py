@@ -67,7 +67,7 @@ def nll(logits: Reals, labels: Ints) -> float:
 def ece(logits: Reals, labels: Ints, bins: int = 15) -> float:
     """Expected calibration error in [0, 1] (Guo et al. 2017, arXiv:1706.04599, eq. 3).
 
-    Top-1 confidences fall into `bins` equal bins, each open below and closed above.
+    Top-1 confidences fall into `bins` equal bins, 15 as there, each open below and closed above.
     """
     confidence = np.exp(_log_softmax(logits).max(axis=1))
     place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
@@ -116,7 +116,7 @@ def _log_softmax(logits: Reals) -> Doubles:
     """(N, K) log-probabilities, finite for every finite input."""
     if not np.isfinite(logits).all():
         raise NotFinite("logits are not finite, so they measure nothing")
-    shifted = logits.astype(np.float64)
+    shifted = logits.astype(np.float64)  # float32 would lose the small KL of near models
     shifted -= shifted.max(axis=1, keepdims=True)
     shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return shifted

@@ -16,6 +16,7 @@ def gap_kept(student: float, single: float, ensemble: float) -> float | None:
     a point ahead of it.
     """
     gap = ensemble - single
+    # a difference of floats: 0.01 may come out a hair below
     return (student - single) / gap if gap >= WORTH_CLOSING - 1e-12 else None
 
 
@@ -44,7 +45,11 @@ def _closer(further_from_ensemble: Doubles) -> Closer:
 
 
 def _resampled(values: Reals, draws: int = 2000, seed: int = 0) -> Doubles:
-    """(draws, Q) means of (Q, S, N), seeds and images drawn with replacement, alike for all Q."""
+    """(draws, Q) means of (Q, S, N), seeds and images drawn with replacement, alike for all Q.
+
+    Column by column: distances in nats all differ, so there are no equal ones to count as
+    `significance._bootstrap` does.
+    """
     rng = np.random.default_rng(seed)
     _, seeds, images = values.shape
     means = np.empty((draws, len(values)))

@@ -145,7 +145,8 @@ def paired_drop(teacher: Bools, student: Bools, z: float = Z_95) -> Interval:
 
 
 def _add(one: float, other: float, phi: float) -> float:
-    """Two distances whose errors are correlated by `phi`."""
+    """The distance that two make whose errors are correlated by `phi`, as a side of a triangle;
+    rounding may take the square below 0."""
     return math.sqrt(max(0.0, one**2 - 2 * phi * one * other + other**2))
 
 
@@ -154,7 +155,7 @@ def balanced_gain(
 ) -> tuple[float, Interval]:
     """Balanced accuracy of the student - that of the baseline trained with the same seed.
 
-    Both are (S, N). The interval is a percentile bootstrap as `metrics.paired_gain`'s, over seeds
+    Both are (S, N). The interval is a percentile bootstrap as that of `paired_gain`, over seeds
     and images together, but each class's images are drawn among themselves, since every class
     counts alike; deviations of a class of n are stretched by sqrt(n / (n - 1)), which a bootstrap
     of few lacks (Rao and Wu 1988). A class of one image adds no spread: then it is too narrow.

@@ -127,7 +127,7 @@ def _ranked(scores: Probabilities, among: Bools) -> list[int]:
 # A model's answers -----------------------------------------------------------------------------
 
 USUAL = 4.0
-"""Where the recipe has no temperature."""
+"""Where the recipe has no temperature: that of the recipe kd."""
 TOP = 5
 """Classes shown of an answer."""
 ALIKE = 3
@@ -184,7 +184,8 @@ class Softened:
 
 
 def look(logits: Any, labels: Any, source: Source, hot: float) -> Softened:
-    """Logits (N, K) of the validation images, labels (N,), softened; `hot` is for likeness."""
+    """Logits (N, K) of the validation images, labels (N,), softened at each of `TEMPERATURES`;
+    `hot` is the one at which classes are held to be alike."""
     plain = soften(logits, 1.0)
     return Softened(
         data=source.name,

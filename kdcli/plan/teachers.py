@@ -35,7 +35,7 @@ Entry = str | TeacherEntry
 
 
 def named(entry: Entry, progress: Progress) -> Entry:
-    """The entry with its model as `naming.teacher_name` has it; families are resolved aloud."""
+    """The entry with its model as `names.teacher_name` has it; families are resolved aloud."""
     if isinstance(entry, str):
         return teacher_name(entry, progress)
     return entry.model_copy(update={"model": teacher_name(entry.model, progress)})

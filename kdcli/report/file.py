@@ -70,7 +70,7 @@ def put_evaluation(
     verdict: str,
     notes: list[str],
 ) -> Report:
-    """Evaluate's parts over the record; export's stay."""
+    """Evaluate's parts over the record; export's stay, of models that are called as before."""
     kept = {
         role: part.model_copy(
             update=_of_export(role, old, heads=_has_heads(report))
@@ -87,7 +87,7 @@ def put_export(
     report: Report, models: Mapping[str, ModelPart], exports: list[Export], conditions: Conditions
 ) -> Report:
     """Export's parts over the record; evaluate's stay. `exports` are one family, fp32 first: it
-    takes the place of the earlier one there (`export_places.replaced`).
+    takes the place of the earlier one there (`export.replaced`).
 
     What a device has measured stays with its file's sum: a changed file has not been measured.
     """

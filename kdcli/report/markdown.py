@@ -21,7 +21,7 @@ from kdcli.report.table import (
 
 
 def markdown(report: Report) -> str:
-    """report.md."""
+    """report.md: verdict, table of all roles, notes, classes, data, licences, a part per file."""
     lines = [f"# {report.run}", ""]
     if report.verdict:
         lines += [f"**{report.verdict}**", ""]

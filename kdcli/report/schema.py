@@ -31,7 +31,7 @@ class DataPart(Part):
 
 
 class Report(Part):
-    """report.json."""
+    """report.json: evaluate and export fill it, each in its part; docs/report.md has every key."""
 
     schema_: Literal[1] = Field(1, alias="schema")
     kd: str = __version__

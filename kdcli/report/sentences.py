@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from kdcli.core.latency import beyond
 from kdcli.core.text import counted, points, size_in_words, span
 from kdcli.report.comparison import WORTH_CLOSING, Comparison, EnsembleComparison, Speedup
-from kdcli.report.export import Export, FoldPart, QuantizedPart
+from kdcli.report.export import Export, FoldPart, ParityPart, QuantizedPart
 from kdcli.report.model import DevicePart, ModelPart, Percentiles, Range, TeacherPart
 from kdcli.report.schema import Report, between, imitated
 from kdcli.report.table import UNEVEN
@@ -143,7 +143,8 @@ def _times(found: Percentiles | DevicePart, memory: int | None) -> str:
 
 
 def figures(report: Report) -> list[str]:
-    """The comparison in a few lines."""
+    """The comparison in a few lines, for terminal, report.md and model card alike; none of a model
+    that was measured alone."""
     if (c := report.comparison) is None:
         return []
     above = imitated(report.models)
@@ -208,6 +209,14 @@ def input_words(export: Export) -> str:
 
 def _sentence(words: str) -> str:
     return f" {words[0].upper()}{words[1:]}." if words else ""
+
+
+def parity_words(part: ParityPart) -> str:
+    """How far a file is from PyTorch, on how many images of which kind."""
+    return (
+        f"max |difference| to PyTorch {part.max_abs:.1e}, top-1 changed on {part.top1_changed} of "
+        f"{part.images} {'made-up' if part.synthetic else 'test'} images"
+    )
 
 
 def fold_words(part: FoldPart) -> str:

@@ -13,7 +13,7 @@ UNEVEN = 1.5
 MANY = 50
 """Classes that are still listed whole."""
 WORST = 10
-"""Rows for more of them."""
+"""Rows where there are more."""
 
 
 def uneven(report: Report) -> bool:
@@ -101,7 +101,7 @@ def heads(report: Report) -> list[str]:
 
 
 def table(report: Report) -> list[list[str]]:
-    """Rows of `[what, one cell per role]`, without what nobody has."""
+    """Rows of `[what, one cell per role]`; `-` where a role has none, no row where nobody has."""
     parts, above = [report.models[role] for role in roles(report)], imitated(report.models)
     alike = parts if uneven(report) else []  # else they only repeat the accuracy
     rows = [

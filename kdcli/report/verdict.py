@@ -57,7 +57,7 @@ def sentence(
 
 def _what_would_decide(c: Comparison, test_images: int, run: str, margin: float) -> str:
     """More of both: the smallest gain that shows falls with the square root of either at best."""
-    wanted = max(abs(c.gain), margin)
+    wanted = max(abs(c.gain), margin)  # nobody needs to settle less than the margin
     factor = max(2, math.ceil((c.detectable_gain / wanted) ** 2))
     return (
         f"{test_images} test images and {c.seeds} seeds show differences of "

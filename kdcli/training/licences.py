@@ -18,7 +18,7 @@ from kdcli.models.licences import (
     terms,
     weights_name,
 )
-from kdcli.report.licences import LicencePart, LicencesPart
+from kdcli.report.licences import LicencePart, LicencesPart, licence_words
 from kdcli.runs.run import Run
 from kdcli.runs.spec import DataRef, Spec, TeacherRef
 
@@ -118,22 +118,19 @@ def _part(role: str, what: str, licence: str | None, by: str = "") -> LicencePar
 def warn_of_licences(spec: Spec, progress: Progress) -> None:
     """Before the wait: what forbids commercial use, and what nobody knows; one line each."""
     for one in entries_of(spec):
-        if one.licence is None and not one.permissive:
-            _tell_of_unknown(one, spec, progress)
-        elif one.licence and is_non_commercial(one.licence):
-            way = _way_out(one, spec)
-            progress.warn(
-                f"{one.role} {one.what}, licence {one.licence}, forbids commercial use: {way}"
-            )
+        if words := _warning(one, spec):
+            progress.warn(words)
 
 
-def _tell_of_unknown(one: LicencePart, spec: Spec, progress: Progress) -> None:
-    if one.role == "data":
-        progress.warn(
-            f"{one.what}: licence unknown; --set data.licence=own says that the images are yours"
-        )
-    else:
-        progress.warn(f"{one.role} {one.what}, licence unknown: {_way_out(one, spec)}")
+def _warning(one: LicencePart, spec: Spec) -> str | None:
+    """None where the licence is known, and lets people earn money."""
+    unknown = licence_words(one) == "unknown"
+    if unknown and one.role == "data":  # mostly the user's own: a calm line
+        return f"{one.what}: licence unknown; --set data.licence=own says that the images are yours"
+    if not unknown and not is_non_commercial(one.licence or ""):
+        return None
+    said = "unknown" if unknown else f"{one.licence}, forbids commercial use"
+    return f"{one.role} {one.what}, licence {said}: {_way_out(one, spec)}"
 
 
 def _way_out(one: LicencePart, spec: Spec) -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kdcli.cli.console import Console
-from kdcli.cli.predict import predicted
+from kdcli.cli.predict import show_predicted
 from kdcli.commands.predict import TOGETHER, predict
 from kdcli.core.progress import Silent
 from kdcli.data.open import open_source
@@ -163,7 +163,7 @@ def test_a_narrow_terminal_keeps_names_whole(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "20")
     out = Terminal()
-    predicted(Console(out=out), predict(str(model), [str(folder)], progress=Silent()))
+    show_predicted(Console(out=out), predict(str(model), [str(folder)], progress=Silent()))
     assert f"{folder / 'b.png'}\n  class red, probability 0." in out.getvalue()
 
 

@@ -78,7 +78,7 @@ def _reaches(proto: ModelProto, opset: int) -> bool:
 
 
 def _converted(proto: ModelProto, opset: int) -> ModelProto | str:
-    """The model in another opset, checked, or why not."""
+    """The model in another opset, as onnx's checker passes it; else why not, in words."""
     import onnx
 
     if later := sorted(set(_came_later(proto, opset))):
