@@ -98,6 +98,16 @@ def test_rooms_import_downwards_only() -> None:
     assert not wrong
 
 
+def test_what_is_private_stays_in_its_file() -> None:
+    strays = [
+        f"{name}:{line} imports {imported}"
+        for name, file in FILES.items()
+        for line, imported in imports_of(file)
+        if imported.startswith("kdcli.") and imported.rpartition(".")[2].startswith("_")
+    ]
+    assert not [stray for stray in strays if not stray.endswith("__version__")]
+
+
 def test_libraries_live_where_their_homes_are() -> None:
     strays = [
         f"{name}:{line} imports {imported}"

@@ -21,7 +21,7 @@ from kdcli.data.store import Store, open_store
 from kdcli.evaluation import per_class
 from kdcli.evaluation.answers import ask
 from kdcli.evaluation.attention_maps import with_maps
-from kdcli.evaluation.cast import SHOWN, Cast, _chain, _given_files, cast_of, with_given_files
+from kdcli.evaluation.cast import SHOWN, Cast, cast_of, chain_of, given_files, with_given_files
 from kdcli.evaluation.comparison import compare
 from kdcli.evaluation.generations import ensemble_of, measure_between, notes_on_generations
 from kdcli.evaluation.measure import Measured, beside, measure
@@ -240,8 +240,8 @@ def find_cast(run: Run, source: Source, device: torch.device, progress: Progress
     Raises:
         DamagedFile: given teachers that are gone, or are other files by now.
     """
-    given = _given_files(run)
-    everyone = [ref for spec in _chain(run.spec) for ref in spec.members]
+    given = given_files(run)
+    everyone = [ref for spec in chain_of(run.spec) for ref in spec.members]
     refuse_changed(ref for ref in everyone if ref.path and ref.sha256 not in given)
 
     def place(ref: TeacherRef, need: Need | None) -> Path:

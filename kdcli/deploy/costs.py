@@ -74,7 +74,9 @@ def costs_side_by_side(
     An ensemble costs what its members cost together.
     """
     student, wanted = outgoing.student, outgoing.wanted
-    roles = _others(outgoing.located.run, _best(outgoing.report)) if outgoing.located.run else {}
+    roles = (
+        files_beside(outgoing.located.run, _best(outgoing.report)) if outgoing.located.run else {}
+    )
     kinds = {file: architecture(read_args(file)[0]) for files in roles.values() for file in files}
     with TemporaryDirectory() as scratch:
         models = {"student": student}
@@ -145,7 +147,7 @@ def _best(report: Report) -> int | None:
     return found.best if found else None
 
 
-def _others(run: Run, best: int | None) -> dict[str, Files]:
+def files_beside(run: Run, best: int | None) -> dict[str, Files]:
     """Those whose model.pt still lies where the run left it."""
     cast = cast_at_hand(run)
     found = {role: Counter([one.file]) for role, one in cast.assistants.items()}

@@ -68,7 +68,7 @@ Place = Callable[[TeacherRef, Need | None], Path | None]
 
 def cast_of(run: Run, place: Place) -> Cast:
     """Everyone above a taught student, each looked up once; who has no place is left out."""
-    chain = _chain(run.spec)
+    chain = chain_of(run.spec)
     *below, head = chain
     needs, found = run.needs() | _alongside(run), list[tuple[Member, ...]]()
     for spec in below:
@@ -99,7 +99,7 @@ def cast_at_hand(run: Run) -> Cast:
 
 def with_given_files(run: Run) -> Spec:
     """Its spec, with given teachers where they lie now: a project's folder may have moved."""
-    return _with_files(run.spec, _given_files(run) if run.spec.teachers else {})
+    return _with_files(run.spec, given_files(run) if run.spec.teachers else {})
 
 
 def _with_files(spec: Spec, given: dict[str | None, Path]) -> Spec:
@@ -112,7 +112,7 @@ def _with_files(spec: Spec, given: dict[str | None, Path]) -> Spec:
     return spec.model_copy(update={"teachers": tuple(map(moved, spec.teachers))})
 
 
-def _given_files(run: Run) -> dict[str | None, Path]:
+def given_files(run: Run) -> dict[str | None, Path]:
     """Where the given teachers of its chain lie, by their sha256: as needs.json says, relative to
     the run, or as they were named."""
     found: dict[str | None, Path] = {}
@@ -140,10 +140,10 @@ def _at_hand(_: TeacherRef, need: Need | None) -> Path | None:
     return need.path if need and need.path.is_file() else None
 
 
-def _chain(spec: Spec) -> list[Spec]:
+def chain_of(spec: Spec) -> list[Spec]:
     """A spec, and those who stand between it and its teachers, which are the last one's."""
     above = spec.members[0].spec if len(spec.members) == 1 else None
-    return [spec, *(_chain(above) if above and above.stands_between else ())]
+    return [spec, *(chain_of(above) if above and above.stands_between else ())]
 
 
 def _members(spec: Spec, needs: dict[str, Need], place: Place) -> tuple[Member, ...]:

@@ -1,9 +1,11 @@
 """A report as rows, lines and Markdown."""
 
+from collections.abc import Callable, Iterator
+
 from kdcli.report.licences import licence_line, licence_table
 from kdcli.report.schema import Report
 from kdcli.report.sentences import (
-    _sentence,
+    as_sentence,
     figures,
     fold_words,
     in_use,
@@ -19,48 +21,98 @@ from kdcli.report.table import (
     table,
 )
 
+Section = Callable[[Report], Iterator[str]]
+"""A part of the page: lines of Markdown, none where the report has nothing to say there."""
+
 
 def markdown(report: Report) -> str:
-    """report.md: verdict, table of all roles, notes, classes, data, licences, a part per file."""
-    lines = [f"# {report.run}", ""]
+    """report.md."""
+    lines = [f"# {report.run}"]
+    for section in SECTIONS:
+        if found := list(section(report)):
+            lines += ["", *found]
+    return "\n".join(lines) + f"\n\nkd {report.kd}\n"
+
+
+def _verdict(report: Report) -> Iterator[str]:
     if report.verdict:
-        lines += [f"**{report.verdict}**", ""]
-    lines += markdown_table(["", *heads(report)], table(report))
-    lines += ["", *(f"- {line}" for line in [*figures(report), *report.notes])]
+        yield f"**{report.verdict}**"
+
+
+def _comparison(report: Report) -> Iterator[str]:
+    yield from markdown_table(["", *heads(report)], table(report))
+
+
+def _sentences(report: Report) -> Iterator[str]:
+    yield from (f"- {line}" for line in [*figures(report), *report.notes])
+
+
+def _classes(report: Report) -> Iterator[str]:
     if rows := class_table(report, roles(report)):
         names = dict(zip(roles(report), heads(report), strict=True))
-        lines += ["", *markdown_table([names.get(head, head) for head in rows[0]], rows[1:])]
+        yield from markdown_table([names.get(head, head) for head in rows[0]], rows[1:])
+
+
+def _exits(report: Report) -> Iterator[str]:
     if rows := exit_table(report):
-        lines += ["", *markdown_table(rows[0], rows[1:])]
+        yield from markdown_table(rows[0], rows[1:])
+
+
+def _data(report: Report) -> Iterator[str]:
     if data := report.data:
         words = f"{data.test_images} test images, {data.classes} classes"
         if data.imbalance is not None:
             words += f", largest : smallest training class {data.imbalance:.3g} : 1"
-        lines += ["", f"Data: {data.name}, {words}."]
+        yield f"Data: {data.name}, {words}."
+
+
+def _licences(report: Report) -> Iterator[str]:
     if report.licences:
-        lines += ["", "## Licences", "", licence_line(report.licences), ""]
-        lines += markdown_table(*licence_table(report.licences))
-    for export in report.exports or []:
-        lines += [
-            "",
+        yield from ("## Licences", "", licence_line(report.licences), "")
+        yield from markdown_table(*licence_table(report.licences))
+
+
+def _exports(report: Report) -> Iterator[str]:
+    for number, export in enumerate(report.exports or []):
+        yield from [""] * (number > 0)
+        line = (
             f"ONNX: `{export.path}`, {export.bytes:,} bytes, opset {export.opset}, "
             f"max |difference| to PyTorch {export.parity.max_abs:.1e} "
-            f"on {export.parity.images} images.{_sentence(input_words(export))}",
-        ]
-        if export.fold:
-            lines[-1] += f" {fold_words(export.fold)}."
-        lines += ["", *(f"- {line}" for line in in_use(export))]
+            f"on {export.parity.images} images.{as_sentence(input_words(export))}"
+        )
+        yield line + (f" {fold_words(export.fold)}." if export.fold else "")
+        yield from ("", *(f"- {line}" for line in in_use(export)))
+
+
+def _files(report: Report) -> Iterator[str]:
     if rows := file_table(report.exports or []):
-        lines += ["", *markdown_table(rows[0], rows[1:]), ""]
-        lines += [f"- {line}" for line in worth_lines(report.exports or [])]
-    for package in report.packages or []:
-        lines += [
-            "",
+        yield from (*markdown_table(rows[0], rows[1:]), "")
+        yield from (f"- {line}" for line in worth_lines(report.exports or []))
+
+
+def _packages(report: Report) -> Iterator[str]:
+    for number, package in enumerate(report.packages or []):
+        yield from [""] * (number > 0)
+        yield (
             f"For {package.format}: `{package.path}`, {package.bytes:,} bytes, by "
             f"{package.written_by}, max |difference| to PyTorch {package.parity.max_abs:.1e} "
-            f"on {package.parity.images} images.",
-        ]
-    return "\n".join(lines) + f"\n\nkd {report.kd}\n"
+            f"on {package.parity.images} images."
+        )
+
+
+SECTIONS: tuple[Section, ...] = (
+    _verdict,
+    _comparison,
+    _sentences,
+    _classes,
+    _exits,
+    _data,
+    _licences,
+    _exports,
+    _files,
+    _packages,
+)
+"""In the order of the page."""
 
 
 def markdown_table(heads: list[str], rows: list[list[str]]) -> list[str]:

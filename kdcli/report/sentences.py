@@ -207,7 +207,8 @@ def input_words(export: Export) -> str:
     return ", ".join(pixels + sizes + several)
 
 
-def _sentence(words: str) -> str:
+def as_sentence(words: str) -> str:
+    """Words behind a full stop, as a sentence of their own; nothing of nothing."""
     return f" {words[0].upper()}{words[1:]}." if words else ""
 
 

@@ -12,7 +12,7 @@ from kdcli.commands.evaluate import find_cast
 from kdcli.core.errors import DamagedFile
 from kdcli.core.files import sha256
 from kdcli.core.progress import Silent
-from kdcli.deploy.costs import _others
+from kdcli.deploy.costs import files_beside
 from kdcli.evaluation.cast import Cast, cast_at_hand, with_given_files
 from kdcli.recipe.load import load_recipe
 from kdcli.runs.run import Run, begin
@@ -128,8 +128,8 @@ def test_who_is_left_keeps_the_number(ensemble: Run) -> None:
     needs = ensemble.needs()
     needs["teacher.1"].path.unlink()
     assert [m.number for m in cast_at_hand(ensemble).teachers] == [0, 2, 3, 4]
-    assert list(_others(ensemble, 3)["teacher"]) == [needs["teacher.3"].path]
-    assert "teacher" not in _others(ensemble, 1)
+    assert list(files_beside(ensemble, 3)["teacher"]) == [needs["teacher.3"].path]
+    assert "teacher" not in files_beside(ensemble, 1)
 
 
 def test_who_learnt_along_keeps_the_number(tmp_path: Path) -> None:
