@@ -1,6 +1,10 @@
 """Pages that quote the source quote it as it is."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,3 +43,39 @@ def test_the_example_without_kd_runs(
 def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8"))
     assert not [link for link in links if not (page.parent / link).exists()]
+
+
+# What CONTRIBUTING shows as diffs -----------------------------------------------------------------
+
+DIFFS = sorted(ROOT.glob("docs/examples/*.diff"))
+
+
+def _apply(tree: Path, *options: str) -> None:
+    if not shutil.which("git"):
+        pytest.skip("no git here")
+    subprocess.run(["git", "apply", *options, *DIFFS], cwd=tree, check=True, timeout=60)
+
+
+def test_the_diffs_fit() -> None:
+    assert len(DIFFS) == 4
+    _apply(ROOT, "--check")
+
+
+@pytest.mark.slow
+def test_the_diffs_do_what_they_say(tmp_path: Path) -> None:
+    for name in ("kdcli", "recipes", "tests", "docs"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    _apply(tmp_path)
+    tests = re.findall(
+        r"^\+\+\+ b/(tests/.*)$", "".join(d.read_text() for d in DIFFS), re.MULTILINE
+    )
+    assert len(tests) == len(DIFFS)
+    for command in (["pytest", "-p", "no:cacheprovider", *tests], ["ruff", "check", "--no-cache"]):
+        subprocess.run(
+            [sys.executable, "-m", *command],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(tmp_path)},
+            check=True,
+            timeout=600,
+        )
