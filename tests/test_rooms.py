@@ -53,11 +53,11 @@ HOMES = {
 HEAVY = ("torch", "timm", "accelerate", "onnx", "onnxruntime", "scipy", "sklearn", "datasets")
 LIGHT = (
     *("core", "recipe", "runs", "report", "cli"),
-    *("data.images", "data.workers", "data.open", "data.parallel", "data.survey"),
+    *("data.images", "data.workers", "data.open", "data.threads", "data.survey"),
     *("models.families", "deploy.onnx_file.feeding", "deploy.onnx_file.session", "deploy.result"),
 )
 """Importing these, every file of a room, brings in nothing heavy."""
-LIGHT_BUT = {"core.functional", "core.layers", "core.checks"}
+LIGHT_BUT = {"core.functional", "core.layers", "core.undefined_losses"}
 LONGEST, FULLEST = 300, 36
 """Lines of a file, files of a room."""
 

@@ -11,7 +11,7 @@ from kdcli.cli.flags import Debug, Json
 from kdcli.core.text import scaled, short
 
 if TYPE_CHECKING:
-    from kdcli.plan.students import Candidate, Found
+    from kdcli.plan.fitting_students import Candidate, Found
 
 FEWER = "kd list models --max-params 5e6 --max-ms 10"
 """What to type next where nothing limits the list."""
@@ -115,7 +115,7 @@ def list_models(
 ) -> None:
     """Which students fit: parameters, MACs, latency on this machine, licence of the weights."""
     with door(json) as console:
-        from kdcli.plan.students import Limits, list_models, parse_count, parse_ms
+        from kdcli.plan.fitting_students import Limits, list_models, parse_count, parse_ms
 
         limits = Limits(
             max_params=parse_count("--max-params", max_params),

@@ -21,11 +21,18 @@ from kdcli.data.store import Store, open_store
 from kdcli.evaluation import per_class
 from kdcli.evaluation.answers import ask
 from kdcli.evaluation.attention_maps import with_maps
-from kdcli.evaluation.cast import SHOWN, Cast, cast_of, chain_of, given_files, with_given_files
 from kdcli.evaluation.comparison import compare
 from kdcli.evaluation.generations import ensemble_of, measure_between, notes_on_generations
 from kdcli.evaluation.measure import Measured, beside, measure
 from kdcli.evaluation.metrics import accuracy
+from kdcli.evaluation.participants import (
+    SHOWN,
+    Cast,
+    cast_of,
+    chain_of,
+    given_files,
+    with_given_files,
+)
 from kdcli.evaluation.peers import measure_beside, measure_peers, notes_on_exits, notes_on_peers
 from kdcli.evaluation.teacher_ensemble import MeasuredEnsemble, Validate, measure_ensemble
 from kdcli.models.checkpoint import load_model

@@ -12,8 +12,8 @@ import torch
 from kdcli.core.errors import UsageError
 from kdcli.core.files import lock, sha256
 from kdcli.core.progress import Progress
-from kdcli.deploy.deploy_folder import fill
 from kdcli.deploy.device_times import add_measured
+from kdcli.deploy.export_folder import fill
 from kdcli.deploy.folding import choose
 from kdcli.deploy.formats import FORMATS
 from kdcli.deploy.onnx_file.opsets import ensure_known

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from kdcli.core.errors import DataError
 from kdcli.core.progress import Progress
-from kdcli.data.parallel import WAITING, spread
 from kdcli.data.source import Source, Split
+from kdcli.data.threads import WAITING, spread
 
 
 @dataclass(frozen=True)

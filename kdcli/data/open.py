@@ -8,12 +8,12 @@ from kdcli.core.errors import UsageError
 from kdcli.core.progress import Progress, Silent
 from kdcli.core.text import did_you_mean
 from kdcli.data.source import Source
+from kdcli.data.sources.csv_table import open_table
 from kdcli.data.sources.digits import open_digits
 from kdcli.data.sources.folder import open_folder
 from kdcli.data.sources.hub_sets import open_hub
 from kdcli.data.sources.idx import holds_idx, open_idx
 from kdcli.data.sources.other_tasks import no_data
-from kdcli.data.sources.table import open_table
 from kdcli.data.sources.torchvision_sets import open_torch
 
 BUILT_IN: dict[str, Callable[[], Source]] = {"digits": open_digits}

@@ -17,8 +17,8 @@ from kdcli.core.files import sha256
 from kdcli.core.progress import Progress
 from kdcli.core.text import shown
 from kdcli.data.images import decode_image, image_dimensions, read_image
-from kdcli.data.parallel import WAITING, spread
 from kdcli.data.source import Split
+from kdcli.data.threads import WAITING, spread
 
 END = 4096
 """Bytes of a file's beginning and of its end that tell it from others."""

@@ -12,8 +12,8 @@ from kdcli.core.arrays import Indices
 from kdcli.core.errors import DataError
 from kdcli.core.progress import Progress
 from kdcli.data.images import fit
-from kdcli.data.parallel import spread
 from kdcli.data.source import Split, broken
+from kdcli.data.threads import spread
 
 MOST_BYTES = 2 << 30
 """Of one split's decoded images in memory."""

@@ -11,9 +11,9 @@ from kdcli.core.errors import DataError
 from kdcli.core.progress import Progress, Silent
 from kdcli.core.text import counted
 from kdcli.data.duplicates import Double, doubles, in_two_classes, same_images
-from kdcli.data.parallel import WAITING, spread
 from kdcli.data.readers import ArrayImages
 from kdcli.data.source import Source, Split, broken
+from kdcli.data.threads import WAITING, spread
 
 _TAKE_OUT = (
     "repair these files, or take them out; kd doctor DATA also finds images that break off halfway"

@@ -8,7 +8,7 @@ from typing import Any
 from kdcli.core.files import sha256
 from kdcli.core.machine import machine, processor
 from kdcli.core.progress import Progress
-from kdcli.deploy.costs import THREADS, costs_side_by_side, peak_memory
+from kdcli.deploy.cost_comparison import THREADS, costs_side_by_side, peak_memory
 from kdcli.deploy.onnx_file.external import size
 from kdcli.deploy.onnx_file.read import opset
 from kdcli.deploy.onnx_files import Made, make_all

@@ -7,7 +7,7 @@ from kdcli.core.arrays import Floats, Indices
 from kdcli.core.latency import beyond
 from kdcli.core.machine import own_kind
 from kdcli.core.text import points, span
-from kdcli.deploy.costs import Costs
+from kdcli.deploy.cost_comparison import Costs
 from kdcli.deploy.onnx_file.external import size as size_of
 from kdcli.deploy.onnx_file.int8 import depthwise
 from kdcli.deploy.onnx_files import Made

@@ -15,7 +15,7 @@ from kdcli.core.machine import lacks_vnni
 from kdcli.core.progress import Progress
 from kdcli.core.text import counted, first_line
 from kdcli.data.source import Source
-from kdcli.deploy.int8_choice import Candidate, choose, measured, timed, worth_leaving_out
+from kdcli.deploy.int8_candidates import Candidate, choose, measured, timed, worth_leaving_out
 from kdcli.deploy.onnx_file.int8 import ACTIVATIONS, calibrate, outer_layers, preprocess, quantize
 from kdcli.deploy.onnx_file.read import load
 from kdcli.deploy.onnx_file.session import filled, open_session
@@ -81,7 +81,7 @@ def quantized(
     """The best of all ways to quantise the file `core`, in a file beside it.
 
     Candidates are three calibrations, with and without onnxruntime's pre-processing (without alone
-    where that changes no operator); `int8_choice.choose` says which is best. Where that one loses
+    where that changes no operator); `int8_candidates.choose` says which is best. Where that one loses
     accuracy, its first layer, its last, and both are left out; what saves accuracy is chosen from,
     too.
 

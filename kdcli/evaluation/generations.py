@@ -10,8 +10,8 @@ from kdcli.core.arrays import Indices
 from kdcli.core.records import Panel
 from kdcli.data.store import Store
 from kdcli.evaluation.answers import together
-from kdcli.evaluation.cast import Cast, Member
 from kdcli.evaluation.measure import Measured, measure, scores
+from kdcli.evaluation.participants import Cast, Member
 from kdcli.evaluation.teacher_ensemble import role_of_all
 from kdcli.recipe.load import scheme_of
 from kdcli.runs.run import Run

@@ -10,10 +10,10 @@ import torch
 
 from kdcli.core.arrays import Bools, Indices
 from kdcli.data.store import Store
-from kdcli.evaluation import metrics, per_class, significance
+from kdcli.evaluation import intervals, metrics, per_class, significance
 from kdcli.evaluation.answers import Asked, Logits, ask
 from kdcli.evaluation.cost import costs
-from kdcli.evaluation.significance import Interval
+from kdcli.evaluation.intervals import Interval
 from kdcli.report.model import ModelPart, Range, SeedAccuracy
 from kdcli.runs.run import Run
 
@@ -98,7 +98,7 @@ def _accuracy(right: Bools, seeds: list[int]) -> dict[str, Any]:
     """Accuracy with its interval: over images, or over seeds and images together."""
     accuracies = right.mean(1)
     if len(seeds) == 1:
-        interval = significance.accuracy_interval(int(right.sum()), right.size)
+        interval = intervals.accuracy_interval(int(right.sum()), right.size)
         return {"accuracy": float(accuracies[0]), "accuracy_ci95": range_of(interval)}
     # against a model that is never right, the gain is the accuracy
     over_nothing = significance.paired_gain(right, np.zeros_like(right))

@@ -1,8 +1,4 @@
-"""How good a classifier is, how sure one may be of that, and whether two differ.
-
-N images, K classes, S seeds. Logits are (N, K) float, labels and predictions (N,) int; everything
-is computed in float64. Accuracies are fractions in [0, 1], information is in nats.
-"""
+"""How good: accuracy, balanced accuracy, NLL, calibration, agreement, KL; of logits, pure."""
 
 from collections.abc import Sequence
 
@@ -10,7 +6,7 @@ import numpy as np
 
 from kdcli.core.arrays import Doubles, Ints, Reals
 from kdcli.core.errors import NotFinite
-from kdcli.evaluation.significance import Interval, wilson
+from kdcli.evaluation.intervals import Interval, wilson
 
 # One model -------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from statistics import NormalDist
 import numpy as np
 
 from kdcli.core.arrays import Bools, Doubles, Ints
-from kdcli.evaluation.significance import Z_95, Interval, wilson
+from kdcli.evaluation.intervals import Z_95, Interval, wilson
 
 
 @dataclass(frozen=True)

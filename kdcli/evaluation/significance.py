@@ -1,4 +1,4 @@
-"""Intervals and paired tests: Wilson, McNemar, the paired bootstrap, the verdict's code."""
+"""Do two differ: McNemar's exact test, the paired bootstrap, the verdict's code."""
 
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -6,20 +6,11 @@ from statistics import NormalDist
 import numpy as np
 
 from kdcli.core.arrays import Bools, Doubles, Ints
+from kdcli.evaluation.intervals import Z_95, Interval
 
-Z_95 = NormalDist().inv_cdf(0.975)
-"""1.96 standard errors: half a 95% interval."""
 Z_POWER = NormalDist().inv_cdf(0.80)
 """0.84: a true gain of `Z_95` and this many standard errors shows in 80% of all tests, which is the
 usual power to plan with (Cohen 1988)."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A confidence interval, 95% where nothing else is said, both ends included."""
-
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -32,26 +23,6 @@ class Gain:
     detectable: float
     """The smallest true gain that this test had an 80% chance to show."""
     seeds: int
-
-
-def accuracy_interval(correct: int, n: int) -> Interval:
-    """95% interval of an accuracy of `correct` out of `n` > 0 (Wilson 1927).
-
-    Unlike the textbook normal interval it stays inside [0, 1] and does not collapse at 0 and 1.
-    """
-    return wilson(correct / n, n)
-
-
-def wilson(share: float, n: float, z: float = Z_95) -> Interval:
-    """Wilson's interval of a share seen on `n` > 0 images; `n` need not be whole.
-
-    `z` is the normal quantile of its confidence.
-    """
-    centre = share + z**2 / (2 * n)
-    reach = z * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5
-    scale = 1 + z**2 / n
-    low, high = (centre - reach) / scale, (centre + reach) / scale
-    return Interval(max(0.0, min(low, share)), min(1.0, max(high, share)))  # rounding at 0 and 1
 
 
 def mcnemar(a: Bools, b: Bools) -> float:

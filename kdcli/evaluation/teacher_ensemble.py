@@ -12,9 +12,9 @@ from kdcli.core.text import ensemble_name, total
 from kdcli.data.store import Store
 from kdcli.evaluation import metrics
 from kdcli.evaluation.answers import Asked, Logits, ask, together
-from kdcli.evaluation.cast import Cast, Member
 from kdcli.evaluation.cost import costs
 from kdcli.evaluation.measure import Measured, likeness, mean, measured, scores, training
+from kdcli.evaluation.participants import Cast, Member
 from kdcli.report.model import ModelPart, TeacherPart
 
 Validate = Callable[[Path], float]

@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from kdcli.core.checks import refuse_single_images
 from kdcli.core.layers import Projections
 from kdcli.core.method import Method
 from kdcli.core.records import About, Batch, Outputs
+from kdcli.core.undefined_losses import refuse_single_images
 
 WIDTH = 128
 """Of the space in which the two are compared; the authors' own."""

@@ -5,11 +5,11 @@ import torch.nn.functional as F
 from pydantic import NonNegativeFloat, PositiveFloat
 from torch import Tensor, nn
 
-from kdcli.core.checks import refuse_unknown_labels
 from kdcli.core.errors import UnmetNeeds
 from kdcli.core.functional import standardized
 from kdcli.core.method import Method
 from kdcli.core.records import About, Batch, Outputs
+from kdcli.core.undefined_losses import refuse_unknown_labels
 
 
 class DKD(Method):

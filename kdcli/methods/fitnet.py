@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kdcli.core.checks import refuse_single_values
 from kdcli.core.functional import same_grid
 from kdcli.core.layers import regressor
 from kdcli.core.method import Method
 from kdcli.core.records import About, Batch, Outputs
+from kdcli.core.undefined_losses import refuse_single_values
 
 
 class FitNet(Method):

@@ -6,12 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kdcli.core.checks import refuse_single_values
 from kdcli.core.errors import UnmetNeeds
 from kdcli.core.functional import same_grid
 from kdcli.core.layers import regressors
 from kdcli.core.method import Method
 from kdcli.core.records import About, Batch, Outputs
+from kdcli.core.undefined_losses import refuse_single_values
 
 Stages = tuple[Tensor, Tensor]
 """Two consecutive ones of one model, flattened."""

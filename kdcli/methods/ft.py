@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from kdcli.core.checks import refuse_single_cells
 from kdcli.core.functional import attention_map, same_grid, spatial_pairs
 from kdcli.core.method import Method
 from kdcli.core.records import About, Batch, Outputs
+from kdcli.core.undefined_losses import refuse_single_cells
 
 
 class FT(Method):

@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kdcli.core.checks import refuse_single_cells
 from kdcli.core.functional import same_grid, spatial_pairs
 from kdcli.core.method import Method
 from kdcli.core.records import About, Batch, Outputs
+from kdcli.core.undefined_losses import refuse_single_cells
 
 
 class NST(Method):

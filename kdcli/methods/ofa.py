@@ -5,10 +5,10 @@ import torch.nn.functional as F
 from pydantic import PositiveFloat
 from torch import Tensor, nn
 
-from kdcli.core.checks import refuse_single_images, refuse_unknown_labels
 from kdcli.core.layers import downsampling
 from kdcli.core.method import Method
 from kdcli.core.records import About, Batch, Outputs
+from kdcli.core.undefined_losses import refuse_single_images, refuse_unknown_labels
 
 
 class OFA(Method):

@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-from kdcli.core.checks import refuse_single_values
 from kdcli.core.errors import UnmetNeeds
 from kdcli.core.functional import same_grid
 from kdcli.core.layers import Regressor
 from kdcli.core.method import Method
 from kdcli.core.records import About, Batch, Outputs
+from kdcli.core.undefined_losses import refuse_single_values
 
 RAREST = 1e-3
 """Below this share of negative values the margin is 3 deviations, as published."""

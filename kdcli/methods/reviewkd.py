@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kdcli.core.checks import refuse_single_values
 from kdcli.core.functional import on_grid, same_grid, smaller_grid
 from kdcli.core.method import Method
 from kdcli.core.records import About, Batch, Outputs
+from kdcli.core.undefined_losses import refuse_single_values
 
 Maps = tuple[Tensor, ...]
 

@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 
-from kdcli.core.checks import refuse_single_images
 from kdcli.core.method import Method
 from kdcli.core.records import About, Batch, Outputs
+from kdcli.core.undefined_losses import refuse_single_images
 
 MOST_IMAGES = 64
 """Whose angles are compared at once, for B images have B³: larger batches are cut into parts."""

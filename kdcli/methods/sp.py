@@ -3,9 +3,9 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kdcli.core.checks import refuse_single_images
 from kdcli.core.method import Method
 from kdcli.core.records import About, Batch, Outputs
+from kdcli.core.undefined_losses import refuse_single_images
 
 
 class SP(Method):

@@ -5,10 +5,10 @@ from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from kdcli.core.checks import refuse_single_images
 from kdcli.core.errors import UnmetNeeds
 from kdcli.core.method import Method
 from kdcli.core.records import About, Batch, Outputs
+from kdcli.core.undefined_losses import refuse_single_images
 
 
 class SRRL(Method):

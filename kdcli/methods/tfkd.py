@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 
-from kdcli.core.checks import refuse_unknown_labels
 from kdcli.core.method import Method
 from kdcli.core.records import About, Batch, Outputs
+from kdcli.core.undefined_losses import refuse_unknown_labels
 
 
 class TFKD(Method):

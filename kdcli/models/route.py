@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from kdcli.core.errors import UnmetNeeds
-from kdcli.models.endings import Ending, endings
 from kdcli.models.intermediates import intermediates
+from kdcli.models.stage_endings import Ending, endings
 
 
 @dataclass(frozen=True)

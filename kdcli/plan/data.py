@@ -1,4 +1,4 @@
-"""data.unlabelled: from the recipe to how a run refers to it, and back to the images."""
+"""--data and data.unlabelled opened aloud: what they are, what is left, what a teacher has seen."""
 
 from collections.abc import Sequence
 from contextlib import suppress

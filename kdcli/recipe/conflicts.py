@@ -1,4 +1,4 @@
-"""Around `teacher.follow`: what it goes with, and what a teacher's training leaves for it."""
+"""Settings that contradict each other, refused before anything is built."""
 
 from kdcli.core.errors import UsageError
 from kdcli.recipe.data import check_randaugment

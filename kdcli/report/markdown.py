@@ -12,14 +12,7 @@ from kdcli.report.sentences import (
     input_words,
     worth_lines,
 )
-from kdcli.report.table import (
-    class_table,
-    exit_table,
-    file_table,
-    heads,
-    roles,
-    table,
-)
+from kdcli.report.table import class_table, exit_table, file_table, heads, roles, table
 
 Section = Callable[[Report], Iterator[str]]
 """A part of the page: lines of Markdown, none where the report has nothing to say there."""

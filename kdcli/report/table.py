@@ -1,4 +1,4 @@
-"""Recall per class as rows: all classes, or the worst of many."""
+"""A report as rows: roles side by side, recall per class, early exits, exported files."""
 
 from collections.abc import Sequence
 from typing import Literal

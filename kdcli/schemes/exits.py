@@ -7,10 +7,10 @@ from typing import ClassVar
 from pydantic import NonNegativeFloat
 from torch import nn
 
-from kdcli.core.checks import refuse_single_images
 from kdcli.core.errors import UnmetNeeds
 from kdcli.core.records import About, Batch, Learner, Lesson, Outputs, Pair, Teacher
 from kdcli.core.scheme import Scheme
+from kdcli.core.undefined_losses import refuse_single_images
 from kdcli.models.early_exits import EarlyExit, ExitHead
 from kdcli.models.model_args import shape_of
 from kdcli.models.tap import Tap

@@ -27,12 +27,7 @@ from kdcli.recipe.weight import weight_at
 from kdcli.runs.spec import Spec
 from kdcli.training.ask_teachers import Asking
 from kdcli.training.distiller import Distiller
-from kdcli.training.learner import (
-    build_learner,
-    build_peers,
-    learning_of,
-    timm_keys,
-)
+from kdcli.training.learner import build_learner, build_peers, learning_of, timm_keys
 from kdcli.training.resume import Validation
 from kdcli.training.site import Site
 from kdcli.training.stepper import Stepper

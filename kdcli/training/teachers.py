@@ -10,8 +10,8 @@ from kdcli.core.arrays import Indices
 from kdcli.core.errors import UnfitTeacher
 from kdcli.data.store import Store, open_store
 from kdcli.evaluation.answers import answers_of
+from kdcli.evaluation.intervals import Interval
 from kdcli.evaluation.metrics import accuracy_if_renamed, balanced_accuracy, too_weak
-from kdcli.evaluation.significance import Interval
 from kdcli.models.build import build
 from kdcli.models.loading import load, read_args
 from kdcli.models.model_args import ModelArgs

@@ -250,7 +250,7 @@ def test_only_what_goes_on_says_so(
 ) -> None:
     monkeypatch.setattr("kdcli.commands.train.train_job", _raise(KeyboardInterrupt()))
     assert ("goes on from there" in kd("train", TEACHER, *flags).err) == goes_on
-    monkeypatch.setattr("kdcli.plan.students.list_models", _raise(KeyboardInterrupt()))
+    monkeypatch.setattr("kdcli.plan.fitting_students.list_models", _raise(KeyboardInterrupt()))
     answer = kd("list", "models")
     assert (answer.code, answer.err) == (130, "error: interrupted\n")
 

@@ -15,7 +15,7 @@ from house import STUDENT, TEACHER, Answer, House, kd, kd_ok
 from kdcli.core.functional import as_one
 from kdcli.core.latency import latency
 from kdcli.core.records import Panel
-from kdcli.deploy import costs
+from kdcli.deploy import cost_comparison
 from kdcli.evaluation.measure import likeness
 from kdcli.evaluation.peers import measure_beside, notes_on_peers
 from kdcli.plan.forecast import Forecast
@@ -42,7 +42,7 @@ def made(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
     path = tmp_path_factory.mktemp("mutual") / "runs"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KD_RUNS", str(path))
-        patch.setattr(costs, "latency", partial(latency, min_runs=2, max_runs=2))
+        patch.setattr(cost_comparison, "latency", partial(latency, min_runs=2, max_runs=2))
         said = kd_ok(*_mutual(pictures)).out
         kd_ok("evaluate")
         kd_ok("export")
@@ -64,8 +64,8 @@ def quick(made: tuple[House, str], monkeypatch: pytest.MonkeyPatch) -> None:
     def ready(module: Any, out: Path, **_: Any) -> None:
         shutil.copy(_run(made[0]).path / "export" / "model.onnx", out)
 
-    monkeypatch.setattr(costs, "latency", partial(latency, min_runs=2, max_runs=2))
-    monkeypatch.setattr(costs, "export_onnx", ready)
+    monkeypatch.setattr(cost_comparison, "latency", partial(latency, min_runs=2, max_runs=2))
+    monkeypatch.setattr(cost_comparison, "export_onnx", ready)
     monkeypatch.setattr("kdcli.deploy.onnx_files.export_onnx", ready)
 
 

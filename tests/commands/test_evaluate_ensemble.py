@@ -18,7 +18,7 @@ from kdcli.core.latency import Latency
 from kdcli.core.progress import Silent
 from kdcli.core.records import Panel
 from kdcli.data.reopen import reopen_data
-from kdcli.deploy import costs
+from kdcli.deploy import cost_comparison
 from kdcli.recipe.schema import SchemeUse
 from kdcli.runs.run import Run
 from kdcli.runs.spec import Spec, TeacherRef, with_seed
@@ -56,8 +56,8 @@ def chained(small_once: House, tmp_path_factory: pytest.TempPathFactory) -> Iter
         cpu = torch.device("cpu")
         ensure(spec, Site(reopen_data(spec.data, Silent()), cpu, Silent()), asked=True)
         file = _student(House(path)) / "export" / "model.onnx"
-        patch.setattr(costs, "export_onnx", _one_for_all(path / "others.onnx"))
-        patch.setattr(costs, "latency", _latency)
+        patch.setattr(cost_comparison, "export_onnx", _one_for_all(path / "others.onnx"))
+        patch.setattr(cost_comparison, "latency", _latency)
         kd_ok("export")
         run = file.parent.parent
         shutil.copy(run / "report.json", run / "exported.json")
@@ -72,7 +72,7 @@ def _student(house: House) -> Path:
 
 def _one_for_all(kept: Path) -> Callable[..., None]:
     """The first of the others is exported; the next have its file."""
-    real = costs.export_onnx
+    real = cost_comparison.export_onnx
 
     def export(module: Any, out: Path, **options: Any) -> None:
         if not kept.exists():

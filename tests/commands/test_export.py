@@ -22,7 +22,7 @@ from kdcli.core.progress import Silent
 from kdcli.data.loader import plain_batches
 from kdcli.data.open import open_source
 from kdcli.data.store import open_store
-from kdcli.deploy import costs, onnx_files
+from kdcli.deploy import cost_comparison, onnx_files
 from kdcli.models.checkpoint import load_model, save_model
 
 
@@ -56,8 +56,8 @@ def quick_export(finished_once: House, monkeypatch: pytest.MonkeyPatch) -> None:
         shutil.copy(ready, path)
 
     monkeypatch.setattr(onnx_files, "export_onnx", write)
-    monkeypatch.setattr(costs, "export_onnx", write)
-    monkeypatch.setattr(costs, "latency", partial(latency, min_runs=3, max_runs=3))
+    monkeypatch.setattr(cost_comparison, "export_onnx", write)
+    monkeypatch.setattr(cost_comparison, "latency", partial(latency, min_runs=3, max_runs=3))
 
 
 # The file ----------------------------------------------------------------------------------------
@@ -278,8 +278,10 @@ def test_a_damaged_model(distilled: House) -> None:
 def in_no_time(finished_once: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """The student is really exported; nobody else is, and hardly timed."""
     ready = finished_once.student / "export" / "model.onnx"
-    monkeypatch.setattr(costs, "export_onnx", lambda _, path, **kw: shutil.copy(ready, path))
-    monkeypatch.setattr(costs, "latency", partial(latency, min_runs=3, max_runs=3))
+    monkeypatch.setattr(
+        cost_comparison, "export_onnx", lambda _, path, **kw: shutil.copy(ready, path)
+    )
+    monkeypatch.setattr(cost_comparison, "latency", partial(latency, min_runs=3, max_runs=3))
 
 
 def give_heads(model: Path, *changes: Any) -> None:

@@ -15,7 +15,7 @@ import yaml
 from house import House, kd, kd_ok
 
 from kdcli.core.latency import latency
-from kdcli.deploy import costs, int8_choice, quantize
+from kdcli.deploy import cost_comparison, int8_candidates, quantize
 from kdcli.deploy.onnx_file import external
 from kdcli.deploy.onnx_file.int8 import calibrate
 
@@ -25,9 +25,11 @@ hardly = partial(latency, min_runs=3, max_runs=3)
 def hurry(finished_once: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody but the student is exported, hardly anything is timed, and Entropy is not tried."""
     ready = finished_once.student / "export" / "model.onnx"
-    monkeypatch.setattr(costs, "export_onnx", lambda _, path, **kw: shutil.copy(ready, path))
-    monkeypatch.setattr(costs, "latency", hardly)
-    monkeypatch.setattr(int8_choice, "latency", lambda calls, **kw: hardly(calls))
+    monkeypatch.setattr(
+        cost_comparison, "export_onnx", lambda _, path, **kw: shutil.copy(ready, path)
+    )
+    monkeypatch.setattr(cost_comparison, "latency", hardly)
+    monkeypatch.setattr(int8_candidates, "latency", lambda calls, **kw: hardly(calls))
     monkeypatch.setattr(quantize, "calibrate", _no_entropy)
 
 
@@ -208,7 +210,7 @@ def test_interrupted_while_timing_it_leaves_everything_as_it_was(
         files = [file for file in finished.path.rglob("*") if file.is_file()]
         return {f: f.read_bytes() for f in files if f.name not in (".lock", "run.log")}
 
-    monkeypatch.setattr(costs, "latency", interrupted)
+    monkeypatch.setattr(cost_comparison, "latency", interrupted)
     before = content()
     assert kd("export", finished.student, "--fp16", "--input", "pixels").code == 130
     assert content() == before

@@ -22,7 +22,7 @@ from sklearn.datasets import load_sample_images
 from kdcli.core.latency import latency
 from kdcli.data.images import fit
 from kdcli.data.open import open_source
-from kdcli.deploy import costs, onnx_files
+from kdcli.deploy import cost_comparison, onnx_files
 from kdcli.deploy.onnx_file.write import export_onnx
 from kdcli.deploy.parity import FP32, RESIZED
 from kdcli.models.checkpoint import load_model, save_model
@@ -44,8 +44,10 @@ def _in_no_time(finished_once: House, monkeypatch: pytest.MonkeyPatch) -> None:
             export_onnx(module, path, **options)
 
     monkeypatch.setattr(onnx_files, "export_onnx", write)
-    monkeypatch.setattr(costs, "export_onnx", lambda _, path, **kw: shutil.copy(ready, path))
-    monkeypatch.setattr(costs, "latency", partial(latency, min_runs=3, max_runs=3))
+    monkeypatch.setattr(
+        cost_comparison, "export_onnx", lambda _, path, **kw: shutil.copy(ready, path)
+    )
+    monkeypatch.setattr(cost_comparison, "latency", partial(latency, min_runs=3, max_runs=3))
 
 
 @pytest.fixture(scope="session")
@@ -216,8 +218,8 @@ def test_the_time_of_a_batch_is_shared(finished: House, monkeypatch: pytest.Monk
         found = plain(calls, min_runs=1, max_runs=1)
         return {name: replace(time, p50=1000.0, p90=2000.0) for name, time in found.items()}
 
-    monkeypatch.setattr(costs, "latency", a_second)
-    monkeypatch.setattr(onnx_files, "export_onnx", costs.export_onnx)
+    monkeypatch.setattr(cost_comparison, "latency", a_second)
+    monkeypatch.setattr(onnx_files, "export_onnx", cost_comparison.export_onnx)
     document = kd_ok("export", finished.student, "--batch", "4", "--json").document
     for part in document["models"].values():
         assert part["latency_ms"]["onnxruntime"].items() >= {"p50": 250.0, "p90": 500.0}.items()

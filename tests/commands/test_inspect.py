@@ -11,9 +11,9 @@ import pytest
 import torch
 from house import STUDENT, TEACHER, House, kd, kd_ok, save_untrained
 
-from kdcli.commands.inspect import recipe_temperature
 from kdcli.core.files import sha256
 from kdcli.deploy.onnx_file.read import describe
+from kdcli.evaluation.temperature import recipe_temperature
 from kdcli.models.loading import load
 
 

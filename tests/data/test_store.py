@@ -9,9 +9,9 @@ from pictures import picture, pictures
 
 from kdcli.core.errors import DataError
 from kdcli.core.progress import Silent
-from kdcli.data.parallel import spread
 from kdcli.data.sources.folder import open_folder
 from kdcli.data.store import open_store
+from kdcli.data.threads import spread
 
 
 def test_every_broken_file_is_named_with_its_reason(tmp_path: Path) -> None:

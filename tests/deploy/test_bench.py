@@ -16,7 +16,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from kdcli.core.progress import Silent
-from kdcli.deploy.costs import peak_memory
+from kdcli.deploy.cost_comparison import peak_memory
 from kdcli.deploy.device import BENCH
 from kdcli.deploy.device import bench as script
 from kdcli.deploy.onnx_file.session import ANY_SIZE, open_session

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kdcli.deploy import device
-from kdcli.deploy.deploy_folder import scripts
+from kdcli.deploy.export_folder import scripts
 
 SCRIPTS = Path(device.__file__).parent
 RUNS = """

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kdcli.core.errors import NotFinite
+from kdcli.evaluation.intervals import Interval, accuracy_interval
 from kdcli.evaluation.metrics import (
     accuracy,
     accuracy_if_renamed,
@@ -15,14 +16,7 @@ from kdcli.evaluation.metrics import (
     nll,
     too_weak,
 )
-from kdcli.evaluation.significance import (
-    Gain,
-    Interval,
-    accuracy_interval,
-    mcnemar,
-    paired_gain,
-    verdict_code,
-)
+from kdcli.evaluation.significance import Gain, mcnemar, paired_gain, verdict_code
 from kdcli.report.file import distillation_score
 
 LN2 = math.log(2)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 
+from kdcli.evaluation.intervals import accuracy_interval
 from kdcli.evaluation.metrics import balanced_accuracy
 from kdcli.evaluation.per_class import (
     balanced_gain,
@@ -15,7 +16,7 @@ from kdcli.evaluation.per_class import (
     recalls,
     worst,
 )
-from kdcli.evaluation.significance import accuracy_interval, paired_gain
+from kdcli.evaluation.significance import paired_gain
 
 
 def sigmoid(x):

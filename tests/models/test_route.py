@@ -9,9 +9,9 @@ import torch
 from kdcli.core.errors import UnmetNeeds
 from kdcli.core.records import Batch
 from kdcli.models.build import build, plan, seeded
-from kdcli.models.endings import endings
 from kdcli.models.intermediates import intermediates
 from kdcli.models.route import Route, View, turn_on_both_heads
+from kdcli.models.stage_endings import endings
 from kdcli.models.stages import stages_of
 from kdcli.models.tap import Tap
 

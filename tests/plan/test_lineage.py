@@ -11,7 +11,7 @@ from kdcli.commands.distill import distill_job
 from kdcli.commands.train import train_job
 from kdcli.core.errors import KdError, UnmetNeeds, UsageError
 from kdcli.core.progress import Silent
-from kdcli.evaluation.cast import panel_of
+from kdcli.evaluation.participants import panel_of
 from kdcli.plan.ask import Ask
 from kdcli.recipe.edit import update
 from kdcli.recipe.load import load_recipe

@@ -15,8 +15,8 @@ from kdcli.commands.train import train_job
 from kdcli.core.errors import UnmetNeeds, UsageError
 from kdcli.core.progress import Silent
 from kdcli.evaluation import metrics
-from kdcli.evaluation.cast import cast_at_hand, with_given_files
 from kdcli.evaluation.generations import earlier
+from kdcli.evaluation.participants import cast_at_hand, with_given_files
 from kdcli.plan.ask import Ask
 from kdcli.plan.forecast import Forecast
 from kdcli.recipe.edit import dump
@@ -158,7 +158,7 @@ def test_a_given_teacher_is_found_for_further_seeds_where_it_lies_now(
     spec = spec_of(pictures, teachers=str(given))
     moved = given.rename(tmp_path / "mine.pt")
     (sha,) = (ref.sha256 for ref in chain(spec)[-1].teachers)
-    monkeypatch.setattr("kdcli.evaluation.cast.given_files", lambda run: {sha: moved})
+    monkeypatch.setattr("kdcli.evaluation.participants.given_files", lambda run: {sha: moved})
     monkeypatch.setattr(Run, "spec", spec)
     (ref,) = chain(with_given_files(Run(tmp_path)))[-1].teachers
     assert ref.path == str(moved)

@@ -13,7 +13,7 @@ from house import House, kd, kd_ok, same_weights
 
 from kdcli.core.latency import latency
 from kdcli.core.progress import Silent
-from kdcli.deploy import costs
+from kdcli.deploy import cost_comparison
 from kdcli.evaluation.peers import notes_on_exits
 from kdcli.models.loading import load
 from kdcli.report.model import ModelPart
@@ -37,7 +37,7 @@ def with_exits_once(tmp_path_factory: pytest.TempPathFactory) -> House:
 def with_exits(with_exits_once: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     shutil.copytree(with_exits_once.path, tmp_path / "runs")
     monkeypatch.setenv("KD_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setattr(costs, "latency", partial(latency, min_runs=3, max_runs=3))
+    monkeypatch.setattr(cost_comparison, "latency", partial(latency, min_runs=3, max_runs=3))
     return House(tmp_path / "runs")
 
 

@@ -10,8 +10,8 @@ from house import kd, kd_ok
 from kdcli.core.errors import UsageError
 from kdcli.core.latency import Latency
 from kdcli.models.model_args import ModelArgs
-from kdcli.plan import students
-from kdcli.plan.students import parse_count, parse_ms
+from kdcli.plan import fitting_students
+from kdcli.plan.fitting_students import parse_count, parse_ms
 
 FEW = {"test": ("test_resnet", "test_efficientnet", "test_vit"), "edge": ("lcnet_035",)}
 AT_32 = ("list", "models", "--size", "32")
@@ -21,7 +21,7 @@ AT_32 = ("list", "models", "--size", "32")
 def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A cache of its own, and four models that take a moment; its file."""
     monkeypatch.setenv("KD_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(students, "EDGE", FEW)
+    monkeypatch.setattr(fitting_students, "EDGE", FEW)
     return tmp_path / "cache" / "models.json"
 
 
@@ -36,7 +36,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ms = p50[args.name]
         return Latency(ms, ms + 1, ms + 2, cold=9.0, runs=30, blocks=(ms,))
 
-    monkeypatch.setattr(students, "time_export", time_export)
+    monkeypatch.setattr(fitting_students, "time_export", time_export)
     return timed
 
 
@@ -112,7 +112,7 @@ def test_the_largest_that_fits_is_what_to_type_next(clock: list[str]) -> None:
 
 def test_weights_that_may_be_sold_are_proposed_first(monkeypatch: pytest.MonkeyPatch) -> None:
     licences = {"test_resnet": "cc-by-nc-4.0", "test_vit": "mit", "test_efficientnet": "unknown"}
-    monkeypatch.setattr(students, "licence_of", licences.get)
+    monkeypatch.setattr(fitting_students, "licence_of", licences.get)
     assert _models("--max-params", "5M")["best"] == "test_vit"
 
 
@@ -129,13 +129,15 @@ def test_nothing_left_is_an_answer() -> None:
 def test_a_model_that_takes_no_such_image_keeps_its_own_size(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(students, "EDGE", {"inception": ("inception_v3",)})
+    monkeypatch.setattr(fitting_students, "EDGE", {"inception": ("inception_v3",)})
     (row,) = _models()["models"]
     assert row["input_size"] == 299
 
 
 def test_all_of_timm(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(students, "model_names", lambda: ["test_nfnet", "qwen3_vit_88m_enc"])
+    monkeypatch.setattr(
+        fitting_students, "model_names", lambda: ["test_nfnet", "qwen3_vit_88m_enc"]
+    )
     document = _models("--all")
     assert _names(document) == ["test_nfnet"]
     assert document["excluded"] == {"size": 1}
@@ -198,7 +200,7 @@ def test_entries_that_make_no_sense_are_measured_anew(clock: list[str], cache: P
 def test_an_interruption_keeps_what_was_measured(
     monkeypatch: pytest.MonkeyPatch, clock: list[str]
 ) -> None:
-    slow = students.time_export
+    slow = fitting_students.time_export
 
     def interrupted(args: ModelArgs) -> Latency:
         if len(clock) == 2:
@@ -206,7 +208,7 @@ def test_an_interruption_keeps_what_was_measured(
         return slow(args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(students, "time_export", interrupted)
+        patch.setattr(fitting_students, "time_export", interrupted)
         assert kd(*AT_32, "--max-ms", "5").code == 130
     _models("--max-ms", "5")
     assert len(clock) == 4
@@ -216,14 +218,14 @@ def test_an_interruption_keeps_what_was_measured(
 def test_a_model_that_cannot_be_exported_is_said_and_the_others_go_on(
     monkeypatch: pytest.MonkeyPatch, clock: list[str]
 ) -> None:
-    works = students.time_export
+    works = fitting_students.time_export
 
     def fails(args: ModelArgs) -> Latency:
         if args.name == "test_vit":
             raise RuntimeError("no such operator\nand a long story")
         return works(args)
 
-    monkeypatch.setattr(students, "time_export", fails)
+    monkeypatch.setattr(fitting_students, "time_export", fails)
     document = _models("--max-ms", "5")
     assert _names(document) == ["test_resnet", "test_efficientnet", "test_vit"]
     assert document["models"][-1]["note"] == "cannot be timed: no such operator"

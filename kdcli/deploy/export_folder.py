@@ -8,7 +8,7 @@ from kdcli.core.progress import Progress
 from kdcli.core.text import shown, size_in_words
 from kdcli.deploy.onnx_file.feeding import Feeding, feeding_of
 from kdcli.deploy.onnx_file.read import describe
-from kdcli.evaluation.significance import wilson
+from kdcli.evaluation.intervals import wilson
 from kdcli.report.export import Export, place_of
 from kdcli.report.licences import licence_line, licence_table
 from kdcli.report.markdown import markdown_table

@@ -3,10 +3,11 @@
 import pytest
 
 from kdcli.core.errors import UsageError
-from kdcli.deploy.int8_choice import choose, worth_leaving_out
+from kdcli.deploy.int8_candidates import choose, worth_leaving_out
 from kdcli.deploy.precision_verdict import Beside, verdict
 from kdcli.deploy.request import Wanted
-from kdcli.evaluation.significance import Gain, Interval
+from kdcli.evaluation.intervals import Interval
+from kdcli.evaluation.significance import Gain
 from kdcli.report.export import Export, ParityPart, TriedPart
 from kdcli.report.model import Percentiles
 from kdcli.report.sentences import worth_lines

@@ -12,8 +12,8 @@ from kdcli.commands.evaluate import find_cast
 from kdcli.core.errors import DamagedFile
 from kdcli.core.files import sha256
 from kdcli.core.progress import Silent
-from kdcli.deploy.costs import files_beside
-from kdcli.evaluation.cast import Cast, cast_at_hand, with_given_files
+from kdcli.deploy.cost_comparison import files_beside
+from kdcli.evaluation.participants import Cast, cast_at_hand, with_given_files
 from kdcli.recipe.load import load_recipe
 from kdcli.runs.run import Run, begin
 from kdcli.runs.spec import DataRef, Spec, TeacherRef

@@ -15,7 +15,7 @@ from kdcli.core.progress import Silent
 from kdcli.core.text import size_in_words
 from kdcli.data.open import open_source
 from kdcli.data.store import open_store
-from kdcli.deploy.deploy_folder import MARK, fill, scripts
+from kdcli.deploy.export_folder import MARK, fill, scripts
 from kdcli.report.schema import Report
 from kdcli.runs.run import Run
 

@@ -13,7 +13,7 @@ from kdcli.core.text import class_name, did_you_mean, shown, some
 from kdcli.data.defaults import defaults_of
 from kdcli.data.readers import digest_of, open_files, unique_ids
 from kdcli.data.source import Source, Split
-from kdcli.data.sources.table_columns import read_rows, refuse_other_labels
+from kdcli.data.sources.csv_columns import read_rows, refuse_other_labels
 from kdcli.data.splits import ROLES, absent_classes, complete, with_test_set
 
 ORDER = ("train", "validation", "test")

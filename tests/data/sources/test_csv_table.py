@@ -9,8 +9,8 @@ from PIL import Image
 from kdcli.core.errors import DataError, ExitCode
 from kdcli.data.open import location, open_source
 from kdcli.data.source import Source
+from kdcli.data.sources.csv_table import open_table
 from kdcli.data.sources.folder import open_folder
-from kdcli.data.sources.table import open_table
 
 COUNT = 40
 NAMES = [f"bilder/ä {i:02d}.png" for i in range(COUNT)]

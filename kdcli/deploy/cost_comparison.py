@@ -26,9 +26,9 @@ from kdcli.deploy.onnx_file.write import export_onnx, write
 from kdcli.deploy.outgoing import Outgoing
 from kdcli.deploy.parity import as_function
 from kdcli.deploy.request import Wanted
-from kdcli.evaluation.cast import Member, cast_at_hand
 from kdcli.evaluation.cost import architecture, costs
 from kdcli.evaluation.generations import files_of_all
+from kdcli.evaluation.participants import Member, cast_at_hand
 from kdcli.models.heads import answering
 from kdcli.models.loading import Loaded, load, read_args
 from kdcli.report.choices import Precision, Protocol
