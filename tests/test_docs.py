@@ -11,6 +11,9 @@ import pytest
 from colours import GREEN, tensor_file
 from PIL import Image
 
+from kdcli.core import registry
+from kdcli.recipe.load import recipe_names
+
 ROOT = Path(__file__).parent.parent
 QUOTED = ("kdcli/methods/at.py", "tests/methods/test_at.py")
 """Files that CONTRIBUTING.md shows, each behind a link to it."""
@@ -37,12 +40,29 @@ def test_the_example_without_kd_runs(
     assert capsys.readouterr().out == "green\n"
 
 
-@pytest.mark.parametrize(
+every_page = pytest.mark.parametrize(
     "page", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]), ids=lambda page: page.name
 )
+
+
+@every_page
 def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8"))
     assert not [link for link in links if not (page.parent / link).exists()]
+
+
+@every_page
+def test_recipes_that_are_named_are_shipped(page: Path) -> None:
+    named = re.findall(r"--recipe ([\w./-]+)", page.read_text("utf-8"))
+    assert not [name for name in named if name not in recipe_names() and "." not in name]
+
+
+@every_page
+def test_what_is_counted_is_counted_right(page: Path) -> None:
+    found = {"methods": registry.names("methods"), "schemes": registry.names("schemes")}
+    found |= {"recipes": recipe_names()}
+    counts = re.findall(r"(\d+) (methods|schemes|recipes)\b", page.read_text("utf-8"))
+    assert not [(n, kind) for n, kind in counts if int(n) != len(found[kind])]
 
 
 # What CONTRIBUTING shows as diffs -----------------------------------------------------------------

@@ -15,11 +15,14 @@ def standardized(logits: Tensor) -> Tensor:
     Logit Standardization in Knowledge Distillation (Sun et al.), arXiv:2403.01427.
     """
     centred = logits - logits.mean(1, keepdim=True)
-    return centred / (logits.std(1, keepdim=True) + 1e-7)
+    return centred / (logits.std(1, keepdim=True) + 1e-7)  # as in the authors' code
 
 
 def same_grid(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
-    """Both (B, C, h, w) maps on the smaller of the two grids, per side; the larger is averaged."""
+    """Both (B, C, h, w) maps on the smaller of the two grids, per side; the larger is averaged.
+
+    The features are averaged, as in RepDistiller, not what a loss makes of them.
+    """
     grid = smaller_grid(student, teacher)
     return on_grid(student, grid), on_grid(teacher, grid)
 
@@ -50,7 +53,8 @@ def spatial_pairs(
 def attention_map(features: Tensor, power: float = 2.0) -> Tensor:
     """(B, h·w): the L2-normalised mean over channels of |F|^power of a (B, C, h, w) map.
 
-    Paying More Attention to Attention (Zagoruyko, Komodakis), arXiv:1612.03928.
+    Paying More Attention to Attention (Zagoruyko, Komodakis), arXiv:1612.03928, whose sum over
+    channels comes to the same.
     """
     return F.normalize(features.abs().pow(power).mean(1).flatten(1), dim=1)
 

@@ -10,7 +10,8 @@ from kdcli.core.records import About
 
 class Regressor(nn.Module):
     """A student's map in its teacher's channels: 1x1 convolution, batch norm, and a ReLU where the
-    teacher's map is never negative (a ReLU could not reach what is)."""
+    teacher's map is never negative (a ReLU could not reach what is). RepDistiller's ConvReg changes
+    the grid as well; here both are on one already."""
 
     def __init__(self, student: int, teacher: int, rectified: bool) -> None:
         super().__init__()
@@ -74,7 +75,8 @@ def downsampling(channels: int, width: int, halvings: int) -> list[nn.Module]:
 
 
 def separable_block(inner: int, outer: int, stride: int = 2) -> nn.Module:
-    """Two separable convolutions; the first has the stride."""
+    """Two separable convolutions, of which the first has the stride: (B, inner, h, w) to (B, outer,
+    h / stride, w / stride). What the codes of OFA-KD and of Be Your Own Teacher call SepConv."""
     return nn.Sequential(*_separable(inner, inner, stride), *_separable(inner, outer, stride=1))
 
 

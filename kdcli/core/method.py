@@ -38,11 +38,14 @@ class Method(Options, ABC):
         return
 
     def adapter(self, student: Outputs, teacher: Outputs, about: About) -> nn.Module | None:
-        """What this method learns for one pair, built once from one example; nothing by default."""
+        """What this method learns for one pair, built once from one example; nothing by default.
+
+        It is trained with the student, handed back to `loss`, and never shipped.
+        """
         return None
 
     @abstractmethod
     def loss(
         self, student: Outputs, teacher: Outputs, batch: Batch, adapter: nn.Module | None
     ) -> Tensor:
-        """One unweighted float32 scalar."""
+        """One unweighted float32 scalar. Called outside autocast, the teacher's side detached."""

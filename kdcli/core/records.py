@@ -1,4 +1,4 @@
-"""The nouns of one training step, and the three kinds that plug into it.
+"""The nouns of one training step.
 
 Shapes: B images in the batch, K classes, H x W pixels. Records compare by identity:
 comparing tensors would raise.
@@ -99,6 +99,7 @@ class Learner:
 
     outputs: Outputs
     weight: float = 1.0
+    """Of its cross-entropy; those of a lesson are added up, not averaged."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +109,7 @@ class Pair:
     student: Outputs
     teacher: Outputs | None
     weight: float = 1.0
+    """Of what every method says of it; those of a lesson are added up, not averaged."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +140,7 @@ class About:
 
     num_classes: int
     num_samples: int
+    """Training images; `Batch.index` is below it."""
     steps_per_epoch: int
     smallest_batch: int = 2
     """Images that pass through the models together; fewer than `train.batch_size` with

@@ -48,7 +48,8 @@ class Scheme(Options, ABC):
 
     @abstractmethod
     def lesson(self, outputs: Mapping[str, Outputs]) -> Lesson:
-        """Pure: from everyone's answers to learners and pairs."""
+        """Pure: from everyone's answers to learners and pairs, as many and in the same order at
+        every step. The distiller detaches the teacher's side of each pair."""
 
     def parts(self, outputs: Mapping[str, Outputs], about: About) -> dict[str, nn.Module]:
         """Extra trained modules, by name; built once from everyone's answers to one example."""
@@ -60,7 +61,8 @@ class Scheme(Options, ABC):
         parts: Mapping[str, nn.Module],
         batch: Batch,
     ) -> dict[str, Outputs]:
-        """Which forwards run; each model once."""
+        """Which forwards run: everyone's answers, by name. Each model once, unless a scheme says
+        otherwise."""
         return {name: model(batch) for name, model in models.items()}
 
     def ships(

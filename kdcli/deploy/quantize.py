@@ -81,8 +81,8 @@ def quantized(
     """The best of all ways to quantise the file `core`, in a file beside it.
 
     Candidates are three calibrations, with and without onnxruntime's pre-processing (without alone
-    where that changes no operator); `int8_candidates.choose` says which is best. Where that one loses
-    accuracy, its first layer, its last, and both are left out; what saves accuracy is chosen from,
+    where that changes no operator); `int8_candidates.choose` says which is best. Where that one
+    loses accuracy, its first layer, its last, and both are left out; what saves accuracy is chosen from,
     too.
 
     Raises:

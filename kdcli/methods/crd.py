@@ -30,6 +30,7 @@ class CRD(Method):
     default_weight = 0.8
     weight_source = "RepDistiller's scripts"
 
+    # all defaults are those of the authors' code
     temperature: PositiveFloat = 0.07
     """Divides the cosine of two embeddings."""
     negatives: PositiveInt = 16384
@@ -70,6 +71,7 @@ class Memory(nn.Module):
         self.register_buffer("student_bank", _unwritten(about.num_samples))
         self.register_buffer("teacher_bank", _unwritten(about.num_samples))
         self.register_buffer("normalisers", torch.zeros(2))  # 0: not fixed yet
+        # not kept in checkpoints: the labels say it again
         self.register_buffer("groups", _groups(about, options.other_classes), persistent=False)
 
     def forward(self, student: Tensor, teacher: Tensor, index: Tensor) -> Tensor:
@@ -97,7 +99,7 @@ class Memory(nn.Module):
         return torch.randperm(n, device=device)[: self.options.negatives]
 
     def _normalisers(self, scores: Tensor, negative: Tensor) -> Tensor:
-        """(2,): those of the first batch."""
+        """(2,): those of the first batch, kept from then on, as the authors' Z is."""
         first = torch.stack([crd_normaliser(s, negative, len(self.groups)) for s in scores])
         return torch.where(self.normalisers > 0, self.normalisers, first)
 
@@ -120,7 +122,8 @@ def crd_loss(
 
     `student_scores`, `teacher_scores` (B, 1 + K): each model's `crd_scores` divided by its
     normaliser. `negative` (B, K), boolean: which of the K others count. `num_samples`: of which
-    they were drawn. Sum over the images told apart, mean over the batch.
+    they were drawn. Sum over the images told apart, mean over the batch; not divided by K, as in
+    the authors' code, to which the weight belongs.
     """
     sides = (student_scores, teacher_scores)
     return torch.stack([_contrast(scores, negative, num_samples) for scores in sides]).sum()
@@ -156,7 +159,8 @@ def _contrast(scores: Tensor, negative: Tensor, num_samples: int) -> Tensor:
 
 
 def _unwritten(num_samples: int) -> Tensor:
-    """A bank of (num_samples, `WIDTH`) random rows of about length 1."""
+    """A bank of (num_samples, `WIDTH`) random rows of about length 1 (what is uniform in [-s, s]
+    has the variance s² / 3), as in the authors' code."""
     return torch.empty(num_samples, WIDTH).uniform_(-1, 1) * math.sqrt(3 / WIDTH)
 
 

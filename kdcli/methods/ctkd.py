@@ -38,12 +38,12 @@ class CTKD(Method):
         self, student: Outputs, teacher: Outputs, batch: Batch, adapter: nn.Module | None
     ) -> Tensor:
         assert adapter is not None
-        temperature = adapter(reversal(batch.epoch, self.epochs))
+        temperature = adapter(reversal(batch.epoch, self.epochs))  # it learns through T² as well
         return kd_loss(student.logits, teacher.logits, temperature, self.standardize)
 
 
 class LearnedTemperature(nn.Module):
-    """lowest + span · sigmoid(theta); theta starts at 1."""
+    """lowest + span · sigmoid(theta); theta starts at 1, by default T at 15.6, as the authors'."""
 
     def __init__(self, lowest: float, span: float) -> None:
         super().__init__()
@@ -58,11 +58,12 @@ class LearnedTemperature(nn.Module):
 
 def reversal(epoch: float, epochs: float) -> float:
     """What the temperature's gradient is multiplied by: 0 at first, along a cosine to -1 after
-    `epochs`, where it climbs the loss that the student descends."""
+    `epochs`, where it climbs the loss that the student descends. The authors' `CosineDecay`; theirs
+    moves once an epoch, this one at every step."""
     return (math.cos(math.pi * min(epoch / epochs, 1.0)) - 1) / 2
 
 
 def with_scaled_gradient(tensor: Tensor, scale: float) -> Tensor:
-    """The same values; the gradient is multiplied by `scale`."""
+    """The same values; the gradient is multiplied by `scale`, which may be negative."""
     fixed = tensor.detach()
     return fixed + scale * (tensor - fixed)

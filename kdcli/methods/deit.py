@@ -26,6 +26,7 @@ class DeiT(Method):
 
     target: Literal["hard", "soft"] = "hard"
     """The teacher's likeliest class (the paper's choice), or all its softened probabilities."""
+    # the paper's, for its soft variant; the default of the authors' code is 1
     temperature: PositiveFloat = 3.0
     """Of `soft`: softens both distributions."""
 
@@ -44,4 +45,6 @@ class DeiT(Method):
         listening = student.heads[:, 1]
         if self.target == "hard":
             return kd_hard_loss(listening, teacher.logits)
+        # the authors' code divides by the number of classes, too: an accident of its past, as they
+        # say themselves (facebookresearch/deit, issue 61)
         return kd_loss(listening, teacher.logits, self.temperature)

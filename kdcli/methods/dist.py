@@ -37,8 +37,8 @@ def dist_loss(
 ) -> Tensor:
     """T² · (beta · (1 - correlation over classes) + gamma · (1 - correlation over images)).
 
-    `student`, `teacher`: (B >= 2, K) logits, softened first; correlations are Pearson's, their mean
-    is taken over images and over classes.
+    The paper's inter-class and intra-class relation. `student`, `teacher`: (B >= 2, K) logits,
+    softened first; correlations are Pearson's, their mean is taken over images and over classes.
     """
     mine, theirs = (student / temperature).softmax(1), (teacher / temperature).softmax(1)
     between_classes = 1 - correlation(mine, theirs).mean()
@@ -51,4 +51,4 @@ def correlation(first: Tensor, second: Tensor) -> Tensor:
     first = first - first.mean(1, keepdim=True)
     second = second - second.mean(1, keepdim=True)
     norms: Tensor = first.norm(dim=1) * second.norm(dim=1)
-    return (first * second).sum(1) / (norms + 1e-8)
+    return (first * second).sum(1) / (norms + 1e-8)  # on the product, as in the authors' code

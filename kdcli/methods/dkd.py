@@ -66,8 +66,8 @@ def dkd_loss(
 ) -> Tensor:
     """alpha · T² · KL(label or not) + beta · T² · KL(among the other classes), batch-mean.
 
-    `student`, `teacher`: (B, K >= 3) logits; `labels` (B,) int64 in [0, K). With beta an image's
-    1 - p(label) of the teacher, the sum is that image's `kd_loss`.
+    The paper's TCKD and NCKD. `student`, `teacher`: (B, K >= 3) logits; `labels` (B,) int64 in
+    [0, K). With beta an image's 1 - p(label) of the teacher, the sum is that image's `kd_loss`.
     """
     if standardize:
         student, teacher = standardized(student), standardized(teacher)
@@ -82,7 +82,9 @@ def dkd_loss(
 def decoupled(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Log-probabilities (B, 2) of the label and of all others, (B, K - 1) among the others.
 
-    Everything stays in logarithms: 1 - p(label) would be 0 where the label is certain.
+    Everything stays in logarithms: 1 - p(label) would be 0 where the label is certain. The authors'
+    code takes the logarithm of probabilities, and 1000 from the label's logit to leave it out: not
+    finite where a probability is below what float32 holds.
     """
     label = labels.unsqueeze(1)
     places = torch.arange(logits.shape[1] - 1, device=logits.device)

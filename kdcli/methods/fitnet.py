@@ -48,6 +48,7 @@ class FitNet(Method):
     def _hints(self, outputs: Outputs) -> tuple[Tensor, ...]:
         if self.layers == "all":
             return outputs.features
+        # RepDistiller's is the third of five: stem, three stages, pooled
         return (outputs.features[(len(outputs.features) - 1) // 2],)
 
     def _hint(self, student: Tensor, teacher: Tensor, about: About) -> nn.Module:

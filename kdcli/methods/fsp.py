@@ -62,7 +62,7 @@ def fsp_loss(student_maps: tuple[Tensor, ...], teacher_maps: tuple[Tensor, ...])
 def flow(first: Tensor, second: Tensor) -> Tensor:
     """(B, C, D): products of the channels of (B, C, h, w) and (B, D, H, W), averaged over cells.
 
-    The larger grid is averaged down.
+    The paper's FSP matrix. The larger grid is averaged down.
     """
     return _product(_flat(first, second))
 
@@ -74,6 +74,7 @@ def _flat(first: Tensor, second: Tensor) -> Stages:
 
 
 def _product(stages: Stages) -> Tensor:
+    """(B, C, D)."""
     return stages[0] @ stages[1].mT / stages[0].shape[2]
 
 

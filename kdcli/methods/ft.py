@@ -34,8 +34,8 @@ class FT(Method):
 def ft_loss(student_map: Tensor, teacher_map: Tensor) -> Tensor:
     """Mean absolute difference of the two attention maps (of squares) of one stage.
 
-    `student_map` (B, C, h, w), `teacher_map` (B, D, H, W): channels may differ, the larger grid is
-    averaged down.
+    RepDistiller's p1 = 2 and p2 = 1. `student_map` (B, C, h, w), `teacher_map` (B, D, H, W):
+    channels may differ, the larger grid is averaged down.
     """
     student, teacher = same_grid(student_map, teacher_map)
     return (attention_map(student) - attention_map(teacher)).abs().mean()

@@ -40,6 +40,7 @@ def kd_loss(
     """
     if standardize:
         student, teacher = standardized(student), standardized(teacher)
+    # in logarithms on both sides: that of a probability which underflows would be -inf
     log_student = F.log_softmax(student / temperature, dim=1)
     log_teacher = F.log_softmax(teacher / temperature, dim=1)
     divergence = F.kl_div(log_student, log_teacher, log_target=True, reduction="batchmean")

@@ -31,12 +31,14 @@ class NST(Method):
 def nst_loss(student_map: Tensor, teacher_map: Tensor) -> Tensor:
     """Squared maximum mean discrepancy of the two maps' channels, with the kernel (a · b)².
 
-    `student_map` (B, C, h, w), `teacher_map` (B, D, H, W): channels may differ, the larger grid is
-    averaged down. A channel counts as a vector of cells of length 1: where it looks, not how much.
+    The paper's polynomial kernel, d = 2 and c = 0. `student_map` (B, C, h, w), `teacher_map`
+    (B, D, H, W): channels may differ, the larger grid is averaged down. A channel counts as a
+    vector of cells of length 1: where it looks, not how much.
     """
     student, teacher = (
         F.normalize(f.flatten(2), dim=2) for f in same_grid(student_map, teacher_map)
     )
+    # the teacher's own is constant, and left out in the authors' code; with it equal maps cost 0
     within = mean_kernel(student, student) + mean_kernel(teacher, teacher)
     return within - 2 * mean_kernel(student, teacher)
 

@@ -55,8 +55,9 @@ class OFA(Method):
 def ofa_loss(student: Tensor, teacher: Tensor, labels: Tensor, eps: float) -> Tensor:
     """Cross-entropy with the teacher's probabilities^eps, the label's (1 + p)^eps - 1; batch-mean.
 
-    `student`, `teacher`: (B, K) logits, not softened; `labels` (B,) int64 in [0, K). At eps = 1 it
-    is plain cross-entropy with the teacher's probabilities; never 0, even where both agree.
+    `student`, `teacher`: (B, K) logits, not softened: the paper has no temperature; `labels` (B,)
+    int64 in [0, K). At eps = 1 it is plain cross-entropy with the teacher's probabilities; never 0,
+    even where both agree.
     """
     label = F.one_hot(labels, student.shape[1])
     target = (teacher.softmax(1) + label) ** eps - label
@@ -68,6 +69,7 @@ def projected(stages: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     whose maps all have one grid those at 1/6, 1/3, 5/6 and all of its depth."""
     depth = len(stages)
     if depth > 4 and len({stage.shape[2:] for stage in stages}) == 1:
+        # of 12 blocks the 2nd, 4th, 10th and 12th, where the authors take a ViT's maps
         return tuple(stages[round(depth * share) - 1] for share in (1 / 6, 1 / 3, 5 / 6, 1))
     return stages[-4:]
 
@@ -75,6 +77,7 @@ def projected(stages: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 def projector(channels: int, width: int, num_classes: int, halvings: int) -> nn.Module:
     """(B, channels, h, w) -> (B, num_classes): a block per halving of the grid (`downsampling`, up
     to `width` channels), mean over the grid, linear."""
+    # the deepest map has no halving left: the authors' 1x1 convolution
     body = downsampling(channels, width, halvings) or [nn.Conv2d(channels, width, 1)]
     return nn.Sequential(
         *body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, num_classes)

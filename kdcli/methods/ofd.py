@@ -52,7 +52,7 @@ class OFD(Method):
             mine, theirs = same_grid(s, t)
             mapped, margin = connector(mine)
             stage = ofd_loss(mapped, theirs, margin) / len(mine)
-            total = total / 2 + stage  # each stage counts half as much as the next deeper one
+            total = total / 2 + stage  # as published: half as much as the next deeper stage
         return total
 
 
@@ -73,11 +73,12 @@ class _Connector(nn.Module):
 def ofd_margin(weight: Tensor, bias: Tensor) -> Tensor:
     """(C,) the mean of what is negative in each channel behind a batch norm of (C,) weight, bias.
 
-    E[x | x < 0] of x ~ N(bias, weight²); -3·|weight| where x < 0 is rarer than 0.001.
+    E[x | x < 0] of x ~ N(bias, weight²): bias - |weight| φ(r) / Φ(-r), r = bias / |weight|, with
+    density and distribution of the standard normal. -3·|weight| where x < 0 is rarer than 0.001.
     """
     deviation = weight.abs()
     ratio = bias / deviation
-    rarity = torch.special.ndtr(-ratio)
+    rarity = torch.special.ndtr(-ratio)  # Φ
     density = torch.exp(-ratio.square() / 2) / (2 * torch.pi) ** 0.5
     mean = bias - deviation * density / rarity
     return torch.where(rarity > RAREST, mean, -3 * deviation)

@@ -53,7 +53,7 @@ class Review(nn.Module):
 
     def __init__(self, student: list[int], teacher: list[int], widest: int = 512) -> None:
         super().__init__()
-        middle = min(widest, student[-1])
+        middle = min(widest, student[-1])  # as in the authors' code; student[-1]: its embedding
         deepest = len(student) - 1
         self.fusions = nn.ModuleList(
             Fusion(mine, middle, theirs, fuses=i < deepest)
@@ -97,7 +97,7 @@ def hcl_loss(student_maps: Maps, teacher_maps: Maps) -> Tensor:
     these averaged down to 4 x 4, 2 x 2 and 1 x 1 cells where that is smaller.
 
     Maps (B, C, h, w) of equal channels; the larger grid of two is averaged down. Each coarser grid
-    weighs half of the one before, and the weights of a level sum to 1.
+    weighs half of the one before, and the weights of a level sum to 1. As in the authors' code.
     """
     levels = zip(student_maps, teacher_maps, strict=True)
     return torch.stack([_context(*same_grid(s, t)) for s, t in levels]).sum()

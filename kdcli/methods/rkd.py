@@ -50,8 +50,9 @@ def rkd_loss(
     """Smooth L1 of all distances (in units of their mean), and of the cosines of all angles.
 
     `student_embedding` (B, D), `teacher_embedding` (B, E), B > 1. Means over B² and B³, trivial
-    ones included. Of more than 64 images the angles are those within nearly equal parts of at most
-    64, averaged. Images in the same place have no angle between them: its cosine counts as 0.
+    ones included, as in the authors' code. Of more than 64 images the angles are those within
+    nearly equal parts of at most 64, averaged. Images in the same place have no angle between
+    them: its cosine counts as 0.
     """
     student, teacher = _distances(student_embedding), _distances(teacher_embedding)
     distance = F.smooth_l1_loss(student, teacher)
@@ -67,13 +68,14 @@ def _distances(embedding: Tensor) -> Tensor:
     what is near; equal images are at exactly 0, where the gradient is 0 as well."""
     found = torch.cdist(embedding, embedding, compute_mode="donot_use_mm_for_euclid_dist")
     mean = found.sum() / (found > 0).sum().clamp(min=1)
-    return found / mean.clamp(min=1e-12)
+    return found / mean.clamp(min=1e-12)  # all images in one place: 0, not 0 / 0
 
 
 def _cosines(distances: Tensor) -> Tensor:
     """(B, B, B): at [j, i, k] that of the angle at j between i and k, by the law of cosines: B³
     numbers from B², where the inner products of all differences would take B³·D."""
     squares = distances.square()
+    # in units of the mean distance: a millionth is the same place, to float32
     inverse = distances.masked_fill(distances < 1e-6, torch.inf).reciprocal()
     opened = squares[:, :, None] + squares[:, None, :] - squares
     return opened * inverse[:, :, None] * inverse[:, None, :] / 2

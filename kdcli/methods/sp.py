@@ -22,6 +22,7 @@ class SP(Method):
     def loss(
         self, student: Outputs, teacher: Outputs, batch: Batch, adapter: nn.Module | None
     ) -> Tensor:
+        # the last stage alone, as RepDistiller has it
         return sp_loss(student.features[-1], teacher.features[-1])
 
 

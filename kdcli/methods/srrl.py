@@ -72,6 +72,7 @@ class Judged(nn.Module):
         """(B, E) in the teacher's space, and (B, K) logits."""
         projected: Tensor = self.projection(embedding)
         (classifier,) = self._classifier
+        # it passes gradients on to the projection, and takes none itself
         frozen = {name: value.detach() for name, value in classifier.named_parameters()}
         return projected, functional_call(classifier, frozen, (projected,))
 

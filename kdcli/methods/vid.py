@@ -11,6 +11,7 @@ from kdcli.core.method import Method
 from kdcli.core.records import About, Batch, Outputs
 
 LEAST_VARIANCE = 1e-5
+"""Keeps the variance's logarithm and the quotient finite; RepDistiller's, as is the start at 5."""
 
 
 class VID(Method):
@@ -52,7 +53,7 @@ class Gaussian(nn.Module):
             nn.ReLU(),
             nn.Conv2d(teacher, teacher, 1, bias=False),
         )
-        start = math.log(math.expm1(variance - LEAST_VARIANCE))
+        start = math.log(math.expm1(variance - LEAST_VARIANCE))  # the inverse of softplus
         self.log_scale = nn.Parameter(torch.full((teacher,), start))  # 1-D: no weight decay
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:

@@ -29,7 +29,7 @@ class Exits(Scheme):
     needs_teacher: ClassVar[bool] = False
     teaches_itself: ClassVar[bool] = True
     needs: ClassVar[frozenset[str]] = frozenset({"stages"})
-    labels: NonNegativeFloat = 0.7
+    labels: NonNegativeFloat = 0.7  # 1 - alpha, the authors' alpha of 0.3
     """What the labels weigh for each exit, beside 1 for the deepest; with the weight of `kd` it
     makes 1 in the paper."""
 

@@ -56,6 +56,7 @@ class Fusion(Scheme):
 
     def lesson(self, outputs: Mapping[str, Outputs]) -> Lesson:
         networks, fused = peers_of(outputs), outputs["fused"]
+        # of logits, as in the paper; it is the teacher's side of its pair, and so detached
         ensemble = Outputs("ensemble", torch.stack([one.logits for one in networks]).mean(0))
         pairs = [Pair(one, fused) for one in networks]
         learners = tuple(Learner(one) for one in (*networks, fused))

@@ -30,7 +30,7 @@ class Mutual(Scheme):
 
     def lesson(self, outputs: Mapping[str, Outputs]) -> Lesson:
         everyone = peers_of(outputs)
-        share = 1 / (len(everyone) - 1)
+        share = 1 / (len(everyone) - 1)  # the paper's mean over peers; the authors' code sums
         pairs = [Pair(one, other, share) for one in everyone for other in everyone if one != other]
         return Lesson(tuple(Learner(one) for one in everyone), tuple(pairs))
 
