@@ -82,8 +82,8 @@ def quantized(
 
     Candidates are three calibrations, with and without onnxruntime's pre-processing (without alone
     where that changes no operator); `int8_candidates.choose` says which is best. Where that one
-    loses accuracy, its first layer, its last, and both are left out; what saves accuracy is chosen from,
-    too.
+    loses accuracy, its first layer, its last, and both are left out; what saves accuracy is chosen
+    from, too.
 
     Raises:
         ParityError: none could be made.
