@@ -4,7 +4,7 @@
     python benchmarks/step.py --methods [--steps 20]
 
 resnet101 -> mobilenetv3_small_100, 32x32, batch 64; the same precision and memory format on both
-sides. The real loop (`training.fit`) runs; between two of its steps the bare loop makes one of
+sides. The real loop (`training.loop.fit`) runs; between two of its steps the bare loop makes one of
 its own, so that a machine that slows down slows both. The bare loop is handed ready batches, kd
 makes its own. Target: at most 1.05.
 

@@ -1,7 +1,7 @@
 """The whole recipe format on one page, as frozen pydantic models.
 
 `auto` means: the data source or the model decides; it is resolved once and written to the run.
-`null` means off. Reading the YAML is `recipe_file.py`.
+`null` means off. Reading the YAML is `load.py`.
 """
 
 from typing import Annotated, Any, Literal
