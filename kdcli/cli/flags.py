@@ -7,6 +7,7 @@ import typer
 
 from kdcli.cli import completion
 from kdcli.report import choices
+from kdcli.runs import layout
 
 TEACHER, STUDENT = "resnet101", "mobilenetv3"
 """Of the examples."""
@@ -147,7 +148,7 @@ Size = Annotated[
     typer.Option(min=8, help="Of somebody else's weights: the pixels of a side they are fed."),
 ]
 Format = Annotated[
-    choices.Format,
+    layout.Format,
     typer.Option(
         "--format",
         help="onnx; a folder for timm and the Hub; or torch.export's model.pt2.",

@@ -15,7 +15,7 @@ from kdcli.core.progress import Progress
 from kdcli.deploy.device_times import add_measured
 from kdcli.deploy.export_folder import fill
 from kdcli.deploy.folding import choose
-from kdcli.deploy.formats import FORMATS
+from kdcli.deploy.formats import FORMATS, place_of_format
 from kdcli.deploy.onnx_file.opsets import ensure_known
 from kdcli.deploy.outgoing import Outgoing
 from kdcli.deploy.quantize import images_of, refuse_without_images
@@ -66,7 +66,7 @@ def _outgoing(
         refuse_without_images(located)
     student = _with_origin(load(located.model), located.run)
     gates = for_classes(gates, student.file.classes)
-    path = exporter.place(request.out, located)
+    path = place_of_format(wanted.format, request.out, located)
     exporter.refuse(student.args, path)
     report = _record(located, sha256(located.model))
     samples = samples_of(located, student, source, progress)
@@ -122,10 +122,10 @@ def _located(request: Request, progress: Progress) -> Located:
             raise _unclear(thing)
         return locate(thing, progress, request.which)
     given = parse(foreign, progress)
-    exporter, file = FORMATS[request.wanted.format], given.file
-    beside = exporter.place(out, Located(None, file)).parent if out else file.parent
+    whole = Located(None, given.file)
+    goes = place_of_format(request.wanted.format, out, whole) if out else given.file
     labels = read_labels(request.classes) if request.classes else None
-    located = Located(None, alone(given, beside, request.size, labels, progress))
+    located = Located(None, alone(given, goes.parent, request.size, labels, progress))
     return other_model(located, request.which) if request.which else located
 
 

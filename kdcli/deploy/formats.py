@@ -17,10 +17,10 @@ from kdcli.deploy.timm_folder import accuracy_of, write_folder
 from kdcli.deploy.torch_program import write_program
 from kdcli.evaluation.cost import costs
 from kdcli.models.model_args import ModelArgs
-from kdcli.report.choices import Format
 from kdcli.report.export import PackagePart, listed
 from kdcli.report.file import put_package, with_student
 from kdcli.report.model import ModelPart
+from kdcli.runs.layout import ENDINGS, Format
 from kdcli.runs.locate import Located
 
 Write = Callable[[Outgoing, ExitStack, Progress], Written]
@@ -34,27 +34,8 @@ class Exporter:
     write: Write
     what: str = "a folder"
     """With its article."""
-    ending: str = ""
-    """Of the file; a folder has none, and a place of its own (`Located.timm`)."""
     refuse: Callable[[ModelArgs, Path], None] = lambda args, place: None
     """What can be refused before anything is asked."""
-
-    def place(self, out: Path | None, located: Located) -> Path:
-        """Where it goes for `--out`; in a folder a file is called as its model is.
-
-        Raises:
-            UsageError: a file of another ending.
-        """
-        if not self.ending:
-            return out or located.timm
-        if out is None or out.is_dir():
-            return (out or located.exports) / f"{located.stem}{self.ending}"
-        if out.suffix != self.ending:
-            raise UsageError(
-                f"--out {out}: {self.what} ends in {self.ending}",
-                f"--out {out.with_suffix(self.ending)}",
-            )
-        return out
 
 
 def _package(write: Callable[[Outgoing], Kept], outgoing: Outgoing, *_: object) -> Written:
@@ -76,7 +57,26 @@ def _package(write: Callable[[Outgoing], Kept], outgoing: Outgoing, *_: object) 
 
 
 FORMATS: dict[Format, Exporter] = {
-    "onnx": Exporter(export_as_onnx, "an ONNX file", ".onnx"),
+    "onnx": Exporter(export_as_onnx, "an ONNX file"),
     "timm": Exporter(partial(_package, write_folder), refuse=timm_folder.refuse),
-    "torch": Exporter(partial(_package, write_program), "a file of torch.export", ".pt2"),
+    "torch": Exporter(partial(_package, write_program), "a file of torch.export"),
 }
+
+
+def place_of_format(format_: Format, out: Path | None, located: Located) -> Path:
+    """Where it goes for `--out`; in a folder a file is called as its model is.
+
+    Raises:
+        UsageError: a file of another ending.
+    """
+    ending = ENDINGS.get(format_)
+    if not ending:
+        return out or located.timm
+    if out is None or out.is_dir():
+        return (out or located.exports) / f"{located.stem}{ending}"
+    if out.suffix != ending:
+        raise UsageError(
+            f"--out {out}: {FORMATS[format_].what} ends in {ending}",
+            f"--out {out.with_suffix(ending)}",
+        )
+    return out

@@ -7,7 +7,8 @@ from pathlib import Path
 from kdcli.core.errors import UsageError
 from kdcli.deploy.onnx_file.pixels import RESIZES, Front
 from kdcli.models.model_args import ModelArgs
-from kdcli.report.choices import Format, InputKind, Precision, Protocol, Target, WantedFold
+from kdcli.report.choices import InputKind, Precision, Protocol, Target, WantedFold
+from kdcli.runs.layout import Format
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kdcli.core.arrays import Floats
-from kdcli.report.choices import Format
 from kdcli.report.export import ParityPart
 from kdcli.report.gates import Checked
 from kdcli.report.schema import Report
+from kdcli.runs.layout import Format
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,8 +2,6 @@
 
 from typing import Literal
 
-Format = Literal["onnx", "timm", "torch"]
-"""What a student leaves as; `deploy/formats.py` says who writes each."""
 InputKind = Literal["tensor", "pixels"]
 """What a file takes: normalised floats, or pixels as in an image file."""
 Precision = Literal["fp32", "int8", "fp16"]

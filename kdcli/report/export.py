@@ -7,7 +7,6 @@ from typing import Literal, TypeVar, get_args
 
 from kdcli.report.choices import (
     Calibration,
-    Format,
     InputKind,
     Integer,
     Precision,
@@ -15,6 +14,7 @@ from kdcli.report.choices import (
     WantedFold,
 )
 from kdcli.report.model import DevicePart, Part, Percentiles, Range
+from kdcli.runs.layout import Format
 
 
 class TriedPart(Part):

@@ -16,6 +16,7 @@ RUN/ run.yaml         who, resolved recipe, versions   needs.json   what it depe
 import json
 import re
 from pathlib import Path
+from typing import Literal
 
 FILES = (
     *("run.yaml", "needs.json", "model.pt", "state.pt", "metrics.jsonl", "run.log"),
@@ -26,10 +27,17 @@ FILES = (
 EXPORTS = "export"
 """The folder of what is copied to where the model is used."""
 
+Format = Literal["onnx", "timm", "torch"]
+"""What a student leaves as; `deploy/formats.py` says who writes each."""
+
+ENDINGS: dict[Format, str] = {"onnx": ".onnx", "torch": ".pt2"}
+"""Of their files; timm's is a folder with a place of its own."""
+
 OF_EXPORTS = re.compile(
-    r"model(\.\w+)*\.(onnx|onnx\.data|pt2)|labels\.txt|(predict|bench)\.py|README(\.\w+)*\.md"
+    rf"model(\.\w+)*({'|'.join(map(re.escape, ENDINGS.values()))}|\.onnx\.data)"
+    r"|labels\.txt|(predict|bench)\.py|README(\.\w+)*\.md"
 )
-"""What kd writes there."""
+"""What kd writes into `EXPORTS`, and clears when a run starts afresh."""
 
 OF_OTHERS = re.compile(r"model\.(\w+)\.(pt|report\.json|report\.md)")
 """Of the models beside model.pt: `model.peer_1.pt`, and what was made of it."""

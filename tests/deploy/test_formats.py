@@ -5,15 +5,14 @@ from typing import get_args
 import pytest
 
 from kdcli.deploy.formats import FORMATS
-from kdcli.report.choices import Format
-from kdcli.runs.layout import OF_EXPORTS
+from kdcli.runs.layout import ENDINGS, OF_EXPORTS, Format
 
 
 def test_every_format_has_somebody_who_writes_it() -> None:
-    assert set(FORMATS) == set(get_args(Format))
+    assert set(FORMATS) == set(get_args(Format)) >= set(ENDINGS)
 
 
-@pytest.mark.parametrize("ending", [one.ending for one in FORMATS.values() if one.ending])
-def test_a_training_anew_clears_its_file(ending: str) -> None:
-    assert OF_EXPORTS.fullmatch(f"model{ending}")
-    assert OF_EXPORTS.fullmatch(f"model.exit_1{ending}")
+@pytest.mark.parametrize("name", ["model.onnx", "model.exit_1.pt2", "model.onnx.data"])
+def test_a_training_anew_clears_its_files(name: str) -> None:
+    assert OF_EXPORTS.fullmatch(name)
+    assert not OF_EXPORTS.fullmatch(f"{name}.mine")
