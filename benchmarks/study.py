@@ -157,7 +157,7 @@ def _beside_teacher(
     if scheme_of(job.spec.recipe).teaches_itself:
         return {}
     runs = [ensure(spec, job.site(Silent())).run for spec in specs]
-    casts = [find_cast(run, job.source, job.device, Silent()) for run in runs]
+    casts = [find_cast(run, job.site(Silent())) for run in runs]
     test = open_store(job.source.test, _size(job), Silent())
     teacher = measure([cast.teachers[0].file for cast in casts], test, job.device)
     right, nearer = teacher.right(labels), "undecided"

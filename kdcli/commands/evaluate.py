@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from kdcli.core.errors import DamagedFile, UsageError
 from kdcli.core.files import atomic, lock, sha256
@@ -78,31 +77,30 @@ def evaluate(
     with progress.log(run.log) as write:
         source = reopen_data(run.spec.data, progress)
         gates = for_classes(gates, source.classes)
-        report = _measured(run, source, seeds, place, progress)
+        report = _measured(run, seeds, Site(source, place, progress))
         write(report.verdict or "")
     return Evaluated(run, report, check_gates(gates, report))
 
 
-def _measured(
-    run: Run, source: Source, seeds: int, place: torch.device, progress: Progress
-) -> Report:
+def _measured(run: Run, seeds: int, site: Site) -> Report:
     """Everyone measured, and written down; the folder is locked for the writing alone."""
-    test = _images(source.test, run, progress)
-    students = _students(run, seeds, source, place, progress)
+    source, place = site.source, site.device
+    test = _images(source.test, run, site)
+    students = _students(run, seeds, site)
     models = {"student": measure([s.model for s in students], test, place)}
     ensemble = None
     if run.spec.is_taught:
-        baselines = [_baseline(s, source, place, progress) for s in students]
+        baselines = [_baseline(s, site) for s in students]
         models["baseline"] = measure([b.model for b in baselines], test, place)
     if run.spec.teachers:
-        taught_by, ensemble = _taught_by(students, models["student"], source, test, place, progress)
+        taught_by, ensemble = _taught_by(students, models["student"], test, site)
         models |= taught_by
     learnt_along = (name.replace(".", "_") for name in run.spec.alongside)
     models |= measure_beside(students, {*models, *learnt_along}, test, place)
     models |= measure_peers(students, models, source, test)
     if above := imitated(models):
         models = {role: beside(found, models[above]) for role, found in models.items()}
-    models = with_maps(models, students, test, place, progress)
+    models = with_maps(models, students, test, place, site.progress)
     with lock(run.path, wait=WAIT_SECONDS):
         _keep_predictions(run, test, source, models)
         remarks = [*notes_on_peers(students), *notes_on_generations(students)]
@@ -110,35 +108,32 @@ def _measured(
 
 
 def _taught_by(
-    students: list[Run],
-    student: Measured,
-    source: Source,
-    test: Store,
-    place: torch.device,
-    progress: Progress,
+    students: list[Run], student: Measured, test: Store, site: Site
 ) -> tuple[dict[str, Measured], MeasuredEnsemble | None]:
     """Those between, and the teacher; of several teachers their ensemble and the best of them."""
-    run, look_up = students[0], partial(find_cast, source=source, device=place, progress=progress)
+    run, look_up, place = students[0], partial(find_cast, site=site), site.device
     cast = look_up(run)
     models = measure_between(students, cast, look_up, test, place)
     if not cast.is_ensemble:
         casts = [cast, *(map(look_up, students[1:] if run.spec.alongside else ()))]
         models["teacher"] = measure([one.teachers[0].file for one in casts], test, place)
         everyone = {**models, "student": student}
-        return models | ensemble_of(run.spec, cast, everyone, test.labels, source.classes), None
-    validate = _validate(run, source, place, progress)
-    ensemble = measure_ensemble(cast, student.logits, test, validate, place, progress)
+        return models | ensemble_of(
+            run.spec, cast, everyone, test.labels, site.source.classes
+        ), None
+    validate = _validate(run, site)
+    ensemble = measure_ensemble(cast, student.logits, test, validate, place, site.progress)
     return models | {"teacher": ensemble.single, "ensemble": ensemble.whole}, ensemble
 
 
-def _images(split: Split, run: Run, progress: Progress) -> Store:
-    return open_store(split, int(run.spec.recipe.data.image_size), progress)
+def _images(split: Split, run: Run, site: Site) -> Store:
+    return open_store(split, int(run.spec.recipe.data.image_size), site.progress)
 
 
-def _validate(run: Run, source: Source, place: torch.device, progress: Progress) -> Validate:
+def _validate(run: Run, site: Site) -> Validate:
     """For teachers of which nobody has written down how they do on validation."""
-    store = cache(partial(_images, source.validation, run, progress))
-    return lambda file: accuracy(ask(file, store(), place).logits, store().labels)
+    store = cache(partial(_images, site.source.validation, run, site))
+    return lambda file: accuracy(ask(file, store(), site.device).logits, store().labels)
 
 
 def _find_run(thing: str | None, progress: Progress) -> Run:
@@ -151,24 +146,22 @@ def _find_run(thing: str | None, progress: Progress) -> Run:
     return located.run
 
 
-def _students(
-    run: Run, seeds: int, source: Source, device: torch.device, progress: Progress
-) -> list[Run]:
+def _students(run: Run, seeds: int, site: Site) -> list[Run]:
     """The run itself and those of the further seeds, trained where missing."""
     _, *further = with_given_files(run).alike(seeds)
-    return [run, *(ensure(s, Site(source, device, progress)).run for s in further)]
+    return [run, *(ensure(s, site).run for s in further)]
 
 
-def _baseline(student: Run, source: Source, device: torch.device, progress: Progress) -> Run:
+def _baseline(student: Run, site: Site) -> Run:
     spec = baseline_of(student.spec)
     known = find(spec)
     if known is None or not known.finished:
         seconds = student.outcome().get("seconds", 0)
-        progress.say(
+        site.progress.say(
             f"no baseline yet for seed {spec.seed}: training it, no longer than its student "
             f"({seconds:.0f} s)"
         )
-    return ensure(spec, Site(source, device, progress)).run
+    return ensure(spec, site).run
 
 
 def _report(
@@ -239,7 +232,7 @@ def _keep_predictions(run: Run, test: Store, source: Source, measured: dict[str,
         np.savez_compressed(file, **arrays)
 
 
-def find_cast(run: Run, source: Source, device: torch.device, progress: Progress) -> Cast:
+def find_cast(run: Run, site: Site) -> Cast:
     """The cast of a run; a teacher that kd can train is trained where its file is gone.
 
     Warns of files that are not those that the run was made with.
@@ -261,11 +254,11 @@ def find_cast(run: Run, source: Source, device: torch.device, progress: Progress
                 f"{run.path}: the teacher that learnt with its student is gone",
                 "repeat the command that made the run with --again",
             )
-        return teacher_file(ref, Site(source, device, progress))
+        return teacher_file(ref, site)
 
     cast = cast_of(run, place)
     found = (*cast.teachers, *cast.assistants.values())
     changed = [os.path.normpath(m.file) for m in found if m.recorded not in (None, sha256(m.file))]
     if changed:
-        progress.warn(f"{some(changed, SHOWN)}: not the bytes that {run.path} was made with")
+        site.progress.warn(f"{some(changed, SHOWN)}: not the bytes that {run.path} was made with")
     return cast

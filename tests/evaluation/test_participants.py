@@ -17,6 +17,7 @@ from kdcli.evaluation.participants import Cast, cast_at_hand, with_given_files
 from kdcli.recipe.load import load_recipe
 from kdcli.runs.run import Run, begin
 from kdcli.runs.spec import DataRef, Spec, TeacherRef
+from kdcli.training.site import Site
 
 DATA = DataRef(name="d", location=None, identity={})
 
@@ -76,7 +77,8 @@ def chain(tmp_path: Path) -> Run:
 
 
 def _found(run: Run, progress: Silent | None = None) -> Cast:
-    return find_cast(run, SimpleNamespace(), torch.device("cpu"), progress or Silent())  # type: ignore[arg-type]
+    nowhere = SimpleNamespace()
+    return find_cast(run, Site(nowhere, torch.device("cpu"), progress or Silent()))  # type: ignore[arg-type]
 
 
 def _lies(path: Path) -> Path:
