@@ -7,12 +7,16 @@ from typing import Any
 from kdcli.core.files import write_text
 
 SCHEMA = 1
+"""Of the file. One of another number, by an older kd or a newer, counts as empty."""
 
 
 class Cache:
     """A mapping from what was measured, under which circumstances, to numbers.
 
     A key is the texts that decide the numbers. A damaged file counts as empty and is written anew.
+
+    Versions and processor belong into the key (`plan/students.py`): then an entry stays true, and
+    nobody has to find out which ones to drop.
     """
 
     def __init__(self, path: Path) -> None:
@@ -30,6 +34,9 @@ class Cache:
 
     def save(self) -> None:
         """Write the file, whole or not at all; what another kd has written meanwhile stays.
+
+        There is no lock: of two that save in the same instant one may lose its entries, which are
+        then measured again. Nothing new, and no file is written or touched.
 
         Raises:
             DiskError: it cannot be written.
@@ -53,4 +60,4 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
             return {}
         return {str(k): dict(v) for k, v in content["entries"].items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return {}
+        return {}  # not there, no JSON, no UTF-8, or JSON of another shape

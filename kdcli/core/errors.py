@@ -23,11 +23,14 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """The exit codes of `kd`; part of the interface."""
+    """The exit codes of `kd`; part of the interface.
+
+    CI pipelines branch on them (README.md has the table), so a number never changes its meaning.
+    """
 
     DONE = 0
-    DEFECT = 1
-    USAGE = 2
+    DEFECT = 1  # also Python's own for an exception that nobody caught
+    USAGE = 2  # as argparse, click and typer have it
     DATA = 3
     NOT_FINITE = 4
     OUT_OF_MEMORY = 5
@@ -35,6 +38,8 @@ class ExitCode(IntEnum):
     DAMAGED = 7
     GATE = 8
     IN_USE = 9
+    # As shells have it: 128 and the number of the signal, SIGINT 2 or SIGTERM 15. By 143 a
+    # scheduler tells a job that it stopped from one that failed.
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -42,12 +47,15 @@ class ExitCode(IntEnum):
 class KdError(Exception):
     """An error that a person can act on.
 
-    `what` says where and what is wrong, `fix` the way out (may be empty).
+    `what` says where and what is wrong, `fix` the way out (may be empty). Each may have several
+    lines; the terminal indents `fix`, and --json has both as they are.
     """
 
     code = ExitCode.DEFECT
 
     def __init__(self, what: str, fix: str = "") -> None:
+        # Both are arguments: pickle makes an exception anew from these, and the errors of
+        # processes that make batches come pickled.
         super().__init__(what, fix)
         self.what = what
         self.fix = fix
@@ -61,7 +69,10 @@ class UsageError(KdError):
 
 
 class RecipeError(UsageError):
-    """`problems` lists one line per mistake, each with its path."""
+    """`problems` lists one line per mistake, each with its path.
+
+    All at once: whoever mends a recipe would otherwise start kd once for each mistake in it.
+    """
 
     def __init__(self, problems: Iterable[str], fix: str = "") -> None:
         self.problems = tuple(problems)
@@ -117,7 +128,11 @@ class InUse(KdError):
 
 
 class Interrupted(KdError):
-    """Ctrl-C (130) or SIGTERM (143)."""
+    """Ctrl-C (130) or SIGTERM (143).
+
+    Made at the very end, in `cli/entry.py`; until there a KeyboardInterrupt travels, which no
+    `except Exception` on the way takes for a failure.
+    """
 
     def __init__(self, what: str, code: ExitCode = ExitCode.INTERRUPTED) -> None:
         super().__init__(what)
@@ -130,4 +145,8 @@ FULL_MEMORY = (
     "can't allocate memory",
     "not enough memory",
 )
-"""How torch says that memory is full: on a GPU, on Apple's, on a processor, on Windows."""
+"""How torch says that memory is full: on a GPU, on Apple's, on a processor, on Windows.
+
+Looked for in `repr(error)`. Only CUDA's has a class of its own (torch.OutOfMemoryError); all others
+are plain RuntimeErrors, and the words also spare this room an import of torch.
+"""

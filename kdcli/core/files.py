@@ -1,4 +1,9 @@
-"""Whole files or none: atomic writes, locks, sums, and what the disk refuses, in words."""
+"""Whole files or none: atomic writes, locks, sums, and what the disk refuses, in words.
+
+A kd that is killed here leaves the earlier file or the new one, and at most a left-over that
+`is_leftover` knows. Tried with SIGKILL before every open, fsync, rename and unlink of distill and
+evaluate: the same command, repeated, came to the same bytes.
+"""
 
 import errno
 import hashlib
@@ -13,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from kdcli.core.errors import DiskError, InUse
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL = (errno.ENOSPC, errno.EDQUOT)  # the disk, or this user's quota of it
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 """How a system refuses to write."""
 
@@ -25,7 +30,8 @@ def cache_folder() -> Path:
 
 
 def existing(folder: Path) -> Path:
-    """The folder, or the nearest above it that is there."""
+    """The folder, or the nearest above it that is there: of a folder that is not made yet, whose
+    disk it will be on."""
     place = folder.resolve()
     return next(each for each in (place, *place.parents) if each.exists())
 
@@ -33,6 +39,9 @@ def existing(folder: Path) -> Path:
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """A name to write to; what was written there appears at `path` whole, or not at all.
+
+    Folders on the way are made. Whatever is raised inside leaves the earlier file as it was; an
+    OSError among it comes out as a DiskError, so only writing belongs inside.
 
     Raises:
         DiskError: full, read-only, or no permission.
@@ -42,6 +51,9 @@ def atomic(path: Path) -> Iterator[Path]:
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield beside
+            # Flushed first: a system may put the new name on the disk before the bytes, and a
+            # power cut between would leave an empty file. The folder is not flushed: at worst the
+            # name still leads to the earlier file, and that is whole.
             _flush(beside)
             beside.replace(path)
     finally:
@@ -51,8 +63,8 @@ def atomic(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """A new folder to write into; it appears at `path` whole, in place of the one that is there,
-    or not at all.
+    """A new folder to write into, of files alone; it appears at `path` whole, in place of the one
+    that is there (whatever is in that goes), or not at all.
 
     Raises:
         DiskError: full, read-only, or no permission.
@@ -64,7 +76,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             yield beside
             for file in beside.iterdir():
                 _flush(file)
-            if path.is_dir():  # no system exchanges two folders in one step
+            # Python cannot exchange two folders in one step, nor put one in the place of another
+            # that is not empty: the former steps aside, and back if the new one is refused.
+            if path.is_dir():
                 path.replace(former)
             try:
                 beside.replace(path)
@@ -84,6 +98,8 @@ def atomic_pair(path: Path, companion: Path) -> Iterator[Path]:
     Both appear together, under their names; a companion that is not written again goes. Where there
     was or is one, `path` is away for a moment: it never stands beside another's companion.
 
+    For model.onnx, which above 2 GB keeps its weights in a model.onnx.data that it names.
+
     Raises:
         DiskError: full, read-only, or no permission.
     """
@@ -93,6 +109,7 @@ def atomic_pair(path: Path, companion: Path) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)  # of a killed process of this number
             folder.mkdir(parents=True)
             yield folder / path.name
+            # the companion first: it may lie there alone, but `path` not without it
             written = [f for f in (companion, path) if (folder / f.name).exists()]
             for file in written:
                 _flush(folder / file.name)
@@ -111,6 +128,8 @@ def is_leftover(name: str) -> bool:
 
 
 def _beside(path: Path) -> Path:
+    # In the same folder, as a rename is one step only within one file system; hidden, so that
+    # nobody takes it for an image or a model; with the process, so that two kds never share it.
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
@@ -121,7 +140,7 @@ def _flush(path: Path) -> None:
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """The system's refusals to write, in words."""
+    """The system's refusals to write, in words: any OSError inside becomes a DiskError."""
     try:
         yield
     except OSError as error:
@@ -141,13 +160,20 @@ def way_out(error: OSError) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """A whole text file, or none; names that are not UTF-8 keep their bytes as `\\udcff`."""
+    """A whole text file, or none; names that are not UTF-8 keep their bytes as `\\udcff`.
+
+    In JSON that is an escape: such a name is read back as it was. Raises DiskError as `atomic`.
+    """
     with atomic(path) as beside:
         beside.write_text(text, "utf-8", "backslashreplace")
 
 
 def sha256(path: Path) -> str:
-    """Of a file's bytes, in hexadecimal."""
+    """Of a file's bytes, in hexadecimal; read in pieces, whatever its size.
+
+    Raises:
+        OSError: it is gone, or cannot be read.
+    """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -155,9 +181,13 @@ def sha256(path: Path) -> str:
 def probe(folder: Path) -> None:
     """Find out now, not after an epoch, whether a folder can be made and written to.
 
+    Permissions tell nothing of a quota or a full disk, so a file is written and flushed; it goes
+    again, and so do the folders that were made for it.
+
     Raises:
         DiskError: full, read-only, or no permission.
     """
+    # the innermost first, as they are removed
     made = [f for f in (folder, *folder.parents) if not f.exists()]
     beside = _beside(folder / "probe")
     try:
@@ -180,7 +210,12 @@ PROBE_BYTES = 1 << 20
 def lock(path: Path, wait: float = 0.5) -> Iterator[None]:
     """Only one kd at a time works in a run folder; the lock dies with its process.
 
-    `wait` is for how many seconds another one is waited for.
+    The system holds it (flock), not the file: a `.lock` that lies there says nothing, and after a
+    kill nobody has to clear it up. A folder that is empty in the end goes with its lock, so that a
+    training that was refused leaves none.
+
+    `wait` is for how many seconds another one is waited for; half a second is more than `in_use`
+    holds the lock for when another kd lists the runs.
 
     Raises:
         InUse: another one does.
@@ -202,6 +237,7 @@ def lock(path: Path, wait: float = 0.5) -> Iterator[None]:
 
 
 def _acquire(path: Path, wait: float) -> FileLock:
+    # again where the folder went meanwhile, but not for ever: something else may be removing it
     for _ in range(3):
         path.mkdir(parents=True, exist_ok=True)
         guard = FileLock(path / ".lock")
@@ -214,7 +250,7 @@ def _acquire(path: Path, wait: float) -> FileLock:
                 f"{path}: another kd is working in this run folder",
                 "wait until it is done, or give --out another folder",
             ) from error
-        except NotImplementedError as error:
+        except NotImplementedError as error:  # filelock 3; 4 makes do with a file of its own
             raise OSError(errno.ENOLCK, "this file system knows no locks") from error
         return guard
     raise OSError(errno.ENOENT, "it is removed again and again")
@@ -236,7 +272,10 @@ def _unlink(path: Path) -> bool:
 
 
 def in_use(path: Path) -> bool:
-    """Whether another kd works in this folder; nothing is made there to find out."""
+    """Whether another kd works in this folder; nothing is made there to find out.
+
+    False where nobody can tell, as of a folder that this user may not write to.
+    """
     if not (path / ".lock").is_file():
         return False
     guard = FileLock(path / ".lock")

@@ -1,4 +1,4 @@
-"""How long calls take: side by side, in bursts, and how sure that is on a machine that drifts."""
+"""How long callables take, timed side by side, and which differences are more than noise."""
 
 import gc
 import math
@@ -14,15 +14,18 @@ import numpy as np
 
 Name = TypeVar("Name", bound=Hashable)
 BLOCKS = 5
-"""Into which the rounds are cut, to see how far two timings of the same thing drift apart."""
+"""Into which the rounds are cut, to see how far two timings of the same thing drift apart: of 100
+runs, the fewest of a measurement that has its time, each has 20."""
 WINDOW = 10
-"""Calls whose median tells whether a callable has become steady."""
+"""Calls whose median tells whether a callable has become steady: what a `Burst` counts, so that two
+bursts are compared, with everybody else's between them."""
 STEADY = 0.02
 """By how much less than this it may change from one window to the next."""
 WARM_UP = 0.25
-"""Of the time of the timing: how long becoming steady may take."""
+"""Of the time of the timing: how long becoming steady may take. On a busy machine some never are,
+and are timed all the same; `noise` then says what their figures are worth."""
 FEWEST = 30
-"""Runs, however long they take."""
+"""Runs, however long they take: three bursts."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,12 @@ class Latency:
     p90: float
     p99: float
     cold: float
-    """The very first call, which is none of the others."""
+    """The very first call, which is none of the others: memory is allocated and no cache is warm
+    yet. A device that asks once in a while is nearer to this figure."""
     runs: int
     blocks: tuple[float, ...]
-    """Medians of consecutive fifths of the runs, for `noise`."""
+    """Medians of consecutive fifths of the runs, for `noise`; medians, as one interruption by the
+    system would carry a mean away."""
 
     def shared(self, images: int) -> "Latency":
         """Per image, where a call is for several."""
@@ -51,7 +56,12 @@ class Latency:
 
 
 class Burst(NamedTuple):
-    """Runs in a row of one callable."""
+    """Runs in a row of one callable.
+
+    Bursts took the place of single calls by turns, which ranked models by their neighbours' size:
+    mobilenetv3_small_100 took 0.45 ms beside larger ones and 0.14 in bursts, and int8 was worth
+    3.34x on resnet18 in place of 4.94x (docs/deploy.md, "What was measured").
+    """
 
     settling: int = 5
     """First those that do not count: whoever ran before has left other data in the processor's
@@ -72,7 +82,8 @@ class Bounds(TypedDict, total=False):
 
 
 THOROUGH: Bounds = {"seconds": 60.0, "min_runs": 1024, "max_runs": None, "patience": math.inf}
-"""At least 1,024 samples and 60 s: MLPerf Mobile's single stream (arXiv:2012.02328)."""
+"""At least 1,024 samples and 60 s: MLPerf Mobile's single stream (arXiv:2012.02328). Its patience
+has no end: a slow model, too, gets all of its 1,024 runs."""
 
 
 def latency(
@@ -90,6 +101,9 @@ def latency(
     order drawn anew: first, uncounted, until each has been steady (`is_steady`) or a quarter of the
     time is gone; then until it is `enough`. All get the same number of runs.
     A callable must return only when its work is done (on CUDA: synchronise).
+
+    By itself it takes 2 s for each callable, and 100 to 500 runs: `--latency quick`, which reports
+    call indicative. `seconds`, `min_runs`, `max_runs`, `patience`: as `enough` has them.
     """
     if not calls:
         return {}
@@ -101,6 +115,7 @@ def latency(
             for done, spent in enumerate(_rounds(calls, burst), 1)
             if enough(
                 done * burst.counted,
+                # on average: all have as many runs, so a large model has more of the time
                 _seconds(spent) / len(calls),
                 seconds,
                 min_runs,
@@ -143,7 +158,8 @@ def noise(one: Latency, other: Latency) -> float:
     """How far two timings of the very same thing lie apart (A/A): of the ratios of their medians
     over five consecutive blocks of the same rounds, whichever way round, the largest minus 1.
 
-    A block has a fifth of the rounds, so this is wider than the noise of the whole medians.
+    A block has a fifth of the rounds, so this is wider than the noise of the whole medians. That is
+    the side to err on: a speed-up within it is not claimed (`beyond`). 0.03 means 3%.
     """
     pairs = zip(one.blocks, other.blocks, strict=True)
     return max(max(mine / theirs, theirs / mine) for mine, theirs in pairs) - 1
@@ -152,6 +168,7 @@ def noise(one: Latency, other: Latency) -> float:
 def beyond(ratio: float, noise: float | None) -> bool:
     """Whether a ratio of two times is farther from 1, either way, than the `noise` of timing one
     thing twice; never where nobody measured that."""
+    # rounded: in floats 1.03 - 1 - 0.03 is above 0
     return noise is not None and round(max(ratio, 1 / ratio) - 1 - noise, 9) > 0
 
 
@@ -173,7 +190,7 @@ def _summary(cold: float, times: list[float]) -> Latency:
 
 
 def _seconds(spent: Mapping[Name, Sequence[float]]) -> float:
-    """All that was counted."""
+    """All that was counted: what settles, or runs in between, is nobody's time."""
     return sum(map(sum, spent.values())) / 1e3
 
 
@@ -188,8 +205,12 @@ def _warm_up(calls: Mapping[Name, Callable[[], object]], seconds: float, burst: 
 def _rounds(
     calls: Mapping[Name, Callable[[], object]], burst: Burst
 ) -> Iterator[dict[Name, list[float]]]:
-    """All times so far, after each round; who runs after whom changes."""
-    names, order = list(calls), Random(0)
+    """All times so far, after each round; who runs after whom changes.
+
+    Rounds that begin with another one each time were tried first: nearly always each then ran after
+    the same one, and had that one's caches in its figures.
+    """
+    names, order = list(calls), Random(0)  # the same orders in every measurement
     spent: dict[Name, list[float]] = {name: [] for name in names}
     while True:
         for name in order.sample(names, len(names)):
@@ -201,9 +222,10 @@ def _rounds(
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """A collection takes tens of milliseconds and would be charged to whoever runs just then."""
+    """A full collection takes a quarter of a second once torch and timm are imported (measured),
+    and would be charged to whoever runs just then."""
     was_enabled = gc.isenabled()
-    gc.collect()
+    gc.collect()  # now, as what lies there already would be held until the end
     gc.disable()
     try:
         yield

@@ -14,6 +14,9 @@ from kdcli.core.machine import machine, memory_bytes
 from kdcli.core.text import visible
 
 STORY = "the whole story is in "
+"""Begins the note by which an error names its log; `story_of` knows the note by it."""
+
+# Those by whose version numbers change: arithmetic, models, decoding (pillow), exported files.
 _PACKAGES = (
     "kdcli",
     "torch",
@@ -50,8 +53,9 @@ class Logbook:
         self._pages: list[_Page] = []
 
     def write(self, text: str) -> None:
-        """One message, with the time."""
+        """One message, with the time; further lines of it are indented."""
         stamp = datetime.now().strftime("%Y-%m-%d %H:%M:%S")
+        # indented: a newline in somebody's file name cannot forge a message of its own
         line = f"{stamp}  " + "\n    ".join(visible(text).splitlines()) + "\n"
         if self._pages:
             self._append(self._pages[-1], line)
@@ -65,8 +69,8 @@ class Logbook:
         Hands out `write`. The error learns where its story is (`story_of`). A log that cannot be
         written is told once, and stops nothing.
         """
-        page, start = _Page(path), time.monotonic()
-        gap = "\n" if path.exists() else ""
+        page, start = _Page(path), time.monotonic()  # the clock on the wall may be set meanwhile
+        gap = "\n" if path.exists() else ""  # resumed, evaluated, exported: the log goes on
         self._append(page, gap + header(self._command) + "".join(self._before))
         self._pages.append(page)
         end = "done"
@@ -75,24 +79,28 @@ class Logbook:
         except Exception as error:
             end = self._fail(page, error)
             raise
-        except BaseException:
+        except BaseException:  # Ctrl-C and SIGTERM: no failure, and no traceback
             end = "interrupted"
             raise
         finally:
             self.write(f"{end} after {time.monotonic() - start:.1f} s")
             self._pages.pop()
-            self.write(f"that part is told in {path}")
+            self.write(f"that part is told in {path}")  # into the outer log, or the next one
 
     def _fail(self, page: _Page, error: Exception) -> str:
         """Written once, in the innermost log; how it ended, in a word."""
-        if not story_of(error):
+        if not story_of(error):  # the same exception passes every log that is open around it
             self.write("".join(traceback.format_exception(error)))
-            if not page.broken:
+            if not page.broken:  # nobody is sent to a file that is not there
                 error.add_note(f"{STORY}{page.path}")
         return "failed"
 
     def _append(self, page: _Page, text: str) -> None:
-        """Opened for each message: what is written is there, whatever happens next."""
+        """Opened for each message: what is written is there, whatever happens next.
+
+        A disk that is full or gone costs the log, never the training: the first refusal is told,
+        and nothing more is tried.
+        """
         if page.broken:
             return
         try:
@@ -105,7 +113,10 @@ class Logbook:
 
 
 def header(command: str) -> str:
-    """When, by what, on which machine."""
+    """When (with the zone: logs of several machines are compared), by what, on which machine.
+
+    `command` is the command line, empty where kd was called from Python.
+    """
     now = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
     return visible(
         f"=== {now}  {command or 'called from Python'}\n"
@@ -128,6 +139,7 @@ def _here() -> str:
 
 
 def _versions() -> Iterator[str]:
+    # from what pip has recorded: importing torch to ask would take seconds
     yield f"python {platform.python_version()}"
     for name in _PACKAGES:
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 LOOKED_AT_SECONDS = 0.02
-"""Between two looks at the memory."""
+"""Between two looks at the memory; what comes and goes in less may be missed."""
 
 
 def machine() -> str:
@@ -18,7 +18,11 @@ def machine() -> str:
 
 
 def processor() -> str:
-    """`AMD EPYC 9R14`; on systems that do not say, the architecture."""
+    """`AMD EPYC 9R14`; on systems that do not say, the architecture.
+
+    Measured latencies are kept under this name (`plan/students.py`).
+    """
+    # ARM's cpuinfo has no "model name", macOS and Windows have no cpuinfo
     info = Path("/proc/cpuinfo")
     lines = info.read_text("utf-8", "replace").splitlines() if info.exists() else []
     named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -26,7 +30,11 @@ def processor() -> str:
 
 
 def lacks_vnni() -> bool:
-    """Whether this is an x86 processor without dot products of bytes; False where nobody says."""
+    """Whether this is an x86 processor without dot products of bytes; False where nobody says.
+
+    Such a one adds the products of unsigned and signed bytes pair by pair in 16 bits, where two of
+    them can overflow. Its int8 files get weights of 7 bits (`deploy/quantize.py`).
+    """
     info = Path("/proc/cpuinfo")
     lines = info.read_text("utf-8", "replace").splitlines() if info.exists() else []
     flags = next((line.split() for line in lines if line.startswith("flags")), [])
@@ -34,13 +42,19 @@ def lacks_vnni() -> bool:
 
 
 def own_kind() -> Literal["x86", "arm"]:
-    """Which family of processors this one is of."""
+    """Which family of processors this one is of: `aarch64` and `arm64` are "arm", whatever else
+    is "x86". `kd export --target` knows these two."""
     return "arm" if platform.machine().lower().startswith(("arm", "aarch")) else "x86"
 
 
 @contextmanager
 def watched_memory() -> Iterator[Callable[[], int]]:
-    """Hands out a function that says the most memory this process has had meanwhile, in bytes."""
+    """Hands out a function that says the most memory this process has had meanwhile, in bytes.
+
+    Resident memory, of this process alone: not a GPU's, and not that of processes it starts. A
+    thread looks at it, as the most is reached inside torch, between two lines of Python; the
+    system's own maximum (ru_maxrss) is that of the process's whole life, and Windows has none.
+    """
     import psutil
 
     process, done, most = psutil.Process(), threading.Event(), [0]
@@ -51,7 +65,7 @@ def watched_memory() -> Iterator[Callable[[], int]]:
             if done.wait(LOOKED_AT_SECONDS):
                 return
 
-    watcher = threading.Thread(target=watch, daemon=True)
+    watcher = threading.Thread(target=watch, daemon=True)  # no process waits for it
     watcher.start()
     try:
         yield lambda: most[0]
@@ -61,7 +75,7 @@ def watched_memory() -> Iterator[Callable[[], int]]:
 
 
 def free_memory_bytes() -> int:
-    """What is left for new work."""
+    """What is left for new work, what the system would clear from its file cache included."""
     import psutil
 
     return int(psutil.virtual_memory().available)

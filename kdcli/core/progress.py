@@ -1,4 +1,8 @@
-"""How a verb tells what it is doing, without knowing where the words go."""
+"""How a verb tells what it is doing, without knowing where the words go.
+
+Rooms below the command line print nothing: they are handed a Progress, which is the terminal
+(`cli/console.py`), or nobody (`Silent`), or whatever a caller from Python makes of it.
+"""
 
 from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager
@@ -20,7 +24,10 @@ class Progress(Protocol):
         """One line that the person should not miss."""
 
     def track(self, items: Iterable[T], total: int, label: str) -> Generator[T]:
-        """Hand the items on, showing how many of `total` are done."""
+        """Hand the items on, showing how many of `total` are done.
+
+        `items` may be a generator, which knows no length, and the caller may stop early.
+        """
 
     def note(self, text: str) -> None:
         """How it goes: beside the bar, or a line of its own where there are no bars."""
@@ -33,7 +40,10 @@ class Progress(Protocol):
 
 
 class Silent:
-    """A progress that nobody watches, for use from Python; logs are kept all the same."""
+    """A progress that nobody watches, for use from Python; logs are kept all the same.
+
+    What is said while no log is open is kept for the next one (`Logbook`), not lost.
+    """
 
     def __init__(self) -> None:
         self._logbook = Logbook()

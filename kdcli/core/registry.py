@@ -2,6 +2,9 @@
 
 `names` and `describe` read the folder without importing what lies in it; `load` imports by name.
 Plug-ins announce themselves under the entry point groups `kdcli.methods` and `kdcli.schemes`.
+
+The one place where a lower room reaches for higher ones: by name, at run time, so that a recipe
+is checked by the classes it names, and no list of them has to be kept anywhere.
 """
 
 import ast
@@ -25,7 +28,12 @@ def names(kind: Kind) -> list[str]:
 
 
 def describe(kind: Kind, name: str) -> str:
-    """The first line of its docstring; built-in files are read, not imported."""
+    """The first line of its docstring; built-in files are read, not imported: importing one brings
+    in torch, which takes seconds.
+
+    Raises:
+        UsageError: there is none of that name, or its plug-in is broken.
+    """
     if file := _files(kind).get(name):
         classes = [
             n for n in ast.parse(file.read_text("utf-8")).body if isinstance(n, ast.ClassDef)
@@ -37,12 +45,15 @@ def describe(kind: Kind, name: str) -> str:
 
 
 def load(kind: Kind, name: str) -> Any:
-    """The class itself.
+    """The class itself: of `Method` or `Scheme`, whose fields are the recipe's options.
+
+    A built-in one goes before a plug-in's of the same name: installing a package changes no
+    recipe that there was.
 
     Raises:
         UsageError: there is none of that name, or its plug-in is broken.
     """
-    if name in _files(kind):
+    if name in _files(kind):  # asked first: only files that lie there are ever imported
         module = importlib.import_module(f"kdcli.{kind}.{name}")
         return _only_class(kind, module)
     if plugin := _plugins(kind).get(name):
@@ -55,6 +66,7 @@ def load(kind: Kind, name: str) -> Any:
 
 def _files(kind: Kind) -> dict[str, Path]:
     folder = Path(__file__).parent.parent / kind
+    # `_shared.py` is what several schemes have in common, and none itself
     return {f.stem: f for f in folder.glob("*.py") if not f.stem.startswith("_")}
 
 
@@ -81,7 +93,7 @@ def _broken(kind: Kind, plugin: EntryPoint, why: str) -> UsageError:
 
 
 def _only_class(kind: Kind, module: Any) -> type:
-    """The one class of this kind that the module defines itself."""
+    """The one class of this kind that the module defines itself; imported ones do not count."""
     base = _CLASSES[kind]
     (found,) = [
         value

@@ -11,7 +11,11 @@ Number = TypeVar("Number", int, float)
 
 
 def duration(seconds: float) -> str:
-    """`8 s`, `2 min 30 s`, `35 min`, `2 h 50 min`, `3 days 4 h`; as exact as a forecast may be."""
+    """`8 s`, `2 min 30 s`, `35 min`, `2 h 50 min`, `3 days 4 h`; as exact as a forecast may be.
+
+    A forecast is within a quarter of the truth (README.md): single seconds end at 90, tens of them
+    at 10 minutes, and above 90 minutes only fives are told.
+    """
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     minutes = round(seconds / 60)
@@ -27,7 +31,7 @@ def duration(seconds: float) -> str:
 
 
 def size_in_words(size: float) -> str:
-    """`412 kB`, `7.1 GB`: thousands, as disks are sold."""
+    """`412 kB`, `7.1 GB`: thousands, as disks are sold; `size` in bytes."""
     number, letter = scaled(size)
     return f"{number:{'.3g' if letter else '.0f'}} {letter}B"
 
@@ -58,7 +62,7 @@ def span(low: float, high: float) -> str:
 
 
 def total(amounts: list[Number | None]) -> Number | None:
-    """The sum; None where one is not known."""
+    """The sum; None where one is not known: a sum of the others would pass for all."""
     known = [amount for amount in amounts if amount is not None]
     return sum(known) if len(known) == len(amounts) else None
 
@@ -83,7 +87,8 @@ def some(words: Iterable[str], most: int = 10) -> str:
 
 
 def class_name(text: str) -> str:
-    """The same name for what reads the same: macOS writes an umlaut as two characters."""
+    """The same name for what reads the same: macOS writes an umlaut as two characters (NFD), so
+    that a folder copied from there, or a table made there, would bring a second class "Äpfel"."""
     return unicodedata.normalize("NFC", text)
 
 
@@ -100,6 +105,8 @@ def first_line(error: BaseException, otherwise: str = "") -> str:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`"; did you mean 'temperature'?"`, or nothing where no known word is near."""
     words = list(known)
+    # What begins so comes first, the shortest of it: to difflib, whose own cutoff is 0.6, `temp` is
+    # not near `temperature`. One letter or two begin too much to mean anything.
     near = sorted((w for w in words if len(word) > 2 and w.startswith(word)), key=len)
     near = near or difflib.get_close_matches(word, words, n=1, cutoff=0.6)
     return f"; did you mean '{near[0]}'?" if near else ""
@@ -110,10 +117,16 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def shown(name: object) -> str:
-    """A name of a file or class as it can be printed and written as UTF-8, on one line."""
+    """A name of a file or class as it can be printed and written as UTF-8, on one line.
+
+    Whoever named the file may be a stranger: an escape sequence in it would be obeyed by the
+    terminal, a newline would begin a row of its own in labels.txt or in a message.
+    """
     return _UNPRINTABLE.sub(lambda sign: ascii(sign[0])[1:-1], str(name))
 
 
+# C0, DEL and C1, of which some terminals obey 0x9b as they do ESC [; whole messages keep their
+# tabs and lines, names (`shown`) do not
 _UNSEEN = {i: f"\\x{i:02x}" for i in (*range(32), *range(127, 160)) if chr(i) not in "\t\n"}
 
 

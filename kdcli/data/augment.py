@@ -14,9 +14,10 @@ from kdcli.data.randaugment import rand_augment
 AUGMENTS = ("shift", "shift_flip", "crop_flip")
 
 AREA = (0.35, 1.0)
-"""Share of the image that a random crop keeps."""
+"""Share of the image that a random crop keeps. Milder than Inception's 0.08 to 1 (arXiv:1409.4842),
+which torchvision and timm take for hundreds of epochs of ImageNet; a choice, not measured here."""
 ASPECT = (3 / 4, 4 / 3)
-"""Width over height of a random crop, drawn on a log scale."""
+"""Width over height of a random crop, drawn on a log scale: Inception's, as torchvision has it."""
 
 # One number of its own for everything drawn: adding one leaves the others as they are.
 _DOWN, _ACROSS, _FLIP, _AREA, _ASPECT, _TOP, _LEFT, _RANDAUGMENT = range(8)
@@ -38,10 +39,14 @@ def augment(
     view, index: (B,), which view of which sample each one is · size: S pixels of a side (None:
     as the images are); random crops are taken from the larger image, whatever else is varied is
     resized first · randaugment: in timm's words, on top. An image comes out bit-identical
-    whatever batch it stands in.
+    whatever batch it stands in: any number of workers makes the same student.
+
+    Raises:
+        ValueError: an unknown name.
     """
     if name not in (None, *AUGMENTS):
         raise ValueError(f"unknown augmentation {name!r}; known: {', '.join(AUGMENTS)}")
+    # all but the last, which RandAugment takes as bits, further down
     draws = [uniform(seed, view, index, number) for number in range(7)] if name else []
     if name == "crop_flip":
         images = crop(images, draws[_AREA], draws[_ASPECT], draws[_TOP], draws[_LEFT], size)
@@ -62,7 +67,11 @@ def unit(images: Tensor) -> Tensor:
 
 
 def shift(images: Tensor, down: Doubles, across: Doubles) -> Tensor:
-    """Move each image by up to an eighth of its side each way, filling with black."""
+    """Move each image by up to an eighth of its side each way, filling with black.
+
+    4 of 32 pixels, as is usual on CIFAR (arXiv:1512.03385). `down`, `across`: (B,) in [0, 1). All
+    images at once: every possible window is a view of the padded batch, and one of each is taken.
+    """
     height, width = images.shape[-2:]
     reach_y, reach_x = max(1, height // 8), max(1, width // 8)
     padded = F.pad(images, (reach_x, reach_x, reach_y, reach_y))
@@ -73,13 +82,16 @@ def shift(images: Tensor, down: Doubles, across: Doubles) -> Tensor:
 
 
 def flip(images: Tensor, draws: Doubles) -> Tensor:
-    """Mirror every second image, left to right."""
+    """Mirror every second image on average, left to right: those whose draw is below one half."""
     mirrored = torch.from_numpy(draws < 0.5)[:, None, None, None]
     return torch.where(mirrored, images.flip(3), images)
 
 
 def resize(images: Tensor, size: int | None) -> Tensor:
-    """Images with sides of `size` pixels, float32 in [0, 1]; those that have them are handed on."""
+    """Images with sides of `size` pixels, float32 in [0, 1]; those that have them are handed on.
+
+    Bilinear with antialias. An image that is not square is squeezed: stores hold squares.
+    """
     if size is None or images.shape[-2:] == (size, size):
         return images
     return torch.cat([_resized(image, (size, size)) for image in images])
@@ -93,7 +105,12 @@ def crop(
     left: Doubles,
     size: int | None = None,
 ) -> Tensor:
-    """A random part of each image, float32 in [0, 1]; `size` (None: of the whole) is its side."""
+    """A random part of each image, float32 in [0, 1]; `size` (None: of the whole) is its side.
+
+    `area`, `aspect`, `top`, `left`: (B,) in [0, 1), scaled to `AREA`, `ASPECT` and the room that is
+    left. A part that would be longer than a side is cut to it, where torchvision draws again: here
+    each image has as many draws as any other.
+    """
     height, width = images.shape[-2:]
     pixels = (AREA[0] + area * (AREA[1] - AREA[0])) * height * width
     ratio = np.exp(math.log(ASPECT[0]) + aspect * math.log(ASPECT[1] / ASPECT[0]))
@@ -107,6 +124,7 @@ def crop(
 
 
 def _resized(part: Tensor, shape: tuple[int, int]) -> Tensor:
-    # Contiguous: strides choose the kernel, and kernels differ in the last bit.
+    # Contiguous, and one by one: strides and batch choose the kernel, and no two kernels promise
+    # the same last bit.
     single = unit(part[None].contiguous())
     return F.interpolate(single, size=shape, mode="bilinear", antialias=True).clamp(0, 1)

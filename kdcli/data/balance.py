@@ -16,12 +16,16 @@ def balanced(seed: int, epoch: int, labels: Ints, slots: int) -> tuple[Indices, 
     one at most, in an epoch and in all epochs together. Within a class the members take turns in
     a new order each pass, so that all are seen before one is seen again. The view is the number
     of the pass: no image has the same view twice.
+
+    torch's WeightedRandomSampler draws with replacement, and from a stream: shares are right on
+    average only, and some images come twice before others come at all.
     """
     present = np.unique(labels)
     first, last = epoch * slots, (epoch + 1) * slots
     drawn = []
     for turn, label in enumerate(present):
         members = np.flatnonzero(labels == label)
+        # slot s is that of class s modulo their number: of `slot` slots in front, these are its own
         begin, end = (-(-(slot - turn) // len(present)) for slot in (first, last))
         place, view = _turns(seed, int(label), len(members), np.arange(begin, end))
         drawn.append((members[place], view))
@@ -31,7 +35,11 @@ def balanced(seed: int, epoch: int, labels: Ints, slots: int) -> tuple[Indices, 
 
 
 def _turns(seed: int, label: int, members: int, turns: Indices) -> tuple[Indices, Indices]:
-    """Which member has each of a class's turns, and in which pass."""
+    """Which member has each of a class's turns, and in which pass.
+
+    A class of `members` images begins a new pass every so many turns; a rare one has many passes
+    in an epoch, a frequent one a part of one, that goes on in the next.
+    """
     passes, place = np.divmod(turns, members)
     rounds, which = np.unique(passes, return_inverse=True)
     keys = hashes(_PASS, seed, label, rounds[:, None], np.arange(members))
@@ -39,7 +47,8 @@ def _turns(seed: int, label: int, members: int, turns: Indices) -> tuple[Indices
 
 
 def class_weights(labels: Ints, num_classes: int) -> Floats:
-    """Weights (K,) of the classes in the loss: N / (K_present · n_c), 1 on average over the images.
+    """Weights (K,) of the classes in the loss: N / (K_present · n_c), 1 on average over the images
+    (scikit-learn's "balanced"), so that the loss stays in proportion to a method's.
 
     A class without an image weighs 1, as it does without balance: all that its targets hold is
     their part of label smoothing. Unknown labels (-1) do not count.

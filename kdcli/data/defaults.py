@@ -8,14 +8,18 @@ from kdcli.core.errors import DataError
 from kdcli.data.source import Defaults, Schedule, Split
 
 SAMPLE = 64
-"""Images looked at to tell small pictures from photographs."""
+"""Images looked at to tell small pictures from photographs: headers only, spread over the split, as
+folders are sorted by class and a class may have a size of its own."""
 
 PICTURES = (
     (32, 40),
     (64, 64),
 )
-"""Training size, and the median shorter side up to which it is taken; above: photographs."""
+"""Training size, and the median shorter side up to which it is taken; above: photographs. MNIST's
+28 pixels and CIFAR's 32 come out at 32, which halves five times, as most models' strides do."""
 
+# For fine-tuning timm's weights: a third of the rate that random weights have below, a tenth of it
+# for the trunk (plan/defaults.py), and patience, as what begins pretrained soon has settled.
 PHOTOGRAPHS = Defaults(
     image_size=224,
     augment="crop_flip",
@@ -27,7 +31,10 @@ PHOTOGRAPHS = Defaults(
 
 
 def defaults_of(train: Split) -> Defaults:
-    """By the median shorter side; raises DataError as `typical_side` does."""
+    """By the median shorter side; raises DataError as `typical_side` does.
+
+    For data of which nothing is known but that; each named set has defaults of its own.
+    """
     return defaults_for(typical_side(train))
 
 
@@ -44,6 +51,7 @@ def defaults_for(side: float) -> Defaults:
     size = next((size for size, limit in PICTURES if side <= limit), None)
     if size is None:
         return PHOTOGRAPHS
+    # CIFAR's (sources/torchvision_sets.py) but for the batch
     small, large = Schedule(20, 32, 3e-3, None), Schedule(10, 32, 1e-3, None)
     return Defaults(size, "shift_flip", pretrained=False, small=small, large=large)
 
@@ -54,7 +62,7 @@ def _sizes(train: Split) -> list[tuple[int, int]]:
     for row in rows:
         try:
             sizes.append(train.read.size(int(row)))
-        except DataError as error:
+        except DataError as error:  # the survey will name all of them; here the others are enough
             errors.append(error)
     if not sizes:
         raise errors[0]

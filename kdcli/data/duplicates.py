@@ -40,11 +40,16 @@ class Place:
 
 
 def same_images(splits: dict[str, Split], progress: Progress) -> list[list[Place]]:
-    """Places in other splits or classes that hold the same: by fingerprint, then by content."""
+    """Places in other splits or classes that hold the same: by fingerprint, then by content.
+
+    Copies within one class of one split are left alone: they make it count twice, and flatter
+    nobody. Files are compared as files: the same picture saved anew is another one here.
+    """
     places: dict[tuple[int, int], list[Place]] = defaultdict(list)
     for role, split in splits.items():
         for i, label in enumerate(split.labels.tolist()):
             places[split.read.fingerprint(i)].append(Place(role, i, label))
+    # Only these are read whole, mostly none; (-1, -1) is what could not be read, each for itself.
     suspects = [
         place
         for known, found in places.items()
@@ -98,4 +103,5 @@ def _told(groups: Iterable[list[Place]], source: Source) -> tuple[Double, ...]:
         for group in groups
         if len(group) > 1
     ]
+    # those first in which a label must be wrong: a message names three
     return tuple(sorted(found, key=lambda double: (not double.disagrees, double.ids)))

@@ -1,4 +1,8 @@
-"""From an image file to an RGB array, without torch."""
+"""From an image file to an RGB array, without torch: `kd predict` reads images so, too.
+
+What is decided here decides pixels, and with them every result: whoever changes it counts up
+`RULES` in runs/spec.py.
+"""
 
 import io
 import warnings
@@ -13,6 +17,7 @@ from kdcli.core.arrays import Floats, Pixels
 from kdcli.core.errors import DataError
 from kdcli.core.text import shown
 
+# Which files of a folder are looked at; what a file really is, Pillow tells from its first bytes.
 SUFFIXES = frozenset(
     ("bmp", "gif", "jfif", "jpeg", "jpg", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp")
 )
@@ -34,6 +39,9 @@ def read_image(path: str | Path) -> Pixels:
     CMYK are converted; alpha is dropped (transparent pixels show their stored colour); of an
     animation the first frame counts. Raises DataError for what cannot be decoded, and for an
     image so large that it may be a decompression bomb.
+
+    A file that breaks off halfway is one that cannot be decoded. Pillow can be told to fill up the
+    rest (LOAD_TRUNCATED_IMAGES): with grey, and without a word.
     """
     return _decode(path, path)
 
@@ -62,14 +70,19 @@ def _decode(file: str | Path | IO[bytes], name: str | Path) -> Pixels:
 
 
 def _refuse_bomb(image: Image.Image) -> None:
-    """At the limit from which Pillow itself would only warn."""
+    """At the limit from which Pillow itself would only warn: 89 million pixels, which are 268 MB of
+    RGB; it raises at twice that. Told from the header, before anything is decoded."""
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and image.width * image.height > limit:
         raise Image.DecompressionBombError
 
 
 def fit(array: Pixels, size: int) -> Pixels:
-    """Centre square of the image at `size` pixels, uint8 (size, size, 3), bicubic."""
+    """Centre square of the image at `size` pixels, uint8 (size, size, 3), bicubic.
+
+    What is outside the square is never trained on; stretching it all into the square would change
+    what things look like. Exported with `--resize`, the graph does the same (docs/deploy.md).
+    """
     height, width = array.shape[:2]
     if height == width == size:
         return array
@@ -83,29 +96,31 @@ def fit(array: Pixels, size: int) -> Pixels:
 def resize(image: Floats, size: int) -> Floats:
     """An image in [0, 1], (H, W, 3), at (size, size, 3), bicubic and not rounded.
 
-    As torch's bicubic interpolation with antialias, which took its kernel from Pillow.
+    As torch's bicubic interpolation with antialias, which took its kernel from Pillow. For models
+    that take another size than images were cut to: they are resized a second time.
     """
     if image.shape[:2] == (size, size):
         return image
+    # a channel at a time: of floats Pillow knows one-channel images alone
     channels = (Image.fromarray(image[..., i]) for i in range(image.shape[2]))
     bicubic = Image.Resampling.BICUBIC
     resized = [np.asarray(channel.resize((size, size), bicubic)) for channel in channels]
-    return np.stack(resized, axis=-1).clip(0, 1)
+    return np.stack(resized, axis=-1).clip(0, 1)  # bicubic overshoots at edges
 
 
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode == "I" or image.mode.startswith("I;16"):
         image = _eight_bits(np.asarray(image))
-    elif image.mode == "F":
+    elif image.mode == "F":  # `convert` would clip them to 0 to 255, whatever they mean
         raise ValueError("its pixels are floating-point numbers of no known range")
     return image.convert("RGB")
 
 
 def _eight_bits(grey: NDArray[Any]) -> Image.Image:
-    """16-bit grey scaled to 8; `convert` alone would clip it to white."""
+    """16-bit grey scaled to 8; `convert` alone would clip it to white: all above 255 of 65,535."""
     if grey.min() < 0 or grey.max() > 0xFFFF:
         raise ValueError("its pixels have more than 16 bits")
-    return Image.fromarray(np.round(grey / 257).astype(np.uint8))
+    return Image.fromarray(np.round(grey / 257).astype(np.uint8))  # 65,535 / 257 = 255
 
 
 def _unreadable(path: str | Path, error: Exception) -> DataError:

@@ -7,9 +7,11 @@ from pathlib import Path
 from kdcli.data.sources.torchvision_sets import ALIASES
 from kdcli.recipe.safe_yaml import from_yaml
 
+# What people call such a file; others that lie there are not opened.
 FILES = re.compile(r"(licen[cs]e|copying)(\.(txt|md|rst))?", re.IGNORECASE)
 HEAD = 4000
-"""Characters of such a file in which its title is looked for."""
+"""Characters of such a file in which its title is looked for: further down, texts name licences
+that they are not (the GPL's own text speaks of the Lesser GPL at its end)."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ NAMED = {
 }
 """What was found stated; of CIFAR, Places365 and iNaturalist nothing was."""
 
+# By SPDX's names where it has one for what the title tells; of the GNU licences it does not tell
+# the version. The Affero and the Lesser come before the plain one, which their texts name.
 _TITLES = (
     (r"\bmit license", "mit"),
     (r"apache license,?\s+version 2\.0", "apache-2.0"),
@@ -66,13 +70,17 @@ def licence_of_data(location: str | None) -> Stated:
     if name in NAMED:
         return NAMED[name]
     place = Path(name)
+    # a run's location is absolute; of one that is gone the folder above would speak, wrongly
     if not (place.is_absolute() and place.exists()):
         return Stated(None)
     return _of_folder(place if place.is_dir() else place.parent)
 
 
 def recognised(text: str) -> str | None:
-    """The licence that a text is, by its SPDX line or its title; None where neither is plain."""
+    """The licence that a text is, by its SPDX line or its title; None where neither is plain.
+
+    None rather than a guess: an unknown licence is warned of, a wrong one would be shipped.
+    """
     words = " ".join(text[:HEAD].lower().split())
     if spdx := _SPDX.search(words):
         return spdx[1]
@@ -115,7 +123,7 @@ def _of_card(name: str) -> Stated:
 
 def _in_card(text: str) -> str | None:
     """One licence, in words or as a list of one, as cards have it."""
-    start, _, rest = text.partition("---\n")
+    start, _, rest = text.partition("---\n")  # YAML only if nothing stands in front of it
     try:
         raw = {} if start.strip() else from_yaml(rest.partition("\n---")[0])
     except ValueError:

@@ -7,7 +7,8 @@ def neighbours(points: Reals) -> Indices:
     """(N,) for each of (N, D) points the nearest other one (Euclidean; any of equals).
 
     Every distance is looked at: in the hundreds of dimensions of an embedding trees are no faster.
-    Time grows with N^2, memory does not.
+    Time grows with N^2, memory does not. scikit-learn leaves a point itself out where, as here, no
+    others are asked about, also among equals.
 
     Raises:
         ValueError: fewer than two points.

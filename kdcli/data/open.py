@@ -1,4 +1,4 @@
-"""What `--data` names."""
+"""What `--data` names: digits, a set that timm knows, a table, IDX files, a folder of images."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,6 +37,9 @@ TAKES = (
 def open_source(name: str | None, progress: Progress | None = None) -> Source:
     """A built-in by its name, a folder or table by its path; None is the built-in digits.
 
+    The order matters: `digits` is the built-in one whatever folder is called so (./digits is the
+    folder), and `torch/mnist` a name, not a path.
+
     Raises UsageError for what is none of these, DataError for data that cannot be used.
     """
     progress = progress or Silent()
@@ -58,7 +61,10 @@ def open_source(name: str | None, progress: Progress | None = None) -> Source:
 
 
 def location(name: str | None) -> str | None:
-    """What finds the same data again from any folder; None: the built-in default."""
+    """What finds the same data again from any folder; None: the built-in default.
+
+    Written to run.yaml. It is no part of a digest: data that were moved are the same (`identity`).
+    """
     if name is None or name in BUILT_IN:
         return name
     if is_named(name):

@@ -2,7 +2,8 @@
 
 Numbers come from splitmix64 (Steele, Lea, Flood 2014) over the caller's keys: no stream, no
 state, so any worker and any resumed run finds the same ones. The values are part of the
-interface: changing them changes every recorded run.
+interface: changing them changes every recorded run. NumPy's Generator would not do: its streams may
+change from one version to the next (NEP 19).
 """
 
 import random
@@ -15,18 +16,21 @@ from kdcli.core.arrays import Doubles, Hashes, Indices, Ints
 
 Key = int | Ints
 
+# Published: 2^64 over the golden ratio, and the numbers of Stafford's mix 13, which it took over.
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)
 _WORD = (1 << 64) - 1
 _PERMUTATION = 0x6F72646572
-"""Keeps the order of an epoch apart from other numbers of the same seed."""
+"""Keeps the order of an epoch apart from other numbers of the same seed. Such a key is a word in
+ASCII ("order") throughout this room, and comes before the seed."""
 
 
 def hashes(*keys: Key) -> Hashes:
     """Mix the keys one after another, broadcast against each other: uint64, of their shape.
 
-    Different values of the last key never collide while the others are fixed.
+    Different values of the last key never collide while the others are fixed: each mixing is a
+    bijection of 64 bits. The order of the keys counts. Of one key it is splitmix64 as published.
     """
     state = np.zeros((), dtype=np.uint64)
     with np.errstate(over="ignore"):  # wrapping around is the arithmetic meant
@@ -36,12 +40,16 @@ def hashes(*keys: Key) -> Hashes:
 
 
 def uniform(*keys: Key) -> Doubles:
-    """One number in [0, 1) per hash, from its upper 53 bits."""
+    """One number in [0, 1) per hash, from its upper 53 bits, which is what a double holds."""
     return (hashes(*keys) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def permutation(seed: int, epoch: int, n: int) -> Indices:
-    """The order of `n` samples in one epoch, (n,)."""
+    """The order of `n` samples in one epoch, (n,).
+
+    By sorting hashes: the same on every machine, and any epoch's without those before it. No two
+    keys are equal (see `hashes`).
+    """
     keys = hashes(_PERMUTATION, seed, epoch, np.arange(n))
     return np.argsort(keys, kind="stable").astype(np.int64)
 
@@ -71,10 +79,14 @@ def _words(key: Key) -> Hashes:
 
 @contextmanager
 def seeded_globals(key: int) -> Iterator[None]:
-    """Python's and NumPy's generators start at `key` (64 bits) inside, and are put back behind."""
+    """Python's and NumPy's generators start at `key` (64 bits) inside, and are put back behind.
+
+    For timm and Pillow, which take no generator of ours. They are the process's: threads that draw
+    meanwhile would share them, so batches are made in one.
+    """
     python, numpy = random.getstate(), np.random.get_state()
     random.seed(key)
-    np.random.seed([key & 0xFFFFFFFF, key >> 32])
+    np.random.seed([key & 0xFFFFFFFF, key >> 32])  # it takes words of 32 bits, so two of them
     try:
         yield
     finally:

@@ -1,4 +1,7 @@
-"""Synthetic images, made when they are asked for: each a pure function of (seed, its place)."""
+"""Synthetic images, made when they are asked for: each a pure function of (seed, its place).
+
+So the teachers label, and the student is shown, the same images, though neither has them on disk.
+"""
 
 from dataclasses import dataclass
 
@@ -23,6 +26,9 @@ class Pooled:
     with alpha 1). `munge_patch` takes each in turn and swaps patches on a grid with those of its
     nearest neighbour: MUNGE (Bucila, Caruana, Niculescu-Mizil 2006), for which single pixels say
     too little. No label is known of the synthetic ones (-1).
+
+    MUNGE draws each attribute from near the neighbour's; a pixel says so little that this would be
+    noise. The neighbours are nearest in the first teacher's embedding, not in pixels.
     """
 
     store: Store
@@ -43,6 +49,7 @@ class Pooled:
         return len(self.store) * (1 + self.settings.times)
 
     def fetch(self, index: Indices) -> Tensor:
+        # one fetch for originals and for the first halves of the synthetic ones
         made = np.flatnonzero(index >= len(self.store))
         sources = index.copy()
         sources[made] = self._first(index[made])
@@ -64,6 +71,7 @@ class Pooled:
             return torch.where(self._swapped(index, images.shape[-1]), others, images)
         others = self.store.fetch(self._drawn(_SECOND, index))
         share = torch.from_numpy(uniform(_SHARE, self.seed, index)).float().view(-1, 1, 1, 1)
+        # whole levels, as a store has them: what teachers label is what the student sees
         return (share * images + (1 - share) * others).round().to(torch.uint8)
 
     def _drawn(self, which: int, index: Indices) -> Indices:

@@ -1,4 +1,4 @@
-"""RandAugment through timm, each image from its own key."""
+"""RandAugment (Cubuk et al. 2019, arXiv:1909.13719) through timm, each image from its own key."""
 
 from functools import lru_cache
 from typing import Any
@@ -15,7 +15,8 @@ from kdcli.data.order import seeded_globals
 def rand_augment(images: Tensor, text: str, keys: Hashes) -> Tensor:
     """Varied images, uint8 (B, 3, H, W), each from its own of the `keys` (B,).
 
-    images: uint8 levels, or floats in [0, 1], which are rounded to them.
+    images: uint8 levels, or floats in [0, 1], which are rounded to them. `text` is in timm's words
+    (`recipe.data.check_randaugment` has refused others).
     """
     change = _transform(text)
     pixels = _levels(images).permute(0, 2, 3, 1).contiguous().numpy()
@@ -30,7 +31,7 @@ def _levels(images: Tensor) -> Tensor:
     return (images * 255).round().byte() if images.is_floating_point() else images
 
 
-@lru_cache
+@lru_cache  # once per process, and not once per batch
 def _transform(text: str) -> Any:
     from timm.data.auto_augment import rand_augment_transform  # seconds, in every worker process
 
@@ -42,5 +43,6 @@ def _transform(text: str) -> Any:
 
 
 def _posterize(image: Image.Image, bits: int, **_: Any) -> Image.Image:
-    """timm's, but 1 bit where it asks for 0, which recent Pillow refuses."""
+    """timm's, but 1 bit where it asks for 0, which recent Pillow refuses: at one end of the scale a
+    training would end with a ValueError, at whatever image first meets it."""
     return image if bits >= 8 else ImageOps.posterize(image, max(bits, 1))

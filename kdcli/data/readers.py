@@ -21,12 +21,14 @@ from kdcli.data.source import Split
 from kdcli.data.threads import WAITING, spread
 
 END = 4096
-"""Bytes of a file's beginning and of its end that tell it from others."""
+"""Bytes of a file's beginning and of its end that tell it from others: a block of most disks each,
+where reading all of ImageNet would take many minutes at every start. Compressed images that differ
+mostly do so there, too; of a BMP whose middle alone was changed it does not show."""
 
 
 @dataclass(frozen=True, eq=False)
 class ImageFiles:
-    """Image files by their paths: relative to `root`, or absolute."""
+    """Image files by their paths: relative to `root`, or absolute (which `root / name` then is)."""
 
     root: Path
     names: tuple[str, ...]
@@ -132,7 +134,10 @@ class HubImages:
 
 
 def file_print(path: Path) -> tuple[int, int]:
-    """Size, and a sum over both ends: cheap, and another image of the same size shows."""
+    """Size, and a sum over both ends: cheap, and another image of the same size shows.
+
+    CRC-32, as it guards against chance alone; `content` decides where two prints are equal.
+    """
     try:
         size = path.stat().st_size
         with path.open("rb") as stream:
@@ -161,7 +166,10 @@ def open_files(root: Path, names: Sequence[str], progress: Progress) -> ImageFil
 
 
 def unique_ids(names: Sequence[str]) -> tuple[str, ...]:
-    """The names as they can be written; those that would then be the same get a number."""
+    """The names as they can be written; those that would then be the same get a number.
+
+    Ids stand in split.json, predictions.npz and messages, all of which are UTF-8.
+    """
     ids = tuple(map(shown, names))
     if len(set(ids)) == len(ids):
         return ids
@@ -174,7 +182,8 @@ def unique_ids(names: Sequence[str]) -> tuple[str, ...]:
 def digest_of(given: Mapping[str, Split], classes: Sequence[str] = ()) -> str:
     """Of names, sizes and ends of all files: what they are, wherever they lie.
 
-    With `classes` also of each image's split and label, where its name does not tell them.
+    With `classes` also of each image's split and label, where its name does not tell them. Sorted:
+    no order of files or rows counts. It is in the digest of every run that is made with the data.
     """
     known = sorted(
         (name, *split.read.fingerprint(i), *((role, classes[label]) if classes else ()))

@@ -19,7 +19,7 @@ def reopen_data(data: DataRef, progress: Progress) -> Source:
         DataError: they are gone, or were read by the rules of an older kd.
         DamagedFile: they are no longer the same.
     """
-    _refuse_gone(data)
+    _refuse_gone(data)  # before they are read: opening a large folder takes its time
     source = open_source(data.location, progress)
     _refuse_changed(data, source.identity, "train")
     return replace(
@@ -44,7 +44,8 @@ def reopen_unlabelled(data: DataRef, progress: Progress) -> Split:
 
 
 def is_gone(data: DataRef) -> bool:
-    """Whether the folder that a run was made with is not on this machine."""
+    """Whether the folder that a run was made with is not on this machine; of what has a name alone
+    (`torch/mnist`) only opening it tells."""
     given_as_path = data.location is not None and Path(data.location).is_absolute()
     return given_as_path and not Path(str(data.location)).exists()
 

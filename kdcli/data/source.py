@@ -10,11 +10,16 @@ from kdcli.core.arrays import Indices, Pixels
 from kdcli.core.errors import DataError
 
 LARGE = 10_000_000
-"""Parameters above which a model takes the source's schedule for large models."""
+"""Parameters above which a model takes the source's schedule for large models: between usual
+students (mobilenetv3_large_100 has 5.5 M) and usual teachers (resnet18 has 11.7 M). A large one
+costs more per epoch, and needs fewer of them at a lower rate."""
 
 
 class Reader(Protocol):
-    """How the images of a split are read, by their place in it; can be pickled for workers."""
+    """How the images of a split are read, by their place in it; can be pickled for workers.
+
+    Several threads may call it at once.
+    """
 
     def __call__(self, i: int) -> Pixels:
         """The image, uint8 (H, W, 3) of any size; raises DataError."""
@@ -23,7 +28,8 @@ class Reader(Protocol):
         """Width and height in pixels, without decoding the image; raises DataError."""
 
     def fingerprint(self, i: int) -> tuple[int, int]:
-        """Cheap, and the same for the same content; (-1, -1) for what cannot be read."""
+        """Cheap, and the same for the same content; (-1, -1) for what cannot be read. Two that are
+        equal may still differ: `content` says."""
 
     def content(self, i: int) -> str:
         """A sum over the whole content, in hexadecimal; raises DataError."""
@@ -37,7 +43,10 @@ OUT = "repair these files, or take them out; kd puts no other image in their pla
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Labelled images that are read one at a time."""
+    """Labelled images that are read one at a time.
+
+    A split may be larger than memory: a `store` decides how much of it is decoded at once.
+    """
 
     labels: Indices
     """(n,) indices into the source's classes."""
@@ -62,7 +71,11 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
-    """What `auto` means for the training of one size of model."""
+    """What `auto` means for the training of one size of model.
+
+    Choose rate and epochs by the validation accuracy of the baseline, never by the student's lead
+    over it: a baseline that has not converged makes any teacher look good.
+    """
 
     epochs: int
     batch_size: int
@@ -100,7 +113,8 @@ class Source:
     validation: Split
     test: Split
     identity: dict[str, Any]
-    """JSON: what the data depends on, wherever it lies."""
+    """JSON: what the data depends on, wherever it lies. In the digest of every run: a key that is
+    added or spelt otherwise orphans all of them (`RULES` in runs/spec.py)."""
     defaults: Defaults
     notes: tuple[str, ...] = ()
     """Lines to be said aloud."""
@@ -118,16 +132,18 @@ class Source:
 
 
 NAMED = 10
+"""Images that a message names; the rest is counted."""
 
 
 BACK = "repair these files, or bring them back; without them these are not the run's data"
-"""Where a run was made with them."""
+"""Where a run was made with them: to take them out would make it another run's data."""
 
 
 def broken(errors: Sequence[DataError], total: int, fix: str = OUT) -> DataError:
     """One error for all of them, of which there is at least one: the first ten, then the count.
 
-    `total` is how many images were looked at.
+    `total` is how many images were looked at. Nothing is put in their place: where a loader takes
+    the next image instead, as timm's does, an epoch has some images twice and nobody knows.
     """
     if len(errors) == 1:
         return DataError(errors[0].what, fix)

@@ -1,4 +1,8 @@
-"""Splits made on the fly: stratified, and the same on every machine."""
+"""Splits made on the fly: stratified, and the same on every machine.
+
+By hashes of (seed, place), not by a library's shuffle: teacher, student and baseline have to see
+the same images for years, whatever version of NumPy or scikit-learn is there.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
@@ -14,8 +18,10 @@ from kdcli.data.source import Defaults, Source, Split
 T = TypeVar("T")
 
 SEED = 0
+"""Not the training's: runs of several seeds are compared on one test set."""
 SHARES = {"test": 0.2, "validation": 0.1}
-"""Of all the images to be divided; carved in this order."""
+"""Of all the images to be divided; carved in this order. A verdict needs more of them than the
+choice of an epoch. Seed and shares are part of a source's identity."""
 
 ROLES = {
     "train": "train",
@@ -33,7 +39,8 @@ _SPLIT = 0x73706C6974
 def with_test_set(given: Mapping[str, T]) -> tuple[dict[str, T], bool]:
     """What was given for each role, and whether the validation set was made the test set.
 
-    A verdict needs a test set more than training needs a given validation set.
+    A verdict needs a test set more than training needs a given validation set. One that serves as
+    both would flatter: the best epoch is chosen on it.
     """
     if "validation" not in given or "test" in given:
         return dict(given), False
@@ -51,6 +58,7 @@ def divide(given: Mapping[str, Split], where: str) -> tuple[dict[str, Split], di
     for role, share in SHARES.items():
         if role in given:
             continue
+        # of all of train, though some of it is gone already
         rest, part = carve(train.labels[pool], share * len(train) / len(pool), SEED)
         if not len(part):
             raise DataError(
@@ -81,7 +89,11 @@ def carve(labels: Indices, share: float, seed: int) -> tuple[Indices, Indices]:
 
 
 def _counts(sizes: Ints, total: int) -> Ints:
-    """How many each class gives, (K,): its quota rounded so that the sum is `total`."""
+    """How many each class gives, (K,): its quota rounded so that the sum is `total`.
+
+    By largest remainder (Hamilton's way of dividing seats), within bounds: at least one of a class
+    that has two, never its last. Each rounded by itself, they would not add up to the total.
+    """
     most = sizes - 1
     total = min(total, int(most.sum()))
     quotas: Doubles = total * sizes / max(1, sizes.sum())
@@ -108,7 +120,8 @@ def complete(
 ) -> Source:
     """`given` has train, and may have validation and test; the others come out of train.
 
-    `identity` says what was given. Raises DataError, naming `where`, if train is too small.
+    Where every source ends, so that all of them divide, name and count alike. `identity` says what
+    was given; how it was divided is added. Raises DataError, naming `where`, if train is too small.
     """
     splits, carved = divide(given, where)
     taken = [
@@ -130,7 +143,8 @@ def complete(
 
 
 def absent_classes(given: Mapping[str, Split], classes: Iterable[str]) -> tuple[str, ...]:
-    """A line for each split that lacks classes."""
+    """A line for each split that lacks classes: told, not refused, as what the others recognise is
+    measured all the same."""
     names, lines = tuple(classes), []
     for role, split in given.items():
         there = np.bincount(split.labels, minlength=len(names))

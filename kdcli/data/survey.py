@@ -1,4 +1,8 @@
-"""What the data are, before any work: counts, sizes, doubles, and what cannot be read."""
+"""What the data are, before any work: counts, sizes, doubles, and what cannot be read.
+
+What is found here would else be found after hours, or never: a test that is partly remembered
+looks like a good model.
+"""
 
 import statistics
 from collections.abc import Iterable, Sequence
@@ -20,7 +24,8 @@ _TAKE_OUT = (
 )
 
 IMBALANCED = 5
-"""Images of the largest class for one of the smallest, above which something should be done."""
+"""Images of the largest class for one of the smallest, above which something should be done. A rule
+of thumb; nothing but a warning hangs on it."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,8 @@ class Survey:
             )
 
     def advice(self) -> tuple[str, ...]:
-        """What to set where a class is rare."""
+        """What to set where a class is rare; apart from `warnings`, as whoever has set
+        train.balance needs none (`plan/data.py`)."""
         if self.imbalance <= IMBALANCED:
             return ()
         times = f"{self.imbalance:.1f} times" if self.smallest[1] else "all"
@@ -135,7 +141,11 @@ class _Look:
 
 
 def survey(source: Source, progress: Progress | None = None) -> Survey:
-    """Look at the header of every image; each file that may be a double is read whole."""
+    """Look at the header of every image; each file that may be a double is read whole.
+
+    Nothing is raised for images that cannot be read: `Survey.refuse_unreadable` does, while
+    `kd doctor` goes on to tell the rest.
+    """
     progress = progress or Silent()
     splits = source.splits
     everyone = list(chain.from_iterable(_looked_at(one, progress) for one in splits.values()))
@@ -162,7 +172,8 @@ def refuse_unreadable(split: Split, progress: Progress) -> None:
 def undecodable(splits: Sequence[Split], progress: Progress) -> tuple[DataError, ...]:
     """One error for each image that cannot be decoded; every one is tried, but for those in memory.
 
-    A header tells nothing of an image that breaks off halfway.
+    A header tells nothing of an image that breaks off halfway. Of a copy that was interrupted one
+    would hear when its split is first decoded: of test images, after all training.
     """
     return tuple(chain.from_iterable(_undecodable(split, progress) for split in splits))
 
@@ -184,7 +195,7 @@ def described(sizes: Sizes) -> str:
 
 
 def _looked_at(split: Split, progress: Progress) -> list[_Look]:
-    if isinstance(split.read, ArrayImages):
+    if isinstance(split.read, ArrayImages):  # decoded already, and all of one size
         return [_Look(split.read.size(0))] * len(split)
 
     def look(i: int) -> _Look:

@@ -14,10 +14,14 @@ from kdcli.data.sources.folder_layout import images_below
 from kdcli.data.survey import refuse_unreadable
 
 UNKNOWN = -1
+"""The label of an image that has none: `smooth` spreads its target evenly, `class_weights` does not
+count it."""
 
 
 def open_unlabelled(path: Path, progress: Progress) -> Split:
     """Every image below `path`, at any depth, with the label -1; folders mean nothing.
+
+    Headers are looked at now: the teachers are to label all of it before the first step.
 
     Raises:
         DataError: no such folder, no image in it, or images that cannot be read, all of them named.

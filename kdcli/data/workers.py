@@ -6,7 +6,8 @@ import re
 from kdcli.core.errors import DataError, UsageError
 
 LONGEST_WAIT = 600
-"""Seconds for one batch, after which its process hangs rather than works."""
+"""Seconds for one batch, after which its process hangs rather than works: a network disk that is
+gone would block for ever."""
 
 
 def worker_count(suggested: int) -> int:
@@ -15,7 +16,7 @@ def worker_count(suggested: int) -> int:
     No number changes a bit of a batch. Raises UsageError for what is no number.
     """
     wanted = os.environ.get("KD_WORKERS") or str(suggested)
-    if not re.fullmatch(r"\d{1,3}", wanted):
+    if not re.fullmatch(r"\d{1,3}", wanted):  # 999 at most: more is a typo
         raise UsageError(
             f"KD_WORKERS={wanted}: not a number of processes",
             "0 makes the batches without further processes, 2 or 4 suit most machines",
@@ -24,7 +25,11 @@ def worker_count(suggested: int) -> int:
 
 
 def lost_worker(error: BaseException) -> DataError | None:
-    """What torch's words about a worker process mean; None if they are about something else."""
+    """What torch's words about a worker process mean; None if they are about something else.
+
+    torch raises plain RuntimeErrors, partly from a signal handler, wherever the program is just
+    then: that is why `cli/entry.py` asks here of any error that reaches it.
+    """
     if not isinstance(error, RuntimeError) or not str(error).startswith("DataLoader "):
         return None
     text = f"{error} {error.__cause__}"  # the signal is named by either
@@ -35,7 +40,7 @@ def lost_worker(error: BaseException) -> DataError | None:
             "see whether their disk answers; the same command goes on from the last finished "
             "epoch, with KD_WORKERS=0 in the environment without further processes",
         )
-    if "shared memory" in text:
+    if "shared memory" in text:  # Docker gives 64 MB of it unless it is asked for more
         return DataError(
             "a process that makes batches ran out of shared memory",
             "give the container more (docker run --shm-size=2g), or set KD_WORKERS=0 in the "

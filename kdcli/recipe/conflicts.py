@@ -1,4 +1,8 @@
-"""Settings that contradict each other, refused before anything is built."""
+"""Settings that contradict each other: told before anything is read, built or trained.
+
+pydantic checks each key by itself; here are the rules that take two of them. Each message names a
+way out that can be pasted.
+"""
 
 from kdcli.core.errors import UsageError
 from kdcli.recipe.data import check_randaugment
@@ -8,6 +12,10 @@ from kdcli.recipe.schema import Recipe
 
 def refuse_around_followed(recipe: Recipe) -> None:
     """Who is followed while it learns has to teach at every step, and exactly once at each.
+
+    So it cannot have answered before the first step (`labelled_by_teachers`), nor be asked for each
+    part of a batch (`together`, where it takes a step of its own per batch), nor be a head on
+    embeddings that were made once. A generation has no teacher to follow but a finished one.
 
     Raises:
         UsageError: it cannot.
@@ -38,7 +46,7 @@ def refuse_around_followed(recipe: Recipe) -> None:
 
 def refuse_contradictions(recipe: Recipe, model: str, taught: bool) -> None:
     """Settings that contradict each other, before anything is built: of `model`, which has teachers
-    or not.
+    or not. The recipe is resolved, no `auto` left.
 
     Raises:
         UsageError: the first of them, and the way out.
@@ -56,7 +64,7 @@ def refuse_contradictions(recipe: Recipe, model: str, taught: bool) -> None:
 
 def refuse_in_recipe(recipe: Recipe) -> None:
     """Those of them that a recipe alone shows, whatever the models and the data; an `auto` is no
-    contradiction.
+    contradiction. What `kd recipe check` can tell, and a run tells before it reads its data.
 
     Raises:
         UsageError: the first of them, and the way out.
@@ -66,6 +74,7 @@ def refuse_in_recipe(recipe: Recipe) -> None:
         check_randaugment(data.randaugment)
     _refuse_around_transfer_sets(recipe)
     refuse_around_followed(recipe)
+    # two images a part: batch norm has nothing to average over in one (as train.batch_size)
     if train.batch_size != "auto" and 2 * train.accumulate > train.batch_size:
         raise UsageError(
             f"train.accumulate={train.accumulate} leaves parts of less than two images of a batch "

@@ -12,7 +12,11 @@ from kdcli.recipe.schema import Recipe
 def tell(
     error: ValidationError, raw: dict[str, Any], known: tuple[str, ...] | None = None
 ) -> dict[str, str]:
-    """pydantic's errors as `{path: text}`: one per key, the alternatives of a union joined."""
+    """pydantic's errors as `{path: text}`: one per key, the alternatives of a union joined.
+
+    `raw` is what was checked: errors quote it, and their paths are followed in it. `known` are the
+    keys to choose "did you mean" from; None: those of the recipe's schema at that place.
+    """
     found: dict[str, list[str]] = {}
     for item in error.errors(include_url=False):
         path, value = _follow(raw, item["loc"])
@@ -22,8 +26,11 @@ def tell(
         elif item["type"] == "missing":
             path, text = f"{path}.{item['loc'][-1]}".lstrip("."), "is missing"
         else:
+            # both parts of one text, taken apart again by `_join`
             text = f"{_expectation(item)}|{_as_yaml(value)}"
         found.setdefault(path, []).append(text)
+    # A weight is a number or a ramp: of a ramp without `over`, pydantic says both that it is no
+    # number and what it lacks. The deeper error is about what was meant.
     return {
         path: _join(texts)
         for path, texts in found.items()
@@ -32,20 +39,23 @@ def tell(
 
 
 def _as_yaml(value: Any) -> str:
+    """As a person wrote it: Python's None and True are null and true there."""
     words = {None: "null", True: "true", False: "false"}
     return words[value] if value is None or isinstance(value, bool) else repr(value)
 
 
 def _join(texts: list[str]) -> str:
     """`expects a whole number or 'auto', not 'x'`."""
+    # from the right: the expectation may hold a bar, as in a message of our own
     pairs = [text.rpartition("|") for text in dict.fromkeys(texts)]
-    if not pairs[0][1]:
+    if not pairs[0][1]:  # an unknown key, or one that is missing: nothing was expected
         return texts[0]
     return f"expects {' or '.join(dict.fromkeys(p[0] for p in pairs))}, not {pairs[0][2]}"
 
 
 def _follow(raw: Any, loc: tuple[int | str, ...]) -> tuple[str, Any]:
-    """The dotted path of an error and the value there; names of union members are left out."""
+    """The dotted path of an error and the value there; names of union members are left out, which
+    pydantic puts into `loc` (`('train', 'lr', 'constrained-float')`) and no recipe has."""
     keys = []
     for key in loc:
         inside = dict(enumerate(raw)) if isinstance(raw, list) else raw
@@ -56,7 +66,7 @@ def _follow(raw: Any, loc: tuple[int | str, ...]) -> tuple[str, Any]:
 
 
 def _siblings(path: str) -> tuple[str, ...]:
-    """The keys that the schema knows where `path` stands."""
+    """The keys that the schema knows where `path` stands: of all models that may stand there."""
     models: list[type[BaseModel]] = [Recipe]
     for key in path.split(".")[:-1]:
         if key.isdecimal():
@@ -77,6 +87,8 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     return [model for part in get_args(annotation) for model in _models_in(part)]
 
 
+# By pydantic's types of errors, https://docs.pydantic.dev/latest/errors/validation_errors; a kind
+# that is missing here keeps pydantic's own words.
 _EXPECTED = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -110,6 +122,6 @@ def _expectation(item: Any) -> str:
         return f"a list of at {'most' if most else 'least'} {length}"
     if kind == "literal_error":
         return str(context["expected"])
-    if kind == "value_error":
+    if kind == "value_error":  # raised by a validator of ours, which begins with "expects" itself
         return str(context["error"]).removeprefix("expects ")
     return _EXPECTED.get(kind, str(item["msg"]))

@@ -18,7 +18,8 @@ from kdcli.recipe.safe_yaml import read_value, read_yaml
 from kdcli.recipe.schema import Recipe
 
 ALSO_CALLED = {"output_avg": "average", "loss_avg": "average"}
-"""Other names that papers have for a scheme."""
+"""Other names that papers have for a scheme: both of Zuchniak's (arXiv:2302.07215) have the same
+gradient (`schemes/average.py`), and the recipe holds one name, so that they are one run."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ def load_recipe(name: str, settings: tuple[str, ...] = ()) -> LoadedRecipe:
         RecipeError: all mistakes at once, each with file or flag, key, and what was expected.
         UsageError: there is no such recipe.
     """
+    # Mistakes of the YAML end it here; those of keys and values wait until all settings are in,
+    # as a setting may mend what the file has wrong, and are told together.
     path = find_recipe(name)
     raw = read_yaml(path)
     shown = f"recipe {name}" if name in recipe_names() else str(path)
@@ -49,6 +52,7 @@ def load_recipe(name: str, settings: tuple[str, ...] = ()) -> LoadedRecipe:
     for setting in settings:
         key, value = parse_setting(setting)
         put(raw, key, value)
+        # what the setting has replaced, or goes into, is no longer the file's
         origins = {k: v for k, v in origins.items() if not _above_or_below(k, key)}
         origins |= {key: "--set"}
     return LoadedRecipe(check(raw, origins, shown), path.stem, origins)
@@ -65,29 +69,41 @@ def refuse_idle(loaded: LoadedRecipe) -> None:
 
 
 def needs_teacher(recipe: Recipe) -> bool:
-    """Whether its scheme does."""
+    """Whether its scheme does: nothing in it can be run without a teacher."""
     return scheme_of(recipe).needs_teacher
 
 
 def scheme_of(recipe: Recipe) -> Scheme:
-    """Its scheme, with the recipe's options."""
+    """Its scheme, with the recipe's options.
+
+    Raises:
+        UsageError: there is no such scheme (never of a recipe that `check` has passed, but for a
+            plug-in's that was uninstalled since).
+    """
     scheme: Scheme = registry.load("schemes", recipe.scheme.name)(**recipe.scheme.options)
     return scheme
 
 
 def recipe_folder() -> Path:
-    """Where shipped recipes lie: inside the wheel, or beside the package in a checkout."""
+    """Where shipped recipes lie: inside the wheel, or beside the package in a checkout.
+
+    pyproject.toml puts them into the wheel at this place (force-include).
+    """
     inside = Path(__file__).parent / "shipped"
     return inside if inside.is_dir() else Path(__file__).parents[2] / "recipes"
 
 
 def recipe_names() -> list[str]:
-    """The shipped recipes."""
+    """The shipped recipes, by the names of their files, sorted."""
     return sorted(f.stem for f in recipe_folder().glob("*.yaml"))
 
 
 def find_recipe(name: str) -> Path:
-    """A shipped recipe by its name, else a file by its path."""
+    """A shipped recipe by its name, else a file by its path.
+
+    Raises:
+        UsageError: it is neither.
+    """
     if name in recipe_names():
         return recipe_folder() / f"{name}.yaml"
     if Path(name).is_file():
@@ -99,13 +115,17 @@ def find_recipe(name: str) -> Path:
 
 
 def describe_recipe(name: str) -> str:
-    """The first line of its header."""
+    """The first line of its header, which says what it is for (a test holds every file to it)."""
     first = (recipe_folder() / f"{name}.yaml").read_text("utf-8").split("\n")[0]
     return first.removeprefix("#").strip()
 
 
 def parse_setting(setting: str) -> tuple[str, Any]:
-    """`train.epochs=30` -> (`train.epochs`, 30); the value is read as YAML."""
+    """`train.epochs=30` -> (`train.epochs`, 30); the value is read as YAML.
+
+    Raises:
+        RecipeError: no `key=value`, or a value that is no YAML.
+    """
     key, equals, value = setting.partition("=")
     if not equals or not re.fullmatch(r"\w+(\.\w+)*", key.strip()):
         raise RecipeError([f"--set {setting}: expects key=value, as in --set train.epochs=30"])
@@ -118,6 +138,8 @@ def check(raw: dict[str, Any], origins: dict[str, str], source: str) -> Recipe:
     Raises:
         RecipeError: one line per wrong key, all of them at once.
     """
+    # Methods and schemes first, each by its own class: to the schema their options are any further
+    # keys (extra="allow"), as a plug-in may bring more of them.
     raw = raw | {"scheme": _as_mapping(raw.get("scheme", "offline"), "name")}
     problems: dict[str, str] = {}
     methods = {} if raw.get("methods") is None else raw["methods"]
@@ -126,7 +148,7 @@ def check(raw: dict[str, Any], origins: dict[str, str], source: str) -> Recipe:
     try:
         recipe = Recipe.model_validate(raw)
     except ValidationError as error:
-        problems = tell(error, raw) | problems
+        problems = tell(error, raw) | problems  # of one key, what its own class said
     if problems:
         raise RecipeError(
             [f"{origin_of(key, origins, source)}: {key}: {text}" for key, text in problems.items()]
@@ -143,6 +165,8 @@ def _check_methods(raw: Any, problems: dict[str, str]) -> Any:
 
 def _check_method(key: str, value: Any, problems: dict[str, str]) -> Any:
     use = {} if value is None else value
+    # The key is the term's name in metrics.jsonl, where `task` is that of the labels, and a part of
+    # `--set methods.KEY.option`, which is split at its dots.
     if key == "task" or not key.isidentifier():
         problems[f"methods.{key}"] = (
             "'task' is the term of the labels; choose another name"
@@ -155,9 +179,10 @@ def _check_method(key: str, value: Any, problems: dict[str, str]) -> Any:
         method = registry.load("methods", str(use.get("use") or key))
     except UsageError as error:
         problems[f"methods.{key}"] = error.what
-        return {"weight": 1.0}
+        return {"weight": 1.0}  # else the schema would also miss a weight
     given = {k: v for k, v in use.items() if k not in ("use", "weight")}
     options = _validated(method, given, f"methods.{key}", ("use", "weight"), problems)
+    # every option with its value: run.yaml says what was used, whatever a later kd's defaults are
     return {"weight": method.default_weight} | use | options
 
 
@@ -200,7 +225,8 @@ def origin_of(key: str, origins: dict[str, str], otherwise: str) -> str:
     """Which flag or file said something about this key, or about what is above or below it."""
     near = [known for known in origins if known == key or _above_or_below(known, key)]
     if near:
-        return origins[max(near, key=len)]
+        return origins[max(near, key=len)]  # the most exact of them
+    # nobody named it, but maybe its mapping: whoever wrote `task: {}` answers for task.weight
     parent = key.rpartition(".")[0]
     return origin_of(parent, origins, otherwise) if "." in parent else otherwise
 
@@ -210,7 +236,7 @@ def _above_or_below(one: str, other: str) -> bool:
 
 
 def _leaves(raw: Any, path: str = "") -> list[str]:
-    if not isinstance(raw, dict) or not raw:
+    if not isinstance(raw, dict) or not raw:  # a value; an empty mapping is one, too
         return [path] if path else []
     return [
         leaf for key, value in raw.items() for leaf in _leaves(value, f"{path}.{key}".lstrip("."))

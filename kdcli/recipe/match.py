@@ -17,6 +17,8 @@ Probability = Annotated[float, Field(gt=0, le=1)]
 Part = Annotated[float, Field(gt=0, lt=1)]
 
 
+# Defaults: the noise is that of recipes/noisy_teacher.yaml (measured on digits: no help and no harm
+# that could be told); shares of Mask and Drop are choices that were not measured.
 class Noise(Options):
     """Gaussian noise; on logits the noisy teacher of Sau and Balasubramanian, arXiv:1610.09650."""
 
@@ -43,6 +45,8 @@ class Drop(Options):
     """Of the channels, on average."""
 
 
+# Three optional fields in place of a union told by a key: YAML then reads {noise: {...}}, and a
+# mistake inside is told by its path, without the names of two rules that were not meant.
 class Disturbance(Options):
     """One entry of `match.augment`: `{noise: {on: logits}}`; a rule `{}` takes every default."""
 
@@ -57,6 +61,7 @@ class Disturbance(Options):
             raise ValueError("expects exactly one of 'noise', 'mask', 'drop' with its options")
         return self
 
+    # without the two that are None: run.yaml reads like the recipe, and digests hold no null
     @model_serializer(mode="wrap")
     def _as_written(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {name: options for name, options in plain(self).items() if options is not None}

@@ -9,11 +9,20 @@ import yaml
 from kdcli.core.errors import RecipeError
 
 MAX_BYTES = 1_000_000
-_PLAIN = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C: ten times as fast
+"""Shipped recipes have about 1,000. The limit bounds the wait for a file that is something else:
+800 kB of short values take the loader below 10 s."""
+# In C, where PyYAML was built so: eight times as fast (0.7 ms for a run.yaml of 3.5 kB). It is for
+# what a program wrote; the one below has to be Python's, as C composes nodes without asking us.
+_PLAIN = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML that refuses duplicate keys and aliases, and reads 1e-3 as a number."""
+    """Safe YAML that refuses duplicate keys and aliases, and reads 1e-3 as a number.
+
+    PyYAML takes the last of two equal keys without a word: half of what was written would count.
+    Aliases have no use in a recipe, and ten of ten of ten of them make a few lines too long for
+    whoever walks through the values; they are refused where the first one is met.
+    """
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -23,7 +32,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen = set()
         for key, _ in node.value:
-            if key.tag != "tag:yaml.org,2002:str":
+            if key.tag != "tag:yaml.org,2002:str":  # a list, a number, or `<<`
                 self._refuse("a key must be a text", key)
             if key.value in seen:
                 self._refuse(f"the key '{key.value}' stands twice", key)
@@ -31,16 +40,24 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
     def _refuse(self, problem: str, node: Any) -> NoReturn:
+        # one of PyYAML's own, so that it is told with line and column as they are
         raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
 
 
 def _use_yaml_1_2_scalars() -> None:
-    """Only true / false are booleans, 1e-3 is a number, 010 is ten: PyYAML's rules are YAML 1.1."""
+    """Only true / false are booleans, 1e-3 is a number, 010 is ten: PyYAML's rules are YAML 1.1.
+
+    By those `on` and `no` are booleans, 1e-3 is a text, 010 is eight and 1:30 is ninety. Dates stay
+    as they were, and are refused where a text is wanted.
+    """
     replaced = {f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float")}
     _Loader.yaml_implicit_resolvers = {
         first: [r for r in resolvers if r[0] not in replaced]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+    # The first pattern that fits decides, so whole numbers come before the others, whose pattern
+    # takes them too: 010 becomes 10.0, and is refused where a whole number is wanted. The last
+    # argument of each is what a scalar may begin with; PyYAML looks no further at others.
     whole = re.compile(r"[-+]?(0|[1-9]\d*)$")
     _Loader.add_implicit_resolver("tag:yaml.org,2002:int", whole, list("-+0123456789"))
     number = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+)([eE][-+]?\d+)?$|[-+]?\.(inf|nan)$")
@@ -61,14 +78,18 @@ def read_value(text: str, source: str) -> Any:
     """
     try:
         return yaml.load(text, _Loader)
-    except RecursionError as error:
+    except RecursionError as error:  # without the value: it has a thousand brackets
         raise RecipeError([f"{source.partition('=')[0]}: nested too deep"]) from error
     except yaml.YAMLError as error:
         raise RecipeError([f"{source}: {_problem(error)}"]) from error
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """One mapping from a YAML file; nothing in it is ever executed."""
+    """One mapping from a YAML file, empty for an empty one; nothing in it is ever executed.
+
+    Raises:
+        RecipeError: too large, no text, no YAML (with line and column), or no mapping.
+    """
     if path.stat().st_size > MAX_BYTES:
         raise RecipeError([f"{path}: larger than {MAX_BYTES:,} bytes; this is not a recipe"])
     try:
@@ -99,7 +120,7 @@ def from_yaml(text: str) -> Any:
 
 
 def to_yaml(value: Any) -> str:
-    """Plain values as YAML, keys in their order."""
+    """Plain values as YAML, keys in their order: run.yaml reads as the format is documented."""
     return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
 
 
@@ -110,6 +131,6 @@ def _where(error: yaml.YAMLError) -> str:
 
 def _problem(error: yaml.YAMLError) -> str:
     problem = getattr(error, "problem", None) or str(error)
-    if "could not determine a constructor for the tag" in problem:
+    if "could not determine a constructor for the tag" in problem:  # !!python/... and the like
         return f"{problem}; recipes hold plain values only"
     return str(problem)

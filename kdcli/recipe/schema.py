@@ -1,7 +1,10 @@
-"""The whole recipe format on one page, as frozen pydantic models.
+"""The recipe format as frozen pydantic models: a file per larger key, and the rest on this page.
 
 `auto` means: the data source or the model decides; it is resolved once and written to the run.
-`null` means off. Reading the YAML is `load.py`.
+`null` means off. Reading the YAML is `load.py`, what cannot go together `conflicts.py`.
+
+A key that is added needs a mark (`core/options.py`): without one it changes the digest of every run
+that there is, and all of them would be trained again.
 """
 
 from typing import Annotated, Any, Literal
@@ -26,6 +29,7 @@ class Task(Options):
     """eps: each target becomes (1 - eps) · label + eps / K."""
 
 
+# "allow": methods may come from plug-ins; `load.py` checks the further keys by the method's class
 class MethodUse(Options):
     """One entry under `methods:`; its further keys are the method's own options."""
 
@@ -52,6 +56,8 @@ class Student(Options):
     """Of its training steps; evaluation is always fp32."""
 
 
+# 0.5 is the survey's own (Alkhulaifi et al. 2021). A point of accuracy is what a person would call
+# no difference; digits at three seeds cannot show less than two (README.md).
 class Evaluate(Options):
     """What a comparison counts; never changes a weight."""
 

@@ -1,4 +1,8 @@
-"""`teacher.follow` in a recipe: teachers that are followed while they learn."""
+"""`teacher:` in a recipe: how one is made and run, and how it is followed while it learns.
+
+None of it is in a student's digest by itself: a teacher counts by its own spec or file, precision
+and `follow` by what `Spec` makes of them.
+"""
 
 from typing import Annotated, Literal
 
@@ -11,6 +15,8 @@ Follow = Literal["finished", "trajectory", "together"]
 Clock = Literal["progress", "steps"]
 
 
+# 40 models of resnet101's size are 6.8 GB, which the plan tells before the wait. A checkpoint at
+# every step gives the same student as learning together, to 1e-6 (docs/architecture.md).
 class Checkpoints(Options):
     """What a trajectory keeps of a teacher's training, and how a student goes through it."""
 
@@ -24,9 +30,13 @@ class Checkpoints(Options):
     """Of the student: as far through its training as the teacher was, or after as many steps."""
 
     def steps(self, total: int) -> tuple[int, ...]:
-        """After which of `total` steps (from 1 on) a checkpoint is kept; ascending."""
+        """After which of `total` steps (from 1 on) a checkpoint is kept; ascending.
+
+        `early` is geometric, total^(i / count). Where that asks for one step twice, or leaves too
+        few for those behind it, the next free step is taken: always `count` different ones.
+        """
         count = min(self.count, total)
-        if self.spacing == "even":
+        if self.spacing == "even":  # rounded up, so that the last is `total` itself
             return tuple(-(-i * total // count) for i in range(1, count + 1))
         found: list[int] = []
         for i in range(1, count + 1):

@@ -16,6 +16,9 @@ class Until(Options):
     """On validation."""
 
 
+# What stands here is for everybody; epochs, batch, rate and patience are the data's (`auto`, see
+# data/defaults.py and each source). 0.05 is DeiT's weight decay with AdamW (arXiv:2012.12877), a
+# norm of 1 that of the long schedules of arXiv:2106.05237.
 class Train(Options):
     """The training itself; the baseline gets the same."""
 

@@ -1,4 +1,8 @@
-"""`who:` in a user's own recipe: teachers, assistants, student, data, seed."""
+"""`who:` in a user's own recipe: teachers, assistants, student, data, seed.
+
+Shipped recipes have none: they say how, and flags say who. In a file of one's own both may stand,
+so that one committed file is a whole job.
+"""
 
 from typing import Annotated
 

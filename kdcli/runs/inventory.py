@@ -12,6 +12,7 @@ from kdcli.runs.layout import EXPORTS, OF_OTHERS, TIMM, is_model, is_ours
 from kdcli.runs.run import Run, RunFile
 
 REPORTS = (EXPORTS, TIMM, "report.json", "model.report.json")
+"""What only a person's own command makes: whose run has one of these is kept, asked for or not."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Folder:
 
     @property
     def bytes(self) -> int:
+        """On disk, of what kd wrote; a person's own files in it do not count."""
         return sum(self.sizes.values())
 
     @property
@@ -65,6 +67,7 @@ class Folder:
         """The model.pt files of its teachers, as far as they are written down."""
         refs = self.file.spec.teachers if self.file else ()
         found = {Path(ref.path) for ref in refs if ref.path}
+        # from both: needs.json is written a moment after run.yaml, and that may be unreadable
         with suppress(KdError, OSError):  # damaged
             found |= {need.path for need in Run(self.path).needs().values()}
         return frozenset(path.resolve() for path in found)
@@ -84,6 +87,7 @@ def inventory() -> list[Folder]:
 
 def _read(path: Path) -> Folder | None:
     try:
+        # lstat: a model.pt that is a link takes the room of a link, and removing it removes that
         sizes = {e.name: e.lstat().st_size for e in path.iterdir() if _is_ours(e)}
         for name, files in Run(path).exported().items():
             sizes[name] = sum(file.lstat().st_size for file in files)
@@ -94,6 +98,8 @@ def _read(path: Path) -> Folder | None:
         return None
     run = "run.yaml" in sizes
     adopted = path.name.startswith("given-") and "model.pt" in sizes
+    # A start that was killed: half-written files or a lock, and nothing else. An empty folder, or
+    # one with anything of a person's in it, is none of kd's business.
     begun = not others and all(map(is_leftover, sizes)) and (sizes or (path / ".lock").exists())
     if not (run or adopted or begun):
         return None
@@ -115,12 +121,12 @@ def _for_somebody(name: str) -> bool:
 
 
 def _of_ours(leftover: str) -> bool:
-    name = leftover[1:].rsplit(".", 2)[0]
+    name = leftover[1:].rsplit(".", 2)[0]  # `.model.pt.4711.tmp`
     return is_ours(name) or name == "probe"
 
 
 def _telling(sizes: dict[str, int]) -> list[str]:
-    """The files whose time is that of the run."""
+    """The files whose time is that of the run: reports and exports come later, maybe by a year."""
     for name in ("model.pt", "metrics.jsonl", "run.yaml"):
         if name in sizes:
             return [name]

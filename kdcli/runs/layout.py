@@ -18,6 +18,8 @@ import re
 from pathlib import Path
 from typing import Literal
 
+# Pruning, `--again` and clearing up remove by these names and by nothing else: a name that kd does
+# not know is a person's own file, and stays.
 FILES = (
     *("run.yaml", "needs.json", "model.pt", "state.pt", "metrics.jsonl", "run.log"),
     *("split.json", "transfer.npz", "predictions.npz", "report.json", "report.md"),
@@ -40,10 +42,12 @@ OF_EXPORTS = re.compile(
 """What kd writes into `EXPORTS`, and clears when a run starts afresh."""
 
 OF_OTHERS = re.compile(r"model\.(\w+)\.(pt|report\.json|report\.md)")
-"""Of the models beside model.pt: `model.peer_1.pt`, and what was made of it."""
+"""Of the models beside model.pt: `model.peer_1.pt`, and what was made of it. Underscores: a dot
+would end the name (`peer.1` in metrics.jsonl)."""
 
 OF_STEPS = re.compile(r"step\.(\d{7,})\.safetensors")
-"""Of the weights after a step: `step.0000123.safetensors`."""
+"""Of the weights after a step: `step.0000123.safetensors`; seven digits, so that a folder lists
+them in order, and more where that many steps are not enough."""
 
 
 def is_ours(name: str) -> bool:
@@ -66,7 +70,8 @@ OF_TIMM = ("config.json", "model.safetensors", "README.md")
 
 
 def is_kds(folder: Path) -> bool:
-    """Whether kd wrote it: its config.json says so."""
+    """Whether kd wrote it: its config.json says so. Other tools write folders of the same files
+    (`timm.models.push_to_hf_hub`), and those are not kd's to replace."""
     try:
         return "kd" in json.loads((folder / "config.json").read_text("utf-8"))
     except (OSError, ValueError, TypeError):

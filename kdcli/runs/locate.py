@@ -14,7 +14,10 @@ from kdcli.runs.run import Run
 
 
 def newest() -> Run | None:
-    """The newest finished run that a person asked for; damaged ones are passed over."""
+    """The newest finished run that a person asked for; damaged ones are passed over.
+
+    Not the newest of all: that would be the baseline which `kd evaluate` has just trained.
+    """
     runs = [run for run in all_runs() if run.finished and run.asked]
     return max(runs, key=lambda run: run.model.stat().st_mtime, default=None)
 
@@ -77,6 +80,7 @@ def locate(thing: str | None, progress: Progress, which: str | None = None) -> L
     which is said. A model beside it (`model.peer_1.pt`) is a model.pt that lies alone.
 
     `which` names another model of the run than the one that ships, as `other_model` does.
+    Anything else that is not there is refused, never guessed.
 
     Raises:
         UsageError: there is no such thing, or it is another file: an ONNX file, a run's report.
@@ -87,7 +91,7 @@ def locate(thing: str | None, progress: Progress, which: str | None = None) -> L
     else:
         found, said = _guessed(thing)
     located = other_model(found, which) if which else found
-    if said:
+    if said:  # only now: a refusal of `which` says enough
         progress.say(said)
     return located
 
@@ -140,7 +144,7 @@ def refuse_onnx(path: Path) -> None:
 def _locate_path(path: Path) -> Located:
     if path.is_dir():
         run = Run(path)
-        run.file()
+        run.file()  # refuses a folder that is no run, and a damaged one
         if not run.finished:
             raise DataError(
                 f"{path}: this run has not finished", "repeat the command that started it"
@@ -159,6 +163,7 @@ def _locate_path(path: Path) -> Located:
 
 def _ago(path: Path) -> str:
     seconds = max(0.0, datetime.now().timestamp() - path.stat().st_mtime)
+    # a copied file, or a clock that was set back, may be of the future: 0 s then
     for size, word in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds / size:.0f} {word} ago"

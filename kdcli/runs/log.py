@@ -12,7 +12,11 @@ from kdcli.runs.run import Run
 
 @contextmanager
 def run_log(run: Run, device: str, progress: Progress) -> Iterator[None]:
-    """Keep RUN/run.log while `run` is trained or resumed; its run.yaml is there already."""
+    """Keep RUN/run.log while `run` is trained or resumed; its run.yaml is there already.
+
+    The recipe stands in it resolved: a log that somebody sends says what was trained, without the
+    folder. How it ended is told only of a run that is finished.
+    """
     with progress.log(run.log) as write:
         write(_story(run, device))
         yield

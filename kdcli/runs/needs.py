@@ -13,7 +13,11 @@ NAMED = 3
 
 
 def refuse_changed(given: Iterable[TeacherRef | FileRef]) -> None:
-    """Raise DamagedFile for given teachers, or starting weights, that are gone or other files."""
+    """Raise DamagedFile for given teachers, or starting weights, that are gone or other files.
+
+    By sha256: a run is known by the bytes it was made from, and a file of that name with others
+    would teach a student that nobody could repeat. Those that kd trains itself are found by spec.
+    """
     files = [(one, Path(one.path or "")) for one in given]
     wrong = [(one, path) for one, path in files if not path.is_file() or sha256(path) != one.sha256]
     if not wrong:

@@ -1,4 +1,7 @@
-"""`kd list runs --prune`: what no finished run needs is found, shown, and removed."""
+"""`kd list runs --prune`: what no finished run needs is found, shown, and removed.
+
+`disposable` decides, without touching a disk; whatever it is not sure of stays.
+"""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -14,7 +17,7 @@ from kdcli.runs.spec import Spec
 STALE_DAYS = 7
 """For so long a training that was interrupted is expected to go on."""
 
-_LEFT = {
+_LEFT = {  # a kill between model.pt and the last lines of a training leaves the first of them
     "state.pt": "resume state of a finished run",
     "transfer.npz": "what teachers answered to a student that is finished",
 }
@@ -61,7 +64,9 @@ def expected(folders: list[Folder]) -> list[Folder]:
 def remove(items: Iterable[Disposable]) -> Iterator[Disposable]:
     """Remove what is still disposable of `items`; hands out each that is gone.
 
-    Of a folder, what kd wrote goes; a person's own files stay, and their folder with them.
+    Looked up again: a person may think for a day before saying yes, and begin a run that needs one
+    of them meanwhile. Of a folder, what kd wrote goes; a person's own files stay, and their folder
+    with them.
 
     Raises:
         InUse: another kd has begun to work in one of them.
@@ -76,14 +81,14 @@ def remove(items: Iterable[Disposable]) -> Iterator[Disposable]:
 
 def _remove(path: Path) -> None:
     folder = path if path.is_dir() else path.parent
-    with lock(folder), disk_errors(path):
+    with lock(folder), disk_errors(path):  # leaving, the lock removes a folder that is empty
         for entry in list(folder.iterdir()) if path == folder else [path]:
             if entry == path or is_ours(entry.name) or is_leftover(entry.name):
                 entry.unlink(missing_ok=True)
 
 
 def _wanted(folders: list[Folder]) -> list[Folder]:
-    """What a person asked for or works on, and what nobody can tell."""
+    """What a person asked for or works on, and what nobody can tell: a newer kd's, maybe."""
     return [
         one
         for one in folders
@@ -94,7 +99,11 @@ def _wanted(folders: list[Folder]) -> list[Folder]:
 
 
 def _with_needs(wanted: list[Folder], folders: list[Folder]) -> set[Path]:
-    """These, and all that they need."""
+    """These, and all that they need, teachers' teachers included.
+
+    By what each offers, so that a chain of a thousand members takes a thousand steps. A name is
+    taken out when it is first wanted: whoever offers it is on the way already.
+    """
     offered: dict[object, list[Folder]] = {}
     for folder in folders:
         for name in _offers(folder):
@@ -123,7 +132,8 @@ def _stale(folder: Folder) -> bool:
 
 
 def _offers(folder: Folder) -> Iterator[object]:
-    """What others may know it by."""
+    """What others may know it by: its models, its digest, and all seeds of its kind."""
+    # model.pt also where it is not there: --again may be making anew what another run names
     for name in {"model.pt", *filter(is_model, folder.sizes)}:
         yield (folder.path / name).resolve()
     if folder.file:
@@ -133,6 +143,7 @@ def _offers(folder: Folder) -> Iterator[object]:
 
 def _wants(folder: Folder) -> Iterator[object]:
     """Its teachers and its baseline; of what was asked for, also the further seeds."""
+    # by path and by digest: of an unfinished run needs.json may not be written yet
     yield from folder.needs
     if folder.file is None:
         return

@@ -20,7 +20,7 @@ _FROZEN = ConfigDict(frozen=True, extra="forbid")
 
 
 class RunFile(BaseModel):
-    """run.yaml."""
+    """run.yaml. A key that this kd does not know is a newer kd's: refused, not guessed at."""
 
     model_config = _FROZEN
     asked: bool
@@ -41,7 +41,8 @@ class Need:
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder."""
+    """A run's folder. Nothing is kept in memory: another kd may be writing in it, so that every
+    question is answered from the disk as it is then."""
 
     path: Path
 
@@ -67,6 +68,7 @@ class Run:
 
     def exported(self) -> dict[str, list[Path]]:
         """What kd wrote to be used elsewhere, by the folder's name: `export`, `timm`."""
+        # by name: what a person has put there is neither counted nor removed
         files = [file for file in self.exports.glob("*") if OF_EXPORTS.fullmatch(file.name)]
         found = {EXPORTS: files} if files else {}
         for folder in filter(is_kds, self.path.glob(f"{TIMM}*")):
@@ -100,7 +102,7 @@ class Run:
         return {match[1]: files[name] for name, match in known.items() if match}
 
     def step(self, number: int) -> Path:
-        """The file of the weights after so many steps."""
+        """The file of the weights after so many steps, from 1 on."""
         return self.path / f"step.{number:07}.safetensors"
 
     def steps(self) -> tuple[int, ...]:
@@ -122,7 +124,7 @@ class Run:
             raise UsageError(
                 f"{self.path}: not a run folder (no run.yaml)", "kd list runs shows them"
             ) from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError) as error:  # YAML's, UTF-8's and pydantic's are ValueErrors
             raise DamagedFile(
                 f"{place}: damaged, or written by another version of kd",
                 "repeat the command that made the run with --again",
@@ -134,7 +136,7 @@ class Run:
 
     @property
     def digest(self) -> str | None:
-        """Of what it was made from; None for a damaged run."""
+        """Of what it was made from; None for a damaged run, which hides no other in a list."""
         try:
             return self.file().digest
         except DamagedFile:
@@ -150,6 +152,8 @@ class Run:
 
     def needs(self) -> dict[str, Need]:
         """What it was made from, by role (`teacher.0`); empty where there is nothing.
+
+        Paths are relative in the file: runs/ may be moved or copied as a whole.
 
         Raises:
             DamagedFile: needs.json is not what kd writes.
@@ -175,7 +179,7 @@ class Run:
         for line in self.metrics.read_text("utf-8").splitlines():
             try:
                 found.append(json.loads(line))
-            except json.JSONDecodeError:
+            except json.JSONDecodeError:  # lines are appended: only a killed kd's last is torn
                 break
         return found
 
@@ -190,6 +194,7 @@ class Run:
     def outcome(self) -> dict[str, Any]:
         """The closing line of metrics.jsonl: how training ended; empty while it has not."""
         lines = self.lines()
+        # the line comes a moment before model.pt, which alone says that it is finished
         return lines[-1] if self.finished and lines and "ended" in lines[-1] else {}
 
     @property
@@ -206,7 +211,11 @@ class Run:
 
 
 def begin(path: Path, spec: Spec, asked: bool, versions: dict[str, str]) -> Run:
-    """Make the folder and write run.yaml."""
+    """Make the folder and write run.yaml.
+
+    Raises:
+        DiskError: full, read-only, or no permission.
+    """
     file = RunFile(
         asked=asked,
         digest=spec.digest,
@@ -225,7 +234,7 @@ def mark_asked(run: Run) -> None:
 
 
 def state_licence(run: Run, licence: str) -> None:
-    """Of a finished run's images, said by now."""
+    """Of a finished run's images, said by now: it changes no weight, so nothing is trained anew."""
     raw = (file := run.file()).model_dump(by_alias=True)
     if licence != "auto" and raw["spec"]["recipe"]["data"]["licence"] != licence:
         raw["spec"]["recipe"]["data"]["licence"] = licence
@@ -238,7 +247,8 @@ def _write_run_file(run: Run, file: RunFile) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Of what decides a result; read without importing any of it."""
+    """Of what decides a result; read without importing any of it. In no digest: an upgrade of torch
+    orphans no run, but is told (`ensure.warn_of_versions`)."""
     from importlib.metadata import version
 
     packages = ("kdcli", "torch", "timm", "onnx", "onnxruntime")

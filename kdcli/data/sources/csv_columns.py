@@ -29,9 +29,14 @@ def read_rows(path: Path) -> tuple[Rows, tuple[str, ...]]:
 
     Separated by commas, semicolons or tabs; UTF-8, with or without a byte order mark; capital
     letters in the first line do not matter. Raises DataError, naming file and line.
+
+    Other encodings are refused rather than guessed: read as Latin-1, any bytes make labels.
     """
     try:
+        # utf-8-sig, as Excel writes a mark; newline="", as csv wants to see quoted ones itself
         with path.open(encoding="utf-8-sig", newline="") as stream:
+            # the first line holds names alone, so whatever stands there most separates them; a
+            # sniffer that looks at the rows is led astray by commas in labels
             head = stream.readline()
             stream.seek(0)
             reader = csv.reader(stream, delimiter=max(",;\t", key=head.count), strict=True)
@@ -72,6 +77,7 @@ def _refuse_columns(path: Path, names: list[str], raw: list[tuple[int, list[str]
     missing = [name for name in NEEDED if name not in names]
     if not missing:
         return
+    # before "no column 'label'", which would send somebody to rename one of twenty columns
     if missing == ["label"] and (hot := _hot(names, [cells for _, cells in raw])):
         raise DataError(
             f"{path}: not for kd: several labels per image (columns of 0 and 1: "
@@ -102,7 +108,8 @@ def _hot(names: list[str], rows: Sequence[list[str]]) -> list[str]:
 
 
 MOSTLY = 0.5
-"""Share of the labels that are all different, from which numbers are measurements."""
+"""Share of the labels that are all different, from which numbers are measurements. Whole numbers
+never are, and a few fractions (0.5, 1.5) are names of classes."""
 
 
 _LIST = re.compile(r"\[.+,.+\]|[({]\s*['\"].+,.+[)}]")
@@ -110,7 +117,10 @@ _LIST = re.compile(r"\[.+,.+\]|[({]\s*['\"].+,.+[)}]")
 
 
 def refuse_other_labels(path: Path, rows: Rows) -> None:
-    """Raise DataError for several labels in a cell, and for numbers to be predicted."""
+    """Raise DataError for several labels in a cell, and for numbers to be predicted.
+
+    Each would else be trained as classes of its own, hundreds of them, without a complaint.
+    """
     _refuse_several(path, rows)
     _refuse_measurements(path, rows)
 
@@ -145,6 +155,7 @@ def _refuse_measurements(path: Path, rows: Rows) -> None:
     if not labels or not all(map(_is_number, labels)):
         return
     broken = [label for label in labels if not float(label).is_integer()]
+    # most have a fraction, and hardly two are alike
     if 2 * len(broken) > len(labels) and len(set(labels)) > MOSTLY * len(labels):
         raise DataError(
             f"{path}: not for kd: regression (labels are numbers such as {broken[0]}, "

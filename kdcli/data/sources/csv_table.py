@@ -17,6 +17,7 @@ from kdcli.data.sources.csv_columns import read_rows, refuse_other_labels
 from kdcli.data.splits import ROLES, absent_classes, complete, with_test_set
 
 ORDER = ("train", "validation", "test")
+"""In which splits are read and told, whatever comes first in the file."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,9 @@ def open_table(path: Path, progress: Progress | None = None) -> Source:
 
     Splits that it does not name are taken out of train, as for folders. Raises DataError, naming
     file and lines, for whatever makes no classification task.
+
+    Identity is of images, labels and splits, in no order: a table that is sorted anew, or has
+    another column, is the same data.
     """
     progress = progress or Silent()
     raw, notes = read_rows(path)
@@ -75,6 +79,7 @@ def _row(path: Path, line: int, cells: dict[str, str]) -> Row:
             f"{path}:{line}: unknown split '{shown(word)}'{did_you_mean(word.lower(), ROLES)}",
             f"a split is one of {', '.join(ROLES)}; without the column, kd divides the images",
         )
+    # ./a.png and a.png are one image, and on Windows backslashes become slashes
     place = Path(os.path.normpath(image)).as_posix()
     return Row(line, place, label, ROLES[word.lower()])
 
@@ -115,11 +120,15 @@ def _named(rows: Sequence[Row], name: Callable[[Row], str]) -> str:
 
 
 def _classes(path: Path, rows: dict[str, list[Row]]) -> tuple[str, ...]:
-    """The labels of train: in the order of numbers if all are whole ones, else of letters."""
+    """The labels of train: in the order of numbers if all are whole ones, else of letters.
+
+    By letters 10 would come before 2, and a model of the same labels elsewhere would be permuted.
+    """
     known = {row.label for row in rows["train"]}
     for role, others in rows.items():
         strange = [row for row in others if row.label not in known]
         if strange:
+            # "did you mean 7?" for an 8 says nothing
             near = "" if _are_whole(known) else did_you_mean(strange[0].label, known)
             raise DataError(
                 f"{path}: labels that no image of train has, in {role}: "

@@ -1,4 +1,8 @@
-"""The built-in data: scikit-learn's 1,797 handwritten digits, without a download."""
+"""The built-in data: scikit-learn's 1,797 handwritten digits, without a download.
+
+For a demo in minutes, and for tests. They tell few methods apart: every network is right on about
+99% of them (docs/evidence.md).
+"""
 
 import numpy as np
 
@@ -8,8 +12,13 @@ from kdcli.data.source import Defaults, Schedule, Source, Split
 from kdcli.data.splits import carve
 
 TEST, VALIDATION = 540, 180
-"""The test set is large so that a verdict has something to stand on."""
+"""The test set is large so that a verdict has something to stand on: 540 images leave an accuracy
+of 97% a point and a half to either side."""
 
+# 8 pixels are enlarged to 32: models halve a side five times. No flip: a mirrored digit is none.
+# Epochs by the baseline's accuracy on validation: with 20 it had not converged, and the student
+# looked 0.4 points ahead of it (README.md). The teacher, resnet101, has 98% after 7 epochs, and had
+# 95.6% after 5.
 DEFAULTS = Defaults(
     image_size=32,
     augment="shift",
@@ -24,8 +33,9 @@ def open_digits() -> Source:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    images = np.round(digits.images * (255 / 16)).astype(np.uint8)
+    images = np.round(digits.images * (255 / 16)).astype(np.uint8)  # 0 to 16, as scanned
     labels = digits.target.astype(np.int64)
+    # not by `complete`, whose shares would leave 359 images for the test
     pool, test = carve(labels, TEST / len(labels), seed=0)
     train, validation = carve(labels[pool], VALIDATION / len(pool), seed=0)
     return Source(

@@ -28,6 +28,9 @@ def open_folder(path: Path, progress: Progress | None = None) -> Source:
     Layouts: train/ + val/ + test/ · train/ + test/ · train/ + val/ · one folder per class. What
     has no folder is carved from the training images, stratified. Raises DataError, saying where
     and what to do, for folders that make no classification task.
+
+    Classes are numbered in the order of their names. Identity is of names, sizes and both ends of
+    each file: a copy elsewhere is the same data, a renamed file is other data.
     """
     refuse_other_tasks(path)
     layout, listings, classes = _looked_at(path)
@@ -63,6 +66,7 @@ def _split(root: Path, listing: Listing, classes: tuple[str, ...], progress: Pro
         for label, group in enumerate(classes)
         for name in listing.images.get(group, ())
     ]
+    # by name, not as the disk lists them: a place in the split decides what an image is drawn for
     names, labels = zip(*sorted(numbered), strict=True)
     files = open_files(root, names, progress)
     return Split(np.array(labels, dtype=np.int64), unique_ids(names), files)
@@ -70,6 +74,7 @@ def _split(root: Path, listing: Listing, classes: tuple[str, ...], progress: Pro
 
 def _ignored(root: Path, listings: dict[str, Listing]) -> tuple[str, ...]:
     """All but hidden files that are no images of a class, in words that can be printed."""
+    # not twice, where the folder itself is the one split
     beside = () if root in (one.folder for one in listings.values()) else loose_files(root, root)
     found = [*beside, *(name for listing in listings.values() for name in listing.ignored)]
     return tuple(sorted(map(shown, found)))

@@ -30,7 +30,11 @@ class Listing:
 
 
 def find_layout(root: Path) -> Layout:
-    """Split folders where there are any, else `root` itself as one set to be divided."""
+    """Split folders where there are any, else `root` itself as one set to be divided.
+
+    Raises:
+        DataError: split folders without a train/, or two that could be the same split.
+    """
     children = subfolders(root)
     named = [child for child in children if child.name.lower() in ROLES]
     trains = [child for child in named if child.name.lower() == "train"]
@@ -54,6 +58,7 @@ def list_images(root: Path, folder: Path) -> Listing:
         files = {path.relative_to(root).as_posix(): _is_image(path) for path in walk(place)}
         names = [path for path, is_image in files.items() if is_image]
         name = class_name(place.name)
+        # two folders whose names differ in spelling an umlaut alone are one class
         images[name] = tuple(sorted((*images.get(name, ()), *names)))
         ignored += [path for path, is_image in files.items() if not is_image]
     return Listing(folder, images, tuple(ignored))
@@ -91,7 +96,7 @@ def _assigned(root: Path, named: list[Path]) -> dict[str, Path]:
 
 
 def _layout(folders: dict[str, Path], notes: tuple[str, ...]) -> Layout:
-    """The test set may be the one called validation."""
+    """The test set may be the one called validation (`with_test_set`), which is then said."""
     assigned, moved = with_test_set(folders)
     if moved:
         notes = (*notes, f"no test/: {shown(assigned['test'].name)}/ is the test set")
@@ -119,6 +124,7 @@ def _is_image(path: Path) -> bool:
 
 
 def _is_hidden(path: Path) -> bool:
+    # __MACOSX: macOS's zip leaves a shadow of every file there, `._cat.jpg`, with an image's suffix
     return path.name.startswith(".") or path.name == "__MACOSX"
 
 
@@ -129,6 +135,7 @@ def _names(folders: list[Path]) -> str:
 def agreed_classes(root: Path, listings: dict[str, Listing]) -> tuple[str, ...]:
     """The classes of train, sorted; every one has training images, and no other split has more.
 
+    A class that only the test has could never be answered: every such image would count as wrong.
     Raises DataError for anything that makes no classification task. A class may be absent from
     validation or test.
     """

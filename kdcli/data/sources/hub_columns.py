@@ -1,4 +1,7 @@
-"""Which columns of a Hugging Face data set hold images and labels, and what the labels mean."""
+"""Which columns of a Hugging Face data set hold images and labels, and what the labels mean.
+
+Features are known by the names of their types: `datasets` is optional, and is not imported here.
+"""
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
@@ -23,7 +26,10 @@ class Labels:
 
 
 def image_column(name: str, features: Any) -> str:
-    """`image`, which timm reads, else the only column of images; raises DataError."""
+    """`image`, which timm reads, else the only column of images; raises DataError.
+
+    Several others are refused rather than guessed among: a depth map is a column of images, too.
+    """
     found = [key for key, feature in features.items() if type(feature).__name__ == "Image"]
     return _chosen(name, features, found, "image", "images")
 
@@ -58,9 +64,12 @@ def read_labels(name: str, table: Any, column: str, known: tuple[str, ...] | Non
 
     `known` are the classes of train, which no other split may add to. Raises DataError for that,
     for several labels per image, and for numbers to be predicted.
+
+    What is below 0 or empty is a label that is not known: where those of a test set are kept back,
+    it has -1 throughout.
     """
     feature = table.features[column]
-    values = table.with_format(None)[column][:]
+    values = table.with_format(None)[column][:]  # plain values, whatever format the set asks for
     kind = str(getattr(feature, "dtype", ""))
     names = getattr(feature, "names", None)
     if names is not None:

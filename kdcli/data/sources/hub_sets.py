@@ -24,10 +24,11 @@ from kdcli.data.sources.hub_columns import Labels, image_column, label_column, r
 from kdcli.data.splits import ROLES, absent_classes, complete, with_test_set
 
 WAIT = 5.0
-"""Seconds that the Hub has to answer; `datasets` itself would try for half a minute."""
+"""Seconds that the Hub has to answer; `datasets` itself would try for half a minute. Unused since
+`core.network.answers` has the wait of its own."""
 HOW_TO_INSTALL = "pip install 'kdcli[hub]'"
 AT_ONCE = 1000
-"""Rows of which the ends are looked at together."""
+"""Rows of which the ends are looked at together: their images pass through memory meanwhile."""
 
 
 def open_hub(name: str, progress: Progress) -> Source:
@@ -35,6 +36,9 @@ def open_hub(name: str, progress: Progress) -> Source:
 
     It is kept in `$KD_DATA`, else where `datasets` keeps its own. Raises UsageError without
     that package, DataError for what cannot be had or is no classification task.
+
+    No code of a set is run: `datasets` has lost the means with version 4, the floor in
+    pyproject.toml.
     """
     if importlib.util.find_spec("datasets") is None:
         raise UsageError(f"--data hfds/{name}: needs the package datasets", HOW_TO_INSTALL)
@@ -65,7 +69,7 @@ def _loaded(name: str, cache: str | None, progress: Progress) -> dict[str, Any]:
     """All splits of the set: datasets.Dataset by the set's own names for them."""
     import datasets
 
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty():  # its bars would fill a log with lines
         datasets.disable_progress_bars()
     datasets.logging.set_verbosity_error()
     local = Path(name).expanduser()
@@ -99,7 +103,8 @@ def _endpoint() -> str:
 
 @contextmanager
 def _offline(wanted: bool) -> Iterator[None]:
-    """What the cache has, at once; both packages read their environment only when imported."""
+    """What the cache has, at once; both packages read their environment only when imported, so that
+    setting HF_HUB_OFFLINE now would come too late."""
     import datasets.config
     from huggingface_hub import constants
 
@@ -122,7 +127,7 @@ def _roles(name: str, tables: dict[str, Any]) -> tuple[dict[str, Any], list[str]
             others.append(split)
         else:
             found[role] = table
-    if "train" not in found and len(tables) == 1:
+    if "train" not in found and len(tables) == 1:  # a set of one split, whatever it calls that
         found, others = {"train": next(iter(tables.values()))}, []
     if "train" not in found:
         raise DataError(f"hfds/{name}: no split train (there: {some(tables)})", "take another set")
@@ -149,6 +154,8 @@ def _labelled(
 def _split(name: str, role: str, table: Any, labels: Indices, image: str) -> Split:
     from datasets import Image
 
+    # Undecoded, so that kd decodes by its own rules, as files of a folder; the image column alone,
+    # as others would be read along with each row.
     plain = table.select_columns([image]).cast_column(image, Image(decode=False))
     rows = np.flatnonzero(labels >= 0)
     prints = np.array(list(_prints(plain, image)), dtype=np.int64).reshape(-1, 2)[rows]
@@ -157,7 +164,7 @@ def _split(name: str, role: str, table: Any, labels: Indices, image: str) -> Spl
 
 
 def _prints(table: Any, image: str) -> Iterator[tuple[int, int]]:
-    """Of each image's length and both ends; the rest of it stays on disk."""
+    """Of each image's length and both ends, by Arrow: no image becomes an object of Python's."""
     import pyarrow.compute as pc
 
     for batch in table.with_format("arrow").iter(AT_ONCE):
@@ -177,7 +184,7 @@ def _prints(table: Any, image: str) -> Iterator[tuple[int, int]]:
 
 
 def _digest(given: dict[str, Split], classes: tuple[str, ...]) -> str:
-    """Of labels and images, in their order, wherever the set is kept."""
+    """Of labels and images in their order, wherever the set is kept: rows have no names to sort."""
     known = hashlib.sha256(json.dumps(classes).encode())
     for role, split in sorted(given.items()):
         known.update(f"{role} {len(split)} ".encode())

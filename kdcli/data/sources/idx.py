@@ -1,4 +1,8 @@
-"""A folder of IDX files, as MNIST and Fashion-MNIST are published."""
+"""A folder of IDX files, as MNIST and Fashion-MNIST are published.
+
+The format (http://yann.lecun.com/exdb/mnist): two bytes of 0, one for the type, one for the number
+of dimensions, each dimension as four bytes, the highest first; then the numbers.
+"""
 
 import gzip
 import math
@@ -14,6 +18,8 @@ from kdcli.data.readers import ArrayImages
 from kdcli.data.source import Defaults, Schedule, Source, Split
 from kdcli.data.splits import complete
 
+# Shared by all grey sets of torchvision. No flip: a mirrored digit or letter is none. 54,000 images
+# in batches of 128 are 421 steps an epoch: ten epochs have four times the steps of digits' thirty.
 DEFAULTS = Defaults(
     image_size=32,
     augment="shift",
@@ -32,7 +38,8 @@ _UNSIGNED_BYTES = 0x08
 
 
 def holds_idx(folder: Path) -> bool:
-    """Whether any of the four files lies there; `open_idx` says which ones are missing."""
+    """Whether any of the four files lies there; `open_idx` says which ones are missing. Any, as a
+    folder with three of them would else be refused as one without class folders."""
     return any(_find(folder, *file) for file in _FILES)
 
 
@@ -54,6 +61,7 @@ def open_idx(folder: Path) -> Source:
         name=folder.resolve().name,
         where=str(folder),
         classes=classes,
+        # by sum: MNIST, Fashion-MNIST and KMNIST have the same names and sizes
         identity={"kind": "idx", "files": [sha256(file) for file in files]},
         defaults=DEFAULTS,
     )
@@ -71,7 +79,7 @@ def read_idx(path: Path, dimensions: int) -> Pixels:
     if len(data) < header:
         raise _damaged(path, "it ends within its header")
     shape = tuple(int(n) for n in np.frombuffer(data[4:header], dtype=">u4"))
-    if math.prod(shape) != len(data) - header:
+    if math.prod(shape) != len(data) - header:  # in Python's integers: no header can overflow it
         sizes = " x ".join(map(str, shape))
         raise _damaged(path, f"{sizes} bytes promised, {len(data) - header:,} there")
     return np.frombuffer(data, dtype=np.uint8, offset=header).reshape(shape)
@@ -106,6 +114,7 @@ def _classes(file: Path, labels: Indices, test_file: Path, test_labels: Indices)
             f"{test_file}: labels {strange} never occur in {file.name}",
             "take both from the same data set",
         )
+    # labels are places in the classifier's output: one that nobody has keeps its place
     return tuple(str(label) for label in range(int(known.max()) + 1))
 
 
@@ -115,6 +124,7 @@ def _split(part: str, images: Pixels, labels: Indices) -> Split:
 
 
 def _find(folder: Path, part: str, what: str, dimensions: int) -> Path | None:
+    # as published, and as some programs unpack them
     stems = (f"{part}-{what}-idx{dimensions}-ubyte", f"{part}-{what}.idx{dimensions}-ubyte")
     paths = (folder / (stem + suffix) for stem in stems for suffix in ("", ".gz"))
     return next((path for path in paths if path.is_file()), None)

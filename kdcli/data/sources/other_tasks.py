@@ -20,20 +20,26 @@ ONE_LABEL = (
     "kd takes one label per image: a folder of images per class, or a table image,label (.csv)"
 )
 TOLD = 20
-"""Files of a kind that are opened to tell what they are."""
+"""Files of a kind that are opened to tell what they are: a set of a hundred thousand is of one
+kind."""
 
+# The names that these sets are published with, in lower case.
 _IMAGES = {"images", "image", "imgs", "img", "jpegimages"}
 _MASKS = {"masks", "mask", "segmentation", "segmentations", "segmentationclass"}
 _TEXT = {".txt", ".json", ".jsonl", ".md"}
 _ARCHIVES = {".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"}
 _JSON = "a .json of boxes or outlines (COCO, LabelMe): object detection or segmentation"
+# COCO's split folders, train2017 and val2017, would pass for two classes.
 _YEARS = re.compile(r"(train|val|valid|test|unlabeled)[-_]?\d{4}", re.IGNORECASE)
 _KEYS = ((b'"annotations"', b'"bbox"'), (b'"shapes"', b'"points"'))
 """In one JSON file: COCO's boxes, or LabelMe's outlines."""
 
 
 def refuse_other_tasks(root: Path) -> None:
-    """Raise DataError for what would pass for classes, and is none."""
+    """Raise DataError for what would pass for classes, and is none.
+
+    Asked before a folder is looked at as classes; `explained` only after that has failed.
+    """
     for place in _places(root):
         if _has_masks(place):
             raise _refusal(
@@ -87,7 +93,11 @@ def _places(root: Path) -> list[Path]:
 
 
 def _has_masks(place: Path) -> bool:
-    """Two folders and no other class, the images of one named as those of the other."""
+    """Two folders and no other class, the images of one named as those of the other.
+
+    At least half of the images have a mask, and no mask is without its image: two classes that are
+    called images and masks, of Halloween maybe, pass.
+    """
     names = {child.name.lower(): child.name for child in subfolders(place)}
     images = [name for key, name in names.items() if key in _IMAGES]
     masks = [name for key, name in names.items() if key in _MASKS]
@@ -98,7 +108,7 @@ def _has_masks(place: Path) -> bool:
         return False
     plain = {stem for name in images for stem in _stems(found.get(name, ()))}
     drawn = {
-        re.sub(r"[-_](mask|seg|label)$", "", stem)
+        re.sub(r"[-_](mask|seg|label)$", "", stem)  # cat_mask.png beside cat.jpg
         for name in masks
         for stem in _stems(found.get(name, ()))
     }
@@ -112,7 +122,8 @@ def _stems(names: Iterable[str]) -> Iterator[str]:
 
 
 def _boxes_in_text(place: Path) -> str | None:
-    """YOLO: a .txt of numbers for each image, in labels/ beside images/, or beside the image."""
+    """YOLO: a .txt of numbers for each image, in labels/ beside images/, or beside the image; one
+    line is a class and four numbers of a box, or more of an outline."""
     notes = [file for file in _near(place, "labels") if file.suffix.lower() == ".txt"]
     images = {f.stem for f in _near(place, "images") if is_image_name(f)}
     named = [file for file in notes if file.stem in images]
@@ -143,8 +154,9 @@ def _boxes_in_json(place: Path) -> str | None:
 
 
 def _has_keys(file: Path) -> bool:
-    if not file.stat().st_size:
+    if not file.stat().st_size:  # nothing can be mapped of an empty file
         return False
+    # mapped and searched, not parsed: COCO's file of annotations has 450 MB
     with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as text:
         return any(all(text.find(key) >= 0 for key in keys) for keys in _KEYS)
 
@@ -158,6 +170,7 @@ def _near(place: Path, name: str) -> Iterator[Path]:
 
 
 def _only_text(root: Path) -> bool:
+    # a thousand are enough to say so, and a folder of logs may have millions
     files = [file.suffix.lower() for file in islice(walk(root), 1000)]
     return bool(files) and all(suffix in _TEXT for suffix in files)
 
