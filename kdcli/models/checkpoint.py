@@ -37,7 +37,8 @@ class ModelFile:
     """What model.pt holds: everything that is needed to use the model elsewhere."""
 
     model: dict[str, Any]
-    """timm's name and arguments (`models.build.ModelArgs`), mean, std and input size included."""
+    """timm's name and arguments (`models.model_args.ModelArgs`), mean, std and input size
+    included."""
     state_dict: Weights
     """Keys are timm's own."""
     classes: tuple[str, ...]

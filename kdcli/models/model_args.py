@@ -55,7 +55,7 @@ class ModelArgs:
     """How the heads or copies answer as one."""
     exit: int | None = None
     """The stage, an index of timm's `forward_intermediates`, at which the model ends early with a
-    head of its own (`models.exits`); None: the whole model."""
+    head of its own (`models.early_exits`); None: the whole model."""
     peers: tuple["ModelArgs", ...] = ()
     """Further networks, whose last maps are fused with its own into one answer."""
     maps: tuple[Shape, ...] = ()
