@@ -17,6 +17,7 @@ from kdcli.runs.run import versions
 from kdcli.runs.spec import FileRef, slug
 
 _SHOWN = 6
+"""Class names that a message spells out."""
 
 
 def teacher_from(
@@ -32,15 +33,17 @@ def teacher_from(
     """A finished teacher's model.pt, or a start where the weights answer other classes.
 
     `classes` and `data` are those of the data; `labels` the names that --classes gives. Of several
-    `sizes` (pixels of a side) the one with the best `score` is taken.
+    `sizes` (pixels of a side) the one with the best `score` is taken: a share of images that it
+    gets right, in [0, 1].
 
     Raises:
+        DamagedFile: the file is damaged, not finite, or holds code.
         UnfitTeacher: the names that are known of its classes are not those of the data.
-        UsageError: `labels` are fewer or more than its classes.
+        UsageError: the weights of another model, or `labels` are fewer or more than its classes.
     """
     names = labels or given.classes
     place = runs_root() / _folder_name(given, classes, data, sizes, names) / "model.pt"
-    if place.is_file():
+    if place.is_file():  # its name holds all that decides its content: nothing is read again
         progress.say(f"{given.thing}: adopted before as {place}")
         return place
     found = read(given, sizes[0], progress)
@@ -55,6 +58,7 @@ def teacher_from(
             f"{given.file} names no classes: taken to be the data's, in order: {_listed(classes)} "
             "(--classes FILE says otherwise)"
         )
+    # read anew for each size: a ViT's position embedding is converted to it; said once is enough
     others = [read(given, size, Silent()) for size in sizes[1:]]
     tried = [_in_order(one, names or classes, classes, given) for one in (found, *others)]
     best = tried[0] if len(tried) == 1 else _best(tried, score, given, progress)
@@ -66,7 +70,10 @@ def teacher_from(
 def _best(
     tried: list[Read], score: Callable[[Read], float], given: Given, progress: Progress
 ) -> Read:
-    """The one with the best score, said with the others."""
+    """The one with the best score, said with the others; of equals the first.
+
+    Many CNNs answer at any size, only worse: nothing but trying tells which one they know.
+    """
     scores = [score(one) for one in tried]
     found = (f"{s:.0%} at {one.args.input_size}" for s, one in zip(scores, tried, strict=True))
     progress.say(
@@ -109,10 +116,12 @@ def alone(
 
 
 def check_classes(teacher: tuple[str, ...], data: tuple[str, ...], where: str) -> None:
-    """Names first, then count: a head that means other classes would teach nonsense.
+    """Refuse a teacher whose k-th answer means another class than the student's k-th.
+
+    Equal in number is not enough: names are compared place by place.
 
     Raises:
-        UnfitTeacher: they differ.
+        UnfitTeacher: they differ; says how.
     """
     if teacher == data:
         return
@@ -152,7 +161,7 @@ def _in_order(found: Read, names: tuple[str, ...], classes: tuple[str, ...], giv
     """The same weights with the classifier's answers in the order of the data's classes."""
     if names == classes:
         return found
-    if set(names) != set(classes):
+    if set(names) != set(classes):  # never put in order: this raises, and says which differ
         check_classes(names, classes, str(given.file))
     order = [names.index(name) for name in classes]
     state = foreign.reordered(found.fitted, found.args, order)
@@ -178,7 +187,12 @@ def _folder_name(
 
 
 def _adopt(given: Given, found: Read, classes: tuple[str, ...], place: Path, data: str) -> None:
-    """Write the model.pt; the same weights give the same bytes, wherever they lay."""
+    """Write the model.pt; the same weights give the same bytes, wherever they lay.
+
+    A student's digest counts a given teacher by the sha256 of this file: with a path or a date in
+    it, weights that are adopted a second time would make every student of theirs a new run. (Other
+    versions of torch or timm, which are recorded, do.)
+    """
     provenance = {
         "role": "given",
         "data": data,

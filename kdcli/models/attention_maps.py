@@ -11,12 +11,14 @@ from torch import Tensor
 from kdcli.core.functional import on_largest_grid
 
 _EPSILON = 1e-7
+"""As in the code of CASD."""
 
 
 def energy(stage: Tensor) -> Tensor:
     """(B, h, w): the mean over channels of the squares of a (B, C, h, w) map.
 
-    CASD takes the plain mean, of a network that ends in ReLUs; many others have signed maps.
+    CASD takes the plain mean, of a network that ends in ReLUs (VGG). Of timm's models most have
+    signed maps (EfficientNet, ConvNeXt, every ViT), whose plain mean would cancel out.
     """
     return stage.square().mean(1)
 
@@ -24,7 +26,8 @@ def energy(stage: Tensor) -> Tensor:
 def attention(energy: Tensor) -> Tensor:
     """(B, h, w) maps in [0.5, 0.74): each image's from its lowest to its highest, then a sigmoid.
 
-    As in the code of CASD (Huang et al. 2020), arXiv:2010.12023. A flat map gives 0.5 everywhere.
+    As in the code of CASD (Huang et al. 2020), arXiv:2010.12023: the sigmoid of [0, 1] ends at
+    0.731. A flat map gives 0.5 everywhere.
     """
     low, high = energy.amin((1, 2), keepdim=True), energy.amax((1, 2), keepdim=True)
     return ((energy - low) / (high - low + _EPSILON)).sigmoid()
@@ -60,5 +63,6 @@ def flatness(energy: Tensor) -> Tensor:
     total = cells.sum(1, keepdim=True)
     even = torch.full_like(cells, 1 / cells.shape[1])
     shares = torch.where(total > 0, cells / total.clamp(min=1e-30), even)
+    # `where` computes both of its sides: the clamp keeps 0 / 0 out of the one that is not taken
     entropy: Tensor = torch.special.entr(shares).sum(1)
     return entropy / math.log(cells.shape[1])

@@ -47,6 +47,7 @@ def resolve(name: str) -> Resolved:
         also = f"; also {', '.join(others)}, ..." if others else ""
         return Resolved(chosen, f"{name} -> {chosen}{also}")
     known = [*FAMILIES, *timm.list_models()]
+    # two letters are the beginning of too many to be one
     longer = [m for m in known if m.startswith(name)] if len(name) > 2 else []
     if longer:
         raise UsageError(f"'{name}' is no model of timm", f"name one: {', '.join(longer[:6])}, ...")
@@ -58,7 +59,10 @@ def resolve(name: str) -> Resolved:
 
 
 def _known_tag(name: str) -> str:
-    """The name, if the part behind its dot names weights that timm knows."""
+    """The name, if the part behind its dot names weights that timm knows.
+
+    `timm.is_model` looks at what stands before the dot; timm itself objects when it builds.
+    """
     base, dot, tag = name.partition(".")
     tags = [known.partition(".")[2] for known in timm.list_pretrained(f"{base}.*")]
     if dot and tag not in tags:
@@ -70,7 +74,7 @@ def _known_tag(name: str) -> str:
 
 
 def model_names() -> list[str]:
-    """Every architecture of timm."""
+    """Every architecture of timm, without the tags of its weights; some 1,400."""
     names: list[str] = timm.list_models()
     return names
 
@@ -84,10 +88,12 @@ def plan(
 ) -> ModelArgs:
     """How `name` is built for images of this size, found by trying it without weights.
 
-    A model that does not take the size is built with `img_size=`, else keeps its own size.
+    A model that does not take the size is built with `img_size=`, else keeps its own size, and its
+    tap resizes the images to that.
 
     Raises:
         DataError: it takes images of no size that we know of.
+        UsageError: `stem_stride` is given, and its first layer has none that could be changed.
     """
     config, own = timm.get_pretrained_cfg(name), own_size(name)
     args = ModelArgs(
@@ -96,6 +102,8 @@ def plan(
     if config and len(config.mean) == 3:
         args = replace(args, mean=tuple(config.mean), std=tuple(config.std))
     fixed = bool(config and config.fixed_input_size)
+    # of models made for one size some run at others all the same (crossvit, mvitv2): `img_size=`
+    # comes first there, and last where a model takes any size, for most of those do not know it
     built_for_it = replace(args, img_size=image_size)
     candidates = [built_for_it, args] if fixed else [args, built_for_it]
     for candidate in [*candidates, replace(args, input_size=own)]:
@@ -114,14 +122,17 @@ def own_size(name: str) -> int:
 
 
 def _takes(args: ModelArgs) -> bool:
-    """Whether a forward pass works, on the meta device: shapes only, no arithmetic."""
+    """Whether a forward pass works, on the meta device: shapes only, no arithmetic.
+
+    The answer's shape is looked at, too: a model may take a size and give something else.
+    """
     try:
         model = build_meta(args).eval()
         with torch.no_grad():
             size = args.input_size
             logits = model(torch.empty(1, 3, size, size, device="meta"))
         return tuple(logits.shape) == (1, args.heads * args.num_classes)
-    except UsageError:
+    except UsageError:  # of the stem: another size would not mend it
         raise
     except Exception:  # timm's models refuse a size in many ways
         return False
@@ -130,11 +141,13 @@ def _takes(args: ModelArgs) -> bool:
 def build(args: ModelArgs, pretrained: bool = False) -> nn.Module:
     """The module itself; with `pretrained`, timm's weights and, for other classes, a fresh head.
 
-    Several heads come last, so that the trunk's random weights are those of the model with one.
-    Weights must be known to be within reach: see `weights.ensure_reachable`.
+    Random weights come from the shared generator: build inside `seeded`. Several heads come last,
+    so that the trunk's are those of the model with one head. Weights must be known to be within
+    reach: see `weights.ensure_reachable`.
 
     Raises:
-        WeightsUnavailable: they cannot be fetched or read after all.
+        WeightsUnavailable: they cannot be fetched or read after all; random ones never replace
+            them.
     """
     if args.exit is not None:
         stage, last = args.maps  # ModelArgs has refused any other number
@@ -161,7 +174,7 @@ def build(args: ModelArgs, pretrained: bool = False) -> nn.Module:
             f"pretrained weights of {args.name} cannot be loaded: {error}",
             f"try again, remove the damaged file from the cache, {ways_out()}",
         ) from error
-    if args.stem_stride:
+    if args.stem_stride:  # behind the weights: a stride changes no shape, so any weights fit
         set_stem_stride(model, args.stem_stride)
     if args.heads > 1:
         _give_outputs(model, args.heads * args.num_classes)
@@ -169,7 +182,11 @@ def build(args: ModelArgs, pretrained: bool = False) -> nn.Module:
 
 
 def _give_outputs(model: Any, outputs: int) -> None:
-    """Another width for the last layer; RepViT forgets its second one where it is not told."""
+    """Another width for the last layer.
+
+    RepViT's `reset_classifier` has `distillation=False` as its default: not told, it would lose its
+    second head, and with it keys of its state dict.
+    """
     told = (
         {"distillation": True}
         if getattr(getattr(model, "head", None), "distillation", False)
@@ -180,7 +197,12 @@ def _give_outputs(model: Any, outputs: int) -> None:
 
 @contextmanager
 def seeded(seed: int, role: str) -> Iterator[None]:
-    """Whatever is built inside starts from the same weights, whatever was built before it."""
+    """Whatever is built inside starts from the same weights, whatever was built before it.
+
+    Roles keep apart what is built under one seed (`student`, `teacher`, `peer.1`, ...). They are
+    part of what makes a run: another name, other weights. crc32 and not hash(), which differs from
+    process to process; the shared generators, GPUs' too, are put back behind it.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(zlib.crc32(f"{seed}/{role}".encode()))
         yield

@@ -37,7 +37,7 @@ class Weights:
     cached: bool
     """They lie on this machine already."""
     classes: int
-    """1000 are ImageNet-1k's."""
+    """1000 are ImageNet-1k's; 0: a trunk without a classifier."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,9 @@ class Card:
     """Pixels of a side that its weights were made for."""
     fixed_input_size: bool
     interpolation: str
+    """In timm's own tests; kd resizes bicubically, whatever stands here."""
     crop_share: float
-    """Of the resized image, that is shown in tests."""
+    """Of the resized image, that is shown in timm's own tests; kd shows all of it."""
     mean: tuple[float, ...]
     std: tuple[float, ...]
     weights: Weights | None
@@ -110,7 +111,11 @@ def _other_tags(base: str, tag: str | None) -> list[Tag]:
 
 def smaller_sibling(name: str) -> str | None:
     """`resnet101` -> `resnet34`: the largest that has at most half the parameters and other
-    numbers in its name only; None where there is none."""
+    numbers in its name only; None where there is none.
+
+    Half, so that it is worth naming as a way to a shorter training (`plan/shortcuts.py`). Every
+    candidate is built on the meta device: no weights, no storage.
+    """
     base = name.partition(".")[0]
     alike = re.compile(re.sub(r"\d+", r"\\d+", re.escape(base)))
     sizes = {other: _parameters(other) for other in timm.list_models() if alike.fullmatch(other)}

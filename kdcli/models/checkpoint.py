@@ -20,6 +20,7 @@ from kdcli.core.files import atomic
 from kdcli.core.text import first_line
 
 SCHEMA = 1
+"""Of model.pt's layout, under its key `kd`; another number is refused, not guessed at."""
 _AGAIN = "repeat the command with --again"
 _ANOTHER = "copy it again; if kd made it, remove its folder and repeat the command"
 _WHOSE = (
@@ -36,7 +37,8 @@ class ModelFile:
     """What model.pt holds: everything that is needed to use the model elsewhere."""
 
     model: dict[str, Any]
-    """timm's name and arguments (`model_args.ModelArgs`), mean, std and input size included."""
+    """timm's name and arguments (`models.model_args.ModelArgs`), mean, std and input size
+    included."""
     state_dict: Weights
     """Keys are timm's own."""
     classes: tuple[str, ...]
@@ -46,7 +48,11 @@ class ModelFile:
 
 
 def save_model(file: ModelFile, path: Path) -> None:
-    """Write model.pt, whole or not at all."""
+    """Write model.pt, whole or not at all; its being there says that a run is finished.
+
+    Raises:
+        DiskError: full, read-only, or no permission.
+    """
     raw = {
         "kd": SCHEMA,
         "model": file.model,
@@ -64,6 +70,7 @@ def load_model(path: Path) -> ModelFile:
     Raises:
         DamagedFile: truncated, not kd's, of a newer kd, or holding code, which is never run.
     """
+    # somebody else's weights are read as such, to be called what they are: not kd's, but no code
     raw = read_weights(path) if _is_safetensors(path) else _load(path, allowed=FOREIGN)
     if not isinstance(raw, dict) or "kd" not in raw:
         raise DamagedFile(
@@ -111,13 +118,18 @@ def read_weights(path: Path) -> Any:
 
 def save_weights(weights: Weights, path: Path, *, half: bool = False) -> None:
     """Write a safetensors file, whole or not at all; `half`: in float16, but for what does not fit
-    into its range."""
+    into its range (65,504), as a batch norm's running variance may not.
+
+    Raises:
+        DiskError: full, read-only, or no permission.
+    """
     with atomic(path) as beside:
         beside.write_bytes(save({key: _stored(value, half) for key, value in weights.items()}))
 
 
 def _stored(tensor: torch.Tensor, half: bool) -> torch.Tensor:
-    """On the CPU, in memory of its own, as the format wants it."""
+    """On the CPU, in memory of its own: safetensors refuses tensors that share memory and those
+    whose channels are last."""
     value = tensor.detach().cpu()
     if half and value.dtype == torch.float32 and value.half().isfinite().all():
         return value.half().contiguous()
@@ -125,7 +137,11 @@ def _stored(tensor: torch.Tensor, half: bool) -> torch.Tensor:
 
 
 def save_state(state: dict[str, Any], path: Path) -> None:
-    """Write the resume state, whole or not at all."""
+    """Write the resume state, whole or not at all: a kill in between leaves the epoch before.
+
+    Raises:
+        DiskError: full, read-only, or no permission.
+    """
     _save(state, path)
 
 
@@ -152,6 +168,16 @@ def _save(raw: dict[str, Any], path: Path) -> None:
 
 
 def _load(path: Path, way_out: str = _ANOTHER, allowed: tuple[Any, ...] = ()) -> Any:
+    """What torch.save wrote, on the CPU, without running any of it.
+
+    `weights_only=True` is no better than torch: CVE-2025-32434 (fixed in 2.6) and CVE-2026-24747
+    (in 2.10) broke it, so pyproject.toml's floor must not fall below them. `allowed` classes are so
+    for this reading only.
+
+    Raises:
+        DamagedFile: damaged, something else, or holding code.
+        UsageError: there is no such file.
+    """
     try:
         _check_sums(path)
         _refuse_plain_pickle(path)
@@ -203,7 +229,7 @@ def _is_safetensors(path: Path) -> bool:
 
 
 def _check_sums(path: Path) -> None:
-    """torch reads a flipped bit without a word; the zip around the weights knows better."""
+    """torch reads a flipped bit without a word; the zip around the weights has a CRC of each."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if (broken := archive.testzip()) is not None:
@@ -211,9 +237,13 @@ def _check_sums(path: Path) -> None:
 
 
 def _refuse_plain_pickle(path: Path) -> None:
-    """torch's own begin with a number of its choice, or are a zip."""
+    """torch's own begin with a number of its choice, or are a zip.
+
+    Asked first: what torch says of other pickles would be told as code, and they may hold none.
+    """
     with path.open("rb") as file:
         head = file.read(32)
+    # torch's older format begins with its magic number, pickled: ten bytes, little end first
     if head[:1] == pickle.PROTO and MAGIC_NUMBER.to_bytes(10, "little") not in head:
         raise DamagedFile(
             f"{path}: refused, a pickle that torch did not write; nothing in it was run",

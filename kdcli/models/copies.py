@@ -13,7 +13,9 @@ from kdcli.core.records import Panel
 class Copies(nn.ModuleList):
     """(B, 3, H, W) -> (B, K): timm models of one architecture, each with weights of its own.
 
-    The state dict is theirs, numbered: `0.conv1.weight`, `1.conv1.weight`, ...
+    For scheme joint_ensemble. A tap shows nothing of them but their answer: stages and embeddings
+    of several trunks are not those of one model. The state dict is theirs, numbered:
+    `0.conv1.weight`, `1.conv1.weight`, ...
     """
 
     def __init__(self, members: Iterable[nn.Module], panel: Panel) -> None:
@@ -22,7 +24,9 @@ class Copies(nn.ModuleList):
 
     def forward(self, images: Tensor) -> Tensor:
         members = torch.stack([member(images) for member in self], 1)
-        exact = torch.promote_types(members.dtype, torch.float32)  # also within autocast
+        # logarithms of means want float32, also within autocast; float64, in which an export's
+        # parity may be decided, stays
+        exact = torch.promote_types(members.dtype, torch.float32)
         return as_one(members.to(exact), self.panel)
 
     def no_weight_decay(self) -> set[str]:
@@ -35,7 +39,7 @@ class Copies(nn.ModuleList):
         }
 
     def get_classifier(self) -> tuple[nn.Module, ...]:
-        """The last layers of all members."""
+        """The last layers of all members; flat, where a member has several (LeViT)."""
         members: Any = self
         found = [member.get_classifier() for member in members]
         return tuple(c for last in found for c in (last if isinstance(last, tuple) else (last,)))

@@ -23,8 +23,9 @@ class ExitHead(nn.Module):
     def __init__(self, stage: Shape, last: Shape, num_classes: int) -> None:
         """`stage` is the map that it reads, `last` that of the model's last stage."""
         super().__init__()
-        self.maps = stage, last
+        self.maps = stage, last  # what ModelArgs.maps records, so that rebuilding probes nothing
         (channels, height, _), (width, lowest, _) = self.maps
+        # rounded: not every grid is a power of two times the last one (17 and 8 of Inception)
         halvings = round(math.log2(height / lowest))
         blocks = downsampling(channels, width, halvings)
         self.blocks = nn.Sequential(*(blocks or [separable_block(channels, width, stride=1)]))
@@ -58,7 +59,12 @@ class EarlyExit(nn.Module):
 
 
 def _cut(trunk: nn.Module, index: int) -> nn.Module:
-    """A second structure around the same weights, without what lies behind the stage."""
+    """A second structure around the same weights, without what lies behind the stage.
+
+    timm prunes in place, and the trunk is to stay whole: so a deep copy, told beforehand that every
+    parameter and buffer is its own copy. Pruning makes the exit smaller and its export cheaper;
+    without it (a model that timm does not define) the answer is the same.
+    """
     shared: dict[int, Any] = {id(t): t for t in chain(trunk.parameters(), trunk.buffers())}
     cut: Any = copy.deepcopy(trunk, shared)
     if hasattr(cut, "prune_intermediate_layers"):

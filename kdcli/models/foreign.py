@@ -15,18 +15,20 @@ from kdcli.models.checkpoint import Weights
 from kdcli.models.model_args import ModelArgs
 
 _AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema_model", "ema")
+"""Keys of averaged weights: of timm's training script, of DeiT's and torchvision's, of others."""
 _PLAIN = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights")
 _PREFIXES = ("_orig_mod.", "module.", "model.", "timm_model.")
 """Of torch.compile, DataParallel, Lightning, and transformers' wrapper of timm."""
 _BYSTANDERS = ("n_averaged", "total_ops", "total_params")
 """Buffers that tools leave behind: torch's averaging, thop's counting."""
 _COUNTER = "num_batches_tracked"
+"""A batch norm's, missing in files of before torch 0.4.1; only a norm without momentum reads it."""
 _SHOWN = 10
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """The weights in somebody's file."""
+    """The weights in somebody's file, before anything is known of their model."""
 
     state: Weights
     """Floating tensors are float32; keys without the wrappers' prefixes."""
@@ -49,7 +51,11 @@ class Fitted:
 
 
 def find_state(raw: Any, where: str) -> Found:
-    """The state dict in what a file holds; averaged (EMA) weights before plain ones.
+    """The state dict in what a file holds; averaged (EMA) weights before plain ones, since whoever
+    keeps an average measures and publishes that.
+
+    It is the first mapping that holds tensors for the most part: beside weights stand an
+    optimiser's state, flags, numbers. `where` is what messages call the file.
 
     Raises:
         DamagedFile: there is none, or it holds NaN or infinity.
@@ -71,7 +77,8 @@ def find_state(raw: Any, where: str) -> Found:
 
 
 def _candidates(raw: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Mappings that may be the weights, with the keys that lead there; the best first."""
+    """Mappings that may be the weights, with the keys that lead there; the best first, the
+    outermost last, none deeper than two keys (`{"model": {"state_dict": ...}}`)."""
     if not isinstance(raw, Mapping) or len(path) > 2:
         return
     for key in (*_AVERAGED, *_PLAIN):
@@ -81,9 +88,13 @@ def _candidates(raw: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
 
 
 def _unwrapped(state: Weights) -> tuple[Weights, list[str]]:
-    """Without the prefixes that most keys share, and without what tools left behind."""
+    """Without the prefixes that most keys share, and without what tools left behind.
+
+    Most, not all: a tool's own buffers may stand outside of them.
+    """
     notes = []
     state = {k: v for k, v in state.items() if k.rpartition(".")[2] not in _BYSTANDERS}
+    # again and again: a compiled model in DataParallel has both (`_orig_mod.module.`)
     while prefix := next((p for p in _PREFIXES if _shared(p, state)), None):
         state = {key.removeprefix(prefix): value for key, value in state.items()}
         notes.append(f"keys taken without their '{prefix}'")
@@ -119,7 +130,8 @@ def _refuse_not_finite(state: Weights, where: str) -> None:
 def fit(state: Weights, args: ModelArgs, where: str) -> Fitted:
     """The weights as the model that `args` describes has them, for as many classes as they answer.
 
-    What timm itself can convert for this model (old keys, another image size) is converted.
+    What timm itself can convert for this model (old keys, another image size) is converted; what
+    fits as it is is left alone, as those rules are written for the files that timm knows.
 
     Raises:
         UsageError: they are not that model's, with the keys that do not fit.
@@ -140,13 +152,17 @@ def fit(state: Weights, args: ModelArgs, where: str) -> Fitted:
 
 
 def classifier_keys(args: ModelArgs) -> tuple[str, ...]:
-    """The keys whose first dimension is the number of classes."""
+    """The keys whose first dimension is the number of classes: those that change with it, since
+    timm's models call and build their classifiers in many ways."""
     one, more = _expected(args, args.num_classes), _expected(args, args.num_classes + 1)
     return tuple(key for key in one if one[key] != more[key])
 
 
 def reordered(fitted: Fitted, args: ModelArgs, order: list[int]) -> Weights:
-    """The weights with the classifier's answers in another order: new i is old order[i]."""
+    """The weights with the classifier's answers in another order: new i is old order[i].
+
+    Not of the logits at run time: what is exported needs no permutation then.
+    """
     head = classifier_keys(replace(args, num_classes=fitted.num_classes))
     return {k: v[order].clone() if k in head else v for k, v in fitted.state.items()}
 
@@ -162,7 +178,10 @@ def start(module: torch.nn.Module, state: Weights) -> list[str]:
 
 
 def _match(state: Weights, args: ModelArgs, head: tuple[str, ...]) -> Fitted | None:
-    """The weights in the model's order, if every key and shape agrees; BatchNorm may not count."""
+    """The weights in the model's order, if every key and shape agrees; BatchNorm may not count.
+
+    The model's order, so that the same weights give the same model.pt, however their file was made.
+    """
     classes = _answers(state, head)
     try:
         expected = _expected(args, classes)
@@ -192,9 +211,10 @@ def _converted(state: Weights, args: ModelArgs) -> Weights | None:
     if rules is None:
         return None
     try:
-        found = rules(dict(state), build_meta(args))
+        found = rules(dict(state), build_meta(args))  # rules look at the model's shapes alone
     except Exception:  # written for the files that timm knows, and for no others
         return None
+    # not all of them: who takes values from the model gets tensors without storage
     usable = isinstance(found, dict) and all(
         isinstance(value, Tensor) and not value.is_meta for value in found.values()
     )

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from kdcli.models.model_args import Normalisation, Shape
 
 WIDEST = 512
-"""Channels to which maps that differ are brought, at most."""
+"""Channels to which maps that differ are brought, at most. Ours: the pointwise convolution has
+M x C x C weights, 8.4 million for two networks of 2,048 channels."""
 
 
 class FusionBlock(nn.Module):
@@ -46,7 +47,7 @@ class FusionBlock(nn.Module):
             nn.ReLU(),
         )
         self.classifier = nn.Linear(width, num_classes)
-        for layer in self.modules():
+        for layer in self.modules():  # as the authors' program begins; torch's own default differs
             if isinstance(layer, nn.Conv2d):
                 spread = math.sqrt(2 / (math.prod(layer.kernel_size) * layer.out_channels))
                 nn.init.normal_(layer.weight, std=spread)
@@ -93,7 +94,7 @@ class Fused(nn.Module):
 
 
 def _last_map(network: Any, images: Tensor) -> Tensor:
-    """As a tap shows it: its last stage."""
+    """As a tap shows it: its last stage. timm takes a number for a count from the end."""
     (found,) = network.forward_intermediates(
         images, indices=1, output_fmt="NCHW", intermediates_only=True
     )
@@ -101,7 +102,11 @@ def _last_map(network: Any, images: Tensor) -> Tensor:
 
 
 class _Renormalise(nn.Module):
-    """From images that are normalised for one network to those that another is fed."""
+    """From images that are normalised for one network to those that another is fed.
+
+    (x s + m - m') / s', as one product and one sum. Buffers stay out of the state dict, which is
+    that of the networks; where nothing differs the pixels pass untouched, to their last bit.
+    """
 
     scale: Tensor
     shift: Tensor

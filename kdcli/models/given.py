@@ -20,6 +20,7 @@ from kdcli.runs.locate import refuse_onnx
 from kdcli.runs.spec import FileRef, slug
 
 _SOURCES = ("hf-hub", "hf_hub", "local-dir")
+"""As timm spells them."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Given:
 
     @property
     def stem(self) -> str:
-        """What files made of them are called."""
+        """What files made of them are called: `best` for best.pth.tar, `name` for a repository."""
         source, colon, place = self.thing.partition(":")
         if colon and source in _SOURCES:
             return slug(Path(place.partition("@")[0]).name)
@@ -50,7 +51,8 @@ class Given:
 
     @property
     def origin(self) -> str:
-        """Where they came from, as far as it means anything elsewhere."""
+        """Where they came from, as far as it means anything elsewhere: model.pt and the ONNX file
+        carry it along, so no folder of this machine is in it."""
         source, colon, place = self.thing.partition(":")
         if not (colon and source in _SOURCES):
             return self.file.name
@@ -67,7 +69,11 @@ class Given:
 
 
 def is_given(thing: str) -> bool:
-    """Whether it is spelled NAME=FILE, hf-hub:NAME or local-dir:FOLDER."""
+    """Whether it is spelled NAME=FILE, hf-hub:NAME or local-dir:FOLDER.
+
+    Not where the whole is a file that is there, nor with a slash in front of the `=`: files and
+    folders may be called `lr=0.1`. Whether FILE is there is not asked.
+    """
     source, colon, _ = thing.partition(":")
     if colon and source in _SOURCES:
         return True
@@ -126,7 +132,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
         DataError: not UTF-8, an empty name between others, a name twice, or fewer than two.
     """
     try:
-        text = class_name(path.read_text("utf-8-sig"))
+        text = class_name(path.read_text("utf-8-sig"))  # Windows' editors begin with a mark
         lines = [line.strip() for line in text.rstrip().splitlines()]
     except UnicodeDecodeError as error:
         raise DataError(f"--classes {path}: not UTF-8 text", "save it as UTF-8") from error
@@ -164,7 +170,7 @@ def read(given: Given, size: int, progress: Progress) -> Read:
         DamagedFile: no file of weights, or one that holds code.
         UsageError: the weights of another model.
     """
-    args = plan(given.model, 2, size, None, given.options)
+    args = plan(given.model, 2, size, None, given.options)  # any number: the weights say theirs
     args = replace(args, mean=given.mean or args.mean, std=given.std or args.std)
     fitted = _fitted(given.file, args, progress)
     return Read(replace(args, num_classes=fitted.num_classes), fitted)
@@ -187,7 +193,8 @@ def size_of(given: Given, wanted: int | None) -> int:
 
 
 def start_from(given: Given) -> FileRef:
-    """The weights as a training's start."""
+    """The weights as a training's start: by their sha256, so that another file under the same name
+    is another run."""
     return FileRef(
         path=str(given.file.resolve()),
         sha256=sha256(given.file),
@@ -200,15 +207,20 @@ def start_from(given: Given) -> FileRef:
 
 
 def start_args(args: ModelArgs, weights: FileRef) -> ModelArgs:
-    """The model as its start was normalised."""
+    """The model as its start was normalised: images must reach a trunk as they did when it learnt,
+    whatever timm has for its name."""
     return replace(args, mean=weights.mean or args.mean, std=weights.std or args.std)
 
 
 def begin(module: nn.Module, args: ModelArgs, weights: FileRef, progress: Progress) -> None:
     """Give a module its start; a classifier of other classes stays as it is, fresh.
 
+    Student and baseline are given the same, so that their comparison stays fair.
+
     Raises:
-        UsageError: its copies are to differ from the first step on.
+        DamagedFile: the file is damaged, not finite, or holds code.
+        UsageError: the weights of another model, or several copies, which are to differ from the
+            first step on.
     """
     path = Path(weights.path)
     if args.copies > 1:

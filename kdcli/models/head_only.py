@@ -28,7 +28,9 @@ def head_of(tap: Tap, mean: Tensor, std: Tensor) -> tuple[Head, Callable[[Weight
     """The tap's classifier as a learner, and how its weights complete the model's state dict.
 
     It learns from embeddings brought to `mean` (D,) 0 and `std` (D,) 1, whatever the trunk's own
-    scale, and begins with the answers that the classifier gives now; completing takes it back.
+    scale, so that one learning rate suits all (`plan.defaults.HEAD_ONLY`). It begins with the
+    answers that the classifier gives now, W x + b = (W std) ((x - mean) / std) + (b + W mean);
+    completing takes that back, and model.pt is a plain timm model again.
     """
     name = classifier_name(tap.module)
     trunk = {key: value.cpu() for key, value in tap.module.state_dict().items()}
@@ -48,7 +50,8 @@ def head_of(tap: Tap, mean: Tensor, std: Tensor) -> tuple[Head, Callable[[Weight
 
 
 def classifier_name(module: nn.Module) -> str:
-    """What the last layer is called in the state dict: `fc`, `classifier`, `head.fc`, ..."""
+    """What the last layer is called in the state dict: `fc`, `classifier`, `head.fc`, ...; empty
+    for a model with several, of which timm hands out a tuple."""
     head = module.get_classifier()  # type: ignore[operator]  # every classifier of timm has it
     return next((name for name, part in module.named_modules() if part is head), "")
 
@@ -56,6 +59,8 @@ def classifier_name(module: nn.Module) -> str:
 @torch.no_grad()
 def embed(tap: Tap, batches: Iterable[Batch], device: torch.device) -> Tensor:
     """(N, D) float32 pre-logits vectors of every image, in order; in fp32 and eval mode.
+
+    Once for all epochs, hence of images as they are: what varies them is refused with tune=head.
 
     Raises:
         UsageError: the model's answer is not its last layer's over one vector.
@@ -83,7 +88,10 @@ def _vectors(module: nn.Module, images: Tensor) -> Tensor:
 
 
 def _check(module: nn.Module, images: Tensor, vectors: Tensor) -> None:
-    """Some models have two classifiers, or more behind them."""
+    """Some models have two classifiers, or more behind them, and completing needs a bias to change.
+
+    Tried on the first batch, since only an answer tells.
+    """
     name = classifier_name(module)
     head = module.get_submodule(name) if name else None
     if isinstance(head, nn.Linear) and head.bias is not None and vectors.ndim == 2:

@@ -15,7 +15,8 @@ def split(logits: Tensor, heads: int) -> Tensor:
 
 
 class AsOne(nn.Module):
-    """(B, H * K) -> (B, K): see `functional.as_one`."""
+    """(B, H * K) -> (B, K): see `functional.as_one`. Without weights, so that a model that is
+    exported with it has no keys of its own."""
 
     def __init__(self, args: ModelArgs) -> None:
         super().__init__()
@@ -27,5 +28,5 @@ class AsOne(nn.Module):
 
 def answering(module: nn.Module, args: ModelArgs) -> nn.Module:
     """(B, 3, H, W) images, ready to be fed, -> (B, K) logits; the module itself where it has one
-    head."""
+    head. Of a last layer alone: (B, D) -> (B, K)."""
     return module if args.heads == 1 else nn.Sequential(module, AsOne(args))

@@ -45,17 +45,19 @@ def largest(views: Sequence[ImageView], maps: Sequence[Tensor]) -> Tensor:
 
 def mean(views: Sequence[ImageView], maps: Sequence[Tensor]) -> Tensor:
     """The mean of maps, one of each view, as they lie on the images; cell by cell over the views
-    that saw it. One view at least has to have seen everything."""
+    that saw it. One view at least has to have seen everything, as the images themselves have."""
     pairs = list(zip(views, maps, strict=True))
+    # a map of ones, carried back, is 1 where a view saw the image, 0 where not, between at its edge
     seen = torch.stack([view.undo(torch.ones_like(one[:1])) for view, one in pairs]).sum(0)
     return torch.stack([view.undo(one) for view, one in pairs]).sum(0) / seen
 
 
 def _zoomed(maps: Tensor, scale: float, beyond: Literal["reflection", "zeros"]) -> Tensor:
     """About the middle, on the same grid; `beyond` is what lies outside."""
-    if scale == 1:
+    if scale == 1:  # exactly as it is: there and back through a grid would round
         return maps
     planes = maps.reshape(len(maps), -1, *maps.shape[-2:])
+    # affine_grid asks where an output cell looks in the input: the zoom's inverse
     matrix = torch.eye(2, 3, dtype=maps.dtype, device=maps.device) / scale
     grid = F.affine_grid(matrix.expand(len(maps), 2, 3), list(planes.shape), align_corners=False)
     found = F.grid_sample(planes, grid, padding_mode=beyond, align_corners=False)

@@ -17,12 +17,15 @@ FREE = frozenset(
         *("pddl", "pddl-1.0"),
     }
 )
-"""At most, the maker must be named."""
+"""At most, the maker must be named. Ids of SPDX and of the Hub, in lower case; what is not listed
+counts as having conditions of its own, for a licence that nobody looked at is not free."""
 SHARE_ALIKE = ("-sa", "gpl", "odbl", "cdla-sharing")
-"""In the name of licences that what is made from it must carry as well."""
+"""In the name of licences that what is made from it must carry as well; `gpl` is in agpl and lgpl,
+too."""
 FOR_RESEARCH = frozenset({"apple-amlr", "seer-license"})
 """Research only by their text, which their names do not say."""
 UNKNOWN = frozenset({"", "other", "unknown"})
+"""Words that state nothing; `other` is the Hub's."""
 
 
 def licence_of(name: str) -> str | None:
@@ -48,7 +51,10 @@ def weights_name(name: str) -> str:
 
 
 def free_weights(name: str) -> dict[str, str]:
-    """Other pretrained weights of the same architecture under a free licence: {name: licence}."""
+    """Other pretrained weights of the same architecture under a free licence: {name: licence}.
+
+    timm's order; what they were trained on, and how good they are, is not looked at.
+    """
     known = timm.list_pretrained(f"{name.partition('.')[0]}.*")
     licences = {other: licence_of(other) for other in known if other != name}
     return {other: found for other, found in licences.items() if found and is_free(found)}
@@ -89,6 +95,7 @@ def is_free(licence: str) -> bool:
 def is_non_commercial(licence: str) -> bool:
     """Whether it keeps people from earning money with what it covers."""
     words = _id(licence)
+    # names say it in many ways, as fair-noncommercial-research-license; some not at all
     signs = ("-nc", "noncommercial", "non-commercial", "research")
     return words in FOR_RESEARCH or any(sign in words for sign in signs)
 

@@ -22,10 +22,11 @@ class Loaded:
 
 
 def load(path: Path) -> Loaded:
-    """Build the module that the file names and give it its weights.
+    """Build the module that the file names and give it its weights; in eval mode, in fp32.
 
     Raises:
         DamagedFile: the file is damaged, or its weights do not fit the model it names.
+        UsageError: there is no such file.
     """
     file = load_model(path)
     args = _args(file, path)
@@ -44,12 +45,19 @@ def load(path: Path) -> Loaded:
 
 
 def read_args(path: Path) -> tuple[ModelArgs, tuple[str, ...]]:
-    """The model's arguments and classes, without building it."""
+    """The model's arguments and classes, without building it.
+
+    Raises:
+        DamagedFile: the file is damaged, or names no model of this kd.
+        UsageError: there is no such file.
+    """
     file = load_model(path)
     return _args(file, path), file.classes
 
 
 def _args(file: ModelFile, path: Path) -> ModelArgs:
+    """Only exact names of timm's registry: a family's may mean another model in a later kd, and
+    whoever wrote the file must not have anything fetched."""
     try:
         args = ModelArgs.from_dict(file.model)
         names = [one.name for one in args.networks]

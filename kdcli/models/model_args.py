@@ -23,7 +23,13 @@ def shape_of(maps: Tensor) -> Shape:
 
 @dataclass(frozen=True)
 class ModelArgs:
-    """What rebuilds a module, as model.pt records it."""
+    """What rebuilds a module, as model.pt records it.
+
+    A field that comes later needs a default, with which the files of before mean what they meant.
+
+    Raises:
+        UsageError: fields that contradict each other; no such model.
+    """
 
     name: str
     """timm's name."""
@@ -35,7 +41,7 @@ class ModelArgs:
     stem_stride: int | None = None
     """Of the first strided convolution; None leaves timm's own."""
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
-    """Of the normalisation, for RGB in [0, 1]."""
+    """Of the normalisation, for RGB in [0, 1]. ImageNet's, where timm states none."""
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     options: dict[str, Any] = field(default_factory=dict)
     """Further constructor arguments, as a Hub config names them: text, numbers, booleans."""
@@ -57,7 +63,7 @@ class ModelArgs:
     model's last one. So building probes nothing."""
 
     def __post_init__(self) -> None:
-        members = max(self.heads, self.copies)
+        members = max(self.heads, self.copies)  # one of the two is 1
         if self.exit is not None and (members > 1 or self.peers or len(self.maps) != 2):
             raise UsageError(
                 f"{self.name}: an exit with several heads, copies or peers, or without the shapes "
@@ -78,6 +84,7 @@ class ModelArgs:
 
     @property
     def _fuses(self) -> bool:
+        # one image, normalised for the first, goes to all of them: so their sizes must be equal
         single = self.heads == self.copies == 1 and all(one == one.single for one in self.peers)
         fed = {(one.input_size, one.num_classes) for one in self.networks}
         return single and len(fed) == 1 and len(self.maps) == len(self.networks)
@@ -95,7 +102,11 @@ class ModelArgs:
 
     @property
     def words(self) -> str:
-        """`resnet18`, `resnet18 + vgg11, fused`, `2 x resnet18`, `an exit of resnet18`."""
+        """`resnet18`, `resnet18 + vgg11, fused`, `2 x resnet18`, `an exit of resnet18`.
+
+        The bare name for one module of timm, however many heads it has, by which callers tell it
+        from modules of kd.
+        """
         if self.exit is not None:
             return f"an exit of {self.name}"
         if self.copies > 1:
@@ -111,15 +122,16 @@ class ModelArgs:
 
     @property
     def normalisations(self) -> list[Normalisation]:
-        """Mean and deviation of each network."""
+        """Mean and deviation of each network: a fused model is fed once, for its first."""
         return [(one.mean, one.std) for one in self.networks]
 
     def as_dict(self) -> dict[str, Any]:
+        """Plain values alone, which `torch.load(weights_only=True)` reads."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> "ModelArgs":
-        """What `as_dict` gave.
+        """What `as_dict` gave; JSON's lists are tuples again, and what is missing has its default.
 
         Raises:
             TypeError: other keys than ours.
@@ -141,7 +153,10 @@ _NOT_OPTIONS = {
 
 
 def check_options(options: Mapping[str, Any]) -> None:
-    """Raise UsageError for what is no plain constructor argument of a model."""
+    """Raise UsageError for what is no plain constructor argument of a model.
+
+    They come from somebody else's config.json, and go to timm as they are.
+    """
     for key, value in options.items():
         if key in _NOT_OPTIONS or not isinstance(value, str | int | float | bool):
             raise UsageError(

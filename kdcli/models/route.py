@@ -22,11 +22,15 @@ class View:
     embedding: bool = False
     preactivations: bool = False
     heads: bool = False
-    """Both heads of a model with a distillation token."""
+    """Both heads of a model with a distillation token; its embedding is then not shown."""
 
 
 class Route:
     """How one model is asked: as a whole, or trunk first and then its head.
+
+    Models are asked, never wrapped, so that their state keys stay timm's. What timm promises of
+    `forward_intermediates`, `forward_features` and `forward_head` is tried on two images before it
+    is relied upon.
 
     Raises:
         UnmetNeeds: the model cannot show what `view` names, tried on `images`, ready to be fed.
@@ -52,6 +56,7 @@ class Route:
         seen: dict[str, Any] = {}
         if not self.view.stages:
             return self._answers(timm_model, timm_model.forward_features(images))
+        # hooks for this call alone: a deep copy (the moving average) must look at its own modules
         with _inputs_of([ending.activation for ending in self.endings]) as before:
             final, maps = timm_model.forward_intermediates(
                 images, indices=list(self.view.stages), output_fmt="NCHW"
@@ -66,6 +71,7 @@ class Route:
     def _answers(self, module: Any, final: Tensor) -> dict[str, Tensor]:
         if self.view.heads:
             heads = _both_heads(module, final)
+            # labels teach the class head alone; asked, both answer as one: as timm has it
             logits = heads[:, 0] if module.training else heads.mean(1)
             return {"logits": logits, "heads": heads}
         if not self.view.embedding:
@@ -76,7 +82,11 @@ class Route:
         return {"logits": logits.float(), "embedding": embedding.float()}
 
     def _try(self, module: nn.Module, images: Tensor) -> None:
-        """Its parts must add up to the whole, and a stage must still be what it was."""
+        """Its parts must add up to the whole, and a stage must still be what it was.
+
+        A later in-place operation would change a map after it was collected. torch counts those in
+        `Tensor._version`, but also those of before, so a pass that stops there is compared.
+        """
         timm_model: Any = module
         name = type(module).__name__
         whole = timm_model(images).float()
@@ -125,6 +135,7 @@ def _inputs_of(activations: Sequence[nn.Module | None]) -> Iterator[dict[int, Te
 
 
 def _same(first: Tensor, second: Tensor) -> bool:
+    """But for rounding, which another order of the same operations may bring."""
     return first.shape == second.shape and torch.allclose(first, second, rtol=1e-3, atol=1e-4)
 
 

@@ -1,4 +1,9 @@
-"""What ends a stage: its last activation, and the batch norm in front of a ReLU."""
+"""What ends a stage: its last activation, and the batch norm in front of a ReLU.
+
+For methods that read maps in front of their activation (ofd, arXiv:1904.01866: its margins come
+from that batch norm). Found by watching a forward pass: timm's models do not say, and the order in
+which modules are registered need not be that in which they run.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +15,13 @@ from torch import Tensor, nn
 from kdcli.models.intermediates import intermediates
 
 SHORTCUTS = ("downsample", "shortcut", "proj")
-"""In whose branches a batch norm is not the one that a stage's last map comes from."""
+"""In whose branches a batch norm is not the one that a stage's last map comes from: timm's names,
+of ResNet and RegNet, of ByobNet, of DLA (`project`)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Ending:
-    """Of one stage."""
+    """What a stage's map comes out of, module by module."""
 
     activation: nn.Module | None = None
     """The activation that gives the stage's map; None where something else does."""
@@ -38,17 +44,22 @@ def endings(module: nn.Module, images: Tensor, stages: Sequence[int]) -> tuple[E
 
 def _ending(module: nn.Module, images: Tensor, stage: int) -> Ending:
     calls, found = _calls(module, images, stage)
+    # the very tensor: what was permuted or added to since (a ViT's map, MobileNetV2's) was not
+    # given by an activation; an in-place one hands on what a norm gave, so that must not count
     acted = [i for i, call in enumerate(calls) if call.result is found and _acts(call.module)]
     if not acted:
         return Ending()
     last = calls[acted[-1]].module
-    if sum(call.module is last for call in calls) > 1:  # one module that acts in several places
+    if sum(call.module is last for call in calls) > 1:  # a hook could not tell its places apart
         return Ending()
     return Ending(last, _norm_before(last, calls, acted[-1], found.shape[1]))
 
 
 def _calls(module: nn.Module, images: Tensor, stage: int) -> tuple[list[_Call], Tensor]:
-    """What ran, in the order of its ending, until the stage's map was there; and that map."""
+    """What ran, in the order of its ending, until the stage's map was there; and that map.
+
+    Stopped there: a later in-place operation might overwrite it.
+    """
     calls: list[_Call] = []
 
     def watch(name: str, part: nn.Module) -> Any:
@@ -70,7 +81,10 @@ def _calls(module: nn.Module, images: Tensor, stage: int) -> tuple[list[_Call], 
 def _norm_before(
     last: nn.Module, calls: list[_Call], place: int, channels: int
 ) -> nn.BatchNorm2d | None:
-    """Of a ReLU: the batch norm that holds it (timm's fused ones), or the last in front of it."""
+    """Of a ReLU: the batch norm that holds it (timm's fused ones), or the last in front of it.
+
+    As wide as the map, which a block's inner norms need not be.
+    """
     if not isinstance(last, nn.ReLU):
         return None
     found: nn.BatchNorm2d | None = None

@@ -12,6 +12,7 @@ from kdcli.core.records import About, Outputs, Pair
 from kdcli.models.stages import Stage, StageTable
 
 Pairs = tuple[tuple[Stage, Stage], ...]
+"""The student's stage and the teacher's that it answers, in depth order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,12 +36,12 @@ class Correspondence:
         )
 
     def tell(self, about: About) -> About:
-        """With what is known of this teacher."""
+        """What the run knows, with what is known of this pair's teacher alone."""
         return replace(about, classifier=self.classifier, norms=self.norms)
 
 
 def _featured(outputs: Outputs, chosen: Sequence[int]) -> Outputs:
-    """With these of its stages as features."""
+    """With these of its stages as features, and their preactivations, where a method reads such."""
     before = outputs.preactivations
     return replace(
         outputs,
@@ -52,7 +53,8 @@ def _featured(outputs: Outputs, chosen: Sequence[int]) -> Outputs:
 def match_stages(
     student: StageTable, teacher: StageTable, wanted: Sequence[Sequence[int]] | None = None
 ) -> Pairs:
-    """Pairs (student's stage, teacher's stage) in depth order; `wanted` names them by index.
+    """Pairs (student's stage, teacher's stage) in depth order; `wanted` names them by index. The
+    same whichever of the two models is the student.
 
     Between models whose maps shrink: by stride, exact where possible, never a factor of two or
     more apart, as many as possible; where no two are that near, from the deepest backwards. With a
@@ -81,7 +83,7 @@ def milestones(table: StageTable) -> tuple[Stage, ...]:
 
 
 _FRACTIONS = (1 / 6, 1 / 3, 5 / 6, 1.0)
-"""Of a columnar model's depth, for the four stages of another."""
+"""Of a columnar model's depth, for the four stages of another: OFA-KD's blocks of 12."""
 
 
 def _blocks(table: StageTable, fractions: Sequence[float]) -> list[Stage]:
@@ -91,6 +93,7 @@ def _blocks(table: StageTable, fractions: Sequence[float]) -> list[Stage]:
 
 
 def _quarters(table: StageTable) -> list[Stage]:
+    """Of two columnar models neither has stages that OFA-KD's fractions were made for."""
     return _blocks(table, (0.25, 0.5, 0.75, 1.0))
 
 
@@ -106,7 +109,11 @@ def _distinct(pairs: Iterable[tuple[Stage, Stage]]) -> Pairs:
 
 def _nearest(student: tuple[Stage, ...], teacher: tuple[Stage, ...]) -> Pairs:
     """The longest monotone assignment of strides less than a factor of two apart; of several the
-    one with the smallest sum of |log2(ratio)|."""
+    one with the smallest sum of |log2(ratio)|.
+
+    By dynamic programming, as sequences are aligned. Nearest stride by nearest stride would not do:
+    two stages may want the same one, or cross. Strides need not be powers of two (Inception's).
+    """
 
     @cache
     def best(i: int, j: int) -> tuple[int, float, Pairs]:
@@ -116,7 +123,7 @@ def _nearest(student: tuple[Stage, ...], teacher: tuple[Stage, ...]) -> Pairs:
         options = [best(i - 1, j), best(i, j - 1)]
         mine, theirs = student[i - 1], teacher[j - 1]
         distance = abs(math.log2(mine.stride / theirs.stride))
-        if distance < 1:
+        if distance < 1:  # 8 with 16 never: one more pair is not worth a map of half the detail
             count, total, pairs = best(i - 1, j - 1)
             options.append((count - 1, total + distance, (*pairs, (mine, theirs))))
         return min(options, key=lambda option: option[:2])
@@ -125,6 +132,7 @@ def _nearest(student: tuple[Stage, ...], teacher: tuple[Stage, ...]) -> Pairs:
 
 
 def _from_the_deepest(student: tuple[Stage, ...], teacher: tuple[Stage, ...]) -> Pairs:
+    """As many pairs as the shorter has stages: the last of both, nearest to the answers, is one."""
     both = min(len(student), len(teacher))
     return tuple(zip(student[-both:], teacher[-both:], strict=True))
 

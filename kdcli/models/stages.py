@@ -38,7 +38,10 @@ class StageTable:
 
     @property
     def main(self) -> tuple[Stage, ...]:
-        """Those to be matched: without what is finer than 4 pixels, where two others remain."""
+        """Those to be matched: without what is finer than 4 pixels, where two others remain.
+
+        RepDistiller's comparisons of methods leave the stem out, too.
+        """
         coarse = tuple(stage for stage in self.stages if stage.stride >= 4)
         return self.stages if self.columnar or len(coarse) < 2 else coarse
 
@@ -46,7 +49,9 @@ class StageTable:
 def stages_of(args: ModelArgs) -> StageTable:
     """The stages of the model that `args` builds, at its input size.
 
-    Probed on the meta device and never taken from timm's `feature_info`, which is wrong for some.
+    Probed on the meta device and never taken from timm's `feature_info`, which is wrong for some:
+    it gives tresnet's stem a stride of 2, which is 4. At the size of the training, since strides of
+    Inception, Xception and NASNet are no whole numbers and depend on it.
 
     Raises:
         UnmetNeeds: the model gives no maps.
@@ -63,7 +68,8 @@ def stages_of(args: ModelArgs) -> StageTable:
 
 
 def _probe(args: ModelArgs) -> list[Tensor]:
-    """Without storage where the model allows that, else with a real image."""
+    """Without storage where the model allows that, as 97 of timm's 98 modules do; else (gemma4_vit,
+    which reads a value by `.item()`) with a real image."""
     try:
         return _maps(build_meta(args), args, "meta")
     except Exception:  # some models read values while they run, which meta tensors do not have

@@ -8,7 +8,10 @@ from kdcli.core.errors import UsageError
 def set_stem_stride(model: nn.Module, stride: int) -> None:
     """Give the first strided convolution this stride; at stride 1 drop a max-pool right behind it.
 
-    Keys of the state dict stay timm's own.
+    Stems are made for 224 pixels: of an image of 32, a ResNet's first stage sees 8 cells a side,
+    and its last a single one. Keys of the state dict stay timm's own, and no weight changes its
+    shape: pretrained ones fit. Layers are taken in the order in which they are registered, which in
+    timm's stems is that of the pass.
 
     Raises:
         UsageError: the model has no strided convolution.

@@ -19,7 +19,11 @@ from kdcli.models.stages import StageTable, stages_of
 
 
 class Tap(nn.Module):
-    """Asks a timm module about a batch; the module's own state keys stay timm's."""
+    """Asks a timm module about a batch; the module's own state keys stay timm's.
+
+    Image size, normalisation and precision are each model's own, and are seen to here. What comes
+    out is float32, outside autocast, as all losses are computed.
+    """
 
     mean: Tensor
     std: Tensor
@@ -32,7 +36,7 @@ class Tap(nn.Module):
         self.by = by
         self.args = args
         self.precision = precision
-        self.route = Route(module, View(), torch.empty(0))
+        self.route = Route(module, View(), torch.empty(0))  # shows nothing yet: nothing is tried
         self.register_buffer("mean", _channels(args.mean), persistent=False)
         self.register_buffer("std", _channels(args.std), persistent=False)
 
@@ -84,6 +88,7 @@ class Tap(nn.Module):
     def forward(self, batch: Batch) -> Outputs:
         images = self.prepare(batch.images)
         bf16 = self.precision == "bf16"
+        # fp32 is said too: enabled=False undoes an autocast that somebody put around
         with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bf16):
             seen = self.route(self.module, images)
         if self.args.heads > 1:
@@ -92,6 +97,7 @@ class Tap(nn.Module):
         return Outputs(by=self.by, **seen)
 
     def _refuse_closed(self) -> None:
+        """Copies, exits and fused networks are modules of kd, which have no stages of their own."""
         if self.args.words == self.args.name:
             return
         raise UnmetNeeds(
@@ -103,6 +109,7 @@ class Tap(nn.Module):
         """What the module is fed: resized to its size, then normalised."""
         size = self.args.input_size
         if images.shape[-1] != size:
+            # antialiased, as an image library would; bicubic goes beyond what it is given
             images = F.interpolate(images, size=(size, size), mode="bicubic", antialias=True).clamp(
                 0, 1
             )
@@ -121,7 +128,11 @@ def _channels(values: tuple[float, ...]) -> Tensor:
 
 
 def _logits(model: nn.Module, batch: Batch) -> Tensor:
-    """In halves where the device has no room for the whole."""
+    """In halves where the device has no room for the whole.
+
+    Measuring has a batch size of its own, which no recipe can lower. In eval mode no image depends
+    on its neighbours, so halves answer the same.
+    """
     try:
         logits: Tensor = model(batch).logits
     except torch.OutOfMemoryError:
@@ -129,14 +140,20 @@ def _logits(model: nn.Module, batch: Batch) -> Tensor:
             raise
     else:
         return logits
+    # outside of `except`, where the traceback would hold the memory of what has failed
     return torch.cat([_logits(model, part) for _, part in batch.parts(2)])
 
 
 @torch.no_grad()
 def predict(model: nn.Module, batches: Iterable[Batch], device: torch.device) -> np.ndarray:
-    """(N, K) float32 logits of every image, in order; always fp32 and in eval mode.
+    """(N, K) float32 logits of every image, in order; always fp32 and in eval mode, so that models
+    that learnt in different precisions are measured alike.
 
-    `model` turns a Batch into Outputs: a tap, or something that holds taps.
+    `model` turns a Batch into Outputs: a tap, or something that holds taps. Its mode and precision
+    are put back, also after an error; no buffer is moved.
+
+    Raises:
+        torch.OutOfMemoryError: not even one image fits.
     """
     taps = [part for part in model.modules() if isinstance(part, Tap)]
     before = model.training, [tap.precision for tap in taps]

@@ -25,7 +25,8 @@ class Live(Protocol):
 class Frozen:
     """A finished model: eval mode, no gradients, its buffers untouched.
 
-    No nn.Module, so that a learner that holds it neither trains nor saves it.
+    No nn.Module, so that a learner that holds it neither trains nor saves it: `train()` of whoever
+    holds it would set its batch norms and dropouts going.
     """
 
     def __init__(self, tap: Tap) -> None:
@@ -38,7 +39,11 @@ class Frozen:
 
 
 class Recorded:
-    """Models that are no longer there: what they once answered to each image."""
+    """Models that are no longer there: what they once answered to each image.
+
+    To the image as it is, whatever the student is shown of it: varied images would need an answer
+    for each variation.
+    """
 
     def __init__(self, by: str, logits: Tensor) -> None:
         """`logits` (M, K) float32, of the images as they are, by `Batch.index`."""
@@ -52,6 +57,9 @@ class Recorded:
 
 class Together:
     """Takes its own step on each batch, then teaches as it now is (arXiv:2301.12245).
+
+    In eval mode, as a checkpoint would answer: both give the same student to 1e-6, which a test
+    holds.
 
     The limit of a trajectory (Harutyunyan et al. 2023) with a checkpoint at every step, from
     memory of the paper's algorithm; nothing of it is stored. Where no gradients are recorded, it
@@ -103,6 +111,7 @@ class Trajectory:
 
     def __call__(self, batch: Batch) -> Outputs:
         """One checkpoint is in memory at a time."""
+        # progress is a share, so rounded; the parts of a batch have that of the whole
         step = round(batch.progress * self._total) + 1
         wanted = checkpoint_at(step, self._total, self._steps, self._clock)
         if wanted != self._loaded:
@@ -117,5 +126,6 @@ def checkpoint_at(step: int, total: int, kept: Sequence[int], clock: Clock) -> i
     The first that was kept at or behind the student's own place, else the last; `kept` ascends, and
     its last is the teacher's last step.
     """
+    # rounded up, in whole numbers: at equal lengths the step itself
     place = -(-step * kept[-1] // total) if clock == "progress" else step
     return kept[min(bisect_left(kept, place), len(kept) - 1)]

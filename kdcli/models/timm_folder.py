@@ -16,11 +16,13 @@ from kdcli.models.memory_format import channels_last
 from kdcli.models.model_args import ModelArgs, check_options
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth")
+"""What timm and the Hub call a model's file; that which cannot hold code comes first."""
 
 
 @dataclass(frozen=True)
 class Described:
-    """What a model's folder says of it in config.json, the Hub's convention for timm."""
+    """What a model's folder says of it in config.json, the Hub's convention for timm; where that is
+    silent of mean and deviation, as timm has them for the model's name."""
 
     model: str
     file: Path
@@ -37,7 +39,9 @@ def describe(folder: Path, where: str) -> Described:
     """What config.json says of the model in this folder.
 
     Raises:
-        UsageError: no such folder, no config.json, no weights, or a model that timm does not have.
+        DamagedFile: config.json is not what timm writes.
+        UsageError: no such folder, no config.json, no weights, a model that timm does not have, or
+            arguments that kd does not pass on.
         DataError: a model that is not fed square RGB images.
     """
     config, name, arguments = _config(folder, where)
@@ -69,7 +73,10 @@ def describe(folder: Path, where: str) -> Described:
 
 
 def _input_size(config: Mapping[str, Any], arguments: Mapping[str, Any]) -> tuple[int, ...]:
-    """Channels, height, width; a size that the model was built for is what it was trained for."""
+    """Channels, height, width; a size that the model was built for is what it was trained for.
+
+    config.json names both, and `input_size` may still be that of the weights it once began with.
+    """
     channels, *sides = config.get("input_size", (3, 224, 224))
     built = arguments.get("img_size") or sides
     return (channels, *((built, built) if isinstance(built, int) else built))
@@ -100,7 +107,8 @@ def _config(folder: Path, where: str) -> tuple[dict[str, Any], Any, dict[str, An
 
 
 def _labels(config: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """The class names in the order of the classifier, where there is one for each class."""
+    """The class names in the order of the classifier, where there is one for each class: names of
+    some, or one twice, could not put a teacher's answers in order."""
     names = config.get("label_names")
     if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
         return None
@@ -108,6 +116,7 @@ def _labels(config: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 
 def _weights(folder: Path, where: str) -> Path:
+    """A file of a usual name, else the only one there is; among several nobody guesses."""
     found = [folder / name for name in _WEIGHTS if (folder / name).is_file()]
     others = sorted(p for end in ("safetensors", "pth", "bin") for p in folder.glob(f"*.{end}"))
     if not found and len(others) != 1:
@@ -119,6 +128,7 @@ def _weights(folder: Path, where: str) -> Path:
 
 
 WRITTEN_BY = f"timm {timm.__version__}"
+"""For the report: who wrote config.json."""
 
 
 _OF_WEIGHTS = (
@@ -179,7 +189,7 @@ def write_config(
             "input_size": (3, size, size),
             "mean": args.mean,
             "std": args.std,
-            "crop_pct": 1.0,
+            "crop_pct": 1.0,  # as a tap feeds it: the whole square, resized; timm's default crops
             "crop_mode": "center",
             "interpolation": "bicubic",
         },

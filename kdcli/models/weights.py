@@ -21,6 +21,7 @@ from kdcli.core.network import answers
 from kdcli.core.text import first_line
 
 _FILES = ("model.safetensors", "pytorch_model.bin", "open_clip_model.safetensors")
+"""As timm looks for them in a repository; first that which cannot hold code."""
 
 
 def has_weights(name: str) -> bool:
@@ -31,6 +32,9 @@ def has_weights(name: str) -> bool:
 
 def ensure_reachable(name: str) -> None:
     """Return if timm can load `name`'s weights now.
+
+    Asked before a plan is made and a teacher trained. Whoever answers counts as reachable, whatever
+    is answered: a proxy or a login may still stand between, which `build` then says.
 
     Raises:
         WeightsUnavailable: there are none, or neither cache nor network has them.
@@ -74,7 +78,9 @@ def cached_file(name: str) -> Path | None:
 def from_cache(name: str) -> dict[str, Any]:
     """What makes timm take the weights from here; else it asks the Hub first, and waits for it.
 
-    Empty where they are still to be fetched.
+    Empty where they are still to be fetched. An overlay of `pretrained_cfg`, in which `file` goes
+    before the Hub; timm then takes the file for a plain state dict unless `custom_load` is said
+    again (.npz files that some ViTs and ResNetV2s were published as).
     """
     if (file := cached_file(name)) is None:
         return {}
@@ -96,7 +102,8 @@ def split_revision(repository: str) -> tuple[str, str | None]:
 def fetch(repository: str) -> Path:
     """The folder of a Hub repository (`org/name[@revision]`): config.json and a file of weights.
 
-    What was fetched before is taken as it is, without asking anybody.
+    What was fetched before is taken as it is, without asking anybody: a name without a revision may
+    then mean an older one. Only these two files are fetched; no code of a repository is.
 
     Raises:
         UsageError: no name that a repository can have.

@@ -41,9 +41,11 @@ class Ask:
     device: str = "auto"
 
     def who(self, recipe: Recipe, progress: Progress) -> Who:
-        """The recipe's `who:` block with the flags over it, said where they differ."""
+        """The recipe's `who:` block with the flags over it, said where they differ: a committed
+        file is a whole job, and what was run otherwise must not pass for it."""
         file = recipe.who or Who()
         asked = {key: getattr(self, key) for key in WHO}
+        # a seed of 0 is said, too: only what nobody said is left to the block
         given = {key: value for key, value in asked.items() if value not in (None, ())}
         for key, value in given.items():
             was = file.taught_by if key == "teachers" else getattr(file, key)
@@ -52,6 +54,7 @@ class Ask:
                 progress.say(
                     f"{_spelled(key, value)} overrides who.{of_file}: {_shown(was)} of the recipe"
                 )
+        # `teacher` and `teachers` are one thing, of which a block may say either
         alone = {"teacher": None} if "teachers" in given else {}
         return file.model_copy(update=given | alone)
 

@@ -1,4 +1,5 @@
-"""--data and data.unlabelled opened aloud: what they are, what is left, what a teacher has seen."""
+"""The data of a job: opened aloud, those without labels too, and what a person should know of them
+before anything is trained."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -40,7 +41,7 @@ def unlabelled_of(recipe: Recipe, source: Source, progress: Progress) -> DataRef
 
 
 def measured_too(split: Split, source: Source, progress: Progress) -> int:
-    """How many images of validation and test are among these, by content."""
+    """How many images of validation and test are among these, by content: names tell nothing."""
     splits = {"unlabelled": split, "validation": source.validation, "test": source.test}
     return sum(
         place.split != "unlabelled"
@@ -92,7 +93,7 @@ def warn_of_seen(
 
 
 def _spec_beside(model: str) -> Spec | None:
-    """What made it; None where no run.yaml lies beside it that could tell."""
+    """What made it; None where no run.yaml lies beside it that could tell (others' files)."""
     with suppress(KdError):
         return Run(Path(model).parent).spec
     return None
@@ -104,7 +105,8 @@ NO_DATA = "no --data: built-in digits (1,797 images); give --data DIR for yours"
 def open_data(
     name: str | None, progress: Progress, *, surveyed: bool = True, balance: str = "none"
 ) -> tuple[Source, DataRef]:
-    """The source and how a run refers to it; what it has to say is said.
+    """The source and how a run refers to it: by its identity, so that a copy elsewhere finds the
+    same runs; what it has to say is said.
 
     `surveyed`: also what the images are, as a look at each one's header tells. `balance` is the
     recipe's: whoever has set it needs no advice.
@@ -127,6 +129,6 @@ def open_data(
 def _say_survey(found: Survey, advised: bool, progress: Progress) -> None:
     for line in found.lines():
         progress.say(f"{found.name}: {line}")
-    found.refuse_unreadable()
+    found.refuse_unreadable()  # behind what the data are, before advice that would come to nothing
     for line in found.warnings() + (found.advice() if advised else ()):
         progress.warn(f"{found.name}: {line}")

@@ -1,4 +1,8 @@
-"""What `auto` means: decided by the data, the models and the device, and written to the run."""
+"""What `auto` means: decided by the data, the models and the device, and written to the run.
+
+Decided once: what belongs to a run later (its baseline, further seeds) has the same values. Never
+by a timing, since all of it is part of the run's digest.
+"""
 
 from typing import Any
 
@@ -16,18 +20,20 @@ TRUNK_LR = 0.1
 """Of a pretrained trunk: what it knows is to be moved, not to be lost."""
 
 HEAD_ONLY = Schedule(epochs=100, batch_size=64, lr=1e-2, patience=20)
-"""A classifier on embeddings: an epoch takes next to no time."""
+"""A classifier on embeddings: an epoch takes next to no time, and patience ends it sooner. One rate
+for every trunk, whose embeddings are brought to one scale first (`models.head_only.head_of`)."""
 
 
 def resolve_recipe(
     recipe: Recipe, model: str, teachers: tuple[str, ...], source: Source, device: torch.device
 ) -> Recipe:
-    """The recipe without any `auto`."""
+    """The recipe without any `auto`, for `model`, taught by `teachers` (none: from labels)."""
     return fill_auto(recipe, auto_values(recipe, model, teachers, source, device))
 
 
 def head_only() -> dict[str, Any]:
-    """What fitting the classifier alone comes down to, by the recipe's keys."""
+    """What fitting the classifier alone comes down to, by the recipe's keys: no trunk to slow down,
+    no images to vary, for each is shown to the trunk once."""
     return {
         "train.tune": "head",
         "train.epochs": HEAD_ONLY.epochs,
@@ -44,7 +50,8 @@ def auto_values(
 ) -> dict[str, Any]:
     """What `auto` means for this model on these data, by the recipe's keys.
 
-    Several teachers have one precision: the one that suits them all.
+    Several teachers have one precision: the one that suits them all, else fp32; and begin with
+    timm's weights where all of them can.
     """
     defaults, classes = source.defaults, len(source.classes)
     pretrained = recipe.student.pretrained
@@ -53,6 +60,7 @@ def auto_values(
     size = own_size(model) if defaults.own_size else defaults.image_size
     if isinstance(recipe.data.image_size, int):  # a model may take no other
         size = recipe.data.image_size
+    # on the meta device: the schedule goes by parameters, the precision by kinds of layers
     meta = build_meta(plan(model, classes, size, None))
     schedule = defaults.schedule(parameters(meta))
     values: dict[str, Any] = {
@@ -71,6 +79,7 @@ def auto_values(
     if recipe.train.tune == "head":
         values |= head_only()
     if teachers:
+        # each architecture once: a thousand members are one
         metas = [build_meta(plan(name, classes, size, None)) for name in dict.fromkeys(teachers)]
         suit = {resolve_precision("auto", meta, device) for meta in metas}
         values["teacher.pretrained"] = all(_begins_pretrained(one, defaults) for one in teachers)

@@ -51,7 +51,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model that fits."""
+    """A model that fits, as far as it is known what it costs."""
 
     name: str
     input_size: int
@@ -96,6 +96,7 @@ class Found:
 
 
 def _promise(candidate: Candidate) -> tuple[bool, bool, int]:
+    """Of two that fit, the larger usually learns more: by MACs, behind its weights' licence."""
     free = candidate.pretrained and candidate.licence is not None and is_free(candidate.licence)
     return free, candidate.pretrained, candidate.macs or 0
 
@@ -137,7 +138,7 @@ def parse_ms(text: str | None) -> float | None:
 
 
 def list_models(limits: Limits, progress: Progress) -> Found:
-    """What keeps to the limits: the cheap ones first, so that few models are timed.
+    """What keeps to the limits: those that are cheap to check first, so that few models are timed.
 
     Latencies are measured where `max_ms` is set, and kept per machine; known ones are always shown.
     """
@@ -199,7 +200,7 @@ def _costs_key(name: str, size: int) -> tuple[str, ...]:
 
 
 def _weigh(name: str, size: int) -> dict[str, Any]:
-    """What the cache holds of a model."""
+    """What the cache holds of a model; that it takes no such image is kept as well."""
     try:
         args = plan(name, CLASSES, size, None)
         return {"input_size": args.input_size, "img_size": args.img_size, **costs(args)}
@@ -234,7 +235,7 @@ def _licence(name: str) -> str | None:
 
 def _timed(rows: list[_Row], limits: Limits, cache: Cache, progress: Progress) -> list[Candidate]:
     """The candidates with their latencies; each is kept as soon as it is known."""
-    rows = sorted(rows, key=lambda row: row[0].macs or math.inf)
+    rows = sorted(rows, key=lambda row: row[0].macs or math.inf)  # the quick ones first
     known = {row[0].name: _latency(cache.get(*_latency_key(row[1]))) for row in rows}
     todo = [row for row in rows if known[row[0].name] is None] if limits.max_ms else []
     notes: dict[str, str] = {}
@@ -273,7 +274,7 @@ def time_export(args: ModelArgs) -> Latency:
     with TemporaryDirectory() as scratch:
         path = Path(scratch) / "model.onnx"
         with seeded(0, "timed"):
-            module = build(args)
+            module = build(args)  # random weights take as long as any
         export_onnx(module, path, input_size=(size, size), metadata={})
         call = partial(open_session(path, THREADS), np.zeros((1, 3, size, size), np.float32))
     return latency({"it": call}, seconds=1.0, min_runs=10, max_runs=200)["it"]

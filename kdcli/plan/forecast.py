@@ -33,7 +33,8 @@ LONG = 3600
 """Seconds above which something shorter is worth measuring, where there is no GPU."""
 
 WORTH_NAMING = 0.9
-"""What takes a larger share of the time than this is no shortcut."""
+"""What takes a larger share of the time than this is no shortcut: a forecast may be off by more
+than a tenth itself."""
 
 
 @dataclass(frozen=True)
@@ -56,19 +57,20 @@ class Forecast:
 
     @property
     def seconds(self) -> float:
-        """Until the command ends."""
+        """Until the command ends: the baseline, which `kd evaluate` trains, is not in it."""
         return sum(one.times * one.seconds for one in self.now)
 
     @property
     def disk_bytes(self) -> int:
-        """At most, while they train."""
+        """At most, while they train: one after another, so that there is one resume state at a
+        time, and the models of all."""
         everyone = (*self.now, *self.later)
         most = max((one.state_bytes for one in everyone), default=0)
         return sum(one.times * one.kept_bytes for one in everyone) + most
 
     @property
     def memory_bytes(self) -> int:
-        """At most."""
+        """At most: one is in memory at a time."""
         return max((one.memory_bytes for one in (*self.now, *self.later)), default=0)
 
     def lines(self) -> list[str]:
@@ -87,7 +89,7 @@ class Forecast:
         return [words, *(f"{s.what}: {s.ask} ~ {duration(s.seconds)} in all" for s in self.shorter)]
 
     def as_dict(self) -> dict[str, Any]:
-        """For --json."""
+        """For --json: a line of numbers for each training, in seconds and bytes."""
         ends = datetime.now() + timedelta(seconds=self.seconds)
         return {
             "now": [vars(one) for one in self.now],
@@ -106,6 +108,8 @@ def foresee(
 ) -> Forecast:
     """Time a few steps of everything that `job` still has to train; nothing of it is kept.
 
+    In the order in which a refusal costs least: folders, weights, images, then the rehearsals.
+
     Raises:
         DataError: images of validation or test that cannot be read, all of them named.
         DamagedFile: starting weights that cannot be read, or are not finite.
@@ -121,6 +125,7 @@ def foresee(
         for spec, run in zip(job.specs, runs, strict=True)
         if again or not run.finished
     ]
+    # teachers first, as `ensure` will train them
     first = [(one, _done(find(one), False)) for one in _before(spec for spec, _ in asked)]
     todo = _alike([*first, *asked])
     probe(runs[0].path)
@@ -139,6 +144,7 @@ def foresee(
         free_bytes=shutil.disk_usage(existing(runs[0].path)).free,
     )
     _refuse_full_disk(found, runs[0].path)
+    # shortcuts have to be rehearsed, too: not for a training that is short, or on a GPU
     if found.seconds < LONG or device.type != "cpu":
         return found
     progress.say("long for a processor: measuring what would shorten it")
@@ -159,7 +165,8 @@ def _refuse_full_disk(found: Forecast, place: Path) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Alike:
-    """Trainings that differ in their seeds alone, and have as many epochs behind them."""
+    """Trainings that differ in their seeds alone, and have as many epochs behind them: a thousand
+    need one rehearsal."""
 
     spec: Spec
     """Of the first."""
@@ -208,7 +215,8 @@ def _shorter(job: Job) -> Iterator[Shorter]:
 
 
 def _before(specs: Iterable[Spec]) -> list[Spec]:
-    """The teachers that `ensure` would train for them, in its order, each once."""
+    """The teachers that `ensure` would train for them, in its order, each once: whoever teaches a
+    teacher stands before it."""
     found: dict[str, Spec] = {}
     for spec in specs:
         todo = [one for one in spec.before if one.digest not in found and not _finished(one)]
@@ -223,7 +231,7 @@ def _done(run: Run | None, again: bool) -> int:
 
 
 def _later(spec: Spec) -> list[Spec]:
-    """What `kd evaluate` would train."""
+    """What `kd evaluate` would train: the baseline of what is taught, where there is none yet."""
     if not spec.is_taught or _finished(baseline := baseline_of(spec)):
         return []
     return [baseline]

@@ -26,18 +26,19 @@ class Job:
     """So many of them, from the spec's own seed on."""
 
     def site(self, progress: Progress) -> Site:
-        """Where its trainings happen."""
+        """Where its trainings happen; images are opened once for all of them."""
         return Site(self.source, self.device, progress)
 
     @property
     def specs(self) -> list[Spec]:
-        """One for each seed."""
+        """One for each seed; their teachers are the same, as comparisons need it."""
         return self.spec.alike(self.seeds)
 
 
 @dataclass(frozen=True, eq=False)
 class Shared:
-    """What all trainings of a job have in common."""
+    """What all trainings of a job have in common while they are planned; the recipe still has its
+    `auto`s, which mean something else for each model."""
 
     loaded: LoadedRecipe
     source: Source
@@ -81,7 +82,11 @@ def refuse_taught(loaded: LoadedRecipe) -> None:
 def train_spec(
     model: str, shared: Shared, seed: int = 0, teachers: tuple[TeacherRef, ...] = ()
 ) -> Spec:
-    """Training `model` from labels, or from labels and teachers."""
+    """Training `model` from labels, or from labels and teachers; every `auto` is decided here.
+
+    Raises:
+        DataError: it takes images of no size that we know of.
+    """
     loaded, source = shared.loaded, shared.source
     taught_by = tuple(teacher.model for teacher in teachers)
     return Spec(

@@ -20,7 +20,7 @@ from kdcli.runs.spec import Role, Spec, TeacherRef
 
 @dataclass(frozen=True)
 class Roles:
-    """Who takes part in a distillation."""
+    """Who takes part in a distillation, names resolved."""
 
     teachers: tuple[Entry, ...]
     """timm names, runs, model.pt files, or given weights; none, in a scheme that needs none."""
@@ -44,8 +44,9 @@ def distill_spec(roles: Roles, shared: Shared, seed: int = 0) -> Spec:
     refs = teacher_refs(roles.teachers, shared)
     refuse_assistants(roles.assistants, recipe)
     further = unlabelled_of(recipe, shared.source, shared.progress)
-    shared = replace(shared, unlabelled=further)
+    shared = replace(shared, unlabelled=further)  # opened once for a whole chain
     for start in roles.assistants:
+        # from teacher.seed, not the student's: all students of a comparison have the same
         above = _learner("assistant", start, recipe.teacher.seed, refs, shared)
         refs = (TeacherRef(model=start.model, spec=with_trail(above, recipe)),)
     if scheme_of(recipe).has_generations:
@@ -94,6 +95,7 @@ def _with_peers(spec: Spec, named: Sequence[str], shared: Shared) -> Spec:
 def _learner(
     role: Role, start: Start, seed: int, teachers: tuple[TeacherRef, ...], shared: Shared
 ) -> Spec:
+    # by how many teach this one: of a chain, the head may have three and the next one
     loaded = _for_so_many(teachers, started(shared.loaded, start.weights), shared.progress)
     spec = train_spec(start.model, replace(shared, loaded=loaded), seed, teachers)
     whose = {"role": role, "weights": start.weights, "unlabelled": shared.unlabelled}
@@ -117,7 +119,8 @@ def _for_so_many(
 
 
 def _average() -> SchemeUse:
-    """With its default options, as a recipe that says `scheme: average` has it."""
+    """With its default options, as a recipe that says `scheme: average` has it: both ways of asking
+    make one digest, and so one run."""
     use = SchemeUse(name="average")
     return SchemeUse(name=use.name, **scheme_of(Recipe(scheme=use)).model_dump(by_alias=True))
 

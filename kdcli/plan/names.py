@@ -32,7 +32,8 @@ def teacher_name(thing: str, progress: Progress) -> str:
 
 
 def is_file(teacher: str) -> bool:
-    """Whether a teacher is a path: one that is there, or one that looks like it."""
+    """Whether a teacher is a path: one that is there, or one that looks like it, so that a path
+    that is misspelled is called no file rather than no model of timm."""
     return Path(teacher).exists() or teacher.endswith((".pt", ".pth", ".safetensors"))
 
 
@@ -73,7 +74,8 @@ def assistant_start(thing: str, progress: Progress) -> Start:
 
 
 def started(loaded: LoadedRecipe, weights: FileRef | None) -> LoadedRecipe:
-    """The recipe for a training that starts from given weights: they are its pretrained ones."""
+    """The recipe for a training that starts from given weights: they are its pretrained ones, so
+    that the trunk's rate and tune=head are as for timm's."""
     if weights is None:
         return loaded
     return replace(loaded, recipe=update(loaded.recipe, {"student.pretrained": True}))

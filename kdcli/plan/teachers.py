@@ -91,7 +91,8 @@ def _identities(members: Sequence[TeacherRef]) -> Iterator[str]:
 
 
 def _digest_in(model: str) -> str:
-    """Of what a model.pt was made from, as it says itself; wherever it lies by now."""
+    """Of what a model.pt was made from, as it says itself; wherever it lies by now. "None" of one
+    that does not say, which is no digest."""
     return str(load_model(Path(model)).provenance.get("digest"))
 
 
@@ -148,7 +149,7 @@ def _taught_first(entry: TeacherEntry, shared: Shared, weights: FileRef | None) 
         "data.subset": settings.subset if entry.subset is None else entry.subset,
         "data.licence": recipe.data.licence,
         "data.hidden": recipe.data.hidden,  # from everyone who learns from labels
-        "train.tune": settings.tune,
+        "train.tune": settings.tune,  # all else is the business of its own recipe
     }
     own = started(replace(loaded, recipe=update(loaded.recipe, handed)), weights)
     spec = train_spec(entry.model, replace(shared, loaded=own), settings.seed)
@@ -158,6 +159,7 @@ def _taught_first(entry: TeacherEntry, shared: Shared, weights: FileRef | None) 
 
 
 def _given_teacher(thing: str, source: Source) -> TeacherRef:
+    """A finished one, by the sha256 of its file: a copy elsewhere is the same teacher."""
     path = locate(thing, Silent()).model  # said before
     args, classes = read_args(path)
     check_classes(classes, source.classes, str(path))
@@ -165,7 +167,8 @@ def _given_teacher(thing: str, source: Source) -> TeacherRef:
 
 
 IMAGES = 128
-"""Enough to tell a size that works from one that does not."""
+"""Enough to tell a size that works from one that does not: a share is known to 4 points (one
+standard error at worst)."""
 
 
 def share_right(found: Read, source: Source, device: torch.device) -> float:
@@ -180,7 +183,8 @@ def share_right(found: Read, source: Source, device: torch.device) -> float:
 
 
 def with_trail(spec: Spec, recipe: Recipe) -> Spec:
-    """A teacher's training, with the checkpoints that who follows its trajectory needs."""
+    """A teacher's training, with the checkpoints that who follows its trajectory needs: they are
+    part of its digest, so a finished run that has kept none is another one."""
     follows = recipe.teacher.follow == "trajectory"
     return spec.model_copy(update={"keeps": recipe.teacher.checkpoints if follows else None})
 

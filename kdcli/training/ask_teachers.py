@@ -1,4 +1,5 @@
-"""Several teachers asked about the same images, one after another."""
+"""Several teachers asked about the same images, one after another: one model and a running mean are
+in memory, however many there are."""
 
 import time
 from collections.abc import Sequence
@@ -24,14 +25,14 @@ from kdcli.training.teachers import Roll, open_teacher, stand_in, stand_in_args
 
 @dataclass(frozen=True)
 class Respondent:
-    """A teacher to be asked."""
+    """A teacher to be asked, and how much its answer counts."""
 
     path: Path | None
     """None: an untrained one."""
     ref: TeacherRef
     weight: float
     count: int = 1
-    """For how many it answers."""
+    """For how many it answers: in a rehearsal one of each architecture is asked."""
 
 
 def members_of(
@@ -42,7 +43,11 @@ def members_of(
 
 
 def one_of_each(members: Sequence[Respondent], classes: int) -> list[Respondent]:
-    """The first of each architecture, for all of it: they take the same time."""
+    """The first of each architecture, for all of it: they take the same time.
+
+    Architecture is all that shapes a model, heads and copies too: three copies under one name take
+    three times as long.
+    """
     kinds: dict[str, str] = {}  # a thousand that differ in their seeds need one look
     found: dict[str, Respondent] = {}
     for one in members:
@@ -60,20 +65,22 @@ def one_of_each(members: Sequence[Respondent], classes: int) -> list[Respondent]
 
 @dataclass(frozen=True, eq=False)
 class Asking:
-    """Whose teachers are asked, and where."""
+    """Whose teachers are asked, on which device, and who is told."""
 
     spec: Spec
     site: Site
 
     @property
     def image_size(self) -> int:
-        """Pixels of a side, as the student sees the images."""
+        """Pixels of a side, as the student sees the images: teachers label what it is shown, from
+        which each resizes for itself."""
         return int(self.spec.recipe.data.image_size)
 
     def answers(
         self, members: Sequence[Respondent], panel: Panel, store: Store, roll: Roll | None = None
     ) -> tuple[Logits, float]:
-        """(N, K) logits of all as one, and the seconds that answering takes.
+        """(N, K) logits of all as one, in fp32, and the seconds that answering takes: of one of
+        each architecture, as many times as it stands for.
 
         Each is loaded, called by `roll`, asked about every image, and let go; memory does not grow
         with their number.
@@ -82,6 +89,8 @@ class Asking:
             UnfitTeacher: `roll` refuses one.
         """
         seconds: list[float] = []
+        # closed, else the bar would outlive an error; seconds are those of answering alone, not of
+        # loading: with many images that is what counts
         with closing(counted_batches(len(members), store, self.site.progress)) as ticks:
 
             def answer(member: Respondent) -> Logits:
@@ -98,6 +107,8 @@ class Asking:
     @torch.no_grad()
     def nearest(self, member: Respondent, store: Store) -> Indices:
         """(N,) each image's nearest one, where the teacher's classifier looks at them.
+
+        MUNGE's distance is that of attributes. Pixels are none, so it is taken between embeddings.
 
         Raises:
             UnmetNeeds: the teacher shows no vector in front of its classifier.

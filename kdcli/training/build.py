@@ -56,7 +56,7 @@ class Assembled:
     transfer: Transfer | None = None
     """What takes the place of the training images, where teachers label."""
     alongside: dict[str, Stepper] = field(default_factory=dict)
-    """Teachers that learn at the same steps."""
+    """Teachers that learn at the same steps, each with an optimiser and a schedule of its own."""
 
     def kept(self) -> dict[str, nn.Module]:
         """What the run keeps, by name: what may ship, and what lies next to it."""
@@ -88,8 +88,11 @@ def assemble(
     A rehearsal, which times a few steps, takes random weights in place of timm's pretrained ones,
     which it would have to fetch, and an untrained teacher for None (as is given for each that
     learns together with the student);
-    `on_demand` decodes even few training images when they are asked for. `recorded` is where the
-    teachers' answers to a transfer set may be found.
+    `on_demand` decodes even few training images when they are asked for, as the training will all
+    of them. `recorded` is where the teachers' answers to a transfer set may be found.
+
+    What contradicts or does not match is refused here, before the first step. All that learns is
+    built inside `seeded`, so that it begins alike whatever was built before it.
 
     Raises:
         DamagedFile: starting weights that cannot be read, or are not finite.
@@ -102,7 +105,7 @@ def assemble(
     refuse_contradictions(recipe, spec.model, bool(spec.teachers))
     student = build_learner(spec, site, rehearsal)
     peers = build_peers(spec, student, site, rehearsal)
-    start = time.monotonic()
+    start = time.monotonic()  # measured around what grows with the images; a forecast scales it
     images = _stores(spec, site, 0 if on_demand else MOST_BYTES)
     read = time.monotonic()
     if transfer := _transfer(spec, site, images, teachers, recorded, rehearsal):
@@ -117,12 +120,14 @@ def assemble(
     how = batching_of(spec, classes, transfer.samples_per_epoch if transfer else None)
     batches = partial(training_batches, learning.training, how)
     steps = steps_per_epoch(how.samples_per_epoch or len(learning.training), how.batch_size)
+    # the first batch of the training: what methods learn is shaped by it, and by its maps' signs
     example = next(batches(0, workers=0)).to(site.device)
 
     def join(spec: Spec, learners: dict[str, nn.Module], teachers: dict[str, Teacher]) -> Distiller:
         about = _about(spec, learning.training, example, classes, steps)
         return _distiller(spec, site, learners, teachers, example, about)
 
+    # a teacher that learns along has a distiller of its own, on the same batches
     alongside = learning_teachers(
         spec, site, steps, lambda own, tap: join(own, {"student": tap}, {}), rehearsal
     )
@@ -158,7 +163,8 @@ def _transfer(
     recorded: Path | None,
     rehearsal: bool,
 ) -> Transfer | None:
-    """The images that teachers label, where the scheme has them do so."""
+    """The images that teachers label, where the scheme has them do so; a teacher that still learns
+    could not, which `recipe.conflicts` refuses."""
     if spec.alongside or not scheme_of(spec.recipe).labelled_by_teachers:
         return None
     asking = Asking(spec, site)
@@ -197,6 +203,7 @@ def _about(spec: Spec, training: Store, example: Batch, classes: int, steps: int
         classes,
         len(training),
         steps,
+        # parts are nearly equal, see Batch.parts: the smallest is the whole, divided and cut off
         smallest_batch=len(example.labels) // spec.recipe.train.accumulate,
         labels=torch.from_numpy(training.labels),
         adapter=spec.recipe.match.adapter,
@@ -213,6 +220,7 @@ def _distiller(
 ) -> Distiller:
     """All of them in one; what it skips is said."""
     recipe = spec.recipe
+    # a role of its own: parts and adapters are the same whatever models were built before
     with seeded(spec.seed, "distiller"):
         distiller = Distiller(
             scheme_of(recipe),
@@ -225,7 +233,7 @@ def _distiller(
             recipe.match,
             spec.seed,
         )
-    if recipe.train.balance == "loss":
+    if recipe.train.balance == "loss":  # the baseline's, too: train: is the same for both
         assert about.labels is not None  # of the training images, set above
         weights = torch.from_numpy(class_weights(about.labels.numpy(), about.num_classes))
         distiller.class_weights = weights.to(site.device)

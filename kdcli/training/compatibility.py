@@ -30,11 +30,13 @@ WITH_SECOND_HEAD = "deit_tiny_distilled_patch16_224"
 """The student of methods that teach a second head, and how it is made small."""
 NARROW = {"depth": 2, "embed_dim": 48, "num_heads": 3}
 CLASSES, IMAGES, SIZE = 4, 8, 64
+"""More than two classes, as dkd needs; several images, for relations; 64 pixels, of which the last
+stage has 2 x 2 cells left, for methods that compare places."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A method in a scheme."""
+    """A method in a scheme: whether the two train together, else what a person would be told."""
 
     scheme: str
     method: str
@@ -77,7 +79,8 @@ class Trial:
 
 @cache
 def grid() -> tuple[Cell, ...]:
-    """Every scheme with every method, those of plug-ins too."""
+    """Every scheme with every method, those of plug-ins too; what docs/methods.md shows, and the
+    tests take a step in."""
     return tuple(
         _cell(scheme, method)
         for scheme in registry.names("schemes")
@@ -115,7 +118,7 @@ def _cell(scheme: str, method: str) -> Cell:
 
 @cache
 def _cast(scheme: str, second_head: bool) -> tuple[dict[str, Tap], dict[str, Teacher]]:
-    """Who learns and who teaches; built once, to be copied."""
+    """Who learns and who teaches; built once, to be copied: building takes longer than all else."""
     chosen: Scheme = registry.load("schemes", scheme)()
     names = _teachers_for(chosen)
     teachers = [Frozen(_tap(name, f"teacher.{i}")) for i, name in enumerate(names)]
@@ -131,7 +134,7 @@ def _cast(scheme: str, second_head: bool) -> tuple[dict[str, Tap], dict[str, Tea
 
 
 def _teachers_for(scheme: Scheme) -> tuple[str, ...]:
-    """As many as it takes."""
+    """As many as it takes: its own `panel` objects to several, where it has one alone."""
     if not scheme.needs_teacher:
         return ()
     try:

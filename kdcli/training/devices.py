@@ -23,16 +23,20 @@ def open_device(wanted: str) -> torch.device:
         raise UsageError(
             "kd trains in one process", "start it without accelerate launch / torchrun"
         )
-    torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
+    # fp32 means fp32: torch lets convolutions (not matrix products) round to TF32's 10 bits
+    torch.backends.cudnn.allow_tf32 = False
     if wanted != "auto":
         _check_device(wanted)
-        os.environ["ACCELERATE_TORCH_DEVICE"] = wanted
+        os.environ["ACCELERATE_TORCH_DEVICE"] = wanted  # of cuda:1, Accelerator has no argument
     device: torch.device = accelerator(wanted).device
     return device
 
 
 def accelerator(wanted: str = "auto") -> Accelerator:
-    """Device, gradients and clipping; precision is the taps' own business."""
+    """Device, gradients and clipping; precision is the taps' own business.
+
+    accelerate shares its state within a process: the first one settles the device for all later.
+    """
     return Accelerator(mixed_precision="no", cpu=wanted == "cpu" or None)
 
 
@@ -55,7 +59,7 @@ def wait_for(device: torch.device) -> None:
 
 
 def peak_bytes(device: torch.device) -> int:
-    """The most that this process has held in the GPU's own memory; 0 on a processor."""
+    """The most that this process has held in the memory of an NVIDIA or AMD GPU; 0 elsewhere."""
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
 
 
@@ -65,7 +69,7 @@ def _check_device(wanted: str) -> None:
             f"--device {wanted}: no such device{did_you_mean(wanted, KINDS)}",
             f"a device is one of {', '.join(KINDS)}, or cuda:1 for the second GPU",
         )
-    try:
+    try:  # the one sure way: a driver may be there and refuse
         torch.zeros(1, device=wanted)
     except (RuntimeError, AssertionError) as error:
         there = ["cpu"] + [f"cuda:{i}" for i in range(torch.cuda.device_count())]

@@ -1,7 +1,7 @@
 """One nn.Module for a whole training: forward(batch) -> named losses.
 
-It holds what learns (students, the scheme's parts, the methods' adapters); frozen teachers stay
-outside its state.
+It holds what learns (students, the scheme's parts, the methods' adapters), so that one optimiser
+and one resume state have all of it; frozen teachers stay outside its state.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -41,7 +41,8 @@ class Term:
 
 
 class Distiller(nn.Module):
-    """Runs one step's lesson; built, and checked against `example`, before the first step."""
+    """Runs one step's lesson; built, and checked against `example`, before the first step. Names of
+    submodules are keys of state.pt: `learners`, `parts`, `adapters`."""
 
     class_weights: Tensor | None
     """(K,) of the labels' loss class by class; the methods' losses are left alone."""
@@ -78,18 +79,18 @@ class Distiller(nn.Module):
             methods,
             {name: one for name, one in learners.items() if isinstance(one, Tap)},
             {name: one.tap for name, one in teachers.items() if isinstance(one, Live)},
-            example.images[:2],
+            example.images[:2],  # enough to see whether a model's parts add up
             match.pairs,
             scheme.needs,
         )
         refuse_unread(match.augment, methods)
         self._augment, self._seed = match.augment, seed
-        self.register_buffer("class_weights", None, persistent=False)
+        self.register_buffer("class_weights", None, persistent=False)  # moves along, is not saved
         with _probing(self):
             answers = {name: model(example) for name, model in self._models().items()}
             device = example.images.device
             self.parts = nn.ModuleDict(scheme.parts(answers, about)).to(device)
-            lesson = self._lesson(example)
+            lesson = self._lesson(example)  # undisturbed: adapters are built for what a teacher is
         self.skipped = _refuse_or_skip(terms, lesson, type(scheme).__module__.split(".")[-1])
         adapters = self._adapters(lesson, about)
         self.adapters = nn.ModuleDict(adapters).to(device)
@@ -100,7 +101,7 @@ class Distiller(nn.Module):
         terms = {"task": task_loss(lesson.learners, batch, self.class_weights)}
         for term in self._terms:
             terms[term.name] = self._score(term, lesson, batch)
-        weights = self.weights(batch.epoch)
+        weights = self.weights(batch.epoch)  # of the step, not of the epoch: it is fractional
         total = torch.stack([weights[name] * loss for name, loss in terms.items()]).sum()
         answers = lesson.learners[0].outputs.logits.argmax(1)
         return Losses(total, terms, weights, (answers == batch.labels).sum())
@@ -112,7 +113,7 @@ class Distiller(nn.Module):
 
     @property
     def learning(self) -> nn.ModuleDict:
-        """What learns and may be kept: the learners, and the scheme's parts."""
+        """What learns and may be kept: learners and parts; no model needs a method's adapters."""
         return nn.ModuleDict({"learners": self.learners, "parts": self.parts})
 
     def ships(self, learning: nn.ModuleDict | None = None) -> dict[str, nn.Module]:
@@ -128,7 +129,7 @@ class Distiller(nn.Module):
         return self._of_taps(Tap.exempt)
 
     def trunk(self) -> set[str]:
-        """Parameters of the learners' models in front of their classifiers."""
+        """Parameters of the learners' models in front of their classifiers, for train.trunk_lr."""
         return self._of_taps(Tap.trunk)
 
     def _of_taps(self, names: Callable[[Tap], set[str]]) -> set[str]:
@@ -165,19 +166,19 @@ class Distiller(nn.Module):
                 found = self._correspondence(pair)
                 adapter = adapter_for(term, pair, found.tell(about) if found else about)
                 if adapter is not None:
-                    built[f"{term.name}:{i}"] = adapter
+                    built[f"{term.name}:{i}"] = adapter  # pairs keep their number in a run
         return built
 
     def _of(
         self, learning: nn.ModuleDict | None
     ) -> tuple[dict[str, nn.Module], dict[str, nn.Module]]:
-        """Learners and parts, by their names."""
+        """Learners and parts, by the names that schemes know: a copy has `_key`s in their place."""
         learners, parts = (learning or self.learning).values()
         assert isinstance(learners, nn.ModuleDict)
         assert isinstance(parts, nn.ModuleDict)
         return {name: learners[_key(name)] for name in self._names}, dict(parts.items())
 
-    def _models(self) -> dict[str, Teacher]:
+    def _models(self) -> dict[str, Teacher]:  # learners first: schemes step in this order
         return {**self._learners(), **self._teachers}
 
     def _learners(self) -> dict[str, nn.Module]:
@@ -202,7 +203,8 @@ class Distiller(nn.Module):
 
 @contextmanager
 def _probing(distiller: nn.Module) -> Iterator[None]:
-    """Eval mode and no gradients: what is asked inside moves no buffer and teaches nobody."""
+    """Eval mode and no gradients: what is asked inside moves no buffer and teaches nobody, not even
+    a teacher that takes a step of its own whenever gradients are recorded."""
     distiller.eval()
     with torch.no_grad():
         yield
@@ -225,7 +227,7 @@ def _sides(pair: Pair) -> tuple[Outputs, Outputs]:
     return pair.student, pair.teacher or _detached(pair.student)
 
 
-def _detached(outputs: Outputs) -> Outputs:
+def _detached(outputs: Outputs) -> Outputs:  # a field of tensors that comes later belongs here
     return replace(
         outputs,
         logits=outputs.logits.detach(),
@@ -253,7 +255,7 @@ def adapter_for(term: Term, pair: Pair, about: About) -> nn.Module | None:
 
 
 def missing(method: Method, pair: Pair) -> set[str]:
-    """What the method needs and this pair does not supply."""
+    """Fields of Outputs that the method needs and this pair does not supply; none: it is scored."""
     if pair.teacher is None and method.needs_teacher:
         return {"teacher"}
     sides = [(pair.student, method.needs | method.student_needs)]

@@ -1,4 +1,9 @@
-"""The run that a spec describes: found, resumed or trained, its teachers first."""
+"""The run that a spec describes: found, resumed or trained, its teachers first.
+
+Every chain (teachers, assistants, generations, baseline, further seeds) is a list of specs handed
+to `ensure`. So a chain that was killed goes on when the command is repeated, and a changed weight
+of a method retrains neither teacher nor baseline.
+"""
 
 import json
 from dataclasses import dataclass
@@ -25,7 +30,7 @@ from kdcli.training.trajectory import Trail, Whole, warn_of_weak
 
 
 def trail_of(run: Run, spec: Spec, steps_per_epoch: int, whole: Whole) -> Trail | None:
-    """What writes those checkpoints; None where nobody wants any."""
+    """What writes the checkpoints of a trajectory; None where nobody follows this training."""
     total = steps_per_epoch * int(spec.recipe.train.epochs)
     return Trail(run, spec.keeps, total, whole) if spec.keeps else None
 
@@ -35,6 +40,7 @@ def lacking(spec: Spec) -> str:
     whose = f"{spec.title} {spec.model} on {spec.data.name}"
     if not spec.keeps:
         return f"no finished {whose} yet: training one"
+    # the same teacher without checkpoints may be there, finished: of no use, and so it is said
     plain = find(spec.model_copy(update={"keeps": None}))
     again = " again (the finished one has kept none)" if plain and plain.finished else ""
     return (
@@ -81,14 +87,20 @@ def ensure(
 ) -> Trained:
     """The run that `spec` describes, finished: found, resumed, or trained; its teachers first.
 
-    `out` is its folder in place of one under `runs/`; `again` starts it afresh; `why` is said when
-    it is its turn.
+    `out` is its folder in place of one under `runs/`; `again` starts it afresh; `asked`: a
+    person wants this very run, and it is no other's teacher; `why` is said when it is its turn.
+
+    Raises:
+        DiskError: the folder cannot be made or written to.
+        InUse: another kd works in it.
+        UsageError: it holds something else.
+        KdError: what `assemble` refuses, and what may end a training (`loop.fit`).
     """
     run = run_of(spec, out, again)
     if run.finished and not again:
         return _reuse(run, asked, site.progress)
     reach_weights(spec)  # before a teacher is trained for nothing
-    probe(run.path)
+    probe(run.path)  # a full or read-only disk is told now, not after an epoch of a teacher
     teachers = teacher_files(spec, site)
     if why:
         site.progress.say(why)
@@ -134,6 +146,7 @@ def reach_weights(spec: Spec) -> None:
 
 def _reuse(run: Run, asked: bool, progress: Progress) -> Trained:
     with lock(run.path):
+        # left behind by a kill between model.pt and its removal
         run.state.unlink(missing_ok=True)
         if asked:
             mark_asked(run)
@@ -143,7 +156,11 @@ def _reuse(run: Run, asked: bool, progress: Progress) -> Trained:
 
 
 def warn_of_versions(run: Run, progress: Progress) -> None:
-    """Say so where a run was made by another torch or timm than this one."""
+    """Say so where a run was made by another torch or timm than this one.
+
+    They may compute other weights from the same spec, but are no part of its digest: an upgrade
+    must not throw away every finished run.
+    """
     was, now = run.file().versions, versions()
     changed = [
         f"{k} {was.get(k)} (now {now[k]})" for k in ("torch", "timm") if was.get(k) != now[k]
@@ -219,7 +236,10 @@ def _clear(run: Run) -> None:
 
 
 def _begin(run: Run, spec: Spec, asked: bool, again: bool) -> None:
-    """A folder with a run.yaml; emptied of what kd wrote, where it starts afresh."""
+    """A folder with a run.yaml; emptied of what kd wrote, where it starts afresh.
+
+    Called when all that could be refused has been: until then nothing of an earlier run is lost.
+    """
     if again:
         _clear(run)
     if not (run.path / "run.yaml").exists():
@@ -229,7 +249,8 @@ def _begin(run: Run, spec: Spec, asked: bool, again: bool) -> None:
 
 
 def _train(run: Run, spec: Spec, site: Site, teachers: list[Path | None], parts: Assembled) -> None:
-    """Train, or go on where state.pt says; model.pt appears last."""
+    """Train, or go on where state.pt says; model.pt appears last, for that it is there says that
+    the run is finished. A kill before it leaves all that is needed to go on."""
     write_needs(run, teachers)
     if parts.transfer:
         parts.transfer.keep(run.transfer)

@@ -36,6 +36,8 @@ def build_peers(spec: Spec, student: Tap, site: Site, rehearsal: bool) -> dict[s
     """Those that learn beside `student`: each draws random weights of its own, and a copy of the
     student begins with the student's pretrained or given ones, where it has such.
 
+    Each has a role of its own (`peer.1`), so that a further peer changes nothing of the others.
+
     Raises:
         UsageError: two of them begin with the very same weights, and would never part.
     """
@@ -58,6 +60,7 @@ def build_peers(spec: Spec, student: Tap, site: Site, rehearsal: bool) -> dict[s
 
 
 def _alike(one: Tap, other: Tap) -> bool:
+    """To the last bit, the classifier too: one that is made anew is enough to part two networks."""
     first, second = one.state_dict(), other.state_dict()
     return first.keys() == second.keys() and all(
         first[key].shape == second[key].shape and torch.equal(first[key], second[key])
@@ -77,7 +80,16 @@ def build_learner(
     spec: Spec, site: Site, rehearsal: bool, by: str = "student", start: str = ""
 ) -> Tap:
     """The model that learns; a student and its baseline begin with the same weights, others with
-    those of `start`. A rehearsal begins at random where timm's weights would have to be fetched."""
+    those of `start`. A rehearsal begins at random where timm's weights would have to be fetched.
+
+    `by` is who answers (`Outputs.by`), `start` the role that its random weights are drawn for;
+    empty: as its spec says (`Spec.start`).
+
+    Raises:
+        DamagedFile: starting weights that cannot be read, or are not finite.
+        UsageError: starting weights of another model.
+        WeightsUnavailable: pretrained weights were asked for and cannot be had.
+    """
     settings, size = spec.recipe.student, int(spec.recipe.data.image_size)
     args, weights = learner_args(spec, site.classes), spec.weights
     if args.input_size != size:
@@ -103,18 +115,21 @@ def learning_of(spec: Spec, tap: Tap, images: tuple[Store, Store], site: Site) -
 
 
 def all_of_it(tap: Tap, training: Store, validation: Store) -> Learning:
-    """The whole model, from images."""
+    """The whole model, from images; its tap resizes and normalises them."""
     return Learning(tap, training, validation, timm_keys)
 
 
 def head_only(tap: Tap, training: Store, validation: Store, site: Site) -> Learning:
-    """The classifier alone, from what its trunk says of every image.
+    """The classifier alone, from what its trunk says of every image. Embeddings take the place of
+    the images, so that loop, schedule and resume state are those of any training.
 
     Raises:
         UsageError: the model has no single classifier that could be fitted alone.
     """
     seen = _embedded(tap, training, site)
     held_out = _embedded(tap, validation, site)
+    # of the training images alone: validation must not have a say. A dimension that never moves
+    # (a ReLU that is dead on these images) is not divided by 0
     mean, std = seen.mean(0), seen.std(0).clamp(min=1e-6)
     learner, whole = head_of(tap, mean, std)
     return Learning(
@@ -126,7 +141,7 @@ def head_only(tap: Tap, training: Store, validation: Store, site: Site) -> Learn
 
 
 def timm_keys(weights: Weights) -> Weights:
-    """A tap holds its module under `module.`."""
+    """Without the prefix under which a tap holds its module: model.pt has timm's own keys."""
     return {key.removeprefix("module."): value for key, value in weights.items()}
 
 

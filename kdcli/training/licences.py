@@ -1,5 +1,9 @@
 """Under which licences a model's ingredients come: the weights that it and its teachers began with,
-and the images that they learnt from."""
+and the images that they learnt from.
+
+Written into model.pt when it is made: a later timm may take other weights, under another licence,
+for the same name. Nothing of it enters a digest, so to state a licence later trains nothing.
+"""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -40,7 +44,8 @@ def licences_of(file: ModelFile, spec: Spec | None = None) -> LicencesPart:
 def entries_of(spec: Spec) -> list[LicencePart]:
     """Of what a training will make: teachers first, images last, each once.
 
-    A given teacher's file is read for what it says of itself.
+    A given teacher's file is read for what it says of itself. A teacher's weights count as the
+    student's own do: what was learnt from them may be bound by their licence, too.
     """
     above = [part for ref in spec.teachers for part in _of_teacher(ref)]
     begun = [_start(spec, spec.role, spec.model), *(_start(spec, "peer", p) for p in spec.peers)]
@@ -53,7 +58,7 @@ def _recorded(raw: Iterable[dict[str, object]]) -> list[LicencePart]:
 
 
 def _of_teacher(ref: TeacherRef) -> Iterator[LicencePart]:
-    """What it began with, and whoever taught it."""
+    """What it began with, and whoever taught it; of a file that is gone, that it is."""
     if ref.spec:
         yield from entries_of(ref.spec)
         return
@@ -110,13 +115,18 @@ def _of_images(data: DataRef, said: str) -> LicencePart:
 
 def _part(role: str, what: str, licence: str | None, by: str = "") -> LicencePart:
     known = stated(licence)
+    # what nobody states is not permissive: a gate that lets it pass would be worth nothing
     note = (terms(known) if known else "unknown") + (f" ({by})" if by else "")
     free = int(known is not None and is_free(known))
     return LicencePart(role=role, what=what, licence=known, permissive=free, note=note)
 
 
 def warn_of_licences(spec: Spec, progress: Progress) -> None:
-    """Before the wait: what forbids commercial use, and what nobody knows; one line each."""
+    """Before the wait: what forbids commercial use, and what nobody knows; one line each.
+
+    Conditions of their own are listed in the report, and not warned about: kd cannot tell whether
+    they matter.
+    """
     for one in entries_of(spec):
         if words := _warning(one, spec):
             progress.warn(words)

@@ -1,4 +1,5 @@
-"""THE loop: one training of one distiller, resumable after every epoch.
+"""THE loop: one training of one distiller, resumable after every epoch. Teacher, baseline and
+student go through it alike.
 
 Nothing here draws from a shared random generator: data come from (seed, epoch, batch), and the
 generator is seeded anew from (seed, step) before each step, so that a resumed run sees what the
@@ -80,11 +81,15 @@ def fit(
     under these names. `trail` keeps weights after some of the steps.
 
     Returns the weights of all that is kept, by name, after the best epoch on validation, and how
-    training ended; appends to metrics.jsonl and keeps state.pt after each epoch.
+    training ended; appends to metrics.jsonl and keeps state.pt after each epoch. On a processor a
+    training that was interrupted, however often, ends with the weights of one that was not, bit for
+    bit.
 
     Raises:
         NotFinite: a loss or the gradient is not a number; before the step, naming the term.
         OutOfMemory: the device is full.
+        DamagedFile: state.pt is damaged, or that of another training.
+        DiskError: metrics.jsonl or state.pt cannot be written.
     """
     total = int(train.epochs) * steps_per_epoch
     stepper, others = Stepper(distiller, train, steps_per_epoch), dict(alongside or {})
@@ -112,7 +117,7 @@ def fit(
             epochs.seconds += time.monotonic() - clock
             if ended := epochs.ended(train):
                 if trail:
-                    trail.last(step + 1, stepper.ships["student"])
+                    trail.last(step + 1, stepper.ships["student"])  # else its end would be missing
                 break  # the caller writes model.pt now: no need for a resume state
             meter, clock = Meter(), time.monotonic()
             keep(run, epochs, resumed)
@@ -134,6 +139,7 @@ class _Close:
     progress: Progress
 
     def __call__(self, epochs: Epochs, line: dict[str, Any], shares: Shares) -> None:
+        # the line is logged before state.pt is written: see `resume.log`
         found = {name: self.validate(one) for name, one in self.ships.items()}
         best = best_of(found, self.train.select)
         line |= validation_line(found, best) | self._of_teachers()
@@ -163,15 +169,17 @@ def rehearse(
 
     `distiller` is changed: it is not to be trained afterwards.
     """
+    # these steps are too few for a warm-up, without which the full rate might diverge: next to no
+    # rate is the same arithmetic
     slow = train.model_copy(update={"lr": 1e-9, "warmup": None})
     stepper = Stepper(distiller, slow, REHEARSED)
     seconds: list[float] = []
     clock = time.monotonic()
-    with torch.random.fork_rng():
+    with torch.random.fork_rng():  # a step seeds the shared generator; the training must not notice
         for step, batch in enumerate(islice(batches, REHEARSED)):
             with _memory_errors(label, batch, train), suppress(NotFinite):  # training says so
                 stepper.step(batch, 0, step)
-            wait_for(device)
+            wait_for(device)  # a GPU has only been told what to do
             seconds.append(time.monotonic() - clock)
             if sum(seconds[1:]) > ENOUGH_SECONDS:
                 break
@@ -180,11 +188,13 @@ def rehearse(
 
 
 REHEARSED, ENOUGH_SECONDS = 20, 4.0
-"""Steps of a rehearsal, and seconds after which it is over sooner."""
+"""Steps of a rehearsal, and seconds after which it is over sooner. `benchmarks/forecast.py` says
+how far off that leaves a forecast: at most a quarter is its aim."""
 
 
 def finish(run: Run, ended: Ended) -> None:
-    """Close metrics.jsonl; a line from an earlier attempt to finish is replaced."""
+    """Close metrics.jsonl; a line from an earlier attempt to finish, killed before model.pt was
+    there, is replaced."""
     write_lines(run, [*(line for line in run.lines() if "ended" not in line), asdict(ended)])
 
 
@@ -221,7 +231,7 @@ def _memory_errors(label: str, batch: Batch, train: Train) -> Iterator[None]:
     """A full device in words: which model, how many images of what size, and the way out."""
     try:
         yield
-    except RuntimeError as error:  # torch.OutOfMemoryError is one
+    except RuntimeError as error:  # torch.OutOfMemoryError is one; on processors it is not raised
         if not any(sign in repr(error) for sign in FULL_MEMORY):
             raise
         images, size = len(batch.labels), batch.images.shape[-1]
@@ -230,5 +240,6 @@ def _memory_errors(label: str, batch: Batch, train: Train) -> Iterator[None]:
             f"{label}: the device's memory is full at {images} images of {size} pixels a step"
             f"{parts}",
             f"--set train.accumulate={2 * train.accumulate} (the same batch, in more parts), or "
+            # 5/7 of the side is half the pixels, as 160 of 224
             f"smaller images: --set data.image_size={max(8, size * 5 // 7)}",
         ) from error

@@ -26,7 +26,12 @@ class Losses:
 def task_loss(
     learners: tuple[Learner, ...], batch: Batch, class_weights: Tensor | None = None
 ) -> Tensor:
-    """Cross-entropy with the targets, weighted over learners and classes; float32 scalar."""
+    """Cross-entropy with the targets, weighted over learners and classes; float32 scalar.
+
+    Targets are distributions (smoothed, mixed), for which torch divides by the number of images,
+    and not, as for plain labels, by the sum of their weights: so `class_weights` (K,) must be 1 on
+    average over the images, as `data.balance.class_weights` makes them.
+    """
     losses = [
         learner.weight
         * nn.functional.cross_entropy(learner.outputs.logits, batch.targets, class_weights)
@@ -36,7 +41,10 @@ def task_loss(
 
 
 def mean_losses(parts: list[tuple[float, Losses]]) -> Losses:
-    """The losses of a batch from those of its parts, each with its share of the batch."""
+    """The losses of a batch from those of its parts, each with its share of the batch.
+
+    For the log alone: each part has had its backward pass by then.
+    """
     if len(parts) == 1:
         return parts[0][1]
     first = parts[0][1]
@@ -50,7 +58,8 @@ def mean_losses(parts: list[tuple[float, Losses]]) -> Losses:
 
 
 class Meter:
-    """Sums of one epoch; they stay on the device until the epoch ends."""
+    """Sums of one epoch; they stay on the device until the epoch ends, as to read one makes the
+    processor wait for the GPU."""
 
     def __init__(self) -> None:
         self.terms: dict[str, Tensor] = {}
@@ -60,6 +69,7 @@ class Meter:
         self.images = self.steps = 0
 
     def add(self, losses: Losses, images: int) -> None:
+        """Count one step; `images` are those of its batch."""
         for name, loss in losses.terms.items():
             value = loss.detach()
             self.terms[name] = self.terms.get(name, 0) + value

@@ -1,4 +1,8 @@
-"""What moves the weights, and how fast: parameter groups, optimiser, schedule."""
+"""What moves the weights, and how fast: parameter groups, optimiser, schedule.
+
+Imported from where timm defines them: its packages hand on `create_optimizer_v2` and the like
+without saying so (`__all__`), which mypy refuses.
+"""
 
 from typing import Any
 
@@ -23,7 +27,12 @@ def build_optimizer(distiller: Distiller, train: Train) -> torch.optim.Optimizer
 def param_groups(
     distiller: Distiller, weight_decay: float, trunk_lr: float
 ) -> list[dict[str, Any]]:
-    """No decay for biases, norms and what a model exempts itself; `trunk_lr` scales the trunks."""
+    """No decay for biases, norms and what a model exempts itself; `trunk_lr` scales the trunks.
+
+    Of all that learns, parts and adapters too. timm's own grouping (`param_groups_weight_decay`)
+    has the same rule, by dimensions, but knows no second rate. The order of groups is that of the
+    parameters, so that a resume state finds its own again.
+    """
     exempt, trunk = distiller.no_weight_decay(), distiller.trunk()
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     for name, parameter in distiller.named_parameters():
@@ -38,14 +47,17 @@ def param_groups(
 
 
 def build_schedule(optimizer: Any, train: Train, steps_per_epoch: int) -> CosineLRScheduler:
-    """Per step: linear warm-up, then cosine down to zero behind the last step."""
+    """Per step: linear warm-up, then cosine down to zero behind the last step.
+
+    A function of the number of the step, counted from 1: nothing of it is in the resume state.
+    """
     total = int(train.epochs) * steps_per_epoch
     warmup = span_epochs(train.warmup, int(train.epochs)) if train.warmup else 0.0
     steps = min(round(warmup * steps_per_epoch), total - 1)
     return CosineLRScheduler(
         optimizer,
-        t_initial=total - steps + 1,
+        t_initial=total - steps + 1,  # one more, else the last step's rate would be 0
         warmup_t=steps,
-        warmup_prefix=True,
+        warmup_prefix=True,  # else timm cuts the cosine's first part off
         t_in_epochs=False,
     )

@@ -24,7 +24,8 @@ def disturb(outputs: Outputs, batch: Batch, seed: int, rules: tuple[Disturbance,
     What befalls an image is a pure function of the seed, the image (`batch.index`), the place in
     the training (`batch.epoch`), who answered, and the rule's place in the list: neither the
     global generator nor the rest of the batch plays a part, but for the deviations that noise is
-    measured by.
+    measured by. So a resumed run is disturbed as the uninterrupted one, and a student's dropout
+    draws what it would draw without.
     """
     for place, entry in enumerate(rules):
         dice = partial(_dice, batch, seed, outputs.by, place)
@@ -35,7 +36,8 @@ def disturb(outputs: Outputs, batch: Batch, seed: int, rules: tuple[Disturbance,
 def disturb_teachers(
     lesson: Lesson, batch: Batch, seed: int, rules: tuple[Disturbance, ...]
 ) -> Lesson:
-    """The lesson with the teacher's side of every pair disturbed."""
+    """The lesson with the teacher's side of every pair disturbed; the answers that are held against
+    labels stay as they are, also those of a peer that teaches."""
     pairs = [
         replace(pair, teacher=disturb(pair.teacher, batch, seed, rules)) if pair.teacher else pair
         for pair in lesson.pairs
@@ -82,7 +84,11 @@ def _change(rule: Noise | Mask | Drop) -> Change:
 
 
 def _with_noise(rule: Noise, answers: tuple[Tensor, ...], dice: Dice) -> tuple[Tensor, ...]:
-    """Of each disturbed image all maps are disturbed."""
+    """Of each disturbed image all maps are disturbed.
+
+    Deviations are those of the batch: of all logits, of each channel, of each dimension of an
+    embedding; uncorrected, so that one image alone has 0 and no NaN.
+    """
     hit = _draw(dice, torch.rand, ()) < rule.probability
     noisy = []
     for answer in answers:
@@ -106,6 +112,7 @@ def _dropped(rule: Drop, answers: tuple[Tensor, ...], dice: Dice) -> tuple[Tenso
     for answer in answers:
         channels = (answer.shape[1], *[1] * (answer.ndim - 2))
         kept = _draw(dice, torch.rand, channels) >= rule.share
+        # as dropout has it: the expected answer stays what it was
         dropped.append(answer * kept / (1 - rule.share))
     return tuple(dropped)
 
@@ -118,7 +125,8 @@ def _dice(batch: Batch, seed: int, by: str, place: int) -> Dice:
 
 
 def _hash(key: tuple[int | float | str, ...]) -> int:
-    """56 bits, the same on every machine."""
+    """56 bits, the same on every machine and in every process, unlike hash(); well within the range
+    that `manual_seed` takes."""
     return int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=7).digest())
 
 

@@ -20,7 +20,7 @@ Kept = Mapping[str, nn.Module]
 
 @dataclass(frozen=True)
 class Validation:
-    """What the model that would ship answers on the validation images."""
+    """How the model that would ship does on the validation images: shares in [0, 1], nats."""
 
     accuracy: float
     balanced_accuracy: float
@@ -28,12 +28,15 @@ class Validation:
     nll: float
 
     def score(self, select: str) -> float:
-        """Of what `train.select` names."""
+        """Of what `train.select` names, in [0, 1]; the larger, the better."""
         return self.balanced_accuracy if select == "balanced_accuracy" else self.accuracy
 
 
 def best_of(found: Mapping[str, Validation], select: str) -> str:
-    """Who did best, and with fewer nats where that is equal; the first of equals."""
+    """Who did best, and with fewer nats where that is equal; the first of equals.
+
+    On few validation images many epochs are equal; the surer answers then decide.
+    """
     return max(found, key=lambda name: (found[name].score(select), -found[name].nll))
 
 
@@ -47,7 +50,7 @@ def validation_line(found: Mapping[str, Validation], best: str) -> dict[str, Any
 
 @dataclass
 class Epochs:
-    """What a resumed training goes on from."""
+    """What a resumed training goes on from; its fields are a part of state.pt, by their names."""
 
     accuracies: list[float] = field(default_factory=list)
     """Running training accuracy, one per epoch done."""
@@ -81,7 +84,11 @@ class Epochs:
             self.best_weights = _copies(kept)
 
     def ended(self, train: Train) -> str:
-        """Which of the three ends has been reached; empty while none has."""
+        """Which of the three ends has been reached; empty while none has.
+
+        The baseline has the same ends. Patience counts from the best epoch, which may be better by
+        its nats alone.
+        """
         if train.until and self.best_accuracy >= train.until.accuracy:
             return "satisfactory"
         if self.done and train.patience and self.done - self.best_epoch >= int(train.patience):
@@ -90,10 +97,12 @@ class Epochs:
 
 
 def _copies(kept: Kept) -> dict[str, dict[str, Tensor]]:
-    """State dicts on the CPU; a tensor that several share is copied once."""
+    """State dicts on the CPU; a tensor that several share is copied once, here and in state.pt:
+    exits and a fused model are made of their networks' own."""
     copies: dict[tuple[int, ...], Tensor] = {}
 
     def copy(tensor: Tensor) -> Tensor:
+        # an empty tensor has no place in memory; what shares one is the same only in the same shape
         key = (tensor.data_ptr() or id(tensor), *tensor.shape, *tensor.stride())
         if key not in copies:
             copies[key] = tensor.detach().cpu().clone()
@@ -106,13 +115,16 @@ def _copies(kept: Kept) -> dict[str, dict[str, Tensor]]:
 
 
 def log(run: Run, line: dict[str, Any]) -> None:
-    """Before state.pt is written: what that does not know of is cut off when resuming."""
+    """Append a line to metrics.jsonl, before state.pt is written: what that does not know of is cut
+    off when resuming. The other way round a kill between the two would leave an epoch without its
+    line."""
     with disk_errors(run.metrics), run.metrics.open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
 
 
 def keep(run: Run, epochs: Epochs, parts: dict[str, Any]) -> None:
-    """Write state.pt: the epochs, and the state of everything in `parts`."""
+    """Write state.pt: the epochs, and the state of everything in `parts`. No generator's: each step
+    seeds its own."""
     states = {name: part.state_dict() for name, part in parts.items()}
     save_state(states | {"progress": vars(epochs)}, run.state)
 
@@ -135,10 +147,11 @@ def resume(run: Run, parts: dict[str, Any]) -> Epochs:
         raise DamagedFile(
             f"{run.state}: no resume state of this training", "repeat the command with --again"
         ) from error
+    # a torn last line is left out by `lines`, one without an epoch is the end of an earlier attempt
     write_lines(run, [x for x in run.lines() if x.get("epoch", math.inf) <= epochs.done])
     return epochs
 
 
 def write_lines(run: Run, lines: list[dict[str, Any]]) -> None:
-    """metrics.jsonl anew."""
+    """metrics.jsonl anew, whole or not at all."""
     write_text(run.metrics, "".join(json.dumps(line) + "\n" for line in lines))

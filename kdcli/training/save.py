@@ -26,7 +26,11 @@ def save_models(
     weights: dict[str, dict[str, Tensor]],
     ended: Ended,
 ) -> None:
-    """Who learnt with the model that ships; then that itself, as model.pt."""
+    """Who learnt with the model that ships; then that itself, as model.pt: last, since a run counts
+    as finished from then on, with all that belongs to it.
+
+    Where a peer ships, the network that began as the student lies beside it as `peer.0`.
+    """
     validated = _validated(run, ended)
     for name, (args, state) in parts.finished(weights).items():
         made = _provenance(spec, name, ended, validated.get(name))
@@ -40,7 +44,8 @@ def save_models(
 
 
 def write_needs(run: Run, teachers: list[Path | None]) -> None:
-    """What this run depends on, by paths relative to it; not on teachers that learn with it."""
+    """What this run depends on, by paths relative to it, so that a folder of runs can be moved; not
+    on teachers that learn with it, of which there is no file yet."""
     needs = {
         f"teacher.{i}": {"path": _relative(path, run.path), "sha256": sha256(path)}
         for i, path in enumerate(teachers)

@@ -10,7 +10,8 @@ from kdcli.data.source import Source
 
 @dataclass(frozen=True, eq=False)
 class Site:
-    """What stays the same for every training of a chain."""
+    """What stays the same for every training of a chain. No digest counts it: what decides weights
+    is in the Spec, the images by their identity."""
 
     source: Source
     device: torch.device
@@ -18,9 +19,9 @@ class Site:
 
     @property
     def classes(self) -> int:
-        """How many the data have."""
+        """How many classes the data have."""
         return len(self.source.classes)
 
     def silent(self) -> "Site":
-        """The same, where nobody is told."""
+        """The same, where nobody is told: for what is done only to be refused early."""
         return replace(self, progress=Silent())

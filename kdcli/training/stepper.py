@@ -19,7 +19,12 @@ from kdcli.training.optimizer import build_optimizer, build_schedule
 
 
 class Stepper:
-    """A distiller, its optimiser and schedule, and the moving average where `train` wants one."""
+    """A distiller, its optimiser and schedule, and the moving average where `train` wants one.
+
+    Everything that is not in its state dict is a function of the step's number: the rate, the seed
+    of dropout, the decay of the average (timm's warm-up: 0.95 after 100 steps, 0.99 after 1,000,
+    until it comes to `train.ema`).
+    """
 
     def __init__(self, distiller: Distiller, train: Train, steps_per_epoch: int) -> None:
         self._train, self._accelerate = train, accelerator()
@@ -35,7 +40,7 @@ class Stepper:
 
     @property
     def lr(self) -> float:
-        """Of the step before."""
+        """Of the step before, in the first group; others may have a share of it (`lr_scale`)."""
         return float(self._optimizer.param_groups[0]["lr"])
 
     def step(self, batch: Batch, seed: int, step: int, shares: Shares | None = None) -> Losses:
@@ -46,7 +51,8 @@ class Stepper:
         Raises:
             NotFinite: a loss or the gradient is not a number; before the step, naming the term.
         """
-        self._schedule.step_update(step + 1)
+        self._schedule.step_update(step + 1)  # timm's warm-up has a rate of 0 at 0
+        # dropout and the like draw from here, on every device: no generator's state is kept
         torch.manual_seed(int(hashes(seed, step)) & (2**63 - 1))
         parts: list[tuple[float, Losses]] = []
         for share, part in batch.to(self._accelerate.device).parts(self._train.accumulate):
@@ -66,7 +72,8 @@ class Stepper:
         return mean_losses(parts)
 
     def state_dict(self) -> dict[str, Any]:
-        """What the next step depends on."""
+        """What the next step depends on, but for its number; tensors and numbers alone, which
+        `torch.load(weights_only=True)` reads."""
         return {name: part.state_dict() for name, part in self._parts().items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -83,6 +90,8 @@ class Stepper:
         return own | ({"ema": self._ema.module} if self._ema else {})
 
     def _clip(self) -> None:
+        """A loss can be finite and its gradient not (the root of 0), which clipping would spread
+        over all weights. Without clipping nobody looks."""
         if self._train.clip is None:
             return
         norm = self._accelerate.clip_grad_norm_(self.model.parameters(), self._train.clip)

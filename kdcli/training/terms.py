@@ -10,7 +10,8 @@ from kdcli.training.distiller import Term
 
 
 def terms_of(recipe: Recipe) -> tuple[Term, ...]:
-    """What the distiller scores, in the recipe's order."""
+    """What the distiller scores, in the recipe's order; weights are functions of the epochs done,
+    which ramps need."""
     epochs = int(recipe.train.epochs)
     return tuple(
         Term(name, method, partial(weight_at, recipe.methods[name].weight, epochs=epochs))
@@ -19,7 +20,8 @@ def terms_of(recipe: Recipe) -> tuple[Term, ...]:
 
 
 def methods_of(recipe: Recipe) -> dict[str, Method]:
-    """The recipe's methods with their options, by the names of their terms."""
+    """The recipe's methods with their options, by the names of their terms: a method may be used
+    twice, under a name of its own (`hot: {use: kd, temperature: 10}`)."""
     return {
         name: registry.load("methods", use.use or name)(**use.options)
         for name, use in recipe.methods.items()

@@ -22,13 +22,16 @@ from kdcli.training.site import Site
 from kdcli.training.stepper import Stepper
 
 Alone = Callable[[Spec, Tap], Distiller]
-"""The distiller in which this model alone learns, as its spec says."""
+"""The distiller in which this model alone learns, as its spec says; of a teacher, from labels."""
 
 
 def learning_teachers(
     spec: Spec, site: Site, steps_per_epoch: int, alone: Alone, rehearsal: bool
 ) -> dict[str, Stepper]:
-    """Those of `spec.alongside`: each learns as its own recipe says, for as long as the student."""
+    """Those of `spec.alongside`: each learns as its own recipe says, for as long as the student.
+
+    Its weights begin as they would in a training of its own (`Spec.start`, its own seed).
+    """
     found: dict[str, Stepper] = {}
     for i, (name, ref) in enumerate(spec.alongside.items()):
         assert ref.spec is not None  # finished ones are refused when they are named
@@ -39,7 +42,8 @@ def learning_teachers(
 
 
 def _as_long(teacher: Spec, student: Spec) -> Spec:
-    """The teacher's training in the student's epochs, all parts of a batch at once."""
+    """The teacher's training in the student's epochs, all parts of a batch at once: its schedule
+    has to end with the student's, and it takes one step for each of the student's."""
     changes = {"epochs": student.recipe.train.epochs, "accumulate": 1}
     train = teacher.recipe.train.model_copy(update=changes)
     recipe = teacher.recipe.model_copy(update={"train": train})
@@ -90,7 +94,7 @@ def _together(ref: TeacherRef, stepper: Stepper, total: int) -> Together:
                 f"teacher {ref.model}: {error.what}", "lower train.lr in its own teacher.recipe"
             ) from error
 
-    tap = stepper.ships["student"]
+    tap = stepper.ships["student"]  # the moving average, where its recipe wants one
     assert isinstance(tap, Tap)
     return Together(tap, learn)
 
@@ -103,6 +107,8 @@ def _read(model: Path, step: int) -> Weights:
 def _kept(run: Run) -> tuple[int, ...]:
     """After which steps a finished teacher's weights lie there: all that its training has kept."""
     found, spec = run.steps(), run.spec
+    # a training may have ended early, by patience: the log says how many steps an epoch had and
+    # which was the last, and so which checkpoints there should be
     last = max((line.get("step", 0) for line in run.lines()), default=0)
     epochs = int(run.outcome().get("epochs", 0)) or 1
     total = last // epochs * int(spec.recipe.train.epochs)
@@ -118,7 +124,8 @@ def _kept(run: Run) -> tuple[int, ...]:
 
 
 def warn_of_weak(run: Run, site: Site) -> None:
-    """Of teachers that learnt with their student: nobody has measured them before."""
+    """Of teachers that learnt with their student: nobody has measured them before. As they were
+    after the epoch that ships."""
     labels, chance = site.source.validation.labels, 1 / site.classes
     for name, recall in run.taught_at_best("balanced_accuracy").items():
         if too_weak(balanced_interval(recall, labels), site.classes):
@@ -132,7 +139,10 @@ Whole = Callable[[Weights], Weights]
 
 
 class Trail:
-    """Writes `step.N.safetensors` into a run's folder: of what would ship, after step N."""
+    """Writes `step.N.safetensors` into a run's folder: of what would ship, after step N.
+
+    A training that is resumed writes some of them again, with the same bytes.
+    """
 
     def __init__(self, run: Run, kept: Checkpoints, total: int, whole: Whole) -> None:
         """`total` steps at most; `whole` gives the weights that are kept timm's own keys."""

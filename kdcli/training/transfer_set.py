@@ -1,4 +1,8 @@
-"""A transfer set: images that the teachers label once, one teacher after another."""
+"""A transfer set: images that the teachers label once, one teacher after another.
+
+Model Compression (Bucila, Caruana, Niculescu-Mizil, KDD 2006). The answers are stored with the run,
+so that who goes on after a kill asks nobody again.
+"""
 
 import zipfile
 import zlib
@@ -29,12 +33,12 @@ from kdcli.training.ask_teachers import Asking, Respondent, members_of, one_of_e
 from kdcli.training.teachers import Roll
 
 FEW = 64
-"""Unlabelled images of a rehearsal."""
+"""Unlabelled images of a rehearsal, which would else decode thousands to time a few steps."""
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """The answers, and whose they are."""
+    """What the ensemble says of each image, and whose answers they are: transfer.npz."""
 
     logits: Floats
     """(M, K) of the ensemble as one."""
@@ -46,7 +50,7 @@ class Answers:
 
 @dataclass(frozen=True, eq=False)
 class Transfer:
-    """A labelled transfer set."""
+    """A labelled transfer set, which takes the place of the training images."""
 
     store: Store
     """The training images, those without labels, the synthetic ones; the label of each is what the
@@ -70,12 +74,13 @@ class Transfer:
 
 
 def labelled_images(spec: Spec, source: Source) -> int:
-    """Training images whose labels are known."""
+    """How many training images have labels that are known: all that the baseline learns from."""
     return len(labelled_split(spec, source))
 
 
 def images_in_all(spec: Spec, source: Source) -> int:
-    """Of the transfer set."""
+    """How many images the transfer set has: training, unlabelled and synthetic ones; nothing is
+    opened."""
     further = spec.unlabelled.identity["images"] if spec.unlabelled else 0
     return (len(training_split(spec, source)) + int(further)) * _copies(spec)
 
@@ -126,7 +131,10 @@ def _asked(
     sums: tuple[str, ...],
     roll: Roll | None,
 ) -> tuple[Answers, float]:
-    """What they answer, and the seconds that it takes; without a roll, it is a rehearsal."""
+    """What they answer, and the seconds that it takes; without a roll, it is a rehearsal.
+
+    Neighbours are the first teacher's: one space in which images lie is enough to find them.
+    """
     if roll is None:
         members = one_of_each(members, asking.site.classes)
     nearest = _nearest(asking, members[0], real)
@@ -136,7 +144,11 @@ def _asked(
 
 
 def _warn_of_softening(recipe: Recipe, panel: Panel, progress: Progress) -> None:
-    """At T = 1 alone the kept mean is the mean of what the teachers answer."""
+    """At T = 1 alone the kept mean is the mean of what the teachers answer.
+
+    Softened afterwards it is p^(1/T), normalised; the mean of their softened answers would take all
+    members' logits, and their number is not to count in memory.
+    """
     if panel.aggregate == "logits" or len(panel.weights) == 1:
         return
     for name, use in recipe.methods.items():
@@ -158,14 +170,14 @@ def _unlabelled(spec: Spec, rehearsal: bool, progress: Progress) -> Split | None
 
 
 def _real(spec: Spec, training: Store, further: Split | None, progress: Progress) -> Store:
-    """The images that are there."""
+    """The images that are there, the training ones first: the order of `ids` and of the answers."""
     if further is None:
         return training
     return Joined((training, open_store(further, stored_size(spec.recipe), progress)))
 
 
 def _copies(spec: Spec) -> int:
-    """Of each image, with the synthetic ones."""
+    """How often each image is in it, the synthetic ones made of it included."""
     pool = spec.recipe.data.pool
     return 1 + (pool.times if pool else 0)
 
@@ -216,6 +228,7 @@ def write_answers(path: Path, answers: Answers, ids: Sequence[str]) -> None:
     Raises:
         DiskError: full, read-only, or no permission.
     """
+    # an open file: to a name numpy would append .npz
     with atomic(path) as beside, Path(beside).open("wb") as file:
         np.savez_compressed(
             file,
@@ -229,7 +242,11 @@ def write_answers(path: Path, answers: Answers, ids: Sequence[str]) -> None:
 def read_answers(
     path: Path, members: tuple[str, ...], shape: tuple[int, int], progress: Progress
 ) -> Answers | None:
-    """Those of these members to so many images and classes; None: they have to be asked."""
+    """Those of these members to so many images and classes; None: they have to be asked.
+
+    By the members' sha256, so that a teacher that was trained anew is asked anew. numpy unpickles
+    nothing unless it is told to.
+    """
     if not path.is_file():
         return None
     try:
