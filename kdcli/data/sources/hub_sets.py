@@ -23,9 +23,6 @@ from kdcli.data.source import Source, Split
 from kdcli.data.sources.hub_columns import Labels, image_column, label_column, read_labels
 from kdcli.data.splits import ROLES, absent_classes, complete, with_test_set
 
-WAIT = 5.0
-"""Seconds that the Hub has to answer; `datasets` itself would try for half a minute. Unused since
-`core.network.answers` has the wait of its own."""
 HOW_TO_INSTALL = "pip install 'kdcli[hub]'"
 AT_ONCE = 1000
 """Rows of which the ends are looked at together: their images pass through memory meanwhile."""
