@@ -32,9 +32,11 @@ from kdcli.report.schema import Report
 from kdcli.training.ensure import ensure
 
 MODEL, SEEDS, MEMBERS = "test_resnet", 3, (1, 2, 3, 5, 8)
+"""Of members and student alike (374 k parameters): what the student gains is no larger model's."""
 SCHEMES = ("average", "mimic_all", "compress")
 FURTHER = "compress, further images"
 CONTROL = "joint_ensemble"
+"""Allen-Zhu and Li's (arXiv:2012.09816): averaged from the first step; of three members alone."""
 UNLABELLED = 15_000
 HERE = Path(__file__).parent
 
@@ -61,7 +63,7 @@ def main() -> None:
     rows = []
     for scheme in asked.only.split(";"):
         if scheme == FURTHER and asked.data == "digits":
-            continue  # there are no more of them
+            continue  # scikit-learn has no more of them
         counts = [3] if scheme == CONTROL else map(int, asked.members.split(","))
         for members in counts:
             rows.append(Row(scheme, members, measured(asked, scheme, members)))
@@ -149,7 +151,8 @@ def tables(rows: list[Row]) -> Iterator[str]:
 
 
 def _teachers(report: Report) -> list[str]:
-    """A member on average with its spread, the best on validation, all of them."""
+    """A member on average with its spread, the best on validation, all of them. Chosen on test the
+    best would be flattered."""
     best = report.models["teacher"]
     each = [part.accuracy for part in report.teachers or ()] or [best.accuracy or 0]
     spread = f" ± {100 * np.std(each, ddof=1):.1f}" if len(each) > 1 else ""
@@ -163,7 +166,7 @@ def _student(found: dict[tuple[str, int], Report], scheme: str, members: int) ->
 
 
 def _nearness(row: Row) -> Iterator[str]:
-    """By KL and by accuracy; of one teacher there is nothing to say."""
+    """By KL and by accuracy; of one teacher there is nothing to say: it is the ensemble."""
     if row.report.comparison and (c := row.report.comparison.ensemble):
         yield (
             f"| {row.scheme}, {row.members} | {c.kl_to_ensemble:.3f} | {c.kl_to_members:.3f} "
@@ -172,7 +175,7 @@ def _nearness(row: Row) -> Iterator[str]:
 
 
 def write(data: str, rows: list[Row]) -> None:
-    """Into the page, between the marks of these data."""
+    """Into the page, between the marks of these data; what it says around them stays a person's."""
     page = HERE.parent / "docs/evidence.md"
     begin, end = f"<!-- measured: {data} -->\n", "<!-- end of measured -->"
     before, _, rest = page.read_text("utf-8").partition(begin)

@@ -26,13 +26,14 @@ from kdcli.recipe.load import recipe_names
 STUDENT, TEACHER = "test_resnet", "resnet18"
 TEACHERS = ("test_resnet", "resnet18", "test_vit")
 SMALL = "test_efficientnet"
-"""Of which resnet18 is 110 times."""
+"""Of which resnet18 is 110 times, in parameters: where following a teacher is said to help most
+(Harutyunyan et al. 2023)."""
 RECIPES = (
     *("kd", "mutual", "fusion", "together", "trajectory"),
     *("born_again", "exits", "attention_self"),
 )
 ALONE = ("task.weight=0", "methods.kd.weight=1")
-"""Soft targets and no label."""
+"""Soft targets and no label; the term that is left weighs 1, as the labels do in a baseline."""
 
 
 @dataclass(frozen=True)

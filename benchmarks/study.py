@@ -30,6 +30,7 @@ from kdcli.runs.spec import Spec
 from kdcli.training.ensure import ensure
 
 IMAGES = 5_000
+"""Of Fashion-MNIST's 60,000: with all of them the survey's table would take 30 hours."""
 TRAINING = {
     "digits": (),
     "fashion_mnist": ("train.epochs=15", "train.batch_size=64"),
@@ -38,6 +39,7 @@ TRAINING = {
 Right = NDArray[np.bool_]
 Labels = NDArray[np.int64]
 NEARER = {"ensemble": "teacher", "single": "baseline", "undecided": "undecided"}
+"""What `closer_in_accuracy`, made for an ensemble and its best member, is asked about here."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ def label_recipe(pool: Path, data: str, settings: Sequence[str]) -> Path:
     pool.mkdir(parents=True, exist_ok=True)
     train = dict(line.removeprefix("train.").split("=") for line in settings)
     inside = ", ".join(f"{key}: {value}" for key, value in train.items())
+    # named by its epochs: trainings of several lengths may share a pool
     name = "_".join(("members_on", data, *(f"{v}" for k, v in train.items() if k == "epochs")))
     write_text(pool / f"{name}.yaml", f"scheme: alone\ntrain: {{{inside}}}\n")
     return pool / f"{name}.yaml"
@@ -160,6 +163,7 @@ def _beside_teacher(
     casts = [find_cast(run, job.site(Silent())) for run in runs]
     test = open_store(job.source.test, _size(job), Silent())
     teacher = measure([cast.teachers[0].file for cast in casts], test, job.device)
+    # decided against one teacher alone, which has to be the same for every seed
     right, nearer = teacher.right(labels), "undecided"
     if all((row == right[0]).all() for row in right):
         nearer = closer_in_accuracy(student.right(labels), right[0], baseline.right(labels))
@@ -176,7 +180,7 @@ def _beside_teacher(
 
 
 def _likeness(role: Measured, teacher: Measured) -> tuple[float, float]:
-    """Of each seed with its own teacher, the mean."""
+    """Of each seed with its own teacher, the mean: agreement in [0, 1], KL in nats."""
     pairs = zip(role.logits, teacher.logits, strict=True)
     each = [likeness(mine[None], theirs) for mine, theirs in pairs]
     return mean(one for one, _ in each), mean(one for _, one in each)
@@ -199,7 +203,8 @@ def _of_accuracy(name: str, spread: str, right: Right) -> dict[str, Any]:
 
 
 def _seconds(spec: Spec) -> float:
-    """Of a finished training, with all generations in front of it."""
+    """Of a finished training, with all generations in front of it, which its scheme trains itself;
+    a teacher that was there is nobody's cost."""
     run = find(spec)
     own = float(run.outcome()["seconds"]) if run else 0.0
     generations = scheme_of(spec.recipe).has_generations or spec.role == "generation"

@@ -28,6 +28,7 @@ STUDENTS = {
 }
 """The two narrow ones see small images as they are: at a stride of 2 too little is left of them."""
 METHODS = ("kd", "at", "fitnet", "rkd", "dkd")
+"""Two of answers, two of features, one of relations; at their published weights."""
 
 
 def main() -> None:
@@ -87,7 +88,8 @@ def line(row: Row, average: float) -> str:
 
 
 def score(row: Row) -> float:
-    """The distillation score, by parameters, with size and accuracy counted alike."""
+    """The distillation score, 0.5 size_s / size_t + 0.5 (1 - accuracy_s / accuracy_t): by
+    parameters; lower is better."""
     assert row.teacher_params
     assert row.teacher_accuracy
     found = distillation_score(row.params, row.teacher_params, row.accuracy, row.teacher_accuracy)

@@ -31,7 +31,8 @@ TRAINING = {"data.augment": "null", "train.epochs": 10, "train.batch_size": 64, 
 
 
 class OneHidden(nn.Module):
-    """Pixels, one hidden layer, classes; with the methods that timm's own models have."""
+    """Pixels, one hidden layer, classes; with the methods that timm's own models have, as far as kd
+    asks for them: logits and embedding, no stages."""
 
     def __init__(self, num_classes: int = 10, hidden: int = 8) -> None:
         super().__init__()
@@ -95,7 +96,7 @@ def main() -> None:
 
 
 def member() -> str:
-    """The recipe that trains one."""
+    """The recipe that trains one, as the student is trained: else a gain might be the recipe's."""
     lines = ["scheme: alone"]
     for section in ("data", "train"):
         keys = {k.removeprefix(f"{section}."): v for k, v in TRAINING.items() if section in k}
@@ -121,6 +122,7 @@ def in_a_line(
 ) -> str:
     """Accuracies, seconds, and the most memory that the process ever held."""
     accuracies = {role: part["accuracy"] for role, part in report["models"].items()}
+    # of the process, ever: kilobytes on Linux
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     shown = ", ".join(f"{role} {100 * value:.1f}%" for role, value in accuracies.items())
     return (

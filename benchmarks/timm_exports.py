@@ -42,7 +42,9 @@ from kdcli.models.model_args import ModelArgs
 from kdcli.models.tap import Tap
 
 IMAGES, CLASSES, LARGEST = 7, 1000, 128
+"""Seven images, beside one alone: an exporter may have made the batch a constant of the graph."""
 SECONDS, GIGABYTES = 400, 12
+"""What one module may take; deepseek_vit alone does not end within it."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def smallest(module: str) -> tuple[str, int]:
 
 
 def _is_no_classifier(name: str) -> bool:
-    """timm's own test models, and encoders that have a classifying twin."""
+    """timm's own test models (the suite's), and encoders that have a classifying twin."""
     return name.startswith("test_") or name.endswith("_enc")
 
 
@@ -80,7 +82,7 @@ def _parameters(name: str) -> int:
     try:
         return parameters(build_meta(ModelArgs(name, CLASSES, own_size(name))))
     except Exception:  # built by values, which the meta device has not
-        return sys.maxsize
+        return sys.maxsize  # the last to be taken
 
 
 def try_model(
@@ -131,7 +133,8 @@ def awake(module: nn.Module, images: Tensor) -> nn.Module:
 
 
 class Scaled(nn.Module):
-    """Logits of a trained model's size: a tolerance of 1e-3 means nothing beside 10,000."""
+    """Logits of a trained model's size: a tolerance of 1e-3 means nothing beside 10,000, which
+    random weights reached in some modules."""
 
     def __init__(self, module: nn.Module, factor: float) -> None:
         super().__init__()
@@ -166,7 +169,8 @@ def _child(module: str, answer: Connection) -> None:
 
 
 def within_limits(module: str) -> Tried:
-    """One module in a process of its own."""
+    """One module in a process of its own, forked, so that nothing is imported again: what eats all
+    memory, never ends or crashes in C ends that process alone."""
     receive, send = multiprocessing.get_context("fork").Pipe(duplex=False)
     process = multiprocessing.get_context("fork").Process(target=_child, args=(module, send))
     process.start()
