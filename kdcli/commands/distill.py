@@ -1,4 +1,7 @@
-"""`kd distill`: a student that imitates teachers, which are trained first if there are none."""
+"""`kd distill`: a student that imitates teachers, which are trained first if there are none.
+
+Here a request becomes a job; `commands/train.py` carries it out, as it does that of `kd train`.
+"""
 
 import shlex
 from dataclasses import replace

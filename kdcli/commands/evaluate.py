@@ -82,6 +82,16 @@ def evaluate(
     return Evaluated(run, report, check_gates(gates, report))
 
 
+def _find_run(thing: str | None, progress: Progress) -> Run:
+    located = locate(thing, progress)
+    if located.run is None:
+        raise UsageError(
+            f"{located.model}: a model.pt without its run folder; a comparison needs the run",
+            "give the run folder; kd export works on a lone model.pt",
+        )
+    return located.run
+
+
 def _measured(run: Run, seeds: int, site: Site) -> Report:
     """Everyone measured, and written down; the folder is locked for the writing alone."""
     source, place = site.source, site.device
@@ -126,6 +136,38 @@ def _taught_by(
     return models | {"teacher": ensemble.single, "ensemble": ensemble.whole}, ensemble
 
 
+def find_cast(run: Run, site: Site) -> Cast:
+    """The cast of a run; a teacher that kd can train is trained where its file is gone.
+
+    Warns of files that are not those that the run was made with.
+
+    Raises:
+        DamagedFile: given teachers that are gone, or are other files by now.
+    """
+    given = given_files(run)
+    everyone = [ref for spec in chain_of(run.spec) for ref in spec.members]
+    refuse_changed(ref for ref in everyone if ref.path and ref.sha256 not in given)
+
+    def place(ref: TeacherRef, need: Need | None) -> Path:
+        if ref.path:
+            return given[ref.sha256]
+        if need and need.path.is_file():
+            return need.path
+        if run.spec.alongside:
+            raise DamagedFile(
+                f"{run.path}: the teacher that learnt with its student is gone",
+                "repeat the command that made the run with --again",
+            )
+        return teacher_file(ref, site)
+
+    cast = cast_of(run, place)
+    found = (*cast.teachers, *cast.assistants.values())
+    changed = [os.path.normpath(m.file) for m in found if m.recorded not in (None, sha256(m.file))]
+    if changed:
+        site.progress.warn(f"{some(changed, SHOWN)}: not the bytes that {run.path} was made with")
+    return cast
+
+
 def _images(split: Split, run: Run, site: Site) -> Store:
     return open_store(split, int(run.spec.recipe.data.image_size), site.progress)
 
@@ -134,16 +176,6 @@ def _validate(run: Run, site: Site) -> Validate:
     """For teachers of which nobody has written down how they do on validation."""
     store = cache(partial(_images, site.source.validation, run, site))
     return lambda file: accuracy(ask(file, store(), site.device).logits, store().labels)
-
-
-def _find_run(thing: str | None, progress: Progress) -> Run:
-    located = locate(thing, progress)
-    if located.run is None:
-        raise UsageError(
-            f"{located.model}: a model.pt without its run folder; a comparison needs the run",
-            "give the run folder; kd export works on a lone model.pt",
-        )
-    return located.run
 
 
 def _students(run: Run, seeds: int, site: Site) -> list[Run]:
@@ -230,35 +262,3 @@ def _keep_predictions(run: Run, test: Store, source: Source, measured: dict[str,
     arrays |= {"ids": np.array(source.test.ids), "labels": test.labels}
     with atomic(run.path / "predictions.npz") as beside, Path(beside).open("wb") as file:
         np.savez_compressed(file, **arrays)
-
-
-def find_cast(run: Run, site: Site) -> Cast:
-    """The cast of a run; a teacher that kd can train is trained where its file is gone.
-
-    Warns of files that are not those that the run was made with.
-
-    Raises:
-        DamagedFile: given teachers that are gone, or are other files by now.
-    """
-    given = given_files(run)
-    everyone = [ref for spec in chain_of(run.spec) for ref in spec.members]
-    refuse_changed(ref for ref in everyone if ref.path and ref.sha256 not in given)
-
-    def place(ref: TeacherRef, need: Need | None) -> Path:
-        if ref.path:
-            return given[ref.sha256]
-        if need and need.path.is_file():
-            return need.path
-        if run.spec.alongside:
-            raise DamagedFile(
-                f"{run.path}: the teacher that learnt with its student is gone",
-                "repeat the command that made the run with --again",
-            )
-        return teacher_file(ref, site)
-
-    cast = cast_of(run, place)
-    found = (*cast.teachers, *cast.assistants.values())
-    changed = [os.path.normpath(m.file) for m in found if m.recorded not in (None, sha256(m.file))]
-    if changed:
-        site.progress.warn(f"{some(changed, SHOWN)}: not the bytes that {run.path} was made with")
-    return cast

@@ -18,7 +18,7 @@ from kdcli.deploy.folding import choose
 from kdcli.deploy.formats import FORMATS, place_of_format
 from kdcli.deploy.onnx_file.opsets import ensure_known
 from kdcli.deploy.outgoing import Outgoing
-from kdcli.deploy.quantize import images_of, refuse_without_images
+from kdcli.deploy.quantization import images_of, refuse_without_images
 from kdcli.deploy.request import Request
 from kdcli.deploy.result import Exported
 from kdcli.deploy.samples import samples_of, source_of, store_of
@@ -53,6 +53,36 @@ def export(request: Request, progress: Progress) -> Exported:
             fill(outgoing.path.parent, located.folder, made_from, report, progress)
     checked = check_gates(gates, report)
     return Exported(outgoing.path, paths, located.report, report, checked, request.wanted.format)
+
+
+def _located(request: Request, progress: Progress) -> Located:
+    """A run or a model.pt; somebody else's weights become one, beside the file to be written."""
+    thing, out = request.thing, request.out
+    foreign = f"{request.model}={thing}" if request.model and thing else thing
+    if foreign is None or not (request.model or is_given(foreign)):
+        if request.model or request.classes or request.size:
+            raise _unclear(thing)
+        return locate(thing, progress, request.which)
+    given = parse(foreign, progress)
+    whole = Located(None, given.file)
+    goes = place_of_format(request.wanted.format, out, whole) if out else given.file
+    labels = read_labels(request.classes) if request.classes else None
+    located = Located(None, alone(given, goes.parent, request.size, labels, progress))
+    return other_model(located, request.which) if request.which else located
+
+
+def _unclear(thing: str | None) -> UsageError:
+    """Flags for somebody else's weights, without the weights or without whose they are."""
+    if thing is None:
+        return UsageError(
+            "--model, --classes and --size are for somebody else's weights; no file is given",
+            "kd export weights.pth --model resnet101",
+        )
+    return UsageError(
+        f"{thing}: --model is missing; --classes and --size are for somebody else's weights",
+        f"say whose they are: kd export {quote(thing)} --model NAME; a run or model.pt of kd takes "
+        "neither flag",
+    )
 
 
 def _outgoing(
@@ -111,33 +141,3 @@ def _with_origin(student: Loaded, run: Run | None) -> Loaded:
     told["licences"] = [one.model_dump() for one in found.entries]
     provenance = student.file.provenance | told
     return replace(student, file=replace(student.file, provenance=provenance))
-
-
-def _located(request: Request, progress: Progress) -> Located:
-    """A run or a model.pt; somebody else's weights become one, beside the file to be written."""
-    thing, out = request.thing, request.out
-    foreign = f"{request.model}={thing}" if request.model and thing else thing
-    if foreign is None or not (request.model or is_given(foreign)):
-        if request.model or request.classes or request.size:
-            raise _unclear(thing)
-        return locate(thing, progress, request.which)
-    given = parse(foreign, progress)
-    whole = Located(None, given.file)
-    goes = place_of_format(request.wanted.format, out, whole) if out else given.file
-    labels = read_labels(request.classes) if request.classes else None
-    located = Located(None, alone(given, goes.parent, request.size, labels, progress))
-    return other_model(located, request.which) if request.which else located
-
-
-def _unclear(thing: str | None) -> UsageError:
-    """Flags for somebody else's weights, without the weights or without whose they are."""
-    if thing is None:
-        return UsageError(
-            "--model, --classes and --size are for somebody else's weights; no file is given",
-            "kd export weights.pth --model resnet101",
-        )
-    return UsageError(
-        f"{thing}: --model is missing; --classes and --size are for somebody else's weights",
-        f"say whose they are: kd export {quote(thing)} --model NAME; a run or model.pt of kd takes "
-        "neither flag",
-    )

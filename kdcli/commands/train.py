@@ -33,7 +33,8 @@ def train_job(ask: Ask, progress: Progress) -> Job:
 def dry_run(
     job: Job, progress: Progress, *, out: Path | None = None, again: bool = False
 ) -> Forecast:
-    """What it will take; a given teacher is measured here as its training would do first.
+    """What a job of `kd train` or `kd distill` will take; a given teacher is measured
+    here, as its training would do first.
 
     Raises:
         UnfitTeacher: it is hardly better than chance.
@@ -50,7 +51,8 @@ def dry_run(
 def carry_out(
     job: Job, progress: Progress, *, out: Path | None = None, again: bool = False
 ) -> list[Trained]:
-    """Say what it will take, then train each seed, teachers first; or find them finished."""
+    """Of `kd train` or `kd distill`: say what it will take, then train each seed,
+    teachers first; or find them finished."""
     _refuse_one_place(job, out)
     finished = [spec not in _to_train(job, out, again) for spec in job.specs]
     if not all(finished):

@@ -33,7 +33,7 @@ def lacks_vnni() -> bool:
     """Whether this is an x86 processor without dot products of bytes; False where nobody says.
 
     Such a one adds the products of unsigned and signed bytes pair by pair in 16 bits, where two of
-    them can overflow. Its int8 files get weights of 7 bits (`deploy/quantize.py`).
+    them can overflow. Its int8 files get weights of 7 bits (`deploy/quantization.py`).
     """
     info = Path("/proc/cpuinfo")
     lines = info.read_text("utf-8", "replace").splitlines() if info.exists() else []

@@ -22,7 +22,7 @@ from kdcli.deploy.onnx_file.read import describe, load_whole
 from kdcli.deploy.onnx_file.write import export_onnx, write
 from kdcli.deploy.outgoing import Outgoing
 from kdcli.deploy.parity import check_parity
-from kdcli.deploy.quantize import quantized
+from kdcli.deploy.quantization import quantized
 from kdcli.deploy.request import Wanted
 from kdcli.models.heads import answering
 from kdcli.models.loading import Loaded

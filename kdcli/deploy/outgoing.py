@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kdcli.deploy.quantize import Images
+from kdcli.deploy.quantization import Images
 from kdcli.deploy.request import Wanted
 from kdcli.deploy.samples import Samples
 from kdcli.models.loading import Loaded

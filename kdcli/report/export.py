@@ -5,14 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePath
 from typing import Literal, TypeVar, get_args
 
-from kdcli.report.choices import (
-    Calibration,
-    InputKind,
-    Integer,
-    Precision,
-    Target,
-    WantedFold,
-)
+from kdcli.report.choices import Calibration, InputKind, Integer, Precision, Target, WantedFold
 from kdcli.report.model import DevicePart, Part, Percentiles, Range
 from kdcli.runs.layout import Format
 

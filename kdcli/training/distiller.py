@@ -21,8 +21,8 @@ from kdcli.models.stage_matching import Correspondence
 from kdcli.models.tap import Tap
 from kdcli.models.teachers import Live
 from kdcli.recipe.match import Match
+from kdcli.training.disturb import disturb_teachers, refuse_unread
 from kdcli.training.losses import Losses, task_loss
-from kdcli.training.perturb import disturb_teachers, refuse_unread
 
 NO_WISHES = Match()
 TOLD = 3

@@ -15,7 +15,7 @@ import yaml
 from house import House, kd, kd_ok
 
 from kdcli.core.latency import latency
-from kdcli.deploy import cost_comparison, int8_candidates, quantize
+from kdcli.deploy import cost_comparison, int8_candidates, quantization
 from kdcli.deploy.onnx_file import external
 from kdcli.deploy.onnx_file.int8 import calibrate
 
@@ -30,7 +30,7 @@ def hurry(finished_once: House, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr(cost_comparison, "latency", hardly)
     monkeypatch.setattr(int8_candidates, "latency", lambda calls, **kw: hardly(calls))
-    monkeypatch.setattr(quantize, "calibrate", _no_entropy)
+    monkeypatch.setattr(quantization, "calibrate", _no_entropy)
 
 
 @pytest.fixture(autouse=True)
@@ -273,7 +273,7 @@ def test_a_file_that_answers_something_else_is_removed(
     distilled: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All files or none: the fp32 one goes, too."""
-    quantized = quantize.quantize
+    quantized = quantization.quantize
 
     def upside_down(source: Path, *args: Any, **options: Any) -> Any:
         proto = quantized(source, *args, **options)
@@ -282,7 +282,7 @@ def test_a_file_that_answers_something_else_is_removed(
         proto.graph.node.append(onnx.helper.make_node("Neg", ["right"], ["logits"]))
         return proto
 
-    monkeypatch.setattr(quantize, "quantize", upside_down)
+    monkeypatch.setattr(quantization, "quantize", upside_down)
     before = {f.name for f in distilled.student.iterdir()}
     answer = kd("export", distilled.student, "--int8")
     assert answer.code == 8
@@ -301,7 +301,7 @@ def test_a_full_disk_or_memory_is_no_matter_of_one_candidate(
     def full(*args: Any, **options: Any) -> Any:
         raise error
 
-    monkeypatch.setattr(quantize, step, full)
+    monkeypatch.setattr(quantization, step, full)
     answer = kd("export", distilled.student, "--int8")
     assert answer.code == code, answer.err
     assert not (distilled.student / "export").exists()
@@ -311,7 +311,7 @@ def test_nothing_that_can_be_quantised(distilled: House, monkeypatch: pytest.Mon
     def broken(*args: Any, **options: Any) -> Any:
         raise RuntimeError("not this model")
 
-    monkeypatch.setattr(quantize, "calibrate", broken)
+    monkeypatch.setattr(quantization, "calibrate", broken)
     answer = kd("export", distilled.student, "--int8")
     assert answer.code == 8
     assert "no int8 file could be made: not this model" in answer.err

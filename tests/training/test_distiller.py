@@ -19,8 +19,8 @@ from kdcli.recipe.match import Disturbance, Mask, Match, Noise
 from kdcli.schemes.alone import Alone
 from kdcli.schemes.offline import Offline
 from kdcli.training.distiller import Distiller, Term
+from kdcli.training.disturb import disturb
 from kdcli.training.losses import task_loss
-from kdcli.training.perturb import disturb
 
 ABOUT = About(num_classes=5, num_samples=60, steps_per_epoch=10)
 

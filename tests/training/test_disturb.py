@@ -10,7 +10,7 @@ from kdcli.core.records import Batch, Learner, Lesson, Outputs, Pair
 from kdcli.methods.at import AT
 from kdcli.methods.kd import KD
 from kdcli.recipe.match import Disturbance
-from kdcli.training.perturb import disturb, disturb_teachers, refuse_unread
+from kdcli.training.disturb import disturb, disturb_teachers, refuse_unread
 
 IMAGES = 400
 
