@@ -87,8 +87,8 @@ class Recipe(Options):
     methods: dict[str, MethodUse] = {}
     """Key = the method, and the term's name in logs and in --set."""
     student: Student = Student()
+    # in the digest by what it comes to: who teaches, and how it is followed
     teacher: Annotated[TeacherSettings, NO_WEIGHT] = TeacherSettings()
-    """In the digest by what they come to: who teaches, and how it is followed."""
     data: Data = Data()
     train: Train = Train()
     match: Match = Match()
