@@ -1,6 +1,7 @@
-"""Runs that are trained once and copied where a test changes anything."""
+"""Runs that are trained once for all tests, and copied where a test changes anything."""
 
 import contextlib
+import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -8,8 +9,37 @@ from pathlib import Path
 
 import pytest
 from house import ON_DIGITS, House, kd_ok, on_pictures
+from thrift import as_shipped, hurry, once, shared_folder
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # the same everywhere: bits are compared
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: no collection of garbage looks at it again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers have in common."""
+    return shared_folder(tmp_path_factory)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hurried(shared: Path) -> Iterator[None]:
+    """Whoever is about times asks for `unhurried`."""
+    memory = shared / "onnx"
+    memory.mkdir(exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        hurry(patch, memory)
+        yield
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rehearsals and timings as long as they are outside of tests."""
+    as_shipped(monkeypatch)
 
 
 @pytest.fixture(autouse=True)
@@ -43,22 +73,28 @@ def empty_house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
 
 
 @pytest.fixture(scope="session")
-def distilled_once(tmp_path_factory: pytest.TempPathFactory) -> House:
+def distilled_once(shared: Path) -> House:
     """`kd distill` on digits."""
-    with _living_in(tmp_path_factory.mktemp("distilled") / "runs") as house:
-        kd_ok(*ON_DIGITS)
-        return house
+
+    def make(path: Path) -> None:
+        with _living_in(path):
+            kd_ok(*ON_DIGITS)
+
+    return House(once(shared / "distilled", make))
 
 
 @pytest.fixture(scope="session")
-def finished_once(distilled_once: House, tmp_path_factory: pytest.TempPathFactory) -> House:
-    """`kd distill`, `kd evaluate`, `kd export` on digits."""
-    path = tmp_path_factory.mktemp("finished") / "runs"
-    shutil.copytree(distilled_once.path, path)
-    with _living_in(path) as house:
-        kd_ok("evaluate")
-        kd_ok("export")
-        return house
+def finished_once(distilled_once: House, shared: Path) -> House:
+    """`kd distill`, `kd evaluate`, `kd export` on digits, timed as ever."""
+
+    def make(path: Path) -> None:
+        shutil.copytree(distilled_once.path, path)
+        with _living_in(path), pytest.MonkeyPatch.context() as patch:
+            as_shipped(patch)
+            kd_ok("evaluate")
+            kd_ok("export")
+
+    return House(once(shared / "finished", make))
 
 
 @pytest.fixture
@@ -77,26 +113,30 @@ def finished(finished_once: House, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pictures(shared: Path) -> Path:
     """A folder of PNG files: 3 classes of 40 images."""
     from PIL import Image
     from sklearn.datasets import load_digits
 
-    folder = tmp_path_factory.mktemp("data") / "pictures"
-    digits = load_digits()
-    for label, name in enumerate(("zero", "one", "two")):
-        (folder / name).mkdir(parents=True)
-        for i, image in enumerate(digits.images[digits.target == label][:40]):
-            Image.fromarray((image * 15).astype("uint8")).save(folder / name / f"{i:02d}.png")
-    return folder
+    def make(folder: Path) -> None:
+        digits = load_digits()
+        for label, name in enumerate(("zero", "one", "two")):
+            (folder / name).mkdir(parents=True)
+            for i, image in enumerate(digits.images[digits.target == label][:40]):
+                Image.fromarray((image * 15).astype("uint8")).save(folder / name / f"{i:02d}.png")
+
+    return once(shared / "pictures", make)
 
 
 @pytest.fixture(scope="session")
-def small_once(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> House:
+def small_once(pictures: Path, shared: Path) -> House:
     """`kd distill` on the pictures, 3 epochs."""
-    with _living_in(tmp_path_factory.mktemp("small") / "runs") as house:
-        kd_ok(*on_pictures(pictures))
-        return house
+
+    def make(path: Path) -> None:
+        with _living_in(path):
+            kd_ok(*on_pictures(pictures))
+
+    return House(once(shared / "small", make))
 
 
 @pytest.fixture
