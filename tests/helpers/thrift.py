@@ -39,14 +39,14 @@ def hurry(patch: Patch, memory: Path) -> None:
     """
     if "torch" not in sys.modules:
         return
-    from kdcli.deploy import costs, int8_choice
+    from kdcli.deploy import cost_comparison, int8_candidates
     from kdcli.deploy.onnx_file import write
-    from kdcli.plan import rehearsal, students
+    from kdcli.plan import fitting_students, rehearsal
     from kdcli.training import loop
 
     for module in (loop, rehearsal):
         patch.setattr(module, "REHEARSED", 1)
-    for module in (costs, int8_choice, students):
+    for module in (cost_comparison, int8_candidates, fitting_students):
         patch.setattr(module, "latency", hardly_timed)
     patch.setattr(write, "_converted", remembered(write._converted, memory))
 
@@ -54,13 +54,13 @@ def hurry(patch: Patch, memory: Path) -> None:
 def as_shipped(patch: Patch) -> None:
     """Undo `hurry` for whoever is about times."""
     from kdcli.core.latency import latency
-    from kdcli.deploy import costs, int8_choice
-    from kdcli.plan import rehearsal, students
+    from kdcli.deploy import cost_comparison, int8_candidates
+    from kdcli.plan import fitting_students, rehearsal
     from kdcli.training import loop
 
     for module in (loop, rehearsal):
         patch.setattr(module, "REHEARSED", 20)
-    for module in (costs, int8_choice, students):
+    for module in (cost_comparison, int8_candidates, fitting_students):
         patch.setattr(module, "latency", latency)
 
 
