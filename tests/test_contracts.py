@@ -72,7 +72,8 @@ def _used(recipe: str) -> set[str]:
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_says_what_it_is_and_needs(name: str) -> None:
     method = registry.load("methods", name)
-    assert re.search(r"arXiv:\d{4}\.\d{4,5}\b", method.__doc__)
+    named = re.search(r"arXiv:\d{4}\.\d{4,5}\b", method.__doc__)
+    assert named, "its docstring names no paper by its arXiv id"
     assert registry.describe("methods", name) == method.__doc__.strip().splitlines()[0]
     assert method.default_weight > 0
     assert method.weight_source

@@ -13,6 +13,7 @@ from PIL import Image
 
 from kdcli.core import registry
 from kdcli.recipe.load import recipe_names
+from kdcli.recipe.schema import Recipe
 
 ROOT = Path(__file__).parent.parent
 QUOTED = ("kdcli/methods/at.py", "tests/methods/test_at.py")
@@ -70,15 +71,17 @@ def test_what_is_counted_is_counted_right(page: Path) -> None:
 DIFFS = sorted(ROOT.glob("docs/examples/*.diff"))
 
 
-def _apply(tree: Path, *options: str) -> None:
+def _apply(tree: Path, diff: Path, *options: str) -> None:
     if not shutil.which("git"):
         pytest.skip("no git here")
-    subprocess.run(["git", "apply", *options, *DIFFS], cwd=tree, check=True, timeout=60)
+    command = ["git", "apply", "-C1", *options, diff]
+    done = subprocess.run(command, cwd=tree, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, f"renew {diff.name}, its surroundings have changed: {done.stderr}"
 
 
-def test_the_diffs_fit() -> None:
-    assert len(DIFFS) == 4
-    _apply(ROOT, "--check")
+@pytest.mark.parametrize("diff", DIFFS, ids=lambda diff: diff.stem)
+def test_a_diff_fits(diff: Path) -> None:
+    _apply(ROOT, diff, "--check")
 
 
 @pytest.mark.slow
@@ -86,7 +89,8 @@ def test_the_diffs_do_what_they_say(tmp_path: Path) -> None:
     for name in ("kdcli", "recipes", "tests", "docs"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    _apply(tmp_path)
+    for diff in DIFFS:
+        _apply(tmp_path, diff)
     tests = re.findall(
         r"^\+\+\+ b/(tests/.*)$", "".join(d.read_text() for d in DIFFS), re.MULTILINE
     )
@@ -99,3 +103,13 @@ def test_the_diffs_do_what_they_say(tmp_path: Path) -> None:
             check=True,
             timeout=600,
         )
+
+
+def test_every_recipe_key_is_told_of() -> None:
+    """In docs/recipes.md (of `match.augment` in docs/methods.md), by its last word."""
+    pages = [(ROOT / "docs" / name).read_text("utf-8") for name in ("recipes.md", "methods.md")]
+    schema = Recipe.model_json_schema(by_alias=True)
+    records = [schema, *schema["$defs"].values()]
+    keys = {key for record in records for key in record.get("properties", {})}
+    untold = sorted(keys - set(re.findall(r"\w+", "".join(pages))))
+    assert not untold

@@ -94,7 +94,7 @@ def test_rooms_import_downwards_only() -> None:
                 continue
             below = NARROWER.get(room) or {r for rs in ROOMS[: floor(room)] for r in rs}
             if room == "__init__" or other not in below:
-                wrong.append(f"{name}:{line} imports {imported}")
+                wrong.append(f"{name}:{line} imports {imported}; may: {', '.join(sorted(below))}")
     assert not wrong
 
 
@@ -110,7 +110,7 @@ def test_what_is_private_stays_in_its_file() -> None:
 
 def test_libraries_live_where_their_homes_are() -> None:
     strays = [
-        f"{name}:{line} imports {imported}"
+        f"{name}:{line} imports {imported}, at home in {home}"
         for name, file in FILES.items()
         for line, imported in imports_of(file)
         for home in [HOMES.get(imported.split(".")[0])]
