@@ -1,6 +1,5 @@
 """Runs that are trained once for all tests, and copied where a test changes anything."""
 
-import contextlib
 import gc
 import os
 import shutil
@@ -8,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from house import ON_DIGITS, House, kd_ok, on_pictures
-from thrift import as_shipped, hurry, once, shared_folder
+from house import ON_DIGITS, House, kd_ok, living_in, on_pictures
+from thrift import hurry, once, shared_folder
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # the same everywhere: bits are compared
 
@@ -28,7 +27,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _hurried(shared: Path) -> Iterator[None]:
-    """Whoever is about times asks for `unhurried`."""
     memory = shared / "onnx"
     memory.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
@@ -36,30 +34,10 @@ def _hurried(shared: Path) -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rehearsals and timings as long as they are outside of tests."""
-    as_shipped(monkeypatch)
-
-
 @pytest.fixture(autouse=True)
 def _wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables are as wide as they like: words are looked for in them."""
     monkeypatch.setenv("COLUMNS", "300")
-
-
-@contextlib.contextmanager
-def _living_in(path: Path) -> Iterator[House]:
-    path.mkdir(parents=True, exist_ok=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KD_RUNS", str(path))
-        yield House(path)
-
-
-def _copy(house: House, path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
-    shutil.copytree(house.path, path)
-    monkeypatch.setenv("KD_RUNS", str(path))
-    return House(path)
 
 
 @pytest.fixture
@@ -77,7 +55,7 @@ def distilled_once(shared: Path) -> House:
     """`kd distill` on digits."""
 
     def make(path: Path) -> None:
-        with _living_in(path):
+        with living_in(path):
             kd_ok(*ON_DIGITS)
 
     return House(once(shared / "distilled", make))
@@ -85,12 +63,11 @@ def distilled_once(shared: Path) -> House:
 
 @pytest.fixture(scope="session")
 def finished_once(distilled_once: House, shared: Path) -> House:
-    """`kd distill`, `kd evaluate`, `kd export` on digits, timed as ever."""
+    """`kd distill`, `kd evaluate`, `kd export` on digits."""
 
     def make(path: Path) -> None:
         shutil.copytree(distilled_once.path, path)
-        with _living_in(path), pytest.MonkeyPatch.context() as patch:
-            as_shipped(patch)
+        with living_in(path):
             kd_ok("evaluate")
             kd_ok("export")
 
@@ -100,13 +77,13 @@ def finished_once(distilled_once: House, shared: Path) -> House:
 @pytest.fixture
 def distilled(distilled_once: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     """A copy to work in."""
-    return _copy(distilled_once, tmp_path / "runs", monkeypatch)
+    return distilled_once.copy(tmp_path / "runs", monkeypatch)
 
 
 @pytest.fixture
 def finished(finished_once: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     """A copy to work in."""
-    return _copy(finished_once, tmp_path / "runs", monkeypatch)
+    return finished_once.copy(tmp_path / "runs", monkeypatch)
 
 
 # On a few pictures: two steps an epoch, for whatever has to be trained again ---------------------
@@ -133,7 +110,7 @@ def small_once(pictures: Path, shared: Path) -> House:
     """`kd distill` on the pictures, 3 epochs."""
 
     def make(path: Path) -> None:
-        with _living_in(path):
+        with living_in(path):
             kd_ok(*on_pictures(pictures))
 
     return House(once(shared / "small", make))
@@ -142,4 +119,4 @@ def small_once(pictures: Path, shared: Path) -> House:
 @pytest.fixture
 def small(small_once: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     """A copy to work in."""
-    return _copy(small_once, tmp_path / "runs", monkeypatch)
+    return small_once.copy(tmp_path / "runs", monkeypatch)

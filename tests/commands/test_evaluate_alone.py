@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import torch
 from house import STUDENT, TEACHER, Answer, House, kd, kd_ok
 
 from kdcli.core.functional import as_one
-from kdcli.core.latency import latency
 from kdcli.core.records import Panel
 from kdcli.deploy import cost_comparison
 from kdcli.evaluation.measure import likeness
@@ -38,11 +36,10 @@ def _mutual(pictures: Path, *more: str) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def made(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, str]]:
-    """Distilled, exported (hardly timed), evaluated; and what was said after the first."""
+    """Distilled, evaluated, exported; and what was said after the first."""
     path = tmp_path_factory.mktemp("mutual") / "runs"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KD_RUNS", str(path))
-        patch.setattr(cost_comparison, "latency", partial(latency, min_runs=2, max_runs=2))
         said = kd_ok(*_mutual(pictures)).out
         kd_ok("evaluate")
         kd_ok("export")
@@ -59,12 +56,11 @@ def house(made: tuple[House, str], tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def quick(made: tuple[House, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exporting copies the file that is there, and times it twice."""
+    """Exporting copies the file that is there."""
 
     def ready(module: Any, out: Path, **_: Any) -> None:
         shutil.copy(_run(made[0]).path / "export" / "model.onnx", out)
 
-    monkeypatch.setattr(cost_comparison, "latency", partial(latency, min_runs=2, max_runs=2))
     monkeypatch.setattr(cost_comparison, "export_onnx", ready)
     monkeypatch.setattr("kdcli.deploy.onnx_files.export_onnx", ready)
 

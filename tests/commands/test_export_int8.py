@@ -3,7 +3,6 @@
 import errno
 import json
 import shutil
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +13,17 @@ import pytest
 import yaml
 from house import House, kd, kd_ok
 
-from kdcli.core.latency import latency
-from kdcli.deploy import cost_comparison, int8_candidates, quantization
+from kdcli.deploy import cost_comparison, quantization
 from kdcli.deploy.onnx_file import external
 from kdcli.deploy.onnx_file.int8 import calibrate
 
-hardly = partial(latency, min_runs=3, max_runs=3)
-
 
 def hurry(finished_once: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody but the student is exported, hardly anything is timed, and Entropy is not tried."""
+    """Nobody but the student is exported, and Entropy is not tried."""
     ready = finished_once.student / "export" / "model.onnx"
     monkeypatch.setattr(
         cost_comparison, "export_onnx", lambda _, path, **kw: shutil.copy(ready, path)
     )
-    monkeypatch.setattr(cost_comparison, "latency", hardly)
-    monkeypatch.setattr(int8_candidates, "latency", lambda calls, **kw: hardly(calls))
     monkeypatch.setattr(quantization, "calibrate", _no_entropy)
 
 
@@ -158,11 +152,14 @@ def test_for_arm_and_gates(finished: House, tmp_path: Path) -> None:
     assert (part["target"], part["activations"], part["reduce_range"]) == ("arm", "int8", 0)
 
 
-def test_a_batch_larger_than_what_it_is_calibrated_on(finished: House) -> None:
+def test_a_batch_larger_than_what_it_is_calibrated_on(
+    finished: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The one batch is filled up, and only images are counted."""
-    kd_ok("export", finished.student, "--int8", "--batch", "300")
+    monkeypatch.setattr(quantization, "CALIBRATED_ON", 5)
+    kd_ok("export", finished.student, "--int8", "--batch", "6")
     part = _exports(finished.student)[1]["quantized"]
-    assert part["images"] == 256
+    assert part["images"] == 5
     assert any(one["failed"] is None for one in part["tried"])
 
 

@@ -5,33 +5,10 @@ from pathlib import Path
 import pytest
 from house import kd_ok
 
-from docs.generate import BEGIN, END, methods_page, renewed
 from kdcli.commands.list import KINDS, MethodPart, methods, values
 from kdcli.core import registry
 
 PAGE = Path(__file__).parents[2] / "docs" / "methods.md"
-
-
-def test_the_page_is_in_step_with_the_docstrings() -> None:
-    page = PAGE.read_text("utf-8")
-    assert renewed(page, methods_page()) == page, "run: make docs"
-
-
-def test_what_is_written_by_hand_survives() -> None:
-    page = f"# By hand\n\n{BEGIN}\nstale\n{END}\nBy hand, too.\n"
-    new = renewed(page, methods_page())
-    assert new.startswith(f"# By hand\n\n{BEGIN}\n| method |")
-    assert new.endswith(f"```\n\n{END}\nBy hand, too.\n")
-    assert "stale" not in new
-    assert renewed(new, methods_page()) == new
-
-
-def test_the_page_has_every_method_option_and_formula() -> None:
-    _, *sections = methods_page().split("\n### ")
-    for part, section in zip(methods(), sections, strict=True):
-        assert section.startswith(f"{part.name}\n")
-        assert "_loss(student" in section
-        assert all(f"| `{option.name}` |" in section for option in part.options)
 
 
 def test_the_list_is_that_of_the_catalog_by_kind() -> None:

@@ -1,5 +1,6 @@
 """A package of one's own brings a method: it is listed, checked, and trains a student."""
 
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from house import House, kd, kd_ok
 from kdcli.core import registry
 from kdcli.core.errors import UsageError
 from kdcli.runs.run import Run
+from kdcli.training.compatibility import Cell
 
 MODULE = '''
 """One method, as a package of somebody's own would bring it."""
@@ -90,10 +92,15 @@ def test_its_options_are_checked(installed: None, recipe: Path) -> None:
     assert "methods.absolute.powr: unknown key; did you mean 'power'?" in answer.err
 
 
-def test_it_is_not_in_the_page_of_methods(installed: None) -> None:
-    from docs.generate import methods_page
+def test_it_is_not_in_the_page_of_methods(installed: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    from docs import generate
 
-    assert "### absolute" not in methods_page()
+    names = [registry.names(kind) for kind in ("schemes", "methods")]
+    cells = tuple(Cell(scheme, method, trains=True) for scheme, method in product(*names))
+    assert any(cell.method == "absolute" for cell in cells)
+    monkeypatch.setattr(generate, "grid", lambda: cells)
+    assert "`absolute`" not in (page := generate.methods_page())
+    assert "### absolute" not in page
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,6 @@ from torch import nn
 
 from kdcli.core.errors import DamagedFile, ParityError, UsageError
 from kdcli.core.files import atomic_pair
-from kdcli.core.latency import latency
-from kdcli.deploy import cost_comparison
 from kdcli.deploy.onnx_file import external
 from kdcli.deploy.onnx_file.external import sidecar, size
 from kdcli.deploy.onnx_file.read import describe, load, load_whole
@@ -289,12 +287,7 @@ def test_custom_operators_are_refused_before_onnxruntime_sees_them(split: Path) 
 # The command -------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def quick_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cost_comparison, "latency", partial(latency, min_runs=3, max_runs=3))
-
-
-@pytest.mark.usefixtures("small_limit", "quick_times")
+@pytest.mark.usefixtures("small_limit")
 def test_export_with_a_sidecar(distilled: House, monkeypatch: pytest.MonkeyPatch) -> None:
     report = kd_ok("export", distilled.student, "--json").document
     folder = distilled.student / "export"

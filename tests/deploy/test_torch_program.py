@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,9 +53,12 @@ def test_a_program_that_disagrees_is_removed(
 ) -> None:
     model = save_untrained(tmp_path / "model.pt", NAMES)
     load_back = torch_program._loaded
-    monkeypatch.setattr(
-        torch_program, "_loaded", lambda path: lambda images: load_back(path)(images) + 2e-5
-    )
+
+    def disturbed(path: Path) -> Callable[[torch.Tensor], torch.Tensor]:
+        program = load_back(path)
+        return lambda images: program(images) + 2e-5
+
+    monkeypatch.setattr(torch_program, "_loaded", disturbed)
     answer = kd("export", model, "--format", "torch")
     assert answer.code == 8
     assert "was removed" in answer.err

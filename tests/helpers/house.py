@@ -3,11 +3,14 @@
 import contextlib
 import io
 import json
+import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 TEACHER, STUDENT = "test_resnet", "test_efficientnet"
 DISTILL = ("distill", "--teacher", TEACHER, "--student", STUDENT)
@@ -70,6 +73,12 @@ class House:
         (found,) = self.runs(start)
         return found
 
+    def copy(self, path: Path, patch: pytest.MonkeyPatch) -> "House":
+        """A copy of all runs, which is KD_RUNS from now on."""
+        shutil.copytree(self.path, path)
+        patch.setenv("KD_RUNS", str(path))
+        return House(path)
+
     @property
     def student(self) -> Path:
         return self.run("kd-")
@@ -82,6 +91,15 @@ class House:
     @property
     def teacher(self) -> Path:
         return self.run("teacher-")
+
+
+@contextlib.contextmanager
+def living_in(path: Path) -> Iterator[House]:
+    """KD_RUNS is this folder."""
+    path.mkdir(parents=True, exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KD_RUNS", str(path))
+        yield House(path)
 
 
 def weights_of(model: Path) -> dict[str, Any]:

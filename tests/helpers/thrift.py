@@ -5,14 +5,14 @@ import io
 import os
 import pickle
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from filelock import FileLock
-
-Patch = pytest.MonkeyPatch
 
 
 def shared_folder(factory: pytest.TempPathFactory) -> Path:
@@ -31,44 +31,62 @@ def once(folder: Path, make: Callable[[Path], object]) -> Path:
     return folder
 
 
-def hurry(patch: Patch, memory: Path) -> None:
-    """Rehearse one step, time each model for a moment, and convert no module to ONNX twice.
+def hurry(patch: pytest.MonkeyPatch, memory: Path) -> None:
+    """Rehearse two steps, time each model for a moment, measure the memory of one file alone; try
+    no size and convert no module twice.
 
     None of it decides what a command does, only how long it takes and the times that it tells.
     Nothing happens where torch was not imported: then no test is of that kind.
     """
     if "torch" not in sys.modules:
         return
-    from kdcli.deploy import cost_comparison, int8_candidates
+    from kdcli.deploy import cost_comparison, int8_candidates, onnx_export
     from kdcli.deploy.onnx_file import write
+    from kdcli.models import build
     from kdcli.plan import fitting_students, rehearsal
     from kdcli.training import loop
 
     for module in (loop, rehearsal):
-        patch.setattr(module, "REHEARSED", 1)
+        patch.setattr(module, "REHEARSED", 2)
     for module in (cost_comparison, int8_candidates, fitting_students):
         patch.setattr(module, "latency", hardly_timed)
+    one_for_all = asked_once(onnx_export.peak_memory, key=lambda *file: "")
+    patch.setattr(onnx_export, "peak_memory", one_for_all)
+    patch.setattr(build, "_takes", asked_once(build._takes))
     patch.setattr(write, "_converted", remembered(write._converted, memory))
 
 
-def as_shipped(patch: Patch) -> None:
-    """Undo `hurry` for whoever is about times."""
-    from kdcli.core.latency import latency
-    from kdcli.deploy import cost_comparison, int8_candidates
-    from kdcli.plan import fitting_students, rehearsal
-    from kdcli.training import loop
-
-    for module in (loop, rehearsal):
-        patch.setattr(module, "REHEARSED", 20)
-    for module in (cost_comparison, int8_candidates, fitting_students):
-        patch.setattr(module, "latency", latency)
-
-
 def hardly_timed(calls: Mapping[Any, Callable[[], object]], **bounds: Any) -> Any:
-    """A round of each, whatever was asked for."""
-    from kdcli.core.latency import Burst, latency
+    """Ten runs of each, whatever was asked for."""
+    return {name: _in_ten_runs(call) for name, call in calls.items()}
 
-    return latency(calls, seconds=0, min_runs=3, max_runs=3, burst=Burst(1, 3))
+
+def _in_ten_runs(call: Callable[[], object]) -> Any:
+    from kdcli.core.latency import Latency, block_medians
+
+    cold, *times = (_milliseconds(call) for _ in range(11))
+    p50, p90, p99 = (float(share) for share in np.percentile(times, [50, 90, 99]))
+    return Latency(p50, p90, p99, cold, len(times), block_medians(times))
+
+
+def _milliseconds(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return (time.perf_counter() - start) * 1e3
+
+
+def asked_once(
+    ask: Callable[..., Any], key: Callable[..., str] = lambda *question: repr(question)
+) -> Callable[..., Any]:
+    """`ask`, whose answers are kept: by what is written of the question, or another `key`."""
+    known: dict[str, Any] = {}
+
+    def answer(*question: Any) -> Any:
+        if (name := key(*question)) not in known:
+            known[name] = ask(*question)
+        return known[name]
+
+    return answer
 
 
 def remembered(convert: Callable[..., Any], memory: Path) -> Callable[..., Any]:

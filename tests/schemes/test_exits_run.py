@@ -2,18 +2,15 @@
 
 import json
 import shutil
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
-from house import House, kd, kd_ok, same_weights
+from house import House, kd, kd_ok, living_in, same_weights
 
-from kdcli.core.latency import latency
 from kdcli.core.progress import Silent
-from kdcli.deploy import cost_comparison
 from kdcli.evaluation.peers import notes_on_exits
 from kdcli.models.loading import load
 from kdcli.report.model import ModelPart
@@ -21,24 +18,25 @@ from kdcli.runs.locate import locate
 from kdcli.runs.run import Run
 
 EXITS = ("exit_1", "exit_2", "exit_3")
-LINE = ("distill", "--student", "test_resnet", "--recipe", "exits", "--set", "train.epochs=2")
 
 
-@pytest.fixture(scope="session")
-def with_exits_once(tmp_path_factory: pytest.TempPathFactory) -> House:
-    with pytest.MonkeyPatch.context() as patch:
-        path = tmp_path_factory.mktemp("exits") / "runs"
-        patch.setenv("KD_RUNS", str(path))
-        kd_ok(*LINE)
-        return House(path)
+@pytest.fixture(scope="module")
+def line(pictures: Path) -> tuple[str, ...]:
+    who = ("distill", "--student", "test_resnet", "--recipe", "exits")
+    return (*who, "--data", str(pictures), "--set", "train.epochs=2")
+
+
+@pytest.fixture(scope="module")
+def with_exits_once(line: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> House:
+    with living_in(tmp_path_factory.mktemp("exits") / "runs") as house:
+        kd_ok(*line)
+        return house
 
 
 @pytest.fixture
 def with_exits(with_exits_once: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
-    shutil.copytree(with_exits_once.path, tmp_path / "runs")
-    monkeypatch.setenv("KD_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setattr(cost_comparison, "latency", partial(latency, min_runs=3, max_runs=3))
-    return House(tmp_path / "runs")
+    """A copy to work in."""
+    return with_exits_once.copy(tmp_path / "runs", monkeypatch)
 
 
 def the_run(house: House) -> Path:
@@ -60,7 +58,7 @@ def test_each_exit_is_kept_beside_the_model_that_ships(with_exits: House) -> Non
 
 
 def test_the_same_command_goes_on_after_ctrl_c(
-    with_exits: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    line: tuple[str, ...], with_exits: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the second of two epochs; the exits of the best epoch come out bit by bit."""
     straight = shutil.copytree(the_run(with_exits), tmp_path / "straight")
@@ -75,11 +73,11 @@ def test_the_same_command_goes_on_after_ctrl_c(
             raise KeyboardInterrupt
 
         patch.setattr(loop, "keep", interrupted)
-        assert kd(*LINE).code == 130
+        assert kd(*line).code == 130
     run = Run(the_run(with_exits))
-    assert [line["epoch"] for line in run.lines()] == [1]
+    assert [epoch["epoch"] for epoch in run.lines()] == [1]
     assert not run.others()
-    kd_ok(*LINE)
+    kd_ok(*line)
     for name in ("model.pt", *(f"model.{one}.pt" for one in EXITS)):
         assert same_weights(run.path / name, straight / name)
 
@@ -92,7 +90,7 @@ def test_an_exit_is_exported_on_the_runs_own_data(with_exits: House) -> None:
     assert document["file"] == str(run / "export" / "model.exit_1.onnx")
     assert entry["path"] == "export/model.exit_1.onnx"
     assert entry["parity"]["synthetic"] is False
-    assert entry["parity"]["images"] == 540
+    assert entry["parity"]["images"] == 24
     assert 0 < entry["accuracy"] <= 1
     assert document["gates"][0]["passed"]
     assert not (run / "report.json").exists(), "that is of the model that ships"
@@ -129,7 +127,7 @@ def test_its_file_is_another_way_to_say_which(with_exits: House) -> None:
     assert found.run == Run(model.parent)
     assert found.report == model.with_name("model.exit_2.report.json")
     said = kd_ok("inspect", model).out
-    assert "with an early exit of 10 classes, at stage 2" in said
+    assert "with an early exit of 3 classes, at stage 2" in said
     assert "ResNet, of timm's resnet" in said
     assert f"next: kd export {model}" in said
     assert (
@@ -166,10 +164,10 @@ def test_the_report_says_of_which_epoch_exits_are_and_which_is_better(with_exits
     assert notes_on_exits(run, {"student": better}) == []
 
 
-def test_an_exit_can_teach(with_exits: House) -> None:
+def test_an_exit_can_teach(with_exits: House, pictures: Path) -> None:
     model = the_run(with_exits) / "model.exit_3.pt"
-    line = ("distill", "--teacher", model, "--student", "test_efficientnet")
-    kd_ok(*line, "--set", "train.epochs=1")
-    answer = kd(*line, "--recipe", "fitnet")
+    who = ("distill", "--teacher", model, "--student", "test_efficientnet", "--data", pictures)
+    kd_ok(*who, "--set", "train.epochs=1", "--set", "teacher.allow_weak=true")
+    answer = kd(*who, "--recipe", "fitnet")
     assert answer.code == 2
     assert "an exit of test_resnet" in answer.err

@@ -20,8 +20,10 @@ FUSION = (
 )
 
 
-def test_the_networks_learn_and_the_fused_model_is_one_like_any_other(empty_house: House) -> None:
-    kd_ok(*FUSION)
+def test_the_networks_learn_and_the_fused_model_is_one_like_any_other(
+    empty_house: House, pictures: Path
+) -> None:
+    kd_ok(*FUSION, "--data", pictures)
     run = Run(empty_house.run("fusion-test_resnet_with_test_efficientnet"))
     assert run.outcome()["ships"] == "student"
     others = run.others()
@@ -32,7 +34,7 @@ def test_the_networks_learn_and_the_fused_model_is_one_like_any_other(empty_hous
         assert all(fused[f"networks.{i}.{key}"].equal(v) for key, v in weights_of(file).items())
     assert load(others["fused"]).file.provenance["role"] == "fused"
     found = kd_ok("inspect", others["fused"]).out
-    assert "one answer of 10 classes over test_resnet + test_efficientnet, fused" in found
+    assert "one answer of 3 classes over test_resnet + test_efficientnet, fused" in found
     kd_ok("export", others["fused"])
     onnx = run.path / "export" / "model.fused.onnx"
     assert "the last maps of test_resnet + test_efficientnet, fused" in kd_ok("inspect", onnx).out

@@ -20,13 +20,20 @@ MUTUAL = ("distill", "--student", "test_resnet", "--recipe", "mutual", "--set", 
 
 
 @pytest.fixture
+def mutual(pictures: Path) -> tuple[str, ...]:
+    return (*MUTUAL, "--data", str(pictures))
+
+
+@pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     monkeypatch.setenv("KD_RUNS", str(tmp_path))
     return House(tmp_path)
 
 
-def test_the_best_network_ships_and_the_others_are_kept(here: House) -> None:
-    said = " ".join(kd_ok(*MUTUAL).out.split())
+def test_the_best_network_ships_and_the_others_are_kept(
+    here: House, mutual: tuple[str, ...]
+) -> None:
+    said = " ".join(kd_ok(*mutual).out.split())
     run = Run(here.run("mutual-test_resnet"))
     assert run.spec.peers == ("test_resnet",)
     outcome = run.outcome()
@@ -37,7 +44,7 @@ def test_the_best_network_ships_and_the_others_are_kept(here: House) -> None:
     assert not same_weights(run.model, run.others()[other])
     assert f"ships: {outcome['ships']}, the best of 2 networks on validation" in said
     assert f"beside it: {other} (kd export {run.path} --which {other})" in said
-    assert kd_ok(*MUTUAL, "--json").document["others"] == {other: str(run.others()[other])}
+    assert kd_ok(*mutual, "--json").document["others"] == {other: str(run.others()[other])}
     shipped, kept = (load_model(path).provenance for path in (run.model, run.others()[other]))
     assert (shipped["role"], kept["role"]) == ("student", "peer")
     assert shipped["val_accuracy"] == outcome["val_accuracy"]
@@ -45,8 +52,10 @@ def test_the_best_network_ships_and_the_others_are_kept(here: House) -> None:
     assert kept["val_accuracy"] == last["val_accuracy_of"][name]
 
 
-def test_another_architecture_learns_along_but_never_ships(here: House) -> None:
-    kd_ok(*MUTUAL, "--peer", "test_efficientnet")
+def test_another_architecture_learns_along_but_never_ships(
+    here: House, mutual: tuple[str, ...]
+) -> None:
+    kd_ok(*mutual, "--peer", "test_efficientnet")
     run = Run(here.run("mutual-test_resnet_with_test_efficientnet"))
     assert run.outcome()["ships"] == "student"
     assert "val_accuracy_of" not in run.lines()[0]
@@ -55,13 +64,13 @@ def test_another_architecture_learns_along_but_never_ships(here: House) -> None:
 
 
 def test_the_same_command_goes_on_bit_for_bit(
-    here: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    here: House, mutual: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kd_ok(*MUTUAL, "--out", tmp_path / "straight")
+    kd_ok(*mutual, "--out", tmp_path / "straight")
     with monkeypatch.context() as patch:
         patch.setattr(loop, "keep", then_stop(loop.keep))
-        assert kd(*MUTUAL, "--out", tmp_path / "broken").code == 130
-    kd_ok(*MUTUAL, "--out", tmp_path / "broken")
+        assert kd(*mutual, "--out", tmp_path / "broken").code == 130
+    kd_ok(*mutual, "--out", tmp_path / "broken")
     straight, broken = Run(tmp_path / "straight"), Run(tmp_path / "broken")
     assert straight.outcome()["ships"] == broken.outcome()["ships"]
     assert same_weights(straight.model, broken.model)
