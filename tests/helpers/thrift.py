@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,8 @@ def once(folder: Path, make: Callable[[Path], object]) -> Path:
 
 
 def hurry(patch: pytest.MonkeyPatch, memory: Path) -> None:
-    """Rehearse two steps, time each model for a moment, measure the memory of one file alone; try
-    no size and convert no module twice.
+    """Rehearse two steps, time each model for a moment, measure the memory of one file alone; build
+    no model on the meta device twice for the same question, convert none twice.
 
     None of it decides what a command does, only how long it takes and the times that it tells.
     Nothing happens where torch was not imported: then no test is of that kind.
@@ -42,8 +43,8 @@ def hurry(patch: pytest.MonkeyPatch, memory: Path) -> None:
         return
     from kdcli.deploy import cost_comparison, int8_candidates, onnx_export
     from kdcli.deploy.onnx_file import write
-    from kdcli.models import build
-    from kdcli.plan import fitting_students, rehearsal
+    from kdcli.models import build, foreign
+    from kdcli.plan import defaults, fitting_students, rehearsal
     from kdcli.training import loop
 
     for module in (loop, rehearsal):
@@ -52,7 +53,10 @@ def hurry(patch: pytest.MonkeyPatch, memory: Path) -> None:
         patch.setattr(module, "latency", hardly_timed)
     one_for_all = asked_once(onnx_export.peak_memory, key=lambda *file: "")
     patch.setattr(onnx_export, "peak_memory", one_for_all)
+    patch.setattr(rehearsal, "gc", SimpleNamespace(collect=lambda: 0))  # a full one takes 0.2 s
     patch.setattr(build, "_takes", asked_once(build._takes))
+    patch.setattr(defaults, "build_meta", asked_once(defaults.build_meta))
+    patch.setattr(foreign, "_expected", asked_once(foreign._expected))
     patch.setattr(write, "_converted", remembered(write._converted, memory))
 
 

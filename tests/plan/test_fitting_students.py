@@ -147,12 +147,11 @@ def test_all_of_timm(monkeypatch: pytest.MonkeyPatch) -> None:
 # Latency -----------------------------------------------------------------------------------------
 
 
-def test_a_latency_is_measured_in_onnxruntime() -> None:
-    document = _models("--max-params", "400k", "--max-ms", "1e4")
-    assert document["models"]
-    for row in document["models"]:
-        assert 0 < row["latency_ms"]["p50"] <= row["latency_ms"]["p90"]
-        assert row["latency_ms"]["runs"] >= 10
+def test_a_latency_is_measured_in_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting_students, "EDGE", {"test": ("test_resnet",)})
+    (row,) = _models("--max-ms", "1e4")["models"]
+    assert 0 < row["latency_ms"]["p50"] <= row["latency_ms"]["p90"]
+    assert row["latency_ms"]["runs"] >= 10
 
 
 def test_latencies_are_kept_and_shown_from_then_on(clock: list[str], cache: Path) -> None:

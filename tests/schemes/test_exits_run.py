@@ -120,18 +120,18 @@ def _agrees(file: Path, model: Path) -> None:
 
 
 def test_its_file_is_another_way_to_say_which(with_exits: House) -> None:
-    model = the_run(with_exits) / "model.exit_2.pt"
+    model = the_run(with_exits) / "model.exit_1.pt"
     kd_ok("export", model, "--min", "exports.0.accuracy=0")
     assert (model.parent / "export" / f"{model.stem}.onnx").is_file()
     found = locate(str(model), Silent())
     assert found.run == Run(model.parent)
-    assert found.report == model.with_name("model.exit_2.report.json")
+    assert found.report == model.with_name("model.exit_1.report.json")
     said = kd_ok("inspect", model).out
-    assert "with an early exit of 3 classes, at stage 2" in said
+    assert "with an early exit of 3 classes, at stage 1" in said
     assert "ResNet, of timm's resnet" in said
     assert f"next: kd export {model}" in said
     assert (
-        "model.exit_2.onnx" in kd_ok("inspect", model.parent / "export" / f"{model.stem}.onnx").out
+        "model.exit_1.onnx" in kd_ok("inspect", model.parent / "export" / f"{model.stem}.onnx").out
     )
 
 
