@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import pickle
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -22,14 +23,15 @@ def shared_folder(factory: pytest.TempPathFactory) -> Path:
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
-def once(folder: Path, make: Callable[[Path], object]) -> Path:
-    """`folder`, which whoever comes first has made; the others wait until it is whole."""
-    done = folder.with_name(f"{folder.name}.done")
-    with FileLock(f"{folder}.lock"):
+def once(path: Path, make: Callable[[Path], object]) -> Path:
+    """The file or folder `path`, which whoever comes first makes; the others wait for it."""
+    done = path.with_name(f"{path.name}.done")
+    with FileLock(f"{path}.lock"):
         if not done.exists():
-            make(folder)
+            shutil.rmtree(path, ignore_errors=True)  # of a worker that died
+            make(path)
             done.touch()
-    return folder
+    return path
 
 
 def hurry(patch: pytest.MonkeyPatch, memory: Path) -> None:
