@@ -63,11 +63,15 @@ def distilled_once(shared: Path) -> House:
 
 @pytest.fixture(scope="session")
 def finished_once(distilled_once: House, shared: Path) -> House:
-    """`kd distill`, `kd evaluate`, `kd export` on digits."""
+    """`kd distill`, `kd evaluate`, `kd export` on digits, timed as long as outside of tests."""
 
     def make(path: Path) -> None:
+        from kdcli.core.latency import latency
+        from kdcli.deploy import cost_comparison
+
         shutil.copytree(distilled_once.path, path)
-        with living_in(path):
+        with living_in(path), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(cost_comparison, "latency", latency)
             kd_ok("evaluate")
             kd_ok("export")
 

@@ -135,7 +135,7 @@ def test_every_role_has_its_costs(finished_once: House) -> None:
     assert 0 <= report["noise"] < 9
     assert 0 <= report["noise_pytorch"] < 9
     timed = models["student"]["latency_ms"]
-    assert timed["onnxruntime"]["runs"] == timed["pytorch"]["runs"] >= 10
+    assert timed["onnxruntime"]["runs"] >= 30
     assert timed["onnxruntime"]["cold"] > 0
     assert timed["pytorch"]["cold"] is None, "the module has answered before"
 
