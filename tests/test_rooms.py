@@ -50,10 +50,15 @@ HOMES = {
     "timm": "models/ data/ training/optimizer training/stepper",
 }
 """Where each library may be imported."""
-HEAVY = ("torch", "timm", "accelerate", "onnx", "onnxruntime", "scipy", "sklearn", "datasets")
+HEAVY = (
+    *("torch", "torchvision", "timm", "accelerate"),
+    *("onnx", "onnxruntime", "scipy", "sklearn", "datasets"),
+)
 LIGHT = (
     *("core", "recipe", "runs", "report", "cli"),
     *("data.images", "data.workers", "data.open", "data.threads", "data.survey"),
+    *("evaluation.intervals", "evaluation.metrics", "evaluation.nearness", "evaluation.per_class"),
+    *("evaluation.significance", "evaluation.temperature", "commands.predict"),
     *("models.families", "deploy.onnx_file.feeding", "deploy.onnx_file.session", "deploy.result"),
 )
 """Importing these, every file of a room, brings in nothing heavy."""

@@ -23,7 +23,8 @@ def train_job(ask: Ask, progress: Progress) -> Job:
     refuse_taught(loaded)
     refuse_in_recipe(loaded.recipe)
     who = ask.who(loaded.recipe, progress)
-    start = starting_point(ask.model or "", progress)
+    assert ask.model is not None  # an argument of `kd train`
+    start = starting_point(ask.model, progress)
     shared = open_shared(started(loaded, start.weights), who.data, ask.device, progress)
     spec = train_spec(start.model, shared, who.seed or 0)
     spec = spec.model_copy(update={"weights": start.weights})

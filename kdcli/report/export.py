@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePath
-from typing import Literal, TypeVar, get_args
+from typing import Annotated, Literal, TypeVar, get_args
+
+from pydantic import AfterValidator
 
 from kdcli.report.choices import Calibration, InputKind, Integer, Precision, Target, WantedFold
 from kdcli.report.model import DevicePart, Part, Percentiles, Range
@@ -182,10 +184,16 @@ def _key(export: Export) -> tuple[str, Precision]:
     return str(PurePath(export.path)), export.precision
 
 
+def _of_pytorch(format_: Format) -> Format:
+    if format_ == "onnx":
+        raise ValueError("an ONNX file is an entry of exports")
+    return format_
+
+
 class PackagePart(Part):
     """The student as PyTorch's world takes it: a folder for timm, or a file of torch.export."""
 
-    format: Format
+    format: Annotated[Format, AfterValidator(_of_pytorch)]
     path: str
     sha256: str
     """Of the file that holds the weights, as `bytes`."""

@@ -161,9 +161,9 @@ def test_it_costs_what_all_its_networks_cost():
     assert whole["macs"] > 0.9 * sum(part["macs"] for part in parts)
 
 
-def test_the_exported_model_answers_alike(tmp_path):
-    """So do STRANGERS: tests/schemes/test_fusion_run.py."""
-    module, path = built(TWINS), tmp_path / "model.onnx"
+@pytest.mark.parametrize("args", [TWINS, STRANGERS], ids=["twins", "strangers"])
+def test_the_exported_model_answers_alike(args, tmp_path):
+    module, path = built(args), tmp_path / "model.onnx"
     export_onnx(module, path, input_size=(SIZE, SIZE), metadata={})
     session, images = open_session(path), torch.rand(7, 3, SIZE, SIZE)
     with torch.no_grad():

@@ -20,7 +20,6 @@ from kdcli.models.tap import Tap
 ONE = ModelArgs("test_resnet", 5, 32)
 HEADS = replace(ONE, heads=3, weights=(0.5, 0.25, 0.25))
 COPIES = replace(ONE, copies=3, weights=(0.5, 0.25, 0.25))
-TWO_COPIES = replace(ONE, copies=2, weights=(0.75, 0.25))
 
 
 def built(args):
@@ -119,7 +118,7 @@ def test_parts_of_the_copies_are_known():
     assert outside == {f"{i}.head.{kind}" for i in range(3) for kind in ("weight", "bias")}
 
 
-@pytest.mark.parametrize("args", [HEADS, TWO_COPIES], ids=["heads", "copies"])
+@pytest.mark.parametrize("args", [HEADS, COPIES], ids=["heads", "copies"])
 def test_the_exported_answer_is_the_exact_mean(args, tmp_path):
     module = answering(built(args), args)
     path = tmp_path / "model.onnx"

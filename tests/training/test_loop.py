@@ -1,7 +1,7 @@
 """THE loop: same seed, same student; resumed or straight, bit for bit; how it ends."""
 
 import json
-from itertools import pairwise
+from itertools import chain, count, pairwise
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from tiny_job import CLASSES, STEPS, Job, Tiny, equal, train, without_seconds
 from kdcli.core.errors import MissingDevice, NotFinite, OutOfMemory, UsageError
 from kdcli.models.build import build
 from kdcli.models.model_args import ModelArgs
+from kdcli.training import loop
 from kdcli.training.devices import open_device
 from kdcli.training.loop import Ended, finish
 
@@ -426,3 +427,17 @@ def test_several_processes_are_refused(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UsageError, match="one process"):
         open_device("auto")
+
+
+@pytest.mark.parametrize(("enough", "timed"), [(60.0, 19), (0.0, 1)])
+def test_a_rehearsal_takes_twenty_steps_or_as_long_as_is_enough(job, monkeypatch, enough, timed):
+    """The first step, which is always slow, is left out."""
+    monkeypatch.setattr(loop, "REHEARSED", 20)
+    monkeypatch.setattr(loop, "ENOUGH_SECONDS", enough)
+    made = job()
+    batches = chain.from_iterable(made.batches(epoch=epoch) for epoch in count())
+    before = torch.get_rng_state()
+    seconds = loop.rehearse(made.distiller, made.settings, batches, torch.device("cpu"), "tiny")
+    assert len(seconds) == timed
+    assert all(one > 0 for one in seconds)
+    assert torch.equal(before, torch.get_rng_state())
