@@ -14,7 +14,7 @@ from kdcli.recipe.teacher import Checkpoints
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
 NAMED = 3
 """Teachers that a folder's name spells out: most file systems end a name at 255 bytes."""
-RULES = 1
+RULES = 2
 """Counts up whenever a kd decodes, cuts, orders or identifies images otherwise than the one before.
 Runs of a lower number are listed, inspected and exported, but never taken for new ones, nor
 measured on images that are read by new rules."""
