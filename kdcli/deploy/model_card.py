@@ -8,6 +8,7 @@ from typing import Any
 
 from kdcli import __version__
 from kdcli.core.text import shown
+from kdcli.data.decoding import UNTOLD, Decoding
 from kdcli.models.loading import Loaded
 from kdcli.recipe.safe_yaml import to_yaml
 from kdcli.report.export import FoldPart
@@ -49,6 +50,8 @@ class Origin:
     """Of these weights."""
     licences: tuple[str, ...] = ()
     """Of what they were made from, a line each."""
+    decoding: Decoding = UNTOLD
+    """How image files became pixels."""
 
 
 def origin_of(student: Loaded, located: Located) -> Origin:
@@ -73,6 +76,7 @@ def origin_of(student: Loaded, located: Located) -> Origin:
         ),
         datasets=_datasets(spec.data.location if spec else None),
         licence=made.get("licence"),
+        decoding=Decoding.from_dict(made.get("decoding")),
         licences=tuple(map(licence_row, licences_of(student.file, spec).entries)),
     )
 
@@ -159,7 +163,10 @@ def _use(origin: Origin) -> str:
         'model = timm.create_model("local-dir:.", pretrained=True).eval()\n'
         "prepare = timm.data.create_transform(**timm.data.resolve_model_data_config(model))\n"
         "```\n\n`model(prepare(image)[None])` are the logits of a PIL image in RGB, "
+        "turned as its EXIF says (`PIL.ImageOps.exif_transpose`), "
         '`model.pretrained_cfg["label_names"]` the names of the classes.'
+        + f" Image files were read by a rule: {origin.decoding.told}."
+        * bool(origin.decoding.words)
     )
 
 

@@ -80,11 +80,11 @@ def test_a_spec_holds_it_for_the_student_alone(folder, monkeypatch):
     assert (baseline.unlabelled, kept.unlabelled, kept.pool) == (None, None, None)
     assert kept.hidden == 0.5
     digest = spec.digest
-    assert len(reopen_unlabelled(spec.unlabelled, Silent())) == 5
+    assert len(reopen_unlabelled(spec.unlabelled, source, Silent())) == 5
     picture(folder / "00.png", colour=99)
     assert spec_of(*settings).digest != digest
     with pytest.raises(DamagedFile, match="no longer those"):
-        reopen_unlabelled(spec.unlabelled, Silent())
+        reopen_unlabelled(spec.unlabelled, source, Silent())
 
 
 def test_images_that_are_measured_on_are_found_by_content(folder, tmp_path):
