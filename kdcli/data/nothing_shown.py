@@ -14,11 +14,13 @@ import numpy as np
 from kdcli.core.errors import DataError
 from kdcli.core.progress import Silent
 from kdcli.core.text import some
-from kdcli.data.find_decoding import FAINT, SAMPLE, affordable
+from kdcli.data.find_decoding import FAINT, affordable
 from kdcli.data.images import span
 from kdcli.data.source import Split
 from kdcli.data.threads import spread
 
+LOOKED = 128
+"""Images that are decoded: of small photographs, half a second's worth."""
 SHARE = 0.05
 """Of the images looked at, above which blank or contradictory ones are warned of."""
 NAMED = 3
@@ -55,10 +57,10 @@ class Shown:
 
 
 def look_at_some(train: Split, pixels: int) -> Shown:
-    """Of images spread evenly over the split, which have `pixels` each, about: at most `SAMPLE`,
+    """Of images spread evenly over the split, which have `pixels` each, about: at most `LOOKED`,
     fewer of large ones. What cannot be read is passed over."""
     rows = affordable(np.arange(len(train)), pixels)
-    sample = train.take(rows).sample(SAMPLE)
+    sample = train.take(rows).sample(LOOKED)
     found = spread(len(sample), lambda i: _pixels(sample, i), Silent(), "")
     seen = {i: one for i, one in enumerate(found) if one is not None}
     blank = tuple(sample.ids[i] for i, (width, _) in seen.items() if width <= FAINT)
