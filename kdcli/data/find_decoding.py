@@ -24,7 +24,7 @@ SAMPLE = 256
 """Images whose headers are looked at, spread evenly over the training images."""
 PIXELS = 1 << 26
 """Pixels of them that are decoded: about a second; of 12 megapixels each the fewest images."""
-FEWEST = 16
+FEWEST = 32
 FAINT = 16
 """An image whose pixels differ by no more, of 255, shows nothing."""
 _BEHIND = (*GREYS, None)

@@ -16,7 +16,15 @@ from kdcli.core.arrays import Floats, Pixels
 from kdcli.core.errors import DataError
 from kdcli.core.text import shown
 from kdcli.data.decoding import SLACK, Decoding
-from kdcli.data.pixel_depth import Depth, File, depth_of, eight_bits, levels_of, refuse_misread
+from kdcli.data.pixel_depth import (
+    BeyondWhite,
+    Depth,
+    File,
+    depth_of,
+    eight_bits,
+    levels_of,
+    refuse_misread,
+)
 
 # Which files of a folder are looked at; what a file really is, Pillow tells from its first bytes.
 SUFFIXES = frozenset(
@@ -184,10 +192,10 @@ def _unreadable(path: str | Path, error: Exception) -> DataError:
         reason = error.strerror.lower()
     else:
         reason = str(error) or type(error).__name__
-    return DataError(
-        f"{shown(path)}: not a readable image ({reason})",
-        "repair the file, or take it out of the folder",
-    )
+    fix = "repair the file, or take it out of the folder"
+    if isinstance(error, BeyondWhite):
+        fix = "scale all images of the set alike, say to 0 to 255"
+    return DataError(f"{shown(path)}: not a readable image ({reason})", fix)
 
 
 def _is_empty(path: str | Path) -> bool:

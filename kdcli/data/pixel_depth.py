@@ -14,6 +14,10 @@ Depth = Literal["bytes", "integer", "float"]
 """Of pixels; `integer` are those of more than 8 bits."""
 
 
+class BeyondWhite(ValueError):
+    """Pixels that lie outside black to white."""
+
+
 def depth_of(image: Image.Image) -> Depth:
     """Told from the header."""
     if image.mode == "F":
@@ -55,11 +59,11 @@ def _reworded(tile: Any, words: str) -> Any:
 def eight_bits(levels: NDArray[Any], white: float, slack: float = 0) -> Image.Image:
     """Scaled so that `white` is 255; `convert` alone would cut off all above 255.
 
-    Raises ValueError for pixels that lie outside 0 to white by more than `slack`.
+    Raises BeyondWhite for pixels that lie outside 0 to white by more than `slack`.
     """
     low, high = float(levels.min()), float(levels.max())
     if not (low >= -slack and high <= white + slack):  # NaN, too
-        raise ValueError(
+        raise BeyondWhite(
             f"pixels of {low:,g} to {high:,g}, while {white:,g} is white in these data"
         )
     return Image.fromarray(np.round(levels / (white / 255)).clip(0, 255).astype(np.uint8))

@@ -157,16 +157,31 @@ def _what(origin: Origin, accuracy: float | None) -> str:
     )
 
 
+_LINES = """```python
+import timm
+from PIL import Image, ImageOps
+
+model = timm.create_model("local-dir:.", pretrained=True).eval()  # on the Hub: hf-hub:YOU/NAME
+transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model))
+
+
+def prepare(image):  # as the model learnt it: turned as the camera says, the square in the middle
+    image = ImageOps.exif_transpose(image).convert("RGB")
+    side = min(image.size)
+    left, top = ((length - side) // 2 for length in image.size)
+    return transform(image.crop((left, top, left + side, top + side)))
+
+
+logits = model(prepare(Image.open("photo.jpg"))[None])
+```"""
+"""The square first: timm's transform alone resizes before it crops (docs/deploy.md)."""
+
+
 def _use(origin: Origin) -> str:
+    rule = f" Image files were decoded by a rule: {origin.decoding.told}."
     return (
-        "```python\nimport timm  # behind local-dir: this folder; on the Hub hf-hub:YOU/NAME\n"
-        'model = timm.create_model("local-dir:.", pretrained=True).eval()\n'
-        "prepare = timm.data.create_transform(**timm.data.resolve_model_data_config(model))\n"
-        "```\n\n`model(prepare(image)[None])` are the logits of a PIL image in RGB, "
-        "turned as its EXIF says (`PIL.ImageOps.exif_transpose`), "
-        '`model.pretrained_cfg["label_names"]` the names of the classes.'
-        + f" Image files were read by a rule: {origin.decoding.told}."
-        * bool(origin.decoding.words)
+        f'{_LINES}\n\n`model.pretrained_cfg["label_names"]` are the names of the classes.'
+        + rule * bool(origin.decoding.words)
     )
 
 

@@ -47,6 +47,7 @@ def test_it_is_kept_and_followed(trained: Path) -> None:
     run = trained / "run"
     assert Run(run).spec.data.identity["decoding"] == BLACK.as_dict()
     assert load_model(run / "model.pt").provenance["decoding"] == BLACK.as_dict()
+    assert "transparency is put on black" in kd_ok("inspect", run).out
     kd_ok("export", run)
     told = known(run / "export" / "model.onnx")
     assert Decoding.from_texts(told) == BLACK
