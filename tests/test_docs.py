@@ -6,12 +6,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-from colours import GREEN, tensor_file
+from colours import BLUE, GREEN, pixels_file, tensor_file
 from PIL import Image
 
 from kdcli.core import registry
+from kdcli.data.decoding import Decoding
 from kdcli.recipe.load import recipe_names
 from kdcli.recipe.schema import Recipe
 
@@ -28,17 +31,26 @@ def test_the_example_of_a_method_is_the_real_one(file: str) -> None:
     assert quoted in (ROOT / file).read_text("utf-8")
 
 
-def test_the_example_without_kd_runs(
+def test_the_examples_without_kd_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Of a tensor, then of pixels of any size: a photograph that lies on its side."""
     page = (ROOT / "docs" / "deploy.md").read_text("utf-8")
     _, _, behind = page.partition("### From Python")
-    example = re.findall(r"```python\n(.*?)```", behind, re.DOTALL)[0]
+    tensor, pixels, *_ = re.findall(r"```python\n(.*?)```", behind, re.DOTALL)
     monkeypatch.chdir(tmp_path)
-    tensor_file(Path("model.onnx"), **{"kd.image_size": "8"})
-    Image.fromarray(GREEN).resize((20, 30)).save("photo.jpg")
-    exec(example, {})
+    turned = Image.Exif()
+    turned[0x0112] = 6  # a quarter to the right
+    Image.fromarray(np.vstack([GREEN, GREEN, BLUE])).save("photo.jpg", exif=turned, quality=100)
+    told = Decoding().as_texts()
+    found: dict[str, Any] = {}
+    tensor_file(Path("model.onnx"), **told, **{"kd.image_size": "8"})
+    exec(tensor, found)
     assert capsys.readouterr().out == "green\n"
+    pixels_file(Path("model.onnx"), size="height", **told, **{"kd.resize": "1"})
+    exec(pixels.replace('"pixels"', '"images"'), found)
+    assert found["image"].shape == (8, 24, 3), "turned"
+    assert found["probabilities"][0].argmax() == 1
 
 
 every_page = pytest.mark.parametrize(

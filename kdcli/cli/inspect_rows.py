@@ -126,6 +126,7 @@ def _of_trained(found: "Trained") -> Rows:
 
 def _history(found: "Trained") -> Rows:
     from kdcli.core.text import counted_names
+    from kdcli.data.decoding import Decoding
     from kdcli.report.licences import licence_row
 
     provenance, outcome = found.loaded.file.provenance, found.outcome
@@ -139,6 +140,8 @@ def _history(found: "Trained") -> Rows:
     accuracy = provenance.get("val_accuracy", "")  # None: an exit's, say, nobody has measured
     validated = "unknown" if accuracy is None else accuracy and f"{accuracy:.4f}"
     versions = provenance.get("versions") or {}
+    kept = provenance.get("decoding")
+    decoding = Decoding.from_dict(kept).words if kept else ()
     rows = [
         ("role", found.role),
         ("teachers", counted_names(provenance.get("teachers") or ())),
@@ -148,6 +151,7 @@ def _history(found: "Trained") -> Rows:
             "data, seed",
             f"{provenance.get('data')}, {provenance.get('seed')}" if provenance else None,
         ),
+        ("image files", ", ".join(decoding)),
         ("epochs", epochs if provenance else None),
         ("validation accuracy", validated),
         *_recipe(found),

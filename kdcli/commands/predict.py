@@ -13,6 +13,7 @@ from kdcli.core.arrays import Pixels
 from kdcli.core.errors import DamagedFile, DataError, UsageError
 from kdcli.core.progress import Progress
 from kdcli.core.text import counted, shown
+from kdcli.data.decoding import Decoding
 from kdcli.data.images import is_image_name, read_image
 from kdcli.data.sources.folder_layout import images_below
 from kdcli.deploy.onnx_file.feeding import Feeding, feeding_of
@@ -89,7 +90,7 @@ def predict(
         progress.warn(missing)
     feeding = feeding_of(file)
     session = open_session(file, threads or 0)  # 0: onnxruntime takes all cores
-    readable = _readable(paths, skipped, progress)
+    readable = _readable(paths, feeding.decoding, skipped, progress)
     predictions: list[Prediction] = []
     while part := list(islice(readable, 1 if feeding.any_size else TOGETHER)):
         predictions += _answers(file, session, feeding, part, top or TOP)
@@ -152,11 +153,13 @@ def _images_of(place: Path) -> list[Path]:
     return [place / name for name in images]
 
 
-def _readable(paths: list[Path], skipped: dict[str, str], progress: Progress) -> Iterator[Read]:
+def _readable(
+    paths: list[Path], how: Decoding, skipped: dict[str, str], progress: Progress
+) -> Iterator[Read]:
     """Read one by one; what cannot be read is said and noted."""
     for path in progress.track(paths, len(paths), "predicting"):
         try:
-            yield str(path), read_image(path)
+            yield str(path), read_image(path, how)
         except DataError as error:
             progress.warn(error.what)
             skipped[str(path)] = error.what

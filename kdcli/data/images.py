@@ -6,21 +6,33 @@ What is decided here decides pixels, and with them every result: whoever changes
 
 import io
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kdcli.core.arrays import Floats, Pixels
 from kdcli.core.errors import DataError
 from kdcli.core.text import shown
+from kdcli.data.decoding import SLACK, Decoding
+from kdcli.data.pixel_depth import (
+    BeyondWhite,
+    Depth,
+    File,
+    depth_of,
+    eight_bits,
+    levels_of,
+    refuse_misread,
+)
 
 # Which files of a folder are looked at; what a file really is, Pillow tells from its first bytes.
 SUFFIXES = frozenset(
     ("bmp", "gif", "jfif", "jpeg", "jpg", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp")
 )
+
+USUAL = Decoding()
+"""The rule where nobody has looked for one."""
 
 # Once and for good: catch_warnings around each image would race between the threads that decode.
 # What Pillow warns of is refused below (far too many pixels), or hinders nobody.
@@ -32,26 +44,65 @@ def is_image_name(path: str | Path) -> bool:
     return Path(path).suffix[1:].lower() in SUFFIXES
 
 
-def read_image(path: str | Path) -> Pixels:
+def read_image(path: str | Path, how: Decoding = USUAL) -> Pixels:
     """The image as it is meant to be seen, uint8 RGB (H, W, 3).
 
-    EXIF orientation is applied; grey is repeated and 16-bit grey scaled to 8 bits; palettes and
-    CMYK are converted; alpha is dropped (transparent pixels show their stored colour); of an
-    animation the first frame counts. Raises DataError for what cannot be decoded, and for an
-    image so large that it may be a decompression bomb.
+    EXIF orientation is applied; grey is repeated; palettes, CMYK and L*a*b* are converted; of an
+    animation the first frame counts. `how` says what is behind transparent pixels, and which
+    number is white where pixels have more than 8 bits. Raises DataError for what cannot be decoded
+    or is brighter than that white, and for an image so large that it may be a decompression bomb.
 
     A file that breaks off halfway is one that cannot be decoded. Pillow can be told to fill up the
     rest (LOAD_TRUNCATED_IMAGES): with grey, and without a word.
     """
-    return _decode(path, path)
+    return _decode(path, path, how)
 
 
-def decode_image(data: bytes, name: str) -> Pixels:
+def decode_image(data: bytes, name: str, how: Decoding = USUAL) -> Pixels:
     """An image file's bytes as `read_image` reads the file; `name` stands in errors."""
-    return _decode(io.BytesIO(data), name)
+    return _decode(io.BytesIO(data), name, how)
 
 
-def image_dimensions(file: str | Path | IO[bytes], name: str | Path) -> tuple[int, int]:
+@dataclass(frozen=True)
+class Header:
+    """What an image says of itself before it is decoded."""
+
+    size: tuple[int, int]
+    """Width and height in pixels, as stored."""
+    depth: Depth
+    transparent: bool
+    """It may have transparent pixels."""
+
+
+def header_of(file: File) -> Header:
+    """Of an image file; raises whatever Pillow does."""
+    with Image.open(file) as image:
+        return Header(image.size, depth_of(image), image.has_transparency_data)
+
+
+def brightest(file: File) -> float:
+    """The largest number among its pixels, of whatever depth; raises whatever Pillow does."""
+    with Image.open(file) as image:
+        return float(levels_of(file, image).max())
+
+
+def spans(file: File, backgrounds: tuple[int | None, ...]) -> list[int] | None:
+    """How far the pixels of a channel differ at most, 0 to 255, on each of the backgrounds; None
+    for an image without a transparent pixel. Raises whatever Pillow does."""
+    with Image.open(file) as image:
+        clear = image.convert("RGBA")
+    if clear.getchannel("A").getextrema() == (255, 255):
+        return None
+    return [span(np.asarray(_on(clear, grey))) for grey in backgrounds]
+
+
+def span(pixels: Pixels) -> int:
+    """How far the pixels (H, W, 3) of a channel differ at most, 0 to 255."""
+    high, low = pixels.max(axis=0).max(axis=0), pixels.min(axis=0).min(axis=0)
+    return int((high - low).max())  # in two steps: over both axes at once NumPy takes far longer
+
+
+def image_dimensions(file: File, name: str | Path) -> tuple[int, int]:
     """Width and height in pixels as stored, from the header alone; raises DataError."""
     try:
         with Image.open(file) as image:
@@ -60,11 +111,11 @@ def image_dimensions(file: str | Path | IO[bytes], name: str | Path) -> tuple[in
         raise _unreadable(name, error) from error
 
 
-def _decode(file: str | Path | IO[bytes], name: str | Path) -> Pixels:
+def _decode(file: File, name: str | Path, how: Decoding) -> Pixels:
     try:
         with Image.open(file) as image:
             _refuse_bomb(image)
-            return np.asarray(_rgb(ImageOps.exif_transpose(image)))
+            return np.asarray(_rgb(file, image, how))
     except Exception as error:  # as above
         raise _unreadable(name, error) from error
 
@@ -108,19 +159,26 @@ def resize(image: Floats, size: int) -> Floats:
     return np.stack(resized, axis=-1).clip(0, 1)  # bicubic overshoots at edges
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        image = _eight_bits(np.asarray(image))
-    elif image.mode == "F":  # `convert` would clip them to 0 to 255, whatever they mean
-        raise ValueError("its pixels are floating-point numbers of no known range")
-    return image.convert("RGB")
+def _rgb(file: File, image: Image.Image, how: Decoding) -> Image.Image:
+    refuse_misread(image)
+    depth = depth_of(image)
+    if depth == "float":
+        turned = eight_bits(levels_of(file, image), how.float_white, SLACK * how.float_white)
+    elif depth == "integer" and not (image.mode[0] == "R" and how.integer_white == 0xFFFF):
+        turned = eight_bits(levels_of(file, image), how.integer_white)
+    else:  # of colours of 16 bits Pillow takes the upper bytes: right where all 16 are used
+        turned = ImageOps.exif_transpose(image)
+    if turned.has_transparency_data:
+        turned = _on(turned.convert("RGBA"), how.background)
+    return turned.convert("RGB")
 
 
-def _eight_bits(grey: NDArray[Any]) -> Image.Image:
-    """16-bit grey scaled to 8; `convert` alone would clip it to white: all above 255 of 65,535."""
-    if grey.min() < 0 or grey.max() > 0xFFFF:
-        raise ValueError("its pixels have more than 16 bits")
-    return Image.fromarray(np.round(grey / 257).astype(np.uint8))  # 65,535 / 257 = 255
+def _on(clear: Image.Image, grey: int | None) -> Image.Image:
+    """RGBA in front of a grey level; with None its colours as they are stored."""
+    if grey is None:
+        return clear.convert("RGB")
+    behind = Image.new("RGBA", clear.size, (grey, grey, grey, 255))
+    return Image.alpha_composite(behind, clear).convert("RGB")
 
 
 def _unreadable(path: str | Path, error: Exception) -> DataError:
@@ -134,10 +192,10 @@ def _unreadable(path: str | Path, error: Exception) -> DataError:
         reason = error.strerror.lower()
     else:
         reason = str(error) or type(error).__name__
-    return DataError(
-        f"{shown(path)}: not a readable image ({reason})",
-        "repair the file, or take it out of the folder",
-    )
+    fix = "repair the file, or take it out of the folder"
+    if isinstance(error, BeyondWhite):
+        fix = "scale all images of the set alike, say to 0 to 255"
+    return DataError(f"{shown(path)}: not a readable image ({reason})", fix)
 
 
 def _is_empty(path: str | Path) -> bool:

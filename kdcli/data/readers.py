@@ -16,7 +16,8 @@ from kdcli.core.errors import DataError
 from kdcli.core.files import sha256
 from kdcli.core.progress import Progress
 from kdcli.core.text import shown
-from kdcli.data.images import decode_image, image_dimensions, read_image
+from kdcli.data.decoding import Decoding
+from kdcli.data.images import USUAL, decode_image, image_dimensions, read_image
 from kdcli.data.source import Split
 from kdcli.data.threads import WAITING, spread
 
@@ -34,9 +35,14 @@ class ImageFiles:
     names: tuple[str, ...]
     prints: Ints
     """(n, 2), by `file_print`."""
+    decoding: Decoding = USUAL
 
     def __call__(self, i: int) -> Pixels:
-        return read_image(self.root / self.names[i])
+        return read_image(self.file(i), self.decoding)
+
+    def file(self, i: int) -> Path:
+        """What is decoded."""
+        return self.root / self.names[i]
 
     def size(self, i: int) -> tuple[int, int]:
         """Width and height, from the file's header."""
@@ -56,7 +62,8 @@ class ImageFiles:
 
     def take(self, rows: Indices) -> "ImageFiles":
         """Some of the files."""
-        return ImageFiles(self.root, tuple(self.names[row] for row in rows), self.prints[rows])
+        names = tuple(self.names[row] for row in rows)
+        return replace(self, names=names, prints=self.prints[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,13 +106,18 @@ class HubImages:
     """(n, 2), by `bytes_print`."""
     name: str
     """Stands in errors, with the row."""
+    decoding: Decoding = USUAL
 
     def __call__(self, i: int) -> Pixels:
-        return decode_image(self.encoded(i), self._named(i))
+        return decode_image(self.encoded(i), self._named(i), self.decoding)
+
+    def file(self, i: int) -> io.BytesIO:
+        """What is decoded; raises DataError where the table holds none."""
+        return io.BytesIO(self.encoded(i))
 
     def size(self, i: int) -> tuple[int, int]:
         """Width and height, from the image's header."""
-        return image_dimensions(io.BytesIO(self.encoded(i)), self._named(i))
+        return image_dimensions(self.file(i), self._named(i))
 
     def fingerprint(self, i: int) -> tuple[int, int]:
         """Of length and both ends, read once when the source was opened."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from kdcli.core.errors import DamagedFile, DataError
 from kdcli.core.progress import Progress
+from kdcli.data.find_decoding import decoded
 from kdcli.data.open import open_source
 from kdcli.data.source import BACK, Source, Split
 from kdcli.data.unlabelled import identity_of, open_unlabelled
@@ -30,8 +31,8 @@ def reopen_data(data: DataRef, progress: Progress) -> Source:
     )
 
 
-def reopen_unlabelled(data: DataRef, progress: Progress) -> Split:
-    """The images without labels that a run refers to.
+def reopen_unlabelled(data: DataRef, beside: Source, progress: Progress) -> Split:
+    """The images without labels that a run refers to, decoded as those that it learns with.
 
     Raises:
         DataError: they are gone, or were read by the rules of an older kd.
@@ -40,7 +41,7 @@ def reopen_unlabelled(data: DataRef, progress: Progress) -> Split:
     _refuse_gone(data)
     split = open_unlabelled(Path(data.location or ""), progress)
     _refuse_changed(data, identity_of(split), "distill")
-    return _of_run(split)
+    return _of_run(decoded(split, beside.decoding))
 
 
 def is_gone(data: DataRef) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 
 from kdcli.core.arrays import Indices, Pixels
 from kdcli.core.errors import DataError
+from kdcli.data.decoding import Decoding
 
 LARGE = 10_000_000
 """Parameters above which a model takes the source's schedule for large models: between usual
@@ -124,6 +125,8 @@ class Source:
     """Ids of each split that was made on the fly."""
     is_default: bool = False
     """Nobody asked for this data by name."""
+    decoding: Decoding = field(default_factory=Decoding)
+    """The rule by which all its splits are read."""
 
     @property
     def splits(self) -> dict[str, Split]:

@@ -12,6 +12,7 @@ import numpy as np
 from kdcli.core.arrays import Doubles, Indices, Ints
 from kdcli.core.errors import DataError
 from kdcli.core.text import shown, some
+from kdcli.data.find_decoding import decoded, find_decoding
 from kdcli.data.order import hashes
 from kdcli.data.source import Defaults, Source, Split
 
@@ -120,25 +121,29 @@ def complete(
 ) -> Source:
     """`given` has train, and may have validation and test; the others come out of train.
 
-    Where every source ends, so that all of them divide, name and count alike. `identity` says what
-    was given; how it was divided is added. Raises DataError, naming `where`, if train is too small.
+    Where every source ends, so that all of them divide, decode, name and count alike. `identity`
+    says what was given; how it was divided is added, and how decoded where that is not as usual.
+    Raises DataError, naming `where`, if train is too small.
     """
     splits, carved = divide(given, where)
     taken = [
         f"{role} set: {len(ids):,} images taken out of the training images"
         for role, ids in carved.items()
     ]
+    rule = find_decoding(splits["train"])
+    unusual = {"decoding": rule.decoding.as_dict()} if rule.decoding.words else {}
     return Source(
         name=shown(name),
         classes=tuple(map(shown, classes)),
-        train=splits["train"],
-        validation=splits["validation"],
-        test=splits["test"],
-        identity=identity | {"split_seed": SEED, "shares": SHARES},
+        train=decoded(splits["train"], rule.decoding),
+        validation=decoded(splits["validation"], rule.decoding),
+        test=decoded(splits["test"], rule.decoding),
+        identity=identity | {"split_seed": SEED, "shares": SHARES} | unusual,
         defaults=defaults,
-        notes=(*notes, *taken),
+        notes=(*notes, *taken, *rule.notes),
         ignored=ignored,
         carved=carved,
+        decoding=rule.decoding,
     )
 
 

@@ -4,9 +4,10 @@ What is found here would else be found after hours, or never: a test that is par
 looks like a good model.
 """
 
+import math
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
 import numpy as np
@@ -15,6 +16,7 @@ from kdcli.core.errors import DataError
 from kdcli.core.progress import Progress, Silent
 from kdcli.core.text import counted
 from kdcli.data.duplicates import Double, doubles, in_two_classes, same_images
+from kdcli.data.nothing_shown import Shown, look_at_some
 from kdcli.data.readers import ArrayImages
 from kdcli.data.source import Source, Split, broken
 from kdcli.data.threads import WAITING, spread
@@ -41,7 +43,7 @@ class Sizes:
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """What a look at every image, without decoding any, has found."""
+    """What a look at every image, hardly any of them decoded, has found."""
 
     name: str
     images: dict[str, int]
@@ -57,6 +59,8 @@ class Survey:
     in_two_classes: tuple[Double, ...]
     """Of one split."""
     unreadable: tuple[DataError, ...]
+    shown: Shown = field(default_factory=Shown)
+    """By some of the training images."""
 
     @property
     def largest(self) -> tuple[str, int]:
@@ -91,7 +95,12 @@ class Survey:
 
     def warnings(self) -> tuple[str, ...]:
         """What should not be missed."""
-        return (*self._of_unreadable(), *self._of_doubles(), *self._of_two_classes())
+        return (
+            *self._of_unreadable(),
+            *self.shown.warnings(),
+            *self._of_doubles(),
+            *self._of_two_classes(),
+        )
 
     def refuse_unreadable(self) -> None:
         """Raise DataError, naming them, if there are images that cannot be read."""
@@ -141,7 +150,8 @@ class _Look:
 
 
 def survey(source: Source, progress: Progress | None = None) -> Survey:
-    """Look at the header of every image; each file that may be a double is read whole.
+    """Look at the header of every image; each file that may be a double is read whole, and some of
+    the training images are decoded.
 
     Nothing is raised for images that cannot be read: `Survey.refuse_unreadable` does, while
     `kd doctor` goes on to tell the rest.
@@ -151,15 +161,17 @@ def survey(source: Source, progress: Progress | None = None) -> Survey:
     everyone = list(chain.from_iterable(_looked_at(one, progress) for one in splits.values()))
     same = same_images(splits, progress)
     counts = np.bincount(source.train.labels, minlength=len(source.classes))
+    sizes = _sizes([one.size for one in everyone if one.size])
     return Survey(
         name=source.name,
         images={role: len(split) for role, split in splits.items()},
         per_class={name: int(n) for name, n in zip(source.classes, counts, strict=True)},
-        sizes=_sizes([look.size for look in everyone if look.size]),
+        sizes=sizes,
         ignored=source.ignored,
         doubles=doubles(same, source),
         in_two_classes=in_two_classes(same, source),
-        unreadable=tuple(look.error for look in everyone if look.error),
+        unreadable=tuple(one.error for one in everyone if one.error),
+        shown=look_at_some(source.train, math.prod(sizes.median)) if sizes else Shown(),
     )
 
 

@@ -111,6 +111,8 @@ def _ports(file: Path, feeding: Feeding) -> list[str]:
         fed += "; of any size, the model scales it"
     else:
         fed += f"; the square in the image's middle, at {feeding.image_size} pixels a side"
+    if unusual := feeding.decoding.words:
+        fed += f"; image files: {', '.join(unusual)}"
     answer = "probabilities" if feeding.probabilities else "softmax makes probabilities of them"
     return [
         f"- input `{takes.name}`: {fed}",

@@ -8,6 +8,7 @@ from typing import Any
 
 from kdcli import __version__
 from kdcli.core.text import shown
+from kdcli.data.decoding import UNTOLD, Decoding
 from kdcli.models.loading import Loaded
 from kdcli.recipe.safe_yaml import to_yaml
 from kdcli.report.export import FoldPart
@@ -49,6 +50,8 @@ class Origin:
     """Of these weights."""
     licences: tuple[str, ...] = ()
     """Of what they were made from, a line each."""
+    decoding: Decoding = UNTOLD
+    """How image files became pixels."""
 
 
 def origin_of(student: Loaded, located: Located) -> Origin:
@@ -73,6 +76,7 @@ def origin_of(student: Loaded, located: Located) -> Origin:
         ),
         datasets=_datasets(spec.data.location if spec else None),
         licence=made.get("licence"),
+        decoding=Decoding.from_dict(made.get("decoding")),
         licences=tuple(map(licence_row, licences_of(student.file, spec).entries)),
     )
 
@@ -153,13 +157,31 @@ def _what(origin: Origin, accuracy: float | None) -> str:
     )
 
 
+_LINES = """```python
+import timm
+from PIL import Image, ImageOps
+
+model = timm.create_model("local-dir:.", pretrained=True).eval()  # on the Hub: hf-hub:YOU/NAME
+transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model))
+
+
+def prepare(image):  # as the model learnt it: turned as the camera says, the square in the middle
+    image = ImageOps.exif_transpose(image).convert("RGB")
+    side = min(image.size)
+    left, top = ((length - side) // 2 for length in image.size)
+    return transform(image.crop((left, top, left + side, top + side)))
+
+
+logits = model(prepare(Image.open("photo.jpg"))[None])
+```"""
+"""The square first: timm's transform alone resizes before it crops (docs/deploy.md)."""
+
+
 def _use(origin: Origin) -> str:
+    rule = f" Image files were decoded by a rule: {origin.decoding.told}."
     return (
-        "```python\nimport timm  # behind local-dir: this folder; on the Hub hf-hub:YOU/NAME\n"
-        'model = timm.create_model("local-dir:.", pretrained=True).eval()\n'
-        "prepare = timm.data.create_transform(**timm.data.resolve_model_data_config(model))\n"
-        "```\n\n`model(prepare(image)[None])` are the logits of a PIL image in RGB, "
-        '`model.pretrained_cfg["label_names"]` the names of the classes.'
+        f'{_LINES}\n\n`model.pretrained_cfg["label_names"]` are the names of the classes.'
+        + rule * bool(origin.decoding.words)
     )
 
 

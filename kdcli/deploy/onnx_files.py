@@ -14,6 +14,7 @@ from kdcli.core.errors import KdError, UsageError
 from kdcli.core.files import atomic_pair, disk_errors
 from kdcli.core.machine import own_kind
 from kdcli.core.progress import Progress
+from kdcli.data.decoding import Decoding
 from kdcli.deploy.onnx_file import external
 from kdcli.deploy.onnx_file.external import sidecar
 from kdcli.deploy.onnx_file.fp16 import to_fp16
@@ -152,6 +153,7 @@ def _metadata(student: Loaded, fold: FoldPart | None) -> dict[str, str]:
         "kd.data": str(made.get("data", "")),
         "kd.licences": json.dumps(licences, ensure_ascii=False),
         "kd.provenance": json.dumps(provenance, ensure_ascii=False),
+        **Decoding.from_dict(made.get("decoding")).as_texts(),
     }
     if args.exit is not None:
         texts["kd.exit"] = f"stage {args.exit}"

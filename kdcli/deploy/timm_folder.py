@@ -7,6 +7,7 @@ from kdcli import __version__
 from kdcli.core.arrays import Floats
 from kdcli.core.errors import ParityError, UsageError
 from kdcli.core.files import atomic_folder, write_text
+from kdcli.data.decoding import Decoding
 from kdcli.deploy.model_card import model_card, origin_of
 from kdcli.deploy.outgoing import Outgoing
 from kdcli.deploy.parity import as_function, check_same
@@ -57,6 +58,7 @@ def write_folder(outgoing: Outgoing) -> Kept:
     origin = origin_of(student, outgoing.located)
     known = ("data", "seed", "digest")
     made = {key: value for key, value in student.file.provenance.items() if key in known}
+    made["decoding"] = Decoding.from_dict(student.file.provenance.get("decoding")).as_dict()
     with atomic_folder(folder) as beside:
         save_weights(student.module.state_dict(), beside / WEIGHTS)
         write_config(

@@ -14,6 +14,7 @@ from kdcli.core.arrays import Floats
 from kdcli.core.errors import UsageError
 from kdcli.core.files import atomic
 from kdcli.core.text import first_line
+from kdcli.data.decoding import Decoding
 from kdcli.deploy.onnx_file.silence import silence
 from kdcli.deploy.outgoing import Outgoing
 from kdcli.deploy.parity import check_same
@@ -90,6 +91,7 @@ def _about(student: Loaded) -> dict[str, Any]:
         "input_size": args.input_size,
         "mean": args.mean,
         "std": args.std,
+        "decoding": Decoding.from_dict(made.get("decoding")).as_dict(),
         "data": made.get("data"),
         "licence": made.get("licence"),
     }

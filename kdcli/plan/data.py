@@ -8,12 +8,14 @@ from pathlib import Path
 from kdcli.core.errors import KdError
 from kdcli.core.progress import Progress
 from kdcli.core.text import counted, some
+from kdcli.data.decoding import Decoding
 from kdcli.data.duplicates import same_images
 from kdcli.data.open import location, open_source
 from kdcli.data.source import Source, Split
 from kdcli.data.subset import training_split
 from kdcli.data.survey import Survey, survey
 from kdcli.data.unlabelled import identity_of, open_unlabelled
+from kdcli.models.checkpoint import load_model
 from kdcli.recipe.load import scheme_of
 from kdcli.recipe.schema import Recipe
 from kdcli.runs.run import Run
@@ -89,6 +91,16 @@ def warn_of_seen(
         progress.say(
             f"teacher {some(unknown, SHOWN)}: nobody can know whether it has seen labels that "
             "data.hidden hides from the student"
+        )
+
+
+def say_other_decoding(model: Path, source: Source, progress: Progress) -> None:
+    """Where a finished teacher's images were decoded by another rule than these are."""
+    kept = load_model(model).provenance.get("decoding")
+    if kept and (before := Decoding.from_dict(kept)) != source.decoding:
+        progress.say(
+            f"teacher {model}: its images were decoded by another rule ({before.told}); those of "
+            f"{source.name} are by theirs ({source.decoding.told})"
         )
 
 

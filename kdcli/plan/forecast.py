@@ -134,7 +134,7 @@ def foresee(
     if todo:
         say_left(job.spec, source, progress)
         unlabelled = job.spec.unlabelled
-        further = [reopen_unlabelled(unlabelled, progress)] if unlabelled else []
+        further = [reopen_unlabelled(unlabelled, source, progress)] if unlabelled else []
         refuse_undecodable((source.validation, source.test, *further), progress)
         progress.say("a few steps of each model first, to say what it will take")
     later = [(one, _done(find(one), False)) for one in _later(job.spec)] if todo else []

@@ -20,7 +20,7 @@ from kdcli.models.checkpoint import load_model
 from kdcli.models.given import Read, is_given, parse, size_of
 from kdcli.models.loading import read_args
 from kdcli.models.tap import Tap, predict
-from kdcli.plan.data import warn_of_seen
+from kdcli.plan.data import say_other_decoding, warn_of_seen
 from kdcli.plan.job import Shared, refuse_taught, train_spec
 from kdcli.plan.names import is_file, started, teacher_name
 from kdcli.recipe.edit import update
@@ -101,7 +101,7 @@ def _teacher(entry: Entry, shared: Shared) -> TeacherRef:
     if is_given(said.model):
         found = _foreign_teacher(said, shared)
     elif is_file(said.model):
-        found = _given_teacher(said.model, shared.source)
+        found = _given_teacher(said.model, shared.source, shared.progress)
     else:
         found = _taught_first(said, shared, None)
     own = [key for key in ("seeds", "subset") if getattr(said, key) is not None]
@@ -133,7 +133,7 @@ def _foreign_teacher(entry: TeacherEntry, shared: Shared) -> TeacherRef:
         progress=shared.progress,
     )
     if isinstance(found, Path):
-        return _given_teacher(str(found), source)
+        return _given_teacher(str(found), source, shared.progress)
     return _taught_first(entry.model_copy(update={"model": given.model}), shared, found)
 
 
@@ -158,9 +158,10 @@ def _taught_first(entry: TeacherEntry, shared: Shared, weights: FileRef | None) 
     return TeacherRef(model=entry.model, spec=with_trail(spec, recipe), seeds=seeds)
 
 
-def _given_teacher(thing: str, source: Source) -> TeacherRef:
+def _given_teacher(thing: str, source: Source, progress: Progress) -> TeacherRef:
     """A finished one, by the sha256 of its file: a copy elsewhere is the same teacher."""
     path = locate(thing, Silent()).model  # said before
+    say_other_decoding(path, source, progress)
     args, classes = read_args(path)
     check_classes(classes, source.classes, str(path))
     return TeacherRef(model=args.name, path=str(path.resolve()), sha256=sha256(path))

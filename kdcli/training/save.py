@@ -32,8 +32,9 @@ def save_models(
     Where a peer ships, the network that began as the student lies beside it as `peer.0`.
     """
     validated = _validated(run, ended)
+    rule = {"decoding": source.decoding.as_dict()}
     for name, (args, state) in parts.finished(weights).items():
-        made = _provenance(spec, name, ended, validated.get(name))
+        made = _provenance(spec, name, ended, validated.get(name)) | rule
         own = _own_spec(spec, name)
         file = ModelFile(args.as_dict(), state, source.classes, dump(own.recipe), made)
         if name == ended.ships:

@@ -108,7 +108,7 @@ def open_transfer(
     spec, site, progress = asking.spec, asking.site, asking.site.progress
     panel = scheme_of(spec.recipe).panel(len(teachers))  # before anything is read
     _warn_of_softening(spec.recipe, panel, progress)
-    further = _unlabelled(spec, rehearsal, progress)
+    further = _unlabelled(spec, site.source, rehearsal, progress)
     real = _real(spec, training, further, progress)
     ids = (*training_split(spec, site.source).ids, *(further.ids if further else ()))
     shown = len(training) if rehearsal else labelled_images(spec, site.source)
@@ -162,10 +162,10 @@ def _warn_of_softening(recipe: Recipe, panel: Panel, progress: Progress) -> None
             )
 
 
-def _unlabelled(spec: Spec, rehearsal: bool, progress: Progress) -> Split | None:
+def _unlabelled(spec: Spec, source: Source, rehearsal: bool, progress: Progress) -> Split | None:
     if spec.unlabelled is None:
         return None
-    split = reopen_unlabelled(spec.unlabelled, progress)
+    split = reopen_unlabelled(spec.unlabelled, source, progress)
     return split.sample(FEW) if rehearsal else split
 
 

@@ -1,6 +1,7 @@
 """A folder of images without labels: found at any depth, known by content, refused in words."""
 
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from pictures import picture, pictures
 
 from kdcli.core.errors import DamagedFile, DataError
 from kdcli.core.progress import Silent
+from kdcli.data.decoding import Decoding
 from kdcli.data.reopen import reopen_unlabelled
 from kdcli.data.unlabelled import identity_of, open_unlabelled
 from kdcli.plan.data import measured_too, open_data
@@ -80,11 +82,15 @@ def test_a_spec_holds_it_for_the_student_alone(folder, monkeypatch):
     assert (baseline.unlabelled, kept.unlabelled, kept.pool) == (None, None, None)
     assert kept.hidden == 0.5
     digest = spec.digest
-    assert len(reopen_unlabelled(spec.unlabelled, Silent())) == 5
+    dark = replace(source, decoding=Decoding(0))
+    wild = reopen_unlabelled(spec.unlabelled, dark, Silent())
+    assert (len(wild), wild.read.decoding) == (5, Decoding(0)), (
+        "one rule for all that is learnt from"
+    )
     picture(folder / "00.png", colour=99)
     assert spec_of(*settings).digest != digest
     with pytest.raises(DamagedFile, match="no longer those"):
-        reopen_unlabelled(spec.unlabelled, Silent())
+        reopen_unlabelled(spec.unlabelled, source, Silent())
 
 
 def test_images_that_are_measured_on_are_found_by_content(folder, tmp_path):

@@ -1,21 +1,30 @@
 """The script that is copied beside the model: alone, and with the answers of `kd predict`."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from colours import COLOURS, RED, SIZE, noise, pixels_file, tensor_file
 from house import kd_ok
 from numpy.typing import NDArray
+from odd_images import COLOURS as PIXELS
+from odd_images import RAMP, deep, misread, saved, tiff, transparent, write
 from PIL import Image
 
+from kdcli.core.errors import DataError
+from kdcli.data.decoding import UNTOLD, Decoding
+from kdcli.data.images import read_image
 from kdcli.deploy import device
 from kdcli.deploy.export_folder import scripts
 
+TWELVE = 4095
 SCRIPTS = Path(device.__file__).parent
 RUNS = """
 import json, runpy, sys
@@ -119,6 +128,65 @@ def test_grey_of_16_bits_and_a_turned_photograph(folder: Path) -> None:
         assert run(folder, folder / name) == as_kd_says(model, folder / name)
 
 
+DECODINGS = [Decoding(), Decoding(0, TWELVE), Decoding(128, 255), UNTOLD]
+FLOATS = RAMP.astype(np.float32)
+ODD = (
+    transparent()
+    | {f"12 bits {name}": content for name, content in deep(TWELVE).items()}
+    | {f"16 bits {name}": content for name, content in deep(65535).items()}
+    | misread()
+    | {"floats.tif": tiff(FLOATS / 255), "bytes as floats.tif": tiff(FLOATS)}
+    | {
+        f"{mode}.tif": saved(Image.fromarray(PIXELS).convert(mode), "TIFF")
+        for mode in ("1", "CMYK")
+    }
+)
+
+
+def page_says(name: str) -> Callable[..., Any]:
+    """`read` of the page's plain Python."""
+    page = (Path(__file__).parents[2] / "docs" / "deploy.md").read_text("utf-8")
+    found: dict[str, Any] = {}
+    exec(re.findall(r"```python\n(import json.*?)session = ", page, re.DOTALL)[0], found)
+    return found[name]
+
+
+def script_says(name: str) -> Callable[..., Any]:
+    """A function of the script."""
+    found: dict[str, Any] = {"__name__": "script", "__file__": "predict.py"}
+    exec((SCRIPTS / "predict.py").read_text("utf-8").partition("parser = ")[0], found)
+    return found[name]
+
+
+@pytest.mark.parametrize("how", DECODINGS, ids=lambda how: "-".join(how.as_texts().values()))
+def test_odd_files_are_read_as_kd_reads_them(how: Decoding, tmp_path: Path) -> None:
+    script, page, known = script_says("read"), page_says("read"), how.as_texts()
+    refused = 0
+    for path in write(tmp_path, ODD):
+        try:
+            expected = read_image(path, how)
+        except DataError:
+            refused += 1
+            with pytest.raises(SystemExit, match=path.name):
+                script(path, known)
+            continue
+        assert (script(path, known) == expected).all(), path.name
+        if not (path.name.split()[-1].startswith("rgb") and how.integer_white != 65535):
+            assert (np.asarray(page(path, known)) == expected).all(), path.name
+    assert refused >= len(misread())
+
+
+def test_the_rule_of_the_file_is_followed(folder: Path) -> None:
+    """A shape in front of nothing."""
+    clear = np.dstack([RED, np.eye(SIZE, dtype=np.uint8) * 255])
+    image, answers = save(folder / "x.png", clear), []
+    for grey in ("0", "255", "none"):
+        model = tensor_file(folder / "model.onnx", **{"kd.background": grey})
+        answers.append(run(folder, image))
+        assert answers[-1] == as_kd_says(model, image)
+    assert answers[0] == answers[1] != answers[2], "a colour of its own; grey speaks for none"
+
+
 def test_top_and_another_model(folder: Path, tmp_path: Path) -> None:
     model = tensor_file(tmp_path / "other.onnx")
     (best,) = run(folder, save(folder / "x.png", RED), "--model", model, "--top", "1")
@@ -128,5 +196,5 @@ def test_top_and_another_model(folder: Path, tmp_path: Path) -> None:
 def test_a_script_is_short() -> None:
     """Read by strangers before they run it."""
     for name, text in scripts().items():
-        assert len([line for line in text.splitlines() if line.strip()]) < 60, name
+        assert len([line for line in text.splitlines() if line.strip()]) < 85, name
         assert "kdcli" not in text

@@ -12,6 +12,7 @@ import pytest
 import timm
 import torch
 from house import STUDENT, House, kd, kd_ok, save_untrained
+from numpy.typing import NDArray
 from PIL import Image
 from timm.data import create_transform, resolve_model_data_config
 
@@ -66,14 +67,18 @@ def test_timm_loads_the_very_weights(packaged: Path) -> None:
     assert {f.name for f in (packaged / "timm").iterdir()} == FILES
 
 
-def test_timm_prepares_a_picture_as_kd_does(packaged: Path) -> None:
-    loaded = load(packaged / "model.pt")
+def test_timm_prepares_a_square_as_kd_does(packaged: Path) -> None:
     again = timm.create_model(f"local-dir:{packaged / 'timm'}", pretrained=True).eval()
     prepare = create_transform(**resolve_model_data_config(again))
     pixels = np.random.default_rng(0).integers(0, 256, (77, 77, 3), dtype=np.uint8)
+    torch.testing.assert_close(prepare(Image.fromarray(pixels))[None], _prepared(packaged, pixels))
+
+
+def _prepared(run: Path, pixels: NDArray[np.uint8]) -> torch.Tensor:
+    """As kd evaluates it."""
+    loaded = load(run / "model.pt")
     seen = torch.tensor(fit(pixels, loaded.args.input_size)).permute(2, 0, 1)[None]
-    expected = Tap(loaded.module, loaded.args, "").prepare(seen / 255)
-    torch.testing.assert_close(prepare(Image.fromarray(pixels))[None], expected)
+    return Tap(loaded.module, loaded.args, "").prepare(seen / 255)
 
 
 def test_its_config_says_nothing_of_timms_own_weights(packaged: Path) -> None:
@@ -85,13 +90,23 @@ def test_its_config_says_nothing_of_timms_own_weights(packaged: Path) -> None:
     assert config["kd"]["data"] == "digits"
 
 
-def test_the_lines_of_its_card_run(packaged: Path) -> None:
+def test_the_lines_of_its_card_run(
+    packaged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A photograph lying on its side, no square: prepared as kd does, to the bit."""
     card = (packaged / "timm" / "README.md").read_text("utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    pixels = np.random.default_rng(0).integers(0, 256, (61, 90, 3), dtype=np.uint8)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.fromarray(np.rot90(pixels)).save(tmp_path / "photo.png", exif=turned)
+    monkeypatch.chdir(tmp_path)
+    there = code.replace("local-dir:.", f"local-dir:{packaged / 'timm'}")
     found: dict[str, Any] = {}
-    exec(code.replace("local-dir:.", f"local-dir:{packaged / 'timm'}"), found)
-    logits = found["model"](found["prepare"](Image.new("RGB", (40, 30)))[None])
-    assert logits.shape == (1, 10)
+    exec(there.replace("photo.jpg", "photo.png"), found)
+    assert found["logits"].shape == (1, 10)
+    prepared = found["prepare"](Image.open("photo.png"))[None]
+    torch.testing.assert_close(prepared, _prepared(packaged, pixels))
     assert "gain over the baseline" in card
     assert str(packaged.parent) not in card
     assert "teacher: test" in card.replace("\\", "")

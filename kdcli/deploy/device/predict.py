@@ -16,8 +16,8 @@ import onnxruntime
 PNM = re.compile(rb"P([56])G(\d+)G(\d+)G255\s".replace(b"G", rb"(?:\s|#[^\n]*\n)+"))
 
 
-def read(path: Path) -> Any:
-    """The image as RGB, uint8 (H, W, 3)."""
+def read(path: Path, known: Any) -> Any:
+    """The image as RGB, uint8 (H, W, 3), by the rule in the model's metadata."""
     if path.suffix == ".npy":
         return np.load(path)
     if header := PNM.match(content := path.read_bytes()):
@@ -26,9 +26,32 @@ def read(path: Path) -> Any:
         return pixels.reshape(shape).repeat(3 // shape[2], axis=2)
     from PIL import Image, ImageOps
 
-    image = ImageOps.exif_transpose(Image.open(path))
-    if image.mode.startswith("I"):  # grey of 16 bits
-        image = Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8))
+    image: Any = Image.open(path)
+    white = float(known.get("kd.white.integer", 65535))
+    tags, said = getattr(image, "tag_v2", {}), image.tile[0][3] if image.tile else ""
+    bits, signed = max(tags.get(258) or [0]), 2 in (tags.get(339) or [])
+    if (bits == 8 and signed) or (bits > 8 and (tags.get(284) == 2 or tags.get(262) == 0)):
+        sys.exit(f"{path}: a kind of TIFF that Pillow misreads")
+    words = said[0] if isinstance(said, tuple) and said else said
+    levels = np.asarray(ImageOps.exif_transpose(image))
+    colours = re.fullmatch("(RGB[AX]?;16)([BLN])", str(words))
+    if colours and white != 65535:  # Pillow takes the upper bytes; here are the lower ones
+        words = colours[1] + {"B": "L", "L": "B", "N": "LB"[sys.byteorder == "little"]}[colours[2]]
+        low = Image.open(path)
+        args = (words, *said[1:]) if isinstance(said, tuple) else words
+        low.tile = [tile._replace(args=args) for tile in low.tile]
+        levels = levels.astype(np.uint16) * 256 + np.asarray(ImageOps.exif_transpose(low))
+    image = ImageOps.exif_transpose(image)
+    if levels.itemsize > 1:  # more than 8 bits
+        white = float(known.get("kd.white.float", 1)) if image.mode == "F" else white
+        slack = white / 10 if image.mode == "F" else 0
+        if not (levels.min() >= -slack and levels.max() <= white + slack):
+            sys.exit(f"{path}: pixels of {levels.min()} to {levels.max()}; {white:g} is white")
+        image = Image.fromarray((levels / (white / 255)).round().clip(0, 255).astype(np.uint8))
+    grey = known.get("kd.background", "none")
+    if image.has_transparency_data and grey != "none":
+        behind = Image.new("RGBA", image.size, (int(grey), int(grey), int(grey), 255))
+        image = Image.alpha_composite(behind, image.convert("RGBA"))
     return np.asarray(image.convert("RGB"))
 
 
@@ -55,7 +78,7 @@ session = onnxruntime.InferenceSession(str(asked.model), providers=["CPUExecutio
 takes, known = session.get_inputs()[0], session.get_modelmeta().custom_metadata_map
 size = int(known["kd.input_size"])
 try:
-    image = read(asked.image)
+    image = read(asked.image, known)
     if known.get("kd.resize") != "1":  # else the model does it
         image = fit(image, int(known.get("kd.image_size", size)))
     if known.get("kd.input_kind") != "pixels":

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kdcli.core.arrays import Floats, Pixels
 from kdcli.core.errors import DamagedFile, UsageError
+from kdcli.data.decoding import UNTOLD, Decoding
 from kdcli.data.images import fit, resize
 from kdcli.deploy.onnx_file.read import EXPORT_AGAIN, load
 
@@ -32,6 +33,8 @@ class Feeding:
     """It brings images to its size by itself."""
     probabilities: bool = False
     """It gives probabilities, not logits."""
+    decoding: Decoding = UNTOLD
+    """How image files become pixels."""
 
     def ready(self, images: Sequence[Pixels]) -> NDArray[Any]:
         """Images (H, W, 3) as the file takes them; of one size where it takes any."""
@@ -87,4 +90,5 @@ def _parsed(known: Mapping[str, str]) -> Feeding:
         pixels=known.get("kd.input_kind") == "pixels",
         any_size=known.get("kd.resize") == "1",
         probabilities=known.get("kd.output") == "probabilities",
+        decoding=Decoding.from_texts(known),
     )
