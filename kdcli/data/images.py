@@ -16,20 +16,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from kdcli.core.arrays import Floats, Pixels
 from kdcli.core.errors import DataError
 from kdcli.core.text import shown
-
-# Which files of a folder are looked at; what a file really is, Pillow tells from its first bytes.
-SUFFIXES = frozenset(
-    ("bmp", "gif", "jfif", "jpeg", "jpg", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp")
-)
+from kdcli.data.image_files import FORMATS, UNREAD, suffix_of
 
 # Once and for good: catch_warnings around each image would race between the threads that decode.
 # What Pillow warns of is refused below (far too many pixels), or hinders nobody.
 warnings.filterwarnings("ignore", module=r"PIL\.")
-
-
-def is_image_name(path: str | Path) -> bool:
-    """Whether the suffix is that of an image, in any case of letters."""
-    return Path(path).suffix[1:].lower() in SUFFIXES
 
 
 def read_image(path: str | Path) -> Pixels:
@@ -54,7 +45,7 @@ def decode_image(data: bytes, name: str) -> Pixels:
 def image_dimensions(file: str | Path | IO[bytes], name: str | Path) -> tuple[int, int]:
     """Width and height in pixels as stored, from the header alone; raises DataError."""
     try:
-        with Image.open(file) as image:
+        with Image.open(file, formats=tuple(FORMATS)) as image:
             return image.size
     except Exception as error:  # damaged bytes make decoders raise almost anything
         raise _unreadable(name, error) from error
@@ -62,7 +53,7 @@ def image_dimensions(file: str | Path | IO[bytes], name: str | Path) -> tuple[in
 
 def _decode(file: str | Path | IO[bytes], name: str | Path) -> Pixels:
     try:
-        with Image.open(file) as image:
+        with Image.open(file, formats=tuple(FORMATS)) as image:
             _refuse_bomb(image)
             return np.asarray(_rgb(ImageOps.exif_transpose(image)))
     except Exception as error:  # as above
@@ -127,7 +118,11 @@ def _unreadable(path: str | Path, error: Exception) -> DataError:
     if isinstance(error, Image.DecompressionBombError):
         return DataError(f"{shown(path)}: far too many pixels to be a photograph", "scale it down")
     if isinstance(error, FileNotFoundError):
-        return DataError(f"{shown(path)}: no such file")
+        link = Path(path).is_symlink()
+        return DataError(f"{shown(path)}: {'a link to no file' if link else 'no such file'}")
+    if suffix_of(path) in UNREAD and isinstance(error, UnidentifiedImageError):
+        name = suffix_of(path).upper()
+        return DataError(f"{shown(path)}: {name} is not read", "convert it to JPEG or PNG")
     if isinstance(error, UnidentifiedImageError):
         reason = "the file is empty" if _is_empty(path) else "no image format that is known"
     elif isinstance(error, OSError) and error.strerror:

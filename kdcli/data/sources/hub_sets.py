@@ -21,7 +21,7 @@ from kdcli.data.defaults import defaults_of
 from kdcli.data.readers import END, HubImages, bytes_print, file_print
 from kdcli.data.source import Source, Split
 from kdcli.data.sources.hub_columns import Labels, image_column, label_column, read_labels
-from kdcli.data.splits import ROLES, absent_classes, complete, with_test_set
+from kdcli.data.splits import absent_classes, complete, role_of, with_test_set
 
 HOW_TO_INSTALL = "pip install 'kdcli[hub]'"
 AT_ONCE = 1000
@@ -119,7 +119,7 @@ def _roles(name: str, tables: dict[str, Any]) -> tuple[dict[str, Any], list[str]
     found: dict[str, Any] = {}
     others = []
     for split, table in tables.items():
-        role = ROLES.get(split.lower())
+        role = role_of(split)
         if role is None or role in found:
             others.append(split)
         else:
