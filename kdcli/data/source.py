@@ -28,11 +28,8 @@ class Reader(Protocol):
         """Width and height in pixels, without decoding the image; raises DataError."""
 
     def fingerprint(self, i: int) -> tuple[int, int]:
-        """Cheap, and the same for the same content; (-1, -1) for what cannot be read. Two that are
-        equal may still differ: `content` says."""
-
-    def content(self, i: int) -> str:
-        """A sum over the whole content, in hexadecimal; raises DataError."""
+        """Of the whole content, known since the source was opened; (-1, -1) for what cannot be
+        read."""
 
     def take(self, rows: Indices) -> "Reader":
         """The same for some of the images."""

@@ -141,7 +141,7 @@ class _Look:
 
 
 def survey(source: Source, progress: Progress | None = None) -> Survey:
-    """Look at the header of every image; each file that may be a double is read whole.
+    """Look at the header of every image.
 
     Nothing is raised for images that cannot be read: `Survey.refuse_unreadable` does, while
     `kd doctor` goes on to tell the rest.
@@ -149,7 +149,7 @@ def survey(source: Source, progress: Progress | None = None) -> Survey:
     progress = progress or Silent()
     splits = source.splits
     everyone = list(chain.from_iterable(_looked_at(one, progress) for one in splits.values()))
-    same = same_images(splits, progress)
+    same = same_images(splits)
     counts = np.bincount(source.train.labels, minlength=len(source.classes))
     return Survey(
         name=source.name,

@@ -32,7 +32,7 @@ def unlabelled_of(recipe: Recipe, source: Source, progress: Progress) -> DataRef
     path = Path(recipe.data.unlabelled).expanduser().resolve()
     split = open_unlabelled(path, progress)
     progress.say(f"data.unlabelled: {counted(len(split), 'image')} in {path}")
-    if twice := measured_too(split, source, progress):
+    if twice := measured_too(split, source):
         progress.warn(
             f"data.unlabelled: {counted(twice, 'image')} of validation or test in {path}: the "
             "student learns what its teachers say of images that it is measured on"
@@ -40,12 +40,12 @@ def unlabelled_of(recipe: Recipe, source: Source, progress: Progress) -> DataRef
     return DataRef(name=path.name, location=str(path), identity=identity_of(split), rules=RULES)
 
 
-def measured_too(split: Split, source: Source, progress: Progress) -> int:
+def measured_too(split: Split, source: Source) -> int:
     """How many images of validation and test are among these, by content: names tell nothing."""
     splits = {"unlabelled": split, "validation": source.validation, "test": source.test}
     return sum(
         place.split != "unlabelled"
-        for places in same_images(splits, progress)
+        for places in same_images(splits)
         if any(place.split == "unlabelled" for place in places)
         for place in places
     )
