@@ -1,7 +1,7 @@
 """Images that stand in several splits, or in several classes: found by content."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from kdcli.data.file_sums import UNREADABLE
@@ -58,13 +58,13 @@ def same_images(splits: dict[str, Split]) -> list[list[Place]]:
 
 def doubles(same: list[list[Place]], source: Source) -> tuple[Double, ...]:
     """Those that stand in several splits."""
-    return _told((_firsts(places, lambda place: place.split) for places in same), source)
+    return told((_firsts(places, lambda place: place.split) for places in same), source)
 
 
 def in_two_classes(same: list[list[Place]], source: Source) -> tuple[Double, ...]:
     """Those that stand in several classes of one split."""
     apart = ([p for p in places if p.split == role] for places in same for role in source.splits)
-    return _told((_firsts(places, lambda place: place.label) for places in apart), source)
+    return told((_firsts(places, lambda place: place.label) for places in apart), source)
 
 
 def _firsts(places: list[Place], key: Callable[[Place], object]) -> list[Place]:
@@ -75,7 +75,7 @@ def _firsts(places: list[Place], key: Callable[[Place], object]) -> list[Place]:
     return list(found.values())
 
 
-def _told(groups: Iterable[list[Place]], source: Source) -> tuple[Double, ...]:
+def told(groups: Iterable[Sequence[Place]], source: Source) -> tuple[Double, ...]:
     """Those of two places or more, in the order of their first ids."""
     splits = source.splits
     found = [

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from kdcli.core.arrays import Indices, Ints, Pixels
 from kdcli.core.errors import DataError
@@ -17,6 +18,7 @@ from kdcli.core.text import shown
 from kdcli.data.file_sums import bytes_sum, file_sums
 from kdcli.data.images import decode_image, image_dimensions, read_image
 from kdcli.data.source import Split
+from kdcli.data.thumbnails import reduced_grey, small_grey
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +40,11 @@ class ImageFiles:
     def fingerprint(self, i: int) -> tuple[int, int]:
         """Of the whole file, read when the source was opened."""
         return int(self.sums[i, 0]), int(self.sums[i, 1])
+
+    def thumbnail(self, i: int) -> Pixels:
+        """Of the file."""
+        path = self.root / self.names[i]
+        return small_grey(path, path)
 
     def take(self, rows: Indices) -> "ImageFiles":
         """Some of the files."""
@@ -61,6 +68,10 @@ class ArrayImages:
     def fingerprint(self, i: int) -> tuple[int, int]:
         """Of the pixels."""
         return bytes_sum(self.images[i].tobytes())
+
+    def thumbnail(self, i: int) -> Pixels:
+        """Of the pixels."""
+        return reduced_grey(Image.fromarray(self.images[i]))
 
     def take(self, rows: Indices) -> "ArrayImages":
         """Some of the images."""
@@ -91,6 +102,10 @@ class HubImages:
     def fingerprint(self, i: int) -> tuple[int, int]:
         """Of the image file's bytes, read when the source was opened."""
         return int(self.sums[i, 0]), int(self.sums[i, 1])
+
+    def thumbnail(self, i: int) -> Pixels:
+        """Of the image's bytes."""
+        return small_grey(io.BytesIO(self.encoded(i)), self._named(i))
 
     def take(self, rows: Indices) -> "HubImages":
         """Some of the images."""

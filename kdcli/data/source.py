@@ -31,6 +31,10 @@ class Reader(Protocol):
         """Of the whole content, known since the source was opened; (-1, -1) for what cannot be
         read."""
 
+    def thumbnail(self, i: int) -> Pixels:
+        """(16, 16) uint8, grey (`near_doubles`), as cheaply as its format allows; raises
+        DataError."""
+
     def take(self, rows: Indices) -> "Reader":
         """The same for some of the images."""
 

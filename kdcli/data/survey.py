@@ -14,7 +14,8 @@ import numpy as np
 from kdcli.core.errors import DataError
 from kdcli.core.progress import Progress, Silent
 from kdcli.core.text import counted
-from kdcli.data.duplicates import Double, doubles, in_two_classes, same_images
+from kdcli.data.duplicates import Double, doubles, in_two_classes, same_images, told
+from kdcli.data.near_doubles import near_doubles
 from kdcli.data.readers import ArrayImages
 from kdcli.data.source import Source, Split, broken
 from kdcli.data.threads import WAITING, spread
@@ -41,7 +42,7 @@ class Sizes:
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """What a look at every image, without decoding any, has found."""
+    """What a look at every image has found."""
 
     name: str
     images: dict[str, int]
@@ -54,6 +55,8 @@ class Survey:
     """Files that are no images of a class."""
     doubles: tuple[Double, ...]
     """In two splits or more; those whose classes differ come first."""
+    near_doubles: tuple[Double, ...]
+    """In two splits, as other files that show the same picture: smaller, recompressed."""
     in_two_classes: tuple[Double, ...]
     """Of one split."""
     unreadable: tuple[DataError, ...]
@@ -91,7 +94,12 @@ class Survey:
 
     def warnings(self) -> tuple[str, ...]:
         """What should not be missed."""
-        return (*self._of_unreadable(), *self._of_doubles(), *self._of_two_classes())
+        return (
+            *self._of_unreadable(),
+            *self._of_doubles(),
+            *self._of_near_doubles(),
+            *self._of_two_classes(),
+        )
 
     def refuse_unreadable(self) -> None:
         """Raise DataError, naming them, if there are images that cannot be read."""
@@ -105,12 +113,18 @@ class Survey:
     def _of_doubles(self) -> Iterable[str]:
         if not self.doubles:
             return
-        others = sum(double.disagrees for double in self.doubles)
-        wrong = f", {others:,} of them in another class" if others else ""
         yield (
-            f"{_stand(self.doubles)} in two splits{wrong}, so what is measured there is partly "
-            f"remembered: {_examples(self.doubles)}"
+            f"{_stand(self.doubles)} in two splits{_wrong(self.doubles)}, so what is measured "
+            f"there is partly remembered: {_examples(self.doubles)}"
         )
+
+    def _of_near_doubles(self) -> Iterable[str]:
+        if self.near_doubles:
+            yield (
+                f"{_stand(self.near_doubles)} in two splits as nearly the same picture (smaller, "
+                f"recompressed, a moment later){_wrong(self.near_doubles)}, so what is measured "
+                f"there is partly remembered: {_examples(self.near_doubles)}"
+            )
 
     def _of_two_classes(self) -> Iterable[str]:
         if self.in_two_classes:
@@ -141,7 +155,7 @@ class _Look:
 
 
 def survey(source: Source, progress: Progress | None = None) -> Survey:
-    """Look at the header of every image.
+    """Look at the header of every image, and at a thumbnail, which is kept.
 
     Nothing is raised for images that cannot be read: `Survey.refuse_unreadable` does, while
     `kd doctor` goes on to tell the rest.
@@ -158,6 +172,7 @@ def survey(source: Source, progress: Progress | None = None) -> Survey:
         sizes=_sizes([look.size for look in everyone if look.size]),
         ignored=source.ignored,
         doubles=doubles(same, source),
+        near_doubles=told(near_doubles(splits, source.name, progress), source),
         in_two_classes=in_two_classes(same, source),
         unreadable=tuple(look.error for look in everyone if look.error),
     )
@@ -231,6 +246,11 @@ def _sizes(found: list[tuple[int, int]]) -> Sizes | None:
 
 def _stand(doubles: tuple[Double, ...]) -> str:
     return f"{counted(len(doubles), 'image')} stand{'s' if len(doubles) == 1 else ''}"
+
+
+def _wrong(doubles: tuple[Double, ...]) -> str:
+    others = sum(double.disagrees for double in doubles)
+    return f", {others:,} of them in another class" if others else ""
 
 
 def _examples(doubles: tuple[Double, ...]) -> str:

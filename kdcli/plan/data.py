@@ -9,6 +9,7 @@ from kdcli.core.errors import KdError
 from kdcli.core.progress import Progress
 from kdcli.core.text import counted, some
 from kdcli.data.duplicates import same_images
+from kdcli.data.near_doubles import near_doubles
 from kdcli.data.open import location, open_source
 from kdcli.data.source import Source, Split
 from kdcli.data.subset import training_split
@@ -32,7 +33,7 @@ def unlabelled_of(recipe: Recipe, source: Source, progress: Progress) -> DataRef
     path = Path(recipe.data.unlabelled).expanduser().resolve()
     split = open_unlabelled(path, progress)
     progress.say(f"data.unlabelled: {counted(len(split), 'image')} in {path}")
-    if twice := measured_too(split, source):
+    if twice := measured_too(split, source, progress):
         progress.warn(
             f"data.unlabelled: {counted(twice, 'image')} of validation or test in {path}: the "
             "student learns what its teachers say of images that it is measured on"
@@ -40,15 +41,15 @@ def unlabelled_of(recipe: Recipe, source: Source, progress: Progress) -> DataRef
     return DataRef(name=path.name, location=str(path), identity=identity_of(split), rules=RULES)
 
 
-def measured_too(split: Split, source: Source) -> int:
-    """How many images of validation and test are among these, by content: names tell nothing."""
+def measured_too(split: Split, source: Source, progress: Progress) -> int:
+    """How many images of validation and test are among these, by content, or as nearly the same
+    picture: names tell nothing."""
     splits = {"unlabelled": split, "validation": source.validation, "test": source.test}
-    return sum(
-        place.split != "unlabelled"
-        for places in same_images(splits)
-        if any(place.split == "unlabelled" for place in places)
-        for place in places
-    )
+    same = [places for places in same_images(splits) if places[0].split == "unlabelled"]
+    near = near_doubles(splits, f"{source.name} unlabelled", progress)
+    near_by = [pair for pair in near if pair[0].split == "unlabelled"]
+    found = {place for places in (*same, *near_by) for place in places}
+    return sum(place.split != "unlabelled" for place in found)
 
 
 SHOWN = 3

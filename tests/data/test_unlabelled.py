@@ -93,6 +93,8 @@ def test_images_that_are_measured_on_are_found_by_content(folder, tmp_path):
     source, _ = open_data(str(tmp_path / "data"), Silent(), surveyed=False)
     measured = (*source.validation.ids, *source.test.ids)
     here = {"cat/00.png", "cat/01.png", "cat/02.png", "dog/00.png", "dog/01.png"}
-    assert measured_too(open_unlabelled(folder, Silent()), source) == len(here & set(measured))
+    assert measured_too(open_unlabelled(folder, Silent()), source, Silent()) == len(
+        here & set(measured)
+    )
     everything = open_unlabelled(tmp_path / "data", Silent())
-    assert measured_too(everything, source) == len(measured)
+    assert measured_too(everything, source, Silent()) == len(measured)
