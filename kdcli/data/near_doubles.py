@@ -26,6 +26,8 @@ from kdcli.data.thumbnails import SIDE
 
 ALIKE = 0.997
 """Correlation of thumbnails, from which two pictures are looked at themselves."""
+LIMIT = ALIKE - 0.001
+"""The same at half their size: detail that is left out may have agreed better."""
 SAME, SAME_SMALL, SMALL = 0.998, 0.9993, 40
 """Correlations of the pictures at 16 to 32 pixels in RGB; the second where the smaller of them has
 at most 40 pixels, and little to be told by. Photographs saved at half the size, or as JPEG of
@@ -95,10 +97,12 @@ def _alike(one: Pixels, other: Pixels) -> Iterator[tuple[int, int]]:
     for top in range(0, len(other), ROWS):
         for left in range(0, len(one), COLUMNS):
             block = halves[1][top : top + ROWS] @ halves[0][left : left + COLUMNS].T
-            hits: Bools = block >= ALIKE - 0.001  # detail that is left out may have agreed better
+            rows = np.flatnonzero(block.max(1) >= LIMIT)  # few: the rest is looked at once
+            hits: Bools = block[rows] >= LIMIT
             if hits.sum() > MOST:
-                hits &= np.arange(block.shape[1]) == block.argmax(1)[:, None]
+                hits &= np.arange(block.shape[1]) == block[rows].argmax(1)[:, None]
             j, i = np.nonzero(hits)
+            j = rows[j]
             yield from _confirmed(one, i + left, other, j + top)
 
 

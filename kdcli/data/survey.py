@@ -4,7 +4,9 @@ What is found here would else be found after hours, or never: a test that is par
 looks like a good model.
 """
 
+import re
 import statistics
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -13,7 +15,7 @@ import numpy as np
 
 from kdcli.core.errors import DataError
 from kdcli.core.progress import Progress, Silent
-from kdcli.core.text import counted
+from kdcli.core.text import counted, some
 from kdcli.data.duplicates import Double, doubles, in_two_classes, same_images, told
 from kdcli.data.near_doubles import near_doubles
 from kdcli.data.readers import ArrayImages
@@ -99,6 +101,7 @@ class Survey:
             *self._of_doubles(),
             *self._of_near_doubles(),
             *self._of_two_classes(),
+            *self._of_spelling(),
         )
 
     def refuse_unreadable(self) -> None:
@@ -132,6 +135,17 @@ class Survey:
                 f"{_stand(self.in_two_classes)} in two classes of one split, so one of the labels "
                 f"is wrong: {_examples(self.in_two_classes)}"
             )
+
+    def _of_spelling(self) -> Iterable[str]:
+        spelt: dict[str, list[str]] = defaultdict(list)
+        for name in self.per_class:
+            spelt[re.sub(r"[\W_]", "", name.casefold()) or name].append(name)
+        for names in spelt.values():
+            if len(names) > 1:
+                yield (
+                    f"classes {some(map(repr, names))} differ in their spelling alone: if they are "
+                    "one, give it one name"
+                )
 
     def advice(self) -> tuple[str, ...]:
         """What to set where a class is rare; apart from `warnings`, as whoever has set

@@ -80,6 +80,9 @@ def _row(path: Path, line: int, cells: dict[str, str]) -> Row:
             f"{path}:{line}: unknown split '{shown(word)}'{did_you_mean(word.lower(), ROLES)}",
             f"a split is one of {', '.join(ROLES)}; without the column, kd divides the images",
         )
+    # as Windows writes it; elsewhere a name may have a backslash in it, if hardly ever
+    if "\\" in image and not (path.parent / image).exists():
+        image = image.replace("\\", "/")
     # ./a.png and a.png are one image, and on Windows backslashes become slashes
     place = Path(os.path.normpath(image)).as_posix()
     return Row(line, place, label, role)
