@@ -12,12 +12,14 @@ a blurred polygon whose kind is the class; 1,800 / 120 / 600 of them.
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import timm
 import torch
 from PIL import Image, ImageDraw, ImageFilter
-from timm.data import create_transform, resolve_model_data_config
+from timm.data.config import resolve_model_data_config
+from timm.data.transforms_factory import create_transform
 
 from kdcli.core.arrays import Floats, Pixels
 from kdcli.data.images import fit, read_image
@@ -71,7 +73,8 @@ def compare(run: Path, folder: Path) -> None:
     loaded = load(run / "model.pt")
     tap = Tap(loaded.module, loaded.args, "").eval()
     model = timm.create_model(f"local-dir:{run / 'timm'}", pretrained=True).eval()
-    transform = create_transform(**resolve_model_data_config(model))
+    known: dict[str, Any] = resolve_model_data_config(model)  # type: ignore[no-untyped-call]
+    transform = create_transform(**known)
     grey = 255 * np.array(loaded.args.std)[:, None, None]
     apart, answers, labels = [], [], []
     for file in sorted((folder / "test").rglob("*.jpg")):

@@ -31,6 +31,7 @@ def _hurried(shared: Path) -> Iterator[None]:
     memory.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         hurry(patch, memory)
+        patch.setenv("KD_CACHE", str(shared / "cache"))  # nobody's own
         yield
 
 

@@ -27,7 +27,8 @@ def show_data(console: Console, found: "Data") -> None:
     console.table([found.name, ""], _facts(found), figures=False)
     console.table(["class", "images in training"], _classes(found.survey.per_class))
     console.table(["kd would choose", ""], _choices(found.defaults), figures=False)
-    for doubles in (found.survey.doubles, found.survey.in_two_classes):
+    survey = found.survey
+    for doubles in (survey.doubles, survey.near_doubles, survey.in_two_classes):
         for double in doubles[:EXAMPLES] if len(doubles) > 3 else ():
             console.line(f"the same image: {double}")
     if found.survey.ignored:
@@ -58,6 +59,7 @@ def _facts(found: "Data") -> list[list[str]]:
         ["largest : smallest class", balance],
         ["sizes", described(survey.sizes) if survey.sizes else "-"],
         ["in two splits", f"{len(survey.doubles):,}"],
+        ["in two splits, nearly the same", f"{len(survey.near_doubles):,}"],
         ["in two classes", f"{len(survey.in_two_classes):,}"],
         ["broken", f"{len(found.broken):,}"],
         ["other files, ignored", f"{len(survey.ignored):,}"],

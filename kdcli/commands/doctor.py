@@ -91,6 +91,7 @@ class Data:
             "ignored": len(found.ignored),
             "ignored_files": list(found.ignored[:EXAMPLES]),
             "doubles": _counted(found.doubles),
+            "near_doubles": _counted(found.near_doubles),
             "in_two_classes": _counted(found.in_two_classes),
             "broken": [error.what for error in self.broken],
             "notes": list(self.notes),

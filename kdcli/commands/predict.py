@@ -14,8 +14,9 @@ from kdcli.core.errors import DamagedFile, DataError, UsageError
 from kdcli.core.progress import Progress
 from kdcli.core.text import counted, shown
 from kdcli.data.decoding import Decoding
-from kdcli.data.images import is_image_name, read_image
-from kdcli.data.sources.folder_layout import images_below
+from kdcli.data.image_files import is_image_name
+from kdcli.data.images import read_image
+from kdcli.data.sources.tree import images_below
 from kdcli.deploy.onnx_file.feeding import Feeding, feeding_of
 from kdcli.deploy.onnx_file.read import EXPORT_AGAIN
 from kdcli.deploy.onnx_file.session import Session, open_session

@@ -1,13 +1,11 @@
 """Images that stand in several splits, or in several classes: found by content."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from kdcli.core.errors import DataError
-from kdcli.core.progress import Progress
+from kdcli.data.file_sums import UNREADABLE
 from kdcli.data.source import Source, Split
-from kdcli.data.threads import WAITING, spread
 
 
 @dataclass(frozen=True)
@@ -39,48 +37,34 @@ class Place:
     label: int
 
 
-def same_images(splits: dict[str, Split], progress: Progress) -> list[list[Place]]:
-    """Places in other splits or classes that hold the same: by fingerprint, then by content.
+def same_images(splits: dict[str, Split]) -> list[list[Place]]:
+    """Places in other splits or classes that hold the same, by content.
 
     Copies within one class of one split are left alone: they make it count twice, and flatter
-    nobody. Files are compared as files: the same picture saved anew is another one here.
+    nobody. Files are compared as files: the same picture saved anew is another one here
+    (`near_doubles` finds it).
     """
     places: dict[tuple[int, int], list[Place]] = defaultdict(list)
     for role, split in splits.items():
         for i, label in enumerate(split.labels.tolist()):
             places[split.read.fingerprint(i)].append(Place(role, i, label))
-    # Only these are read whole, mostly none; (-1, -1) is what could not be read, each for itself.
-    suspects = [
-        place
-        for known, found in places.items()
-        if known != (-1, -1) and len({(place.split, place.label) for place in found}) > 1
-        for place in found
+    places.pop(UNREADABLE, None)
+    return [
+        found
+        for found in places.values()
+        if len({(place.split, place.label) for place in found}) > 1
     ]
-
-    def content(number: int) -> str | None:
-        place = suspects[number]
-        try:
-            return splits[place.split].read.content(place.row)
-        except DataError:  # gone since; reading it will say so
-            return None
-
-    sums = spread(len(suspects), content, progress, "comparing images", per_core=WAITING)
-    same: dict[str, list[Place]] = defaultdict(list)
-    for place, known_sum in zip(suspects, sums, strict=True):
-        if known_sum is not None:
-            same[known_sum].append(place)
-    return list(same.values())
 
 
 def doubles(same: list[list[Place]], source: Source) -> tuple[Double, ...]:
     """Those that stand in several splits."""
-    return _told((_firsts(places, lambda place: place.split) for places in same), source)
+    return told((_firsts(places, lambda place: place.split) for places in same), source)
 
 
 def in_two_classes(same: list[list[Place]], source: Source) -> tuple[Double, ...]:
     """Those that stand in several classes of one split."""
     apart = ([p for p in places if p.split == role] for places in same for role in source.splits)
-    return _told((_firsts(places, lambda place: place.label) for places in apart), source)
+    return told((_firsts(places, lambda place: place.label) for places in apart), source)
 
 
 def _firsts(places: list[Place], key: Callable[[Place], object]) -> list[Place]:
@@ -91,7 +75,7 @@ def _firsts(places: list[Place], key: Callable[[Place], object]) -> list[Place]:
     return list(found.values())
 
 
-def _told(groups: Iterable[list[Place]], source: Source) -> tuple[Double, ...]:
+def told(groups: Iterable[Sequence[Place]], source: Source) -> tuple[Double, ...]:
     """Those of two places or more, in the order of their first ids."""
     splits = source.splits
     found = [

@@ -16,6 +16,7 @@ from kdcli.core.arrays import Floats, Pixels
 from kdcli.core.errors import DataError
 from kdcli.core.text import shown
 from kdcli.data.decoding import SLACK, Decoding
+from kdcli.data.image_files import UNREAD, suffix_of
 from kdcli.data.pixel_depth import (
     BeyondWhite,
     Depth,
@@ -23,12 +24,8 @@ from kdcli.data.pixel_depth import (
     depth_of,
     eight_bits,
     levels_of,
+    opened,
     refuse_misread,
-)
-
-# Which files of a folder are looked at; what a file really is, Pillow tells from its first bytes.
-SUFFIXES = frozenset(
-    ("bmp", "gif", "jfif", "jpeg", "jpg", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp")
 )
 
 USUAL = Decoding()
@@ -37,11 +34,6 @@ USUAL = Decoding()
 # Once and for good: catch_warnings around each image would race between the threads that decode.
 # What Pillow warns of is refused below (far too many pixels), or hinders nobody.
 warnings.filterwarnings("ignore", module=r"PIL\.")
-
-
-def is_image_name(path: str | Path) -> bool:
-    """Whether the suffix is that of an image, in any case of letters."""
-    return Path(path).suffix[1:].lower() in SUFFIXES
 
 
 def read_image(path: str | Path, how: Decoding = USUAL) -> Pixels:
@@ -76,20 +68,20 @@ class Header:
 
 def header_of(file: File) -> Header:
     """Of an image file; raises whatever Pillow does."""
-    with Image.open(file) as image:
+    with opened(file) as image:
         return Header(image.size, depth_of(image), image.has_transparency_data)
 
 
 def brightest(file: File) -> float:
     """The largest number among its pixels, of whatever depth; raises whatever Pillow does."""
-    with Image.open(file) as image:
+    with opened(file) as image:
         return float(levels_of(file, image).max())
 
 
 def spans(file: File, backgrounds: tuple[int | None, ...]) -> list[int] | None:
     """How far the pixels of a channel differ at most, 0 to 255, on each of the backgrounds; None
     for an image without a transparent pixel. Raises whatever Pillow does."""
-    with Image.open(file) as image:
+    with opened(file) as image:
         clear = image.convert("RGBA")
     if clear.getchannel("A").getextrema() == (255, 255):
         return None
@@ -105,7 +97,7 @@ def span(pixels: Pixels) -> int:
 def image_dimensions(file: File, name: str | Path) -> tuple[int, int]:
     """Width and height in pixels as stored, from the header alone; raises DataError."""
     try:
-        with Image.open(file) as image:
+        with opened(file) as image:
             return image.size
     except Exception as error:  # damaged bytes make decoders raise almost anything
         raise _unreadable(name, error) from error
@@ -113,7 +105,7 @@ def image_dimensions(file: File, name: str | Path) -> tuple[int, int]:
 
 def _decode(file: File, name: str | Path, how: Decoding) -> Pixels:
     try:
-        with Image.open(file) as image:
+        with opened(file) as image:
             _refuse_bomb(image)
             return np.asarray(_rgb(file, image, how))
     except Exception as error:  # as above
@@ -185,7 +177,11 @@ def _unreadable(path: str | Path, error: Exception) -> DataError:
     if isinstance(error, Image.DecompressionBombError):
         return DataError(f"{shown(path)}: far too many pixels to be a photograph", "scale it down")
     if isinstance(error, FileNotFoundError):
-        return DataError(f"{shown(path)}: no such file")
+        link = Path(path).is_symlink()
+        return DataError(f"{shown(path)}: {'a link to no file' if link else 'no such file'}")
+    if suffix_of(path) in UNREAD and isinstance(error, UnidentifiedImageError):
+        name = suffix_of(path).upper()
+        return DataError(f"{shown(path)}: {name} is not read", "convert it to JPEG or PNG")
     if isinstance(error, UnidentifiedImageError):
         reason = "the file is empty" if _is_empty(path) else "no image format that is known"
     elif isinstance(error, OSError) and error.strerror:

@@ -15,6 +15,7 @@ from kdcli.data.sources.hub_sets import open_hub
 from kdcli.data.sources.idx import holds_idx, open_idx
 from kdcli.data.sources.other_tasks import no_data
 from kdcli.data.sources.torchvision_sets import open_torch
+from kdcli.data.sources.tree import reading
 
 BUILT_IN: dict[str, Callable[[], Source]] = {"digits": open_digits}
 NAMED: dict[str, Callable[[str, Progress], Source]] = {"torch": open_torch, "hfds": open_hub}
@@ -42,7 +43,11 @@ def open_source(name: str | None, progress: Progress | None = None) -> Source:
 
     Raises UsageError for what is none of these, DataError for data that cannot be used.
     """
-    progress = progress or Silent()
+    with reading(name or ""):
+        return _opened(name, progress or Silent())
+
+
+def _opened(name: str | None, progress: Progress) -> Source:
     if name is None:
         return replace(open_digits(), is_default=True)
     if name in BUILT_IN:

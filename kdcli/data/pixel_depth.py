@@ -6,12 +6,19 @@ from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
+
+from kdcli.data.image_files import FORMATS
 
 File = str | Path | IO[bytes]
 """What Pillow opens."""
 Depth = Literal["bytes", "integer", "float"]
 """Of pixels; `integer` are those of more than 8 bits."""
+
+
+def opened(file: File) -> ImageFile.ImageFile:
+    """Its header is read; of the formats of kd's list alone. Raises whatever Pillow does."""
+    return Image.open(file, formats=tuple(FORMATS))
 
 
 class BeyondWhite(ValueError):
@@ -45,7 +52,7 @@ def levels_of(file: File, image: Image.Image) -> NDArray[Any]:
     if not (words := _lower_bytes(image)):
         return np.asarray(ImageOps.exif_transpose(image))
     levels = np.asarray(ImageOps.exif_transpose(image)).astype(np.uint16) * 256
-    with Image.open(file) as low:  # behind the above, which may read the same stream
+    with opened(file) as low:  # behind the above, which may read the same stream
         low.tile = [_reworded(tile, words) for tile in low.tile]
         levels += np.asarray(ImageOps.exif_transpose(low))
     return levels

@@ -3,28 +3,23 @@
 import hashlib
 import io
 import json
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from kdcli.core.arrays import Indices, Ints, Pixels
 from kdcli.core.errors import DataError
-from kdcli.core.files import sha256
 from kdcli.core.progress import Progress
 from kdcli.core.text import shown
 from kdcli.data.decoding import Decoding
+from kdcli.data.file_sums import bytes_sum, file_sums
 from kdcli.data.images import USUAL, decode_image, image_dimensions, read_image
 from kdcli.data.source import Split
-from kdcli.data.threads import WAITING, spread
-
-END = 4096
-"""Bytes of a file's beginning and of its end that tell it from others: a block of most disks each,
-where reading all of ImageNet would take many minutes at every start. Compressed images that differ
-mostly do so there, too; of a BMP whose middle alone was changed it does not show."""
+from kdcli.data.thumbnails import reduced_grey, small_grey
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +28,8 @@ class ImageFiles:
 
     root: Path
     names: tuple[str, ...]
-    prints: Ints
-    """(n, 2), by `file_print`."""
+    sums: Ints
+    """(n, 2), by `file_sums`."""
     decoding: Decoding = USUAL
 
     def __call__(self, i: int) -> Pixels:
@@ -49,21 +44,18 @@ class ImageFiles:
         return image_dimensions(self.root / self.names[i], self.root / self.names[i])
 
     def fingerprint(self, i: int) -> tuple[int, int]:
-        """Of size and both ends, read once when the source was opened."""
-        return int(self.prints[i, 0]), int(self.prints[i, 1])
+        """Of the whole file, read when the source was opened."""
+        return int(self.sums[i, 0]), int(self.sums[i, 1])
 
-    def content(self, i: int) -> str:
-        """sha256 of the file."""
+    def thumbnail(self, i: int) -> Pixels:
+        """Of the file."""
         path = self.root / self.names[i]
-        try:
-            return sha256(path)
-        except OSError as error:
-            raise DataError(f"{shown(path)}: {(error.strerror or str(error)).lower()}") from error
+        return small_grey(path, path)
 
     def take(self, rows: Indices) -> "ImageFiles":
         """Some of the files."""
         names = tuple(self.names[row] for row in rows)
-        return replace(self, names=names, prints=self.prints[rows])
+        return replace(self, names=names, sums=self.sums[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,11 +74,11 @@ class ArrayImages:
 
     def fingerprint(self, i: int) -> tuple[int, int]:
         """Of the pixels."""
-        return self.images[i].size, zlib.crc32(self.images[i].tobytes())
+        return bytes_sum(self.images[i].tobytes())
 
-    def content(self, i: int) -> str:
-        """sha256 of the pixels."""
-        return hashlib.sha256(self.images[i].tobytes()).hexdigest()
+    def thumbnail(self, i: int) -> Pixels:
+        """Of the pixels."""
+        return reduced_grey(Image.fromarray(self.images[i]))
 
     def take(self, rows: Indices) -> "ArrayImages":
         """Some of the images."""
@@ -102,8 +94,8 @@ class HubImages:
     column: str
     rows: Indices
     """(n,) of the table."""
-    prints: Ints
-    """(n, 2), by `bytes_print`."""
+    sums: Ints
+    """(n, 2), by `bytes_sum`."""
     name: str
     """Stands in errors, with the row."""
     decoding: Decoding = USUAL
@@ -120,16 +112,16 @@ class HubImages:
         return image_dimensions(self.file(i), self._named(i))
 
     def fingerprint(self, i: int) -> tuple[int, int]:
-        """Of length and both ends, read once when the source was opened."""
-        return int(self.prints[i, 0]), int(self.prints[i, 1])
+        """Of the image file's bytes, read when the source was opened."""
+        return int(self.sums[i, 0]), int(self.sums[i, 1])
 
-    def content(self, i: int) -> str:
-        """sha256 of the image's bytes."""
-        return hashlib.sha256(self.encoded(i)).hexdigest()
+    def thumbnail(self, i: int) -> Pixels:
+        """Of the image's bytes."""
+        return small_grey(io.BytesIO(self.encoded(i)), self._named(i))
 
     def take(self, rows: Indices) -> "HubImages":
         """Some of the images."""
-        return replace(self, rows=self.rows[rows], prints=self.prints[rows])
+        return replace(self, rows=self.rows[rows], sums=self.sums[rows])
 
     def encoded(self, i: int) -> bytes:
         """The image file's bytes; raises DataError where the table holds none."""
@@ -145,36 +137,10 @@ class HubImages:
         return f"{self.name}, row {int(self.rows[i])}"
 
 
-def file_print(path: Path) -> tuple[int, int]:
-    """Size, and a sum over both ends: cheap, and another image of the same size shows.
-
-    CRC-32, as it guards against chance alone; `content` decides where two prints are equal.
-    """
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as stream:
-            head = stream.read(END)
-            stream.seek(max(0, size - END))
-            return size, zlib.crc32(stream.read(END), zlib.crc32(head))
-    except OSError:  # reading the image will say why
-        return -1, -1
-
-
-def bytes_print(size: int, head: bytes, tail: bytes) -> tuple[int, int]:
-    """The same of a file's size, first and last `END` bytes."""
-    return size, zlib.crc32(tail, zlib.crc32(head))
-
-
 def open_files(root: Path, names: Sequence[str], progress: Progress) -> ImageFiles:
-    """A reader of these files (relative to `root`, or absolute); looks at both ends of each."""
-    prints = spread(
-        len(names),
-        lambda i: file_print(root / names[i]),
-        progress,
-        "looking at files",
-        per_core=WAITING,
-    )
-    return ImageFiles(root, tuple(names), np.array(prints, dtype=np.int64).reshape(-1, 2))
+    """A reader of these files (relative to `root`, or absolute); each is read, or known to be as it
+    was."""
+    return ImageFiles(root, tuple(names), file_sums(root, names, progress))
 
 
 def unique_ids(names: Sequence[str]) -> tuple[str, ...]:
@@ -192,7 +158,7 @@ def unique_ids(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def digest_of(given: Mapping[str, Split], classes: Sequence[str] = ()) -> str:
-    """Of names, sizes and ends of all files: what they are, wherever they lie.
+    """Of names and content of all files: what they are, wherever they lie.
 
     With `classes` also of each image's split and label, where its name does not tell them. Sorted:
     no order of files or rows counts. It is in the digest of every run that is made with the data.

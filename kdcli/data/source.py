@@ -29,11 +29,12 @@ class Reader(Protocol):
         """Width and height in pixels, without decoding the image; raises DataError."""
 
     def fingerprint(self, i: int) -> tuple[int, int]:
-        """Cheap, and the same for the same content; (-1, -1) for what cannot be read. Two that are
-        equal may still differ: `content` says."""
+        """Of the whole content, known since the source was opened; (-1, -1) for what cannot be
+        read."""
 
-    def content(self, i: int) -> str:
-        """A sum over the whole content, in hexadecimal; raises DataError."""
+    def thumbnail(self, i: int) -> Pixels:
+        """(16, 16) uint8, grey (`near_doubles`), as cheaply as its format allows; raises
+        DataError."""
 
     def take(self, rows: Indices) -> "Reader":
         """The same for some of the images."""

@@ -4,6 +4,7 @@ By hashes of (seed, place), not by a library's shuffle: teacher, student and bas
 the same images for years, whatever version of NumPy or scikit-learn is there.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -31,7 +32,36 @@ ROLES = {
     "validation": "validation",
     "test": "test",
 }
-"""What a split may be called, in any case of letters, to what it is."""
+"""What a split is called here, to what it is."""
+
+_SPELT = {
+    "train": "train|training|trn",
+    "validation": "val|valid|validation|validate|validating|dev|eval|evaluation",
+    "test": "test|testing|tst|holdout",
+}
+_BESIDE = "set|sets|data|dataset|images?|imgs?|img|pictures|photos?|files|samples|split|seg|folder"
+_SPELLINGS = {
+    role: re.compile(f"(?:{_BESIDE})*(?:{words})(?:{_BESIDE})*") for role, words in _SPELT.items()
+}
+
+
+def role_of(name: str) -> str | None:
+    """What a split of this name is: `Training`, `train_images`, `seg_train`, `testSet`, `val2017`.
+
+    In any case of letters; of a few words that mean nothing here, and whatever is no letter, it is
+    read without. None: no split is called so (`bullet train`, `fold1`).
+    """
+    return next((r for r, spelt in _SPELLINGS.items() if spelt.fullmatch(_letters(name))), None)
+
+
+def says_nothing(name: str) -> bool:
+    """Whether a folder of this name is neither split nor class: `images`, `dataset`."""
+    return re.fullmatch(f"(?:{_BESIDE})+", _letters(name)) is not None
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W\d_]", "", name.lower())
+
 
 _SPLIT = 0x73706C6974
 """Keeps splits apart from other numbers of the same seed."""

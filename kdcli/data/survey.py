@@ -5,7 +5,9 @@ looks like a good model.
 """
 
 import math
+import re
 import statistics
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -14,8 +16,9 @@ import numpy as np
 
 from kdcli.core.errors import DataError
 from kdcli.core.progress import Progress, Silent
-from kdcli.core.text import counted
-from kdcli.data.duplicates import Double, doubles, in_two_classes, same_images
+from kdcli.core.text import counted, some
+from kdcli.data.duplicates import Double, doubles, in_two_classes, same_images, told
+from kdcli.data.near_doubles import near_doubles
 from kdcli.data.nothing_shown import Shown, look_at_some
 from kdcli.data.readers import ArrayImages
 from kdcli.data.source import Source, Split, broken
@@ -43,7 +46,7 @@ class Sizes:
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """What a look at every image, hardly any of them decoded, has found."""
+    """What a look at every image has found."""
 
     name: str
     images: dict[str, int]
@@ -56,6 +59,8 @@ class Survey:
     """Files that are no images of a class."""
     doubles: tuple[Double, ...]
     """In two splits or more; those whose classes differ come first."""
+    near_doubles: tuple[Double, ...]
+    """In two splits, as other files that show the same picture: smaller, recompressed."""
     in_two_classes: tuple[Double, ...]
     """Of one split."""
     unreadable: tuple[DataError, ...]
@@ -99,7 +104,9 @@ class Survey:
             *self._of_unreadable(),
             *self.shown.warnings(),
             *self._of_doubles(),
+            *self._of_near_doubles(),
             *self._of_two_classes(),
+            *self._of_spelling(),
         )
 
     def refuse_unreadable(self) -> None:
@@ -114,12 +121,18 @@ class Survey:
     def _of_doubles(self) -> Iterable[str]:
         if not self.doubles:
             return
-        others = sum(double.disagrees for double in self.doubles)
-        wrong = f", {others:,} of them in another class" if others else ""
         yield (
-            f"{_stand(self.doubles)} in two splits{wrong}, so what is measured there is partly "
-            f"remembered: {_examples(self.doubles)}"
+            f"{_stand(self.doubles)} in two splits{_wrong(self.doubles)}, so what is measured "
+            f"there is partly remembered: {_examples(self.doubles)}"
         )
+
+    def _of_near_doubles(self) -> Iterable[str]:
+        if self.near_doubles:
+            yield (
+                f"{_stand(self.near_doubles)} in two splits as nearly the same picture (smaller, "
+                f"recompressed, a moment later){_wrong(self.near_doubles)}, so what is measured "
+                f"there is partly remembered: {_examples(self.near_doubles)}"
+            )
 
     def _of_two_classes(self) -> Iterable[str]:
         if self.in_two_classes:
@@ -127,6 +140,17 @@ class Survey:
                 f"{_stand(self.in_two_classes)} in two classes of one split, so one of the labels "
                 f"is wrong: {_examples(self.in_two_classes)}"
             )
+
+    def _of_spelling(self) -> Iterable[str]:
+        spelt: dict[str, list[str]] = defaultdict(list)
+        for name in self.per_class:
+            spelt[re.sub(r"[\W_]", "", name.casefold()) or name].append(name)
+        for names in spelt.values():
+            if len(names) > 1:
+                yield (
+                    f"classes {some(map(repr, names))} differ in their spelling alone: if they are "
+                    "one, give it one name"
+                )
 
     def advice(self) -> tuple[str, ...]:
         """What to set where a class is rare; apart from `warnings`, as whoever has set
@@ -150,8 +174,8 @@ class _Look:
 
 
 def survey(source: Source, progress: Progress | None = None) -> Survey:
-    """Look at the header of every image; each file that may be a double is read whole, and some of
-    the training images are decoded.
+    """Look at the header of every image, and at a thumbnail, which is kept; some of the training
+    images are decoded.
 
     Nothing is raised for images that cannot be read: `Survey.refuse_unreadable` does, while
     `kd doctor` goes on to tell the rest.
@@ -159,7 +183,7 @@ def survey(source: Source, progress: Progress | None = None) -> Survey:
     progress = progress or Silent()
     splits = source.splits
     everyone = list(chain.from_iterable(_looked_at(one, progress) for one in splits.values()))
-    same = same_images(splits, progress)
+    same = same_images(splits)
     counts = np.bincount(source.train.labels, minlength=len(source.classes))
     sizes = _sizes([one.size for one in everyone if one.size])
     return Survey(
@@ -169,6 +193,7 @@ def survey(source: Source, progress: Progress | None = None) -> Survey:
         sizes=sizes,
         ignored=source.ignored,
         doubles=doubles(same, source),
+        near_doubles=told(near_doubles(splits, source.name, progress), source),
         in_two_classes=in_two_classes(same, source),
         unreadable=tuple(one.error for one in everyone if one.error),
         shown=look_at_some(source.train, math.prod(sizes.median)) if sizes else Shown(),
@@ -243,6 +268,11 @@ def _sizes(found: list[tuple[int, int]]) -> Sizes | None:
 
 def _stand(doubles: tuple[Double, ...]) -> str:
     return f"{counted(len(doubles), 'image')} stand{'s' if len(doubles) == 1 else ''}"
+
+
+def _wrong(doubles: tuple[Double, ...]) -> str:
+    others = sum(double.disagrees for double in doubles)
+    return f", {others:,} of them in another class" if others else ""
 
 
 def _examples(doubles: tuple[Double, ...]) -> str:

@@ -10,7 +10,7 @@ from kdcli.core.progress import Progress
 from kdcli.core.text import counted
 from kdcli.data.readers import digest_of, open_files, unique_ids
 from kdcli.data.source import Split
-from kdcli.data.sources.folder_layout import images_below
+from kdcli.data.sources.tree import images_below
 from kdcli.data.survey import refuse_unreadable
 
 UNKNOWN = -1

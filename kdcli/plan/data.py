@@ -10,6 +10,7 @@ from kdcli.core.progress import Progress
 from kdcli.core.text import counted, some
 from kdcli.data.decoding import Decoding
 from kdcli.data.duplicates import same_images
+from kdcli.data.near_doubles import near_doubles
 from kdcli.data.open import location, open_source
 from kdcli.data.source import Source, Split
 from kdcli.data.subset import training_split
@@ -43,14 +44,14 @@ def unlabelled_of(recipe: Recipe, source: Source, progress: Progress) -> DataRef
 
 
 def measured_too(split: Split, source: Source, progress: Progress) -> int:
-    """How many images of validation and test are among these, by content: names tell nothing."""
+    """How many images of validation and test are among these, by content, or as nearly the same
+    picture: names tell nothing."""
     splits = {"unlabelled": split, "validation": source.validation, "test": source.test}
-    return sum(
-        place.split != "unlabelled"
-        for places in same_images(splits, progress)
-        if any(place.split == "unlabelled" for place in places)
-        for place in places
-    )
+    same = [places for places in same_images(splits) if places[0].split == "unlabelled"]
+    near = near_doubles(splits, f"{source.name} unlabelled", progress)
+    near_by = [pair for pair in near if pair[0].split == "unlabelled"]
+    found = {place for places in (*same, *near_by) for place in places}
+    return sum(place.split != "unlabelled" for place in found)
 
 
 SHOWN = 3

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from kdcli.core.errors import DataError, ExitCode
-from kdcli.data.images import fit, is_image_name, read_image
+from kdcli.data.image_files import is_image_name
+from kdcli.data.images import fit, read_image
 
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kdcli.core.errors import DataError
-from kdcli.core.text import shown
+from kdcli.core.text import shown, some
 
 COLUMNS = ("image", "label", "split")
 NEEDED = COLUMNS[:2]
@@ -65,9 +65,22 @@ def _parsed(path: Path, lines: Iterator[tuple[int, list[str]]]) -> tuple[Rows, t
             )
     if not raw:
         raise DataError(f"{path}: no rows", FORM)
-    others = [shown(head.strip()) for head in heads if head.strip().lower() not in COLUMNS]
+    hot = [] if "label" in names else _hot(names, [cells for _, cells in raw])
+    places = [names.index(name) for name in hot]
+    others = [
+        shown(head.strip())
+        for name, head in zip(names, heads, strict=True)
+        if name not in (*COLUMNS, *hot)
+    ]
     said = (f"columns ignored: {', '.join(others)}",) if others else ()
-    return [(line, dict(zip(names, cells, strict=True))) for line, cells in raw], said
+    if not hot:
+        return [(line, dict(zip(names, cells, strict=True))) for line, cells in raw], said
+    rows = [
+        (line, dict(zip(names, cells, strict=True)) | {"label": heads[_hottest(cells, places)]})
+        for line, cells in raw
+    ]
+    titles = some(shown(heads[place].strip()) for place in places)
+    return rows, (f"labels: of columns {titles}, the one with a 1", *said)
 
 
 def _refuse_columns(path: Path, names: list[str], raw: list[tuple[int, list[str]]]) -> None:
@@ -79,6 +92,9 @@ def _refuse_columns(path: Path, names: list[str], raw: list[tuple[int, list[str]
         return
     # before "no column 'label'", which would send somebody to rename one of twenty columns
     if missing == ["label"] and (hot := _hot(names, [cells for _, cells in raw])):
+        places = [names.index(name) for name in hot]
+        if all(sum(_IS_ONE[cells[i]] for i in places) == 1 for _, cells in raw):
+            return
         raise DataError(
             f"{path}: not for kd: several labels per image (columns of 0 and 1: "
             f"{', '.join(map(shown, hot[:5]))}{', ...' if len(hot) > 5 else ''})",
@@ -102,9 +118,17 @@ def _hot(names: list[str], rows: Sequence[list[str]]) -> list[str]:
     columns = [
         name
         for i, name in enumerate(names)
-        if name not in COLUMNS and rows and all(r[i : i + 1] in (["0"], ["1"]) for r in rows)
+        if name not in COLUMNS and rows and all(set(r[i : i + 1]) & _IS_ONE.keys() for r in rows)
     ]
     return columns if len(columns) > 1 else []
+
+
+def _hottest(cells: list[str], places: list[int]) -> int:
+    return next(i for i in places if _IS_ONE[cells[i]])
+
+
+_IS_ONE = dict.fromkeys(("0", "0.0", "False"), False) | dict.fromkeys(("1", "1.0", "True"), True)
+"""As NumPy and pandas write one-hot columns."""
 
 
 MOSTLY = 0.5

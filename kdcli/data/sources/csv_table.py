@@ -14,7 +14,7 @@ from kdcli.data.defaults import defaults_of
 from kdcli.data.readers import digest_of, open_files, unique_ids
 from kdcli.data.source import Source, Split
 from kdcli.data.sources.csv_columns import read_rows, refuse_other_labels
-from kdcli.data.splits import ROLES, absent_classes, complete, with_test_set
+from kdcli.data.splits import ROLES, absent_classes, complete, role_of, with_test_set
 
 ORDER = ("train", "validation", "test")
 """In which splits are read and told, whatever comes first in the file."""
@@ -74,14 +74,18 @@ def _row(path: Path, line: int, cells: dict[str, str]) -> Row:
             "fill it in, or take the row out",
         )
     word = cells.get("split", "train")
-    if word.lower() not in ROLES:
+    role = role_of(word)
+    if role is None:
         raise DataError(
             f"{path}:{line}: unknown split '{shown(word)}'{did_you_mean(word.lower(), ROLES)}",
             f"a split is one of {', '.join(ROLES)}; without the column, kd divides the images",
         )
+    # as Windows writes it; elsewhere a name may have a backslash in it, if hardly ever
+    if "\\" in image and not (path.parent / image).exists():
+        image = image.replace("\\", "/")
     # ./a.png and a.png are one image, and on Windows backslashes become slashes
     place = Path(os.path.normpath(image)).as_posix()
-    return Row(line, place, label, ROLES[word.lower()])
+    return Row(line, place, label, role)
 
 
 def _once(path: Path, rows: Sequence[Row]) -> tuple[list[Row], int]:

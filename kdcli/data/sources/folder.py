@@ -4,21 +4,16 @@ from pathlib import Path
 
 import numpy as np
 
-from kdcli.core.errors import DataError
+from kdcli.core.errors import KdError
 from kdcli.core.progress import Progress, Silent
 from kdcli.core.text import shown
 from kdcli.data.defaults import defaults_of
 from kdcli.data.readers import digest_of, open_files, unique_ids
 from kdcli.data.source import Source, Split
-from kdcli.data.sources.folder_layout import (
-    Layout,
-    Listing,
-    agreed_classes,
-    find_layout,
-    list_images,
-    loose_files,
-)
+from kdcli.data.sources.folder_layout import Listing, agreed_classes, list_images
 from kdcli.data.sources.other_tasks import explained, refuse_other_tasks
+from kdcli.data.sources.split_folders import Layout, find_layout
+from kdcli.data.sources.tree import loose_files
 from kdcli.data.splits import complete
 
 
@@ -56,7 +51,7 @@ def _looked_at(path: Path) -> tuple[Layout, dict[str, Listing], tuple[str, ...]]
         layout = find_layout(path)
         listings = {role: list_images(path, place) for role, place in layout.folders.items()}
         return layout, listings, agreed_classes(path, listings)
-    except DataError as error:
+    except KdError as error:
         raise explained(path, error) from error
 
 

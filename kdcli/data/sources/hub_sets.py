@@ -18,14 +18,13 @@ from kdcli.core.network import answers
 from kdcli.core.progress import Progress
 from kdcli.core.text import some
 from kdcli.data.defaults import defaults_of
-from kdcli.data.readers import END, HubImages, bytes_print, file_print
+from kdcli.data.readers import HubImages
 from kdcli.data.source import Source, Split
 from kdcli.data.sources.hub_columns import Labels, image_column, label_column, read_labels
-from kdcli.data.splits import ROLES, absent_classes, complete, with_test_set
+from kdcli.data.sources.hub_sums import table_sums
+from kdcli.data.splits import absent_classes, complete, role_of, with_test_set
 
 HOW_TO_INSTALL = "pip install 'kdcli[hub]'"
-AT_ONCE = 1000
-"""Rows of which the ends are looked at together: their images pass through memory meanwhile."""
 
 
 def open_hub(name: str, progress: Progress) -> Source:
@@ -46,7 +45,7 @@ def open_hub(name: str, progress: Progress) -> Source:
         notes.append(f"images are in column {image}, labels in {label}")
     known = read_labels(name, tables["train"], label).classes
     read = {role: read_labels(name, table, label, known) for role, table in tables.items()}
-    given, dropped = _labelled(name, tables, read, image)
+    given, dropped = _labelled(name, tables, read, image, progress)
     notes += [f"{role} has no labels: left out" for role in dropped]
     assigned, moved = with_test_set(given)
     notes += ["no test split: validation is the test set"] if moved else []
@@ -119,7 +118,7 @@ def _roles(name: str, tables: dict[str, Any]) -> tuple[dict[str, Any], list[str]
     found: dict[str, Any] = {}
     others = []
     for split, table in tables.items():
-        role = ROLES.get(split.lower())
+        role = role_of(split)
         if role is None or role in found:
             others.append(split)
         else:
@@ -132,7 +131,11 @@ def _roles(name: str, tables: dict[str, Any]) -> tuple[dict[str, Any], list[str]
 
 
 def _labelled(
-    name: str, tables: dict[str, Any], read: dict[str, Labels], image: str
+    name: str,
+    tables: dict[str, Any],
+    read: dict[str, Labels],
+    image: str,
+    progress: Progress,
 ) -> tuple[dict[str, Split], list[str]]:
     """Splits whose images have labels, and the names of the others."""
     given, dropped = {}, []
@@ -142,42 +145,24 @@ def _labelled(
         if (read[role].indices < 0).all():
             dropped.append(role)
             continue
-        given[role] = _split(name, role, table, read[role].indices, image)
+        given[role] = _split(name, role, table, read[role].indices, image, progress)
     if "train" not in given:
         raise DataError(f"hfds/{name}: train has no labels", "take another set")
     return given, dropped
 
 
-def _split(name: str, role: str, table: Any, labels: Indices, image: str) -> Split:
+def _split(
+    name: str, role: str, table: Any, labels: Indices, image: str, progress: Progress
+) -> Split:
     from datasets import Image
 
     # Undecoded, so that kd decodes by its own rules, as files of a folder; the image column alone,
     # as others would be read along with each row.
     plain = table.select_columns([image]).cast_column(image, Image(decode=False))
     rows = np.flatnonzero(labels >= 0)
-    prints = np.array(list(_prints(plain, image)), dtype=np.int64).reshape(-1, 2)[rows]
+    sums = table_sums(plain, image, progress)[rows]
     ids = tuple(f"{role}-{row:06d}" for row in rows)
-    return Split(labels[rows], ids, HubImages(plain, image, rows, prints, f"hfds/{name} {role}"))
-
-
-def _prints(table: Any, image: str) -> Iterator[tuple[int, int]]:
-    """Of each image's length and both ends, by Arrow: no image becomes an object of Python's."""
-    import pyarrow.compute as pc
-
-    for batch in table.with_format("arrow").iter(AT_ONCE):
-        cells = batch[image].combine_chunks()
-        data = pc.struct_field(cells, "bytes")
-        columns = (
-            pc.binary_length(data).to_pylist(),
-            pc.binary_slice(data, 0, END).to_pylist(),
-            pc.binary_slice(data, -END).to_pylist(),
-            pc.struct_field(cells, "path").to_pylist(),
-        )
-        for size, head, tail, path in zip(*columns, strict=True):
-            if size is not None:
-                yield bytes_print(size, head, tail)
-            else:
-                yield file_print(Path(path)) if path else (-1, -1)
+    return Split(labels[rows], ids, HubImages(plain, image, rows, sums, f"hfds/{name} {role}"))
 
 
 def _digest(given: dict[str, Split], classes: tuple[str, ...]) -> str:
@@ -186,6 +171,6 @@ def _digest(given: dict[str, Split], classes: tuple[str, ...]) -> str:
     for role, split in sorted(given.items()):
         known.update(f"{role} {len(split)} ".encode())
         known.update(split.labels.tobytes())
-        prints = [split.read.fingerprint(i) for i in range(len(split))]
-        known.update(np.array(prints, dtype=np.int64).tobytes())
+        sums = [split.read.fingerprint(i) for i in range(len(split))]
+        known.update(np.array(sums, dtype=np.int64).tobytes())
     return known.hexdigest()

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from kdcli.core.errors import DataError
-from kdcli.data.images import is_image_name
-from kdcli.data.sources.folder_layout import list_images, subfolders, walk
-from kdcli.data.splits import ROLES
+from kdcli.core.errors import DataError, KdError
+from kdcli.data.image_files import VIDEOS, is_image_name, suffix_of
+from kdcli.data.sources.folder_layout import list_images
+from kdcli.data.sources.tree import subfolders, walk
+from kdcli.data.splits import role_of
 
 ONE_LABEL = (
     "kd takes one label per image: a folder of images per class, or a table image,label (.csv)"
@@ -51,7 +52,7 @@ def refuse_other_tasks(root: Path) -> None:
         _refuse(root, _boxes_in_json(root))
 
 
-def explained(root: Path, error: DataError) -> DataError:
+def explained(root: Path, error: KdError) -> KdError:
     """The error that `root` made, or a better one where it holds another task's data."""
     for place in _places(root):
         for told in (_boxes_in_text, _boxes_in_xml, _boxes_in_json):
@@ -59,9 +60,15 @@ def explained(root: Path, error: DataError) -> DataError:
                 return _refusal(place, reason)
     if _only_text(root):
         return _refusal(root, "text and no image: language is another task")
+    if _mostly_videos(root):
+        return DataError(
+            f"{root}: videos, and kd takes images",
+            "extract frames, those of one video into one split alone: "
+            "ffmpeg -i CLASS/a.mp4 -vf fps=1 frames/CLASS/a-%05d.jpg",
+        )
     tables = [file for file in sorted(root.glob("*.csv")) if _is_table(file)]
     fix = f"there is a table of images: --data {tables[0]}" if tables else error.fix
-    return DataError(error.what, fix)
+    return type(error)(error.what, fix)
 
 
 def no_data(path: Path, given: str) -> DataError:
@@ -71,6 +78,8 @@ def no_data(path: Path, given: str) -> DataError:
         return _refusal(path, _JSON)
     if suffix in _ARCHIVES:
         kind, fix = "an archive", "unpack it, and give the folder that holds the class folders"
+    elif suffix in {f".{video}" for video in VIDEOS}:
+        kind, fix = "a video", "extract frames, and give a folder of them per class"
     elif is_image_name(path):
         kind, fix = "a single image", "give the folder that holds the class folders"
     else:
@@ -89,7 +98,7 @@ def _refusal(place: Path, reason: str) -> DataError:
 
 def _places(root: Path) -> list[Path]:
     """The folder and its split folders."""
-    return [root, *(child for child in subfolders(root) if child.name.lower() in ROLES)]
+    return [root, *(child for child in subfolders(root) if role_of(child.name))]
 
 
 def _has_masks(place: Path) -> bool:
@@ -173,6 +182,12 @@ def _only_text(root: Path) -> bool:
     # a thousand are enough to say so, and a folder of logs may have millions
     files = [file.suffix.lower() for file in islice(walk(root), 1000)]
     return bool(files) and all(suffix in _TEXT for suffix in files)
+
+
+def _mostly_videos(root: Path) -> bool:
+    suffixes = [suffix_of(file) for file in islice(walk(root), 1000)]
+    videos = sum(suffix in VIDEOS for suffix in suffixes)
+    return videos > sum(is_image_name(f"a.{suffix}") for suffix in suffixes)
 
 
 def _is_table(file: Path) -> bool:
