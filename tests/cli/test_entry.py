@@ -64,8 +64,8 @@ MISTAKES = {
         "recipe check kd --set train.epoch=3 --set methods.kd.tempature=8 --set train.lr=fast",
         2,
         (
-            "--set: train.epoch: unknown key; did you mean 'epochs'?",
-            "methods.kd.tempature: unknown key; did you mean 'temperature'?",
+            "--set: train.epoch: unknown key; did you mean 'train.epochs'?",
+            "methods.kd.tempature: unknown key; did you mean 'methods.kd.temperature'?",
             "train.lr: expects a number or 'auto', not 'fast'",
         ),
     ),

@@ -74,17 +74,17 @@ def test_every_mistake_is_told_at_once_with_its_origin(problems):
     )
     assert sorted(found) == sorted(
         [
-            "FILE: methods.kd.tempature: unknown key; did you mean 'temperature'?",
+            "FILE: methods.kd.tempature: unknown key; did you mean 'methods.kd.temperature'?",
             "FILE: methods.kd.weight: expects a number at least 0.0 or a mapping, not -1",
             "FILE: methods.zz: unknown method 'zz'",
-            "FILE: task.wieght: unknown key; did you mean 'weight'?",
+            "FILE: task.wieght: unknown key; did you mean 'task.weight'?",
             "FILE: task.label_smoothing: expects a number below 1.0, not 1.0",
             "FILE: train.epochs: expects a whole number or 'auto', not 'many'",
             "FILE: train.lr: expects a finite number or 'auto', not nan",
             "FILE: train.batch_size: expects a whole number or 'auto', not '32'",
-            "FILE: train.clip: expects a finite number, not -inf",
+            "FILE: train.clip: expects a finite number, not -inf; null is off",
             "FILE: studnt: unknown key; did you mean 'student'?",
-            "--set: train.warmup: expects a text, not 5",
+            "--set: train.warmup: expects a text, not 5; null is off",
             "--set: studen: unknown key; did you mean 'student'?",
             "--set: data.image_size: expects a number at least 8 or 'auto', not 4",
             "--set: methods.kd.temperature: expects a number above 0.0, not 0",
@@ -144,9 +144,9 @@ def test_a_number_is_a_finite_number_above_zero(problems, key, value):
 @pytest.mark.parametrize(
     ("text", "near"),
     [
-        ("who: {techer: resnet18}", "teacher"),
-        ("train: {until: {acuracy: 0.9}}", "accuracy"),
-        ("task: {weight: {fron: 0, to: 1, over: 5%}}", "from"),
+        ("who: {techer: resnet18}", "who.teacher"),
+        ("train: {until: {acuracy: 0.9}}", "train.until.accuracy"),
+        ("task: {weight: {fron: 0, to: 1, over: 5%}}", "task.weight.from"),
     ],
 )
 def test_did_you_mean_in_nested_sections(problems, text, near):
@@ -370,7 +370,7 @@ def test_a_mistake_in_a_setting_over_a_shipped_recipe():
     with pytest.raises(RecipeError) as caught:
         load_recipe("kd", ("methods.kd.tempature=3", "train.epochs=0"))
     assert set(caught.value.problems) == {
-        "--set: methods.kd.tempature: unknown key; did you mean 'temperature'?",
+        "--set: methods.kd.tempature: unknown key; did you mean 'methods.kd.temperature'?",
         "--set: train.epochs: expects a number at least 1 or 'auto', not 0",
     }
 
