@@ -17,6 +17,7 @@ from typing import Any
 import typer
 
 from kdcli.cli.console import Console
+from kdcli.cli.mistakes import meant
 from kdcli.core.errors import (
     FULL_MEMORY,
     DiskError,
@@ -24,7 +25,6 @@ from kdcli.core.errors import (
     Interrupted,
     KdError,
     OutOfMemory,
-    UsageError,
 )
 from kdcli.core.files import FULL, way_out
 from kdcli.core.log import STORY, header, story_of
@@ -151,8 +151,7 @@ def _in_words(error: BaseException) -> KdError:
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return Interrupted(STOPPED)
     if isinstance(error, CommandLineError):
-        command = getattr(getattr(error, "ctx", None), "command_path", "kd")
-        return UsageError(error.format_message(), f"{command} --help")  # type: ignore[attr-defined]
+        return meant(error, shlex.split(_command.get())[1:])
     if lost := lost_worker(error):  # torch's signal handler raises wherever the program is
         return lost
     if isinstance(error, MemoryError) or any(sign in repr(error) for sign in FULL_MEMORY):

@@ -1,7 +1,6 @@
 """A recipe file becomes a Recipe: found by name or path, read safely, all mistakes told at once."""
 
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from kdcli.core.scheme import Scheme
 from kdcli.core.text import did_you_mean
 from kdcli.recipe.edit import get, put
 from kdcli.recipe.errors import tell
-from kdcli.recipe.other_names import field_at, fields_of, may_be_null
+from kdcli.recipe.other_names import field_at, fields_of, may_be_null, option_keys
 from kdcli.recipe.safe_yaml import read_value, read_yaml
 from kdcli.recipe.schema import Recipe
 
@@ -172,7 +171,7 @@ def check(raw: dict[str, Any], origins: dict[str, str], source: str) -> Recipe:
         recipe = Recipe.model_validate(raw)
     except ValidationError as error:
         # of one key, what its own class said
-        nulls |= tell(error, raw, _options(raw))
+        nulls |= tell(error, raw, option_keys(raw))
     problems = nulls | problems
     if problems:
         raise RecipeError(
@@ -248,18 +247,15 @@ def _nulls(raw: dict[str, Any]) -> dict[str, str]:
     return told
 
 
-def _options(raw: dict[str, Any]) -> list[str]:
-    """The keys in full of its methods and its scheme, as far as there are such."""
-    named: dict[str, Any] = {"scheme": ("schemes", raw["scheme"])}
-    methods = raw["methods"] if isinstance(raw["methods"], dict) else {}
-    named |= {f"methods.{key}": ("methods", use) for key, use in methods.items()}
-    found = []
-    for path, (kind, use) in named.items():
-        use = use if isinstance(use, dict) else {}
-        with suppress(UsageError):
-            own = registry.load(kind, str(use.get("name") or use.get("use") or path[8:]))
-            found += [f"{path}.{key}" for key in ("weight", *fields_of(own))]
-    return found
+def recipe_keys(name: str = "kd") -> list[str]:
+    """The keys in full of this recipe's methods and scheme, as `methods.kd.temperature`; of the
+    default recipe where there is none of that name."""
+    try:
+        raw = read_yaml(find_recipe(name))
+    except UsageError:
+        return recipe_keys()
+    methods = raw.get("methods") or {}
+    return option_keys({"methods": methods, "scheme": _as_mapping(raw.get("scheme"), "name")})
 
 
 def _as_mapping(value: Any, key: str) -> Any:

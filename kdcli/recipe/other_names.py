@@ -2,11 +2,14 @@
 
 import difflib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from kdcli.core import registry
+from kdcli.core.errors import UsageError
 from kdcli.core.other_names import called, or_words, spelling
 from kdcli.core.text import did_you_mean
 from kdcli.recipe.schema import Recipe
@@ -110,6 +113,20 @@ def in_words(path: str, value: Any, further: Sequence[str]) -> str:
 def keys() -> list[str]:
     """Every key of the format in full (`train.lr`), sections too; methods' own are not in it."""
     return list(_keys(Recipe, ""))
+
+
+def option_keys(raw: dict[str, Any]) -> list[str]:
+    """The keys in full of its methods and its scheme, as far as there are such."""
+    named: dict[str, Any] = {"scheme": ("schemes", raw["scheme"])}
+    methods = raw["methods"] if isinstance(raw["methods"], dict) else {}
+    named |= {f"methods.{key}": ("methods", use) for key, use in methods.items()}
+    found = []
+    for path, (kind, use) in named.items():
+        use = use if isinstance(use, dict) else {}
+        with suppress(UsageError):
+            own = registry.load(kind, str(use.get("name") or use.get("use") or path[8:]))
+            found += [f"{path}.{key}" for key in ("weight", *fields_of(own))]
+    return found
 
 
 def field_at(path: str) -> FieldInfo | None:

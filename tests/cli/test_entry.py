@@ -36,8 +36,8 @@ class Mistake:
 NO_GPU = "cuda:99" if torch.cuda.is_available() else "cuda"
 
 MISTAKES = {
-    "unknown command": Mistake("distil", 2, ("distil", "Did you mean 'distill'")),
-    "unknown subcommand": Mistake("recipe schma", 2, ("Did you mean 'schema'",)),
+    "unknown command": Mistake("distil", 2, ("distil", "kd distill")),
+    "unknown subcommand": Mistake("recipe schma", 2, ("kd recipe schema",)),
     "unknown option": Mistake("distill --techer resnet18", 2, ("--techer", "--teacher")),
     "missing argument": Mistake("train", 2, ("Missing argument", "kd train --help")),
     "bad seed": Mistake("train test_resnet --seed -1", 2, ("--seed", "0")),
@@ -606,7 +606,7 @@ def test_check_says_where_in_a_file(tmp_path: Path) -> None:
     answer = kd("recipe", "check", file)
     assert answer.code == 2
     assert f"{file}: train.epochs: expects a whole number or 'auto', not 'many'" in answer.err
-    assert f"{file}: train.epocs: unknown key; did you mean 'epochs'?" in answer.err
+    assert f"{file}: train.epocs: unknown key; did you mean 'train.epochs'?" in answer.err
     assert f"{file}: methods.kdd: unknown method 'kdd'; did you mean 'kd'?" in answer.err
 
 
