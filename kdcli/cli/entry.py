@@ -25,6 +25,7 @@ from kdcli.core.errors import (
     Interrupted,
     KdError,
     OutOfMemory,
+    UsageError,
 )
 from kdcli.core.files import FULL, way_out
 from kdcli.core.log import STORY, header, story_of
@@ -156,13 +157,47 @@ def _in_words(error: BaseException) -> KdError:
         return lost
     if isinstance(error, MemoryError) or any(sign in repr(error) for sign in FULL_MEMORY):
         return OutOfMemory("out of memory", _SMALLER)
-    if isinstance(error, OSError) and error.errno in (*FULL, errno.EROFS):
-        where = error.filename or "what is printed, or a scratch file"
-        return DiskError(f"{where}: cannot be written ({error.strerror})", way_out(error))
+    if isinstance(error, OSError) and (told := _from_system(error)):
+        return told
     return KdError(
         f"a defect of kd itself: {type(error).__name__}: {error}",
         f"{story_of(error) or _written_down(error)}; please report it",
     )
+
+
+def _from_system(error: OSError) -> KdError | None:
+    """What the system refused, of a file that nobody on the way had words for; None where that may
+    be a defect: no file is named, or one of kd's own is."""
+    why, file = error.strerror or str(error), error.filename
+    if error.errno in (*FULL, errno.EROFS):
+        where = file or "what is printed, or a scratch file"
+        return DiskError(f"{where}: cannot be written ({why})", way_out(error))
+    if "No usable temporary directory" in why:
+        return DiskError(
+            "no folder for scratch files that can be written to",
+            "TMPDIR=FOLDER in the environment names one",
+        )
+    if file is None or _is_kds_own(file):
+        return None
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return DiskError(f"{file}: {why}", "allow more of them: ulimit -n 4096")
+    if error.errno in _MISTYPED:
+        return UsageError(f"{file}: {why}", "check the path")
+    return DiskError(
+        f"{file}: cannot be used ({why})", "its permissions, its mount and its disk decide that"
+    )
+
+
+_MISTYPED = (
+    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO),
+    *(errno.EINVAL, errno.EEXIST, errno.ENOTEMPTY),
+)
+"""What a path that was given may be."""
+
+
+def _is_kds_own(file: object) -> bool:
+    """Whether it came with kd: nobody has misspelt it."""
+    return str(file).startswith(str(Path(__file__).parents[1]))
 
 
 def _written_down(error: BaseException) -> str:

@@ -1,6 +1,7 @@
 """A recipe file becomes a Recipe: found by name or path, read safely, all mistakes told at once."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,8 +109,13 @@ def find_recipe(name: str) -> Path:
     """
     if name in recipe_names():
         return recipe_folder() / f"{name}.yaml"
-    if Path(name).is_file():
-        return Path(name)
+    path = Path(name)
+    with suppress(OSError, ValueError):  # too long for a name, a NUL in it
+        if path.is_file():
+            return path
+        if name and path.exists():
+            kind = "a folder" if path.is_dir() else "a device or a pipe"
+            raise UsageError(f"{name}: {kind}, no recipe", "give the path of a .yaml file")
     raise UsageError(
         f"no recipe '{name}': neither a shipped one nor a file{_meant(name)}",
         f"shipped recipes: {', '.join(recipe_names())}; or give the path of a .yaml file",

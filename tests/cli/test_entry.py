@@ -17,6 +17,7 @@ import pytest
 import torch
 from house import DISTILL, TEACHER, House, kd, kd_ok
 
+import kdcli
 from kdcli import __version__
 from kdcli.cli.console import Console
 from kdcli.core.files import lock
@@ -215,6 +216,33 @@ def test_a_defect_names_its_log_and_shows_no_traceback(
     assert "Traceback" in story
     assert "the moon is full" in story
     Path(log).unlink()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (PermissionError(13, "Permission denied", "/a/b"), 6, "/a/b: cannot be used (Permission"),
+        (FileNotFoundError(2, "No such file or directory", "/a/b"), 2, "/a/b: No such file"),
+        (IsADirectoryError(21, "Is a directory", "/a/b"), 2, "/a/b: Is a directory"),
+        (OSError(36, "File name too long", "/a/b"), 2, "/a/b: File name too long"),
+        (OSError(5, "Input/output error", "/a/b"), 6, "/a/b: cannot be used (Input/output"),
+        (OSError(116, "Stale file handle", "/a/b"), 6, "/a/b: cannot be used (Stale"),
+        (OSError(24, "Too many open files", "/a/b"), 6, "ulimit -n"),
+        (OSError(30, "Read-only file system", "/a/b"), 6, "/a/b: cannot be written (Read-only"),
+        (FileNotFoundError(2, "No usable temporary directory found in ['/tmp']"), 6, "TMPDIR"),
+        (FileNotFoundError(2, "No such file or directory", kdcli.__file__), 1, "a defect of kd"),
+        (OSError("something odd"), 1, "a defect of kd itself: OSError: something odd"),
+    ],
+)
+def test_what_the_system_refuses_is_no_defect(
+    error: OSError, code: int, words: str, empty_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kdcli.commands.train.train_job", _raise(error))
+    answer = kd("train", TEACHER)
+    assert answer.code == code
+    assert words in answer.err
+    for log in re.findall(r"\S+\.log", answer.err):
+        Path(log).unlink()
 
 
 @pytest.mark.parametrize("flags", [(), ("--json",)], ids=["words", "json"])

@@ -1,5 +1,6 @@
 """Recipe files: read safely, every mistake told at once, the flag over the file over the schema."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -375,12 +376,29 @@ def test_a_mistake_in_a_setting_over_a_shipped_recipe():
     }
 
 
-@pytest.mark.parametrize("name", ["kdd", "missing.yaml", ".", ""])
+@pytest.mark.parametrize("name", ["kdd", "missing.yaml", "x" * 300, "a\0b", ""])
 def test_a_recipe_that_is_not_there(name):
     with pytest.raises(UsageError) as caught:
         load_recipe(name)
     assert caught.value.what.startswith(f"no recipe '{name}': neither a shipped one nor a file")
     assert ", kd, " in caught.value.fix
+
+
+def test_a_folder_and_a_pipe_are_no_recipes(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for place, kind in ((tmp_path, "a folder"), (tmp_path / "pipe", "a device or a pipe")):
+        with pytest.raises(UsageError, match=f"{kind}, no recipe"):
+            load_recipe(str(place))
+
+
+def test_a_recipe_that_may_not_be_read_is_told(tmp_path, monkeypatch):
+    def refuse(path, *_, **__):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (tmp_path / "mine.yaml").write_text("train: {epochs: 3}")
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(RecipeError, match=r"mine.yaml: cannot be read \(Permission denied\)"):
+        load_recipe(str(tmp_path / "mine.yaml"))
 
 
 def test_a_near_name_is_suggested():
