@@ -1,10 +1,11 @@
 """What `--data` names: digits, a set that timm knows, a table, IDX files, a folder of images."""
 
+import errno
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from kdcli.core.errors import UsageError
+from kdcli.core.errors import DataError, UsageError
 from kdcli.core.progress import Progress, Silent
 from kdcli.core.text import did_you_mean
 from kdcli.data.source import Source
@@ -42,7 +43,18 @@ def open_source(name: str | None, progress: Progress | None = None) -> Source:
 
     Raises UsageError for what is none of these, DataError for data that cannot be used.
     """
-    progress = progress or Silent()
+    try:
+        return _open(name, progress or Silent())
+    except OSError as error:  # a sub-folder that may not be read, a disk that is gone
+        if error.filename is None or error.errno == errno.ENAMETOOLONG:
+            raise
+        raise DataError(
+            f"{error.filename}: cannot be read ({error.strerror})",
+            "its permissions and its disk decide that; kd leaves out nothing by itself",
+        ) from error
+
+
+def _open(name: str | None, progress: Progress) -> Source:
     if name is None:
         return replace(open_digits(), is_default=True)
     if name in BUILT_IN:
