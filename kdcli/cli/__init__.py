@@ -25,6 +25,7 @@ app = typer.Typer(
     name="kd",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
     help="Distil a big image classifier into a small one, and measure whether the teacher helped.",
     epilog="First steps:  kd distill --teacher resnet101 --student mobilenetv3",
 )

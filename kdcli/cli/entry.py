@@ -17,6 +17,7 @@ from typing import Any
 import typer
 
 from kdcli.cli.console import Console
+from kdcli.cli.mistakes import meant
 from kdcli.core.errors import (
     FULL_MEMORY,
     DiskError,
@@ -151,19 +152,52 @@ def _in_words(error: BaseException) -> KdError:
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return Interrupted(STOPPED)
     if isinstance(error, CommandLineError):
-        command = getattr(getattr(error, "ctx", None), "command_path", "kd")
-        return UsageError(error.format_message(), f"{command} --help")  # type: ignore[attr-defined]
+        return meant(error, shlex.split(_command.get())[1:])
     if lost := lost_worker(error):  # torch's signal handler raises wherever the program is
         return lost
     if isinstance(error, MemoryError) or any(sign in repr(error) for sign in FULL_MEMORY):
         return OutOfMemory("out of memory", _SMALLER)
-    if isinstance(error, OSError) and error.errno in (*FULL, errno.EROFS):
-        where = error.filename or "what is printed, or a scratch file"
-        return DiskError(f"{where}: cannot be written ({error.strerror})", way_out(error))
+    if isinstance(error, OSError) and (told := _from_system(error)):
+        return told
     return KdError(
         f"a defect of kd itself: {type(error).__name__}: {error}",
         f"{story_of(error) or _written_down(error)}; please report it",
     )
+
+
+def _from_system(error: OSError) -> KdError | None:
+    """What the system refused, of a file that nobody on the way had words for; None where that may
+    be a defect: no file is named, or one of kd's own is."""
+    why, file = error.strerror or str(error), error.filename
+    if error.errno in (*FULL, errno.EROFS):
+        where = file or "what is printed, or a scratch file"
+        return DiskError(f"{where}: cannot be written ({why})", way_out(error))
+    if "No usable temporary directory" in why:
+        return DiskError(
+            "no folder for scratch files that can be written to",
+            "TMPDIR=FOLDER in the environment names one",
+        )
+    if file is None or _is_kds_own(file):
+        return None
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return DiskError(f"{file}: {why}", "allow more of them: ulimit -n 4096")
+    if error.errno in _MISTYPED:
+        return UsageError(f"{file}: {why}", "check the path")
+    return DiskError(
+        f"{file}: cannot be used ({why})", "its permissions, its mount and its disk decide that"
+    )
+
+
+_MISTYPED = (
+    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO),
+    *(errno.EINVAL, errno.EEXIST, errno.ENOTEMPTY),
+)
+"""What a path that was given may be."""
+
+
+def _is_kds_own(file: object) -> bool:
+    """Whether it came with kd: nobody has misspelt it."""
+    return str(file).startswith(str(Path(__file__).parents[1]))
 
 
 def _written_down(error: BaseException) -> str:

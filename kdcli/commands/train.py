@@ -6,7 +6,7 @@ from kdcli.core.errors import UsageError
 from kdcli.core.progress import Progress, Silent
 from kdcli.plan.ask import Ask
 from kdcli.plan.forecast import Forecast, foresee
-from kdcli.plan.job import Job, open_shared, refuse_taught, train_spec
+from kdcli.plan.job import Job, open_shared, refuse_taught, train_spec, trained_alone
 from kdcli.plan.names import started, starting_point
 from kdcli.recipe.conflicts import refuse_in_recipe
 from kdcli.recipe.load import load_recipe
@@ -21,6 +21,7 @@ def train_job(ask: Ask, progress: Progress) -> Job:
     """`kd train`: `ask.model` from labels alone, `ask.seeds` times from the seed on."""
     loaded = load_recipe(ask.recipe, ask.settings)
     refuse_taught(loaded)
+    loaded = trained_alone(loaded)
     refuse_in_recipe(loaded.recipe)
     who = ask.who(loaded.recipe, progress)
     assert ask.model is not None  # an argument of `kd train`

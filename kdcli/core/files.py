@@ -1,15 +1,13 @@
 """Whole files or none: atomic writes, locks, sums, and what the disk refuses, in words.
 
-A kd that is killed here leaves the earlier file or the new one, and at most a left-over that
-`is_leftover` knows. Tried with SIGKILL before every open, fsync, rename and unlink of distill and
-evaluate: the same command, repeated, came to the same bytes.
+A kd that is killed here leaves the earlier file or the new one, and at most a left-over that the
+next writer of that file clears away (`unfinished`). Tried with SIGKILL before every open, fsync,
+rename and unlink of distill and evaluate: the same command, repeated, came to the same bytes.
 """
 
 import errno
 import hashlib
 import os
-import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +15,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from kdcli.core.errors import DiskError, InUse
+from kdcli.core.unfinished import beside, clear, remove
 
 FULL = (errno.ENOSPC, errno.EDQUOT)  # the disk, or this user's quota of it
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -46,19 +45,19 @@ def atomic(path: Path) -> Iterator[Path]:
     Raises:
         DiskError: full, read-only, or no permission.
     """
-    beside = _beside(path)
+    new = beside(path)
     try:
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            yield beside
+            clear(path)
+            yield new
             # Flushed first: a system may put the new name on the disk before the bytes, and a
             # power cut between would leave an empty file. The folder is not flushed: at worst the
             # name still leads to the earlier file, and that is whole.
-            _flush(beside)
-            beside.replace(path)
+            _flush(new)
+            new.replace(path)
     finally:
-        with suppress(OSError):  # what went wrong before matters more
-            beside.unlink(missing_ok=True)
+        remove(new)  # quietly: what went wrong before matters more
 
 
 @contextmanager
@@ -69,26 +68,27 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     Raises:
         DiskError: full, read-only, or no permission.
     """
-    beside, former = _beside(path), _beside(path.with_name(f"{path.name}.former"))
+    new, former = beside(path), beside(path, former=True)
     try:
         with disk_errors(path):
-            beside.mkdir(parents=True)
-            yield beside
-            for file in beside.iterdir():
+            clear(path)
+            new.mkdir(parents=True)
+            yield new
+            for file in new.iterdir():
                 _flush(file)
             # Python cannot exchange two folders in one step, nor put one in the place of another
             # that is not empty: the former steps aside, and back if the new one is refused.
             if path.is_dir():
                 path.replace(former)
             try:
-                beside.replace(path)
+                new.replace(path)
             except OSError:
                 if former.is_dir():
                     former.replace(path)
                 raise
     finally:
-        for each in (beside, former):
-            shutil.rmtree(each, ignore_errors=True)
+        remove(new)
+        remove(former)
 
 
 @contextmanager
@@ -103,10 +103,10 @@ def atomic_pair(path: Path, companion: Path) -> Iterator[Path]:
     Raises:
         DiskError: full, read-only, or no permission.
     """
-    folder = _beside(path)
+    folder = beside(path)
     try:
         with disk_errors(path):
-            shutil.rmtree(folder, ignore_errors=True)  # of a killed process of this number
+            clear(path)
             folder.mkdir(parents=True)
             yield folder / path.name
             # the companion first: it may lie there alone, but `path` not without it
@@ -119,18 +119,7 @@ def atomic_pair(path: Path, companion: Path) -> Iterator[Path]:
             for file in written:
                 (folder / file.name).replace(file)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def is_leftover(name: str) -> bool:
-    """Whether a file of this name is what an `atomic` that was killed has left."""
-    return re.fullmatch(r"\..+\.\d+\.tmp", name) is not None
-
-
-def _beside(path: Path) -> Path:
-    # In the same folder, as a rename is one step only within one file system; hidden, so that
-    # nobody takes it for an image or a model; with the process, so that two kds never share it.
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        remove(folder)
 
 
 def _flush(path: Path) -> None:
@@ -164,8 +153,8 @@ def write_text(path: Path, text: str) -> None:
 
     In JSON that is an escape: such a name is read back as it was. Raises DiskError as `atomic`.
     """
-    with atomic(path) as beside:
-        beside.write_text(text, "utf-8", "backslashreplace")
+    with atomic(path) as new:
+        new.write_text(text, "utf-8", "backslashreplace")
 
 
 def sha256(path: Path) -> str:
@@ -189,15 +178,15 @@ def probe(folder: Path) -> None:
     """
     # the innermost first, as they are removed
     made = [f for f in (folder, *folder.parents) if not f.exists()]
-    beside = _beside(folder / "probe")
+    new = beside(folder / "probe")
     try:
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            beside.write_bytes(bytes(PROBE_BYTES))
-            _flush(beside)
+            new.write_bytes(bytes(PROBE_BYTES))
+            _flush(new)
     finally:
+        remove(new)
         with suppress(OSError):
-            beside.unlink(missing_ok=True)
             for each in made:
                 each.rmdir()
 

@@ -47,6 +47,13 @@ def own_kind() -> Literal["x86", "arm"]:
     return "arm" if platform.machine().lower().startswith(("arm", "aarch")) else "x86"
 
 
+def process_lives(number: int) -> bool:
+    """Whether there is a process of this number, whoever's it is."""
+    import psutil
+
+    return bool(psutil.pid_exists(number))
+
+
 @contextmanager
 def watched_memory() -> Iterator[Callable[[], int]]:
     """Hands out a function that says the most memory this process has had meanwhile, in bytes.

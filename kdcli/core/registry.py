@@ -15,11 +15,13 @@ from typing import Any, Literal
 
 from kdcli.core.errors import UsageError
 from kdcli.core.method import Method
+from kdcli.core.other_names import METHODS, SCHEMES, called, nearly_called, or_words, titled
 from kdcli.core.scheme import Scheme
 from kdcli.core.text import did_you_mean
 
 Kind = Literal["methods", "schemes"]
 _CLASSES: dict[Kind, type] = {"methods": Method, "schemes": Scheme}
+OTHER_NAMES: dict[Kind, dict[str, str]] = {"methods": METHODS, "schemes": SCHEMES}
 
 
 def names(kind: Kind) -> list[str]:
@@ -59,9 +61,20 @@ def load(kind: Kind, name: str) -> Any:
     if plugin := _plugins(kind).get(name):
         return _loaded(kind, plugin)
     raise UsageError(
-        f"unknown {kind[:-1]} '{name}'{did_you_mean(name, names(kind))}",
+        f"unknown {kind[:-1]} '{name}'{meant(kind, name)}",
         f"known {kind}: {', '.join(names(kind))}",
     )
+
+
+def meant(kind: Kind, word: str) -> str:
+    """`; did you mean 'at'?` of a name that papers or people have for one of them, or a near one;
+    nothing where none is."""
+    if also := called(word, OTHER_NAMES[kind]):
+        return or_words(also)
+    if near := did_you_mean(word, names(kind)):
+        return near
+    titles = {name: describe(kind, name) for name in _files(kind)}
+    return or_words(nearly_called(word, OTHER_NAMES[kind]) or titled(word, titles))
 
 
 def _files(kind: Kind) -> dict[str, Path]:

@@ -92,6 +92,11 @@ def class_name(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
+def cut(text: str, size: int) -> str:
+    """Its beginning, of at most so many bytes in UTF-8, no letter in halves."""
+    return text.encode("utf-8", "surrogateescape")[:size].decode("utf-8", "ignore")
+
+
 def counted(count: int, noun: str) -> str:
     """`1 epoch`, `2,000 epochs`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -9,12 +9,14 @@ from pathlib import Path
 from kdcli.core.errors import UnfitTeacher, UsageError
 from kdcli.core.files import sha256
 from kdcli.core.progress import Progress, Silent
+from kdcli.core.text import cut
 from kdcli.models import foreign
 from kdcli.models.checkpoint import ModelFile, save_model
 from kdcli.models.given import Given, Read, read, size_of, start_from
 from kdcli.runs.find import runs_root
+from kdcli.runs.names import LONGEST, folder_name, slug
 from kdcli.runs.run import versions
-from kdcli.runs.spec import FileRef, slug
+from kdcli.runs.spec import FileRef
 
 _SHOWN = 6
 """Class names that a message spells out."""
@@ -106,7 +108,7 @@ def alone(
             f"{given.file} names no classes: they are called 0 to {count - 1} "
             "(--classes FILE names them)"
         )
-    place = folder / f"{given.stem}.kd.pt"
+    place = folder / f"{cut(given.stem, LONGEST - len('.kd.pt'))}.kd.pt"
     progress.say(
         f"{given.thing}: fed {found.args.input_size} pixels (--size N says otherwise); "
         f"adopted as {place}"
@@ -183,7 +185,7 @@ def _folder_name(
     told = [given.model, classes, names, sizes, given.mean, given.std, given.options]
     text = json.dumps([sha256(given.file), *told], ensure_ascii=False)
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    return "-".join(["given", slug(given.model), slug(data), digest])
+    return folder_name(["given", slug(given.model), slug(data), digest])
 
 
 def _adopt(given: Given, found: Read, classes: tuple[str, ...], place: Path, data: str) -> None:

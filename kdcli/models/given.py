@@ -17,7 +17,8 @@ from kdcli.models.model_args import ModelArgs
 from kdcli.models.timm_folder import describe
 from kdcli.models.weights import fetch
 from kdcli.runs.locate import refuse_onnx
-from kdcli.runs.spec import FileRef, slug
+from kdcli.runs.names import slug
+from kdcli.runs.spec import FileRef
 
 _SOURCES = ("hf-hub", "hf_hub", "local-dir")
 """As timm spells them."""

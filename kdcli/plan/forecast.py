@@ -24,7 +24,7 @@ from kdcli.plan.rehearsal import Estimate, estimate
 from kdcli.plan.shortcuts import shortcuts
 from kdcli.recipe.edit import update
 from kdcli.runs.baseline import baseline_of
-from kdcli.runs.find import find
+from kdcli.runs.find import find, runs_root
 from kdcli.runs.run import Run
 from kdcli.runs.spec import Spec
 from kdcli.training.ensure import reach_weights, run_of
@@ -128,7 +128,10 @@ def foresee(
     # teachers first, as `ensure` will train them
     first = [(one, _done(find(one), False)) for one in _before(spec for spec, _ in asked)]
     todo = _alike([*first, *asked])
-    probe(runs[0].path)
+    place = runs[0].path
+    probe(place)
+    if first:  # of teachers --out says nothing
+        probe(runs_root())
     for one in todo:
         reach_weights(one.spec)
     if todo:
@@ -139,16 +142,16 @@ def foresee(
         progress.say("a few steps of each model first, to say what it will take")
     later = [(one, _done(find(one), False)) for one in _later(job.spec)] if todo else []
     found = Forecast(
-        now=tuple(one.estimate(source, device) for one in todo),
-        later=tuple(one.estimate(source, device) for one in _alike(later)),
-        free_bytes=shutil.disk_usage(existing(runs[0].path)).free,
+        now=tuple(one.estimate(source, device, place) for one in todo),
+        later=tuple(one.estimate(source, device, place) for one in _alike(later)),
+        free_bytes=shutil.disk_usage(existing(place)).free,
     )
-    _refuse_full_disk(found, runs[0].path)
+    _refuse_full_disk(found, place)
     # shortcuts have to be rehearsed, too: not for a training that is short, or on a GPU
     if found.seconds < LONG or device.type != "cpu":
         return found
     progress.say("long for a processor: measuring what would shorten it")
-    ways = [*_shorter(job), *_fewer_epochs(job.spec, found)]
+    ways = [*_shorter(job, place), *_fewer_epochs(job.spec, found)]
     return replace(
         found, shorter=tuple(way for way in ways if way.seconds < WORTH_NAMING * found.seconds)
     )
@@ -173,13 +176,13 @@ class _Alike:
     times: int
     done: int
 
-    def estimate(self, source: Source, device: torch.device) -> Estimate:
+    def estimate(self, source: Source, device: torch.device, place: Path) -> Estimate:
         """Of each; where each draws its own share of the images, with the mean share."""
         spec, subset = self.spec, self.spec.recipe.data.subset
         if self.times > 1 and isinstance(subset, tuple):
             recipe = update(spec.recipe, {"data.subset": sum(subset) / 2})
             spec = spec.model_copy(update={"recipe": recipe})
-        return replace(estimate(spec, source, device, self.done), times=self.times)
+        return replace(estimate(spec, source, device, self.done, place), times=self.times)
 
 
 def _alike(todo: Iterable[tuple[Spec, int]]) -> list[_Alike]:
@@ -202,12 +205,12 @@ def _fewer_epochs(spec: Spec, found: Forecast) -> Iterator[Shorter]:
         yield Shorter(f"half the epochs of the {spec.role}", f"--set train.epochs={half}", seconds)
 
 
-def _shorter(job: Job) -> Iterator[Shorter]:
+def _shorter(job: Job, place: Path) -> Iterator[Shorter]:
     for shortcut in shortcuts(job.spec, typical_side(job.source.train)):
         specs = replace(job, spec=shortcut.spec).specs
         chain = _alike((one, 0) for one in [*_before(specs), *specs])
         try:
-            each = [one.estimate(job.source, job.device) for one in chain]
+            each = [one.estimate(job.source, job.device, place) for one in chain]
         except KdError:  # it does not suit this model or recipe: no shortcut, then
             continue
         then = sum(one.times * one.seconds for one in each)

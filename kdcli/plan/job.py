@@ -1,6 +1,6 @@
 """From what a person asked for to specs: names resolved, every `auto` decided, nothing trained."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -9,6 +9,7 @@ from kdcli.core.progress import Progress, Silent
 from kdcli.data.source import Source
 from kdcli.plan.data import open_data
 from kdcli.plan.defaults import resolve_recipe
+from kdcli.recipe.edit import dump, get, update
 from kdcli.recipe.load import LoadedRecipe, needs_teacher, scheme_of
 from kdcli.runs.spec import DataRef, Spec, TeacherRef
 from kdcli.training.devices import describe_device, open_device
@@ -77,6 +78,43 @@ def refuse_taught(loaded: LoadedRecipe) -> None:
             "kd distill --teacher ... --student ...; kd train and teacher.recipe take recipes of "
             "scheme alone, such as supervised",
         )
+
+
+SAME = {
+    "teacher.pretrained": "student.pretrained",
+    "teacher.stem_stride": "student.stem_stride",
+    "teacher.tune": "train.tune",
+    "teacher.subset": "data.subset",
+}
+"""What a recipe says of a teacher that is trained for a student: of one that is trained by itself.
+"""
+
+
+def trained_alone(loaded: LoadedRecipe) -> LoadedRecipe:
+    """The recipe of `kd train`, where `teacher.pretrained` and the like mean the model itself.
+
+    Raises:
+        UsageError: one of them and its counterpart differ, or a setting is of a teacher that there
+            is none of here.
+    """
+    said = [key for key in loaded.origins if key.startswith("teacher.")]
+    raw, changes = dump(loaded.recipe), {}
+    for key in said:
+        own, value = SAME.get(key), get(raw, key)
+        if own in loaded.origins and get(raw, own) != value:
+            raise UsageError(
+                f"{key}={value} and {own}={get(raw, own)}: in kd train they are one",
+                f"leave {key} out",
+            )
+        if own:
+            changes[own] = value
+        elif loaded.origin(key) == "--set":
+            there = {"teacher.seed": "--seed", "teacher.seeds": "--seeds"}.get(key, "--recipe")
+            raise UsageError(
+                f"--set {key}: kd train has no teacher beside the model itself",
+                f"{there} says it here, or kd distill takes it",
+            )
+    return replace(loaded, recipe=update(loaded.recipe, changes)) if changes else loaded
 
 
 def train_spec(

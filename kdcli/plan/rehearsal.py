@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from kdcli.core.files import existing
+from kdcli.core.files import disk_errors, existing
 from kdcli.core.machine import watched_memory
 from kdcli.core.progress import Silent
 from kdcli.core.records import Batch
@@ -90,17 +90,25 @@ class Estimate:
         )
 
 
-def estimate(spec: Spec, source: Source, device: torch.device, done: int = 0) -> Estimate:
+def estimate(
+    spec: Spec,
+    source: Source,
+    device: torch.device,
+    done: int = 0,
+    place: Path | None = None,
+) -> Estimate:
     """Assemble `spec` on a few images and with random weights, and time it. The upper end where it
     cannot know: patience may end the training sooner, and sgd keeps one moment in place of two.
 
-    `done` epochs of an earlier attempt will be resumed.
+    `done` epochs of an earlier attempt will be resumed. `place`: the folder, there or not, on whose
+    disk it will be written; None: where runs lie.
 
     Raises:
         OutOfMemory: already these steps do not fit.
         UsageError: what `assemble` refuses.
     """
     source = replace(source, train=training_split(spec, source))
+    disk = existing(place or runs_root())
     with watched_memory() as most:
         found = _rehearsed(spec, source, device)
     gc.collect()  # the next rehearsal's memory is measured, too
@@ -115,7 +123,7 @@ def estimate(spec: Spec, source: Source, device: torch.device, done: int = 0) ->
         role=spec.title,
         model=spec.model,
         epochs=epochs,
-        seconds=found.once + asking + epochs * found.epoch + writing * _seconds_per_byte(),
+        seconds=found.once + asking + epochs * found.epoch + writing * _seconds_per_byte(disk),
         model_bytes=found.model_bytes,
         state_bytes=state_bytes,
         memory_bytes=most()
@@ -234,9 +242,9 @@ def _seconds_of_validation(parts: Assembled, device: torch.device) -> float:
 
 
 @cache
-def _seconds_per_byte() -> float:
-    """Of writing a checkpoint where the runs go; measured once in a process."""
-    with tempfile.TemporaryDirectory(dir=existing(runs_root())) as folder:
+def _seconds_per_byte(disk: Path) -> float:
+    """Of writing a checkpoint into this folder; measured once in a process."""
+    with disk_errors(disk), tempfile.TemporaryDirectory(dir=disk) as folder:
         start = time.monotonic()
         save_state({"tried": torch.empty(TRIED_BYTES // 4)}, Path(folder) / "tried.pt")
         return (time.monotonic() - start) / TRIED_BYTES

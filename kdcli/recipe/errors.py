@@ -1,33 +1,36 @@
 """pydantic's errors in our words: one per key, with what was expected and "did you mean"."""
 
-from typing import Any, get_args
+from collections.abc import Sequence
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
 
-from kdcli.core.text import did_you_mean
-from kdcli.recipe.schema import Recipe
+from kdcli.recipe.other_names import field_at, fields_of, in_words, may_be_null
 
 
 def tell(
-    error: ValidationError, raw: dict[str, Any], known: tuple[str, ...] | None = None
+    error: ValidationError,
+    raw: dict[str, Any],
+    further: Sequence[str] = (),
+    inside: tuple[str, type[BaseModel]] | None = None,
 ) -> dict[str, str]:
     """pydantic's errors as `{path: text}`: one per key, the alternatives of a union joined.
 
-    `raw` is what was checked: errors quote it, and their paths are followed in it. `known` are the
-    keys to choose "did you mean" from; None: those of the recipe's schema at that place.
+    `raw` is what was checked: errors quote it, and their paths are followed in it. `further` are
+    keys beside the schema's, in full, that an unknown one may have been meant to be.
+    `inside`: where in the recipe `raw` stands (`methods.kd`), and the class that checked it.
     """
     found: dict[str, list[str]] = {}
+    where = f"{inside[0]}." if inside else ""
     for item in error.errors(include_url=False):
         path, value = _follow(raw, item["loc"])
         if item["type"] == "extra_forbidden":
-            siblings = known or _siblings(path)
-            text = f"unknown key{did_you_mean(path.split('.')[-1], siblings)}"
+            text = f"unknown key{in_words(where + path, value, further)}"
         elif item["type"] == "missing":
             path, text = f"{path}.{item['loc'][-1]}".lstrip("."), "is missing"
         else:
             # both parts of one text, taken apart again by `_join`
-            text = f"{_expectation(item)}|{_as_yaml(value)}"
+            text = f"{_expectation(item)}|{_as_yaml(value)}{_aside(path, value, inside)}"
         found.setdefault(path, []).append(text)
     # A weight is a number or a ramp: of a ramp without `over`, pydantic says both that it is no
     # number and what it lacks. The deeper error is about what was meant.
@@ -65,26 +68,15 @@ def _follow(raw: Any, loc: tuple[int | str, ...]) -> tuple[str, Any]:
     return ".".join(keys), raw
 
 
-def _siblings(path: str) -> tuple[str, ...]:
-    """The keys that the schema knows where `path` stands: of all models that may stand there."""
-    models: list[type[BaseModel]] = [Recipe]
-    for key in path.split(".")[:-1]:
-        if key.isdecimal():
-            continue  # a place in a list
-        fields = [field for model in models for field in _fields(model).items()]
-        models = [m for name, info in fields if name == key for m in _models_in(info.annotation)]
-    return tuple(name for model in models for name in _fields(model))
-
-
-def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
-    return {info.alias or name: info for name, info in model.model_fields.items()}
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    """The models that a field may hold, through unions and Annotated."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for part in get_args(annotation) for model in _models_in(part)]
+def _aside(path: str, value: Any, inside: tuple[str, type[BaseModel]] | None) -> str:
+    """What to write in its place, where people often mean something else."""
+    if not inside and path in ("teacher", "student", "data") and isinstance(value, str):
+        return f"; --{path} {value} names it"
+    if not inside and path == "methods" and isinstance(value, str):
+        return f"; as in {{{value}: {{}}}}"
+    # who writes None, none, off or 0 wants to know
+    field = fields_of(inside[1]).get(path) if inside else field_at(path)
+    return "; null is off" if field and may_be_null(field.annotation) else ""
 
 
 # By pydantic's types of errors, https://docs.pydantic.dev/latest/errors/validation_errors; a kind

@@ -1,6 +1,7 @@
 """A recipe file becomes a Recipe: found by name or path, read safely, all mistakes told at once."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from pydantic import BaseModel, ValidationError
 from kdcli.core import registry
 from kdcli.core.errors import RecipeError, UsageError
 from kdcli.core.options import LATER, left_out
+from kdcli.core.other_names import called, or_words
 from kdcli.core.scheme import Scheme
 from kdcli.core.text import did_you_mean
-from kdcli.recipe.edit import put
+from kdcli.recipe.edit import get, put
 from kdcli.recipe.errors import tell
+from kdcli.recipe.other_names import field_at, fields_of, may_be_null, option_keys
 from kdcli.recipe.safe_yaml import read_value, read_yaml
 from kdcli.recipe.schema import Recipe
 
@@ -106,12 +109,25 @@ def find_recipe(name: str) -> Path:
     """
     if name in recipe_names():
         return recipe_folder() / f"{name}.yaml"
-    if Path(name).is_file():
-        return Path(name)
+    path = Path(name)
+    with suppress(OSError, ValueError):  # too long for a name, a NUL in it
+        if path.is_file():
+            return path
+        if name and path.exists():
+            kind = "a folder" if path.is_dir() else "a device or a pipe"
+            raise UsageError(f"{name}: {kind}, no recipe", "give the path of a .yaml file")
     raise UsageError(
-        f"no recipe '{name}': neither a shipped one nor a file{did_you_mean(name, recipe_names())}",
+        f"no recipe '{name}': neither a shipped one nor a file{_meant(name)}",
         f"shipped recipes: {', '.join(recipe_names())}; or give the path of a .yaml file",
     )
+
+
+def _meant(name: str) -> str:
+    """`; did you mean 'at'?`: recipes are called after their methods and schemes."""
+    for kind in registry.OTHER_NAMES.values():
+        if found := [one for one in called(name, kind) if one in recipe_names()]:
+            return or_words(found)
+    return did_you_mean(name, recipe_names())
 
 
 def describe_recipe(name: str) -> str:
@@ -128,8 +144,19 @@ def parse_setting(setting: str) -> tuple[str, Any]:
     """
     key, equals, value = setting.partition("=")
     if not equals or not re.fullmatch(r"\w+(\.\w+)*", key.strip()):
-        raise RecipeError([f"--set {setting}: expects key=value, as in --set train.epochs=30"])
-    return key.strip(), read_value(value, f"--set {setting}")
+        raise RecipeError([f"--set {setting}: expects key=value, as in --set {_spelled(setting)}"])
+    found = read_value(value, f"--set {setting}")
+    if isinstance(found, str) and re.search(r"[,;\s]\s*[a-z]\w*(\.\w+)+=", found):
+        raise RecipeError([f"--set {setting}: several settings; each takes a --set of its own"])
+    return key.strip(), found
+
+
+def _spelled(setting: str) -> str:
+    """The setting as it was meant, where it is near one; else an example."""
+    if re.fullmatch(r"methods\.\w+", setting):
+        return f"{setting}={{}}"
+    near = re.fullmatch(r"-*(\w+(?:\.\w+)+)\s*[:=\s]\s*(\S+)", setting)
+    return f"{near[1]}={near[2]}" if near else "train.epochs=30"
 
 
 def check(raw: dict[str, Any], origins: dict[str, str], source: str) -> Recipe:
@@ -145,10 +172,13 @@ def check(raw: dict[str, Any], origins: dict[str, str], source: str) -> Recipe:
     methods = {} if raw.get("methods") is None else raw["methods"]
     raw["methods"] = _check_methods(methods, problems)
     _check_scheme(raw["scheme"], problems)
+    nulls = _nulls(raw)
     try:
         recipe = Recipe.model_validate(raw)
     except ValidationError as error:
-        problems = tell(error, raw) | problems  # of one key, what its own class said
+        # of one key, what its own class said
+        nulls |= tell(error, raw, option_keys(raw))
+    problems = nulls | problems
     if problems:
         raise RecipeError(
             [f"{origin_of(key, origins, source)}: {key}: {text}" for key, text in problems.items()]
@@ -181,7 +211,7 @@ def _check_method(key: str, value: Any, problems: dict[str, str]) -> Any:
         problems[f"methods.{key}"] = error.what
         return {"weight": 1.0}  # else the schema would also miss a weight
     given = {k: v for k, v in use.items() if k not in ("use", "weight")}
-    options = _validated(method, given, f"methods.{key}", ("use", "weight"), problems)
+    options = _validated(method, given, f"methods.{key}", problems)
     # every option with its value: run.yaml says what was used, whatever a later kd's defaults are
     return {"weight": method.default_weight} | use | options
 
@@ -196,25 +226,42 @@ def _check_scheme(raw: Any, problems: dict[str, str]) -> None:
         problems["scheme"] = error.what
         return
     given = {k: v for k, v in raw.items() if k != "name"}
-    raw |= _validated(scheme, given, "scheme", ("name",), problems)
+    raw |= _validated(scheme, given, "scheme", problems)
 
 
 def _validated(
-    model: type[BaseModel],
-    given: dict[str, Any],
-    path: str,
-    also_known: tuple[str, ...],
-    problems: dict[str, str],
+    model: type[BaseModel], given: dict[str, Any], path: str, problems: dict[str, str]
 ) -> dict[str, Any]:
     try:
         found = model.model_validate(given)
         # a recipe says nothing of what came later and is as before, so that its run is found
         return found.model_dump(by_alias=True, exclude=left_out(found, LATER))
     except ValidationError as error:
-        own = (field.alias or name for name, field in model.model_fields.items())
-        known = (*own, *also_known)
-        problems |= {f"{path}.{key}": text for key, text in tell(error, given, known).items()}
+        known = [f"{path}.{key}" for key in (*fields_of(model), "weight", "name")]
+        told = tell(error, given, known, inside=(path, model))
+        problems |= {f"{path}.{key}": text for key, text in told.items()}
         return {}
+
+
+def _nulls(raw: dict[str, Any]) -> dict[str, str]:
+    """Python's None where a text or null may stand: nobody means a text of that name."""
+    told = {}
+    for key in _leaves(raw):
+        value, field = get(raw, key), field_at(key)
+        if value in ("None", "none") and field and may_be_null(field.annotation):
+            told[key] = f"expects a text, not {value!r}; null is off"
+    return told
+
+
+def recipe_keys(name: str = "kd") -> list[str]:
+    """The keys in full of this recipe's methods and scheme, as `methods.kd.temperature`; of the
+    default recipe where there is none of that name."""
+    try:
+        raw = read_yaml(find_recipe(name))
+    except UsageError:
+        return recipe_keys()
+    methods = raw.get("methods") or {}
+    return option_keys({"methods": methods, "scheme": _as_mapping(raw.get("scheme"), "name")})
 
 
 def _as_mapping(value: Any, key: str) -> Any:

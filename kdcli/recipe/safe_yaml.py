@@ -88,12 +88,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """One mapping from a YAML file, empty for an empty one; nothing in it is ever executed.
 
     Raises:
-        RecipeError: too large, no text, no YAML (with line and column), or no mapping.
+        RecipeError: too large, unreadable, no text, no YAML (with line and column), or no mapping.
     """
-    if path.stat().st_size > MAX_BYTES:
-        raise RecipeError([f"{path}: larger than {MAX_BYTES:,} bytes; this is not a recipe"])
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise RecipeError([f"{path}: larger than {MAX_BYTES:,} bytes; this is not a recipe"])
         raw = yaml.load(path.read_text("utf-8"), _Loader)
+    except OSError as error:
+        raise RecipeError([f"{path}: cannot be read ({error.strerror or error})"]) from error
     except RecursionError as error:
         raise RecipeError([f"{path}: nested too deep for a recipe"]) from error
     except UnicodeDecodeError as error:

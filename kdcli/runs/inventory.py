@@ -6,7 +6,8 @@ from functools import cached_property
 from pathlib import Path
 
 from kdcli.core.errors import KdError
-from kdcli.core.files import in_use, is_leftover
+from kdcli.core.files import in_use
+from kdcli.core.unfinished import is_abandoned, is_leftover
 from kdcli.runs.find import runs_root
 from kdcli.runs.layout import EXPORTS, OF_OTHERS, TIMM, is_model, is_ours
 from kdcli.runs.run import Run, RunFile
@@ -26,7 +27,8 @@ class Folder:
     """Bytes of each file that kd wrote there, of a link its own; of `export` and
     `timm`, of all in it."""
     in_use: bool
-    """Another kd is working in it."""
+    """Another kd is working in it, or is writing a file there: who adopts a teacher takes no lock,
+    and the locks of another machine may not reach this one."""
     changed: float
     """When, in seconds since 1970: it was finished, or came as far as it did."""
 
@@ -92,7 +94,7 @@ def _read(path: Path) -> Folder | None:
         for name, files in Run(path).exported().items():
             sizes[name] = sum(file.lstat().st_size for file in files)
         others = any(e.name not in sizes and e.name != ".lock" for e in path.iterdir())
-        busy = in_use(path)
+        busy = in_use(path) or any(map(_is_written, path.iterdir()))
         changed = max(((path / n).lstat().st_mtime for n in _telling(sizes)), default=0.0)
     except OSError:  # it went meanwhile, or is nobody's to read
         return None
@@ -109,6 +111,10 @@ def _read(path: Path) -> Folder | None:
 def _is_ours(entry: Path) -> bool:
     written = is_ours(entry.name) or (is_leftover(entry.name) and _of_ours(entry.name))
     return written and (entry.is_symlink() or entry.is_file())
+
+
+def _is_written(entry: Path) -> bool:
+    return is_leftover(entry.name) and not is_abandoned(entry)
 
 
 def _for_somebody(name: str) -> bool:

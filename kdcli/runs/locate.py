@@ -150,6 +150,8 @@ def _locate_path(path: Path) -> Located:
                 f"{path}: this run has not finished", "repeat the command that started it"
             )
         return Located(run, run.model)
+    if not path.is_file():  # /dev/zero would never end
+        raise UsageError(f"{path}: a device or a pipe, no file", "give a run folder or a model.pt")
     refuse_onnx(path)
     inside = (path.parent / "run.yaml").is_file()
     if inside and is_ours(path.name) and not is_model(path.name):

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kdcli.core.files import disk_errors, is_leftover, lock
+from kdcli.core.files import disk_errors, lock
+from kdcli.core.unfinished import is_leftover, remove_abandoned
 from kdcli.runs.baseline import baseline_of
 from kdcli.runs.inventory import Folder, inventory
 from kdcli.runs.layout import is_model, is_ours
@@ -39,8 +40,8 @@ def disposable(folders: list[Folder]) -> list[Disposable]:
     reason, a teacher, assistant, generation or baseline that was finished lately: a student's run
     begins when the last of its teachers is done.
 
-    Folders in which another kd works are left alone; while there is one, no folder goes at all:
-    its chain may be about to need it.
+    Folders in which another kd works or writes are left alone; while there is one, no folder goes
+    at all: its chain may be about to need it.
     """
     busy = any(folder.in_use for folder in folders)
     kept = _with_needs([*_wanted(folders), *filter(_made_lately, folders)], folders)
@@ -83,7 +84,9 @@ def _remove(path: Path) -> None:
     folder = path if path.is_dir() else path.parent
     with lock(folder), disk_errors(path):  # leaving, the lock removes a folder that is empty
         for entry in list(folder.iterdir()) if path == folder else [path]:
-            if entry == path or is_ours(entry.name) or is_leftover(entry.name):
+            if is_leftover(entry.name):
+                remove_abandoned(entry)
+            elif entry == path or is_ours(entry.name):
                 entry.unlink(missing_ok=True)
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -10,10 +9,11 @@ from pydantic import BaseModel, ConfigDict
 from kdcli.core.options import LATER, NO_WEIGHT, left_out
 from kdcli.recipe.schema import Recipe
 from kdcli.recipe.teacher import Checkpoints
+from kdcli.runs.names import folder_name, slug
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
 NAMED = 3
-"""Teachers that a folder's name spells out: most file systems end a name at 255 bytes."""
+"""Teachers that a folder's name spells out."""
 RULES = 2
 """Counts up whenever a kd decodes, cuts, orders or identifies images otherwise than the one before.
 Runs of a lower number are listed, inspected and exported, but never taken for new ones, nor
@@ -244,7 +244,7 @@ class Spec(BaseModel):
         first = who if self.role in ("student", "assistant") else [self.title.replace(" ", "_")]
         others = dict.fromkeys(peer for peer in self.peers if peer != self.model)
         parts = [*first, "_with_".join([self.model, *others]), self.data.name]
-        return "-".join([*map(slug, parts), f"s{self.seed}", self.digest])
+        return folder_name([*map(slug, parts), f"s{self.seed}", self.digest])
 
 
 def with_seed(spec: Spec, seed: int) -> Spec:
@@ -260,15 +260,6 @@ def with_seed(spec: Spec, seed: int) -> Spec:
         for ref in spec.teachers
     )
     return spec.model_copy(update={"seed": seed, "teachers": teachers})
-
-
-def slug(text: str) -> str:
-    """A name that is safe in a folder's name: letters, digits, `_` and `.`; others become `_`.
-
-    A hyphen, too: those of a folder's name stand between its parts. No name begins with a dot, so
-    that nothing is hidden, and `..` leads nowhere.
-    """
-    return re.sub(r"[^\w.]+", "_", text).strip("._") or "data"
 
 
 def _deciding(record: BaseModel) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """Where the arithmetic runs. Home of accelerate."""
 
 import os
+import re
 
 import torch
 from accelerate import Accelerator
 
 from kdcli.core.errors import MissingDevice, UsageError
+from kdcli.core.other_names import or_words
 from kdcli.core.text import counted, did_you_mean
 
 KINDS = ("auto", "cpu", "cuda", "mps")
@@ -63,10 +65,23 @@ def peak_bytes(device: torch.device) -> int:
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
 
 
+ALSO_CALLED = {"gpu": "cuda", "nvidia": "cuda", "rocm": "cuda", "hip": "cuda", "metal": "mps"}
+"""What people call a device; AMD's are cuda in torch."""
+
+
+def _near(wanted: str) -> str:
+    """`; did you mean 'cuda:1'?` of GPU:1, gpu1, CUDA1 or 1."""
+    word, number = re.fullmatch(r"(.*?):?(\d*)", wanted.lower(), re.DOTALL).groups()  # type: ignore[union-attr]
+    kind = ALSO_CALLED.get(word, word) or "cuda"
+    if kind not in KINDS:
+        return did_you_mean(wanted, KINDS)
+    return or_words([f"{kind}:{number}" if kind == "cuda" and number.strip("0") else kind])
+
+
 def _check_device(wanted: str) -> None:
     if wanted.partition(":")[0] not in KINDS[1:]:
         raise MissingDevice(
-            f"--device {wanted}: no such device{did_you_mean(wanted, KINDS)}",
+            f"--device {wanted}: no such device{_near(wanted)}",
             f"a device is one of {', '.join(KINDS)}, or cuda:1 for the second GPU",
         )
     try:  # the one sure way: a driver may be there and refuse

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from kdcli.core.errors import UsageError
-from kdcli.core.files import is_leftover, lock, probe, write_text
+from kdcli.core.files import lock, probe, write_text
 from kdcli.core.progress import Progress
 from kdcli.core.text import counted
+from kdcli.core.unfinished import is_leftover
 from kdcli.models.weights import ensure_reachable
 from kdcli.runs.find import find, runs_root
 from kdcli.runs.layout import is_ours

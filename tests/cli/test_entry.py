@@ -17,6 +17,7 @@ import pytest
 import torch
 from house import DISTILL, TEACHER, House, kd, kd_ok
 
+import kdcli
 from kdcli import __version__
 from kdcli.cli.console import Console
 from kdcli.core.files import lock
@@ -36,8 +37,8 @@ class Mistake:
 NO_GPU = "cuda:99" if torch.cuda.is_available() else "cuda"
 
 MISTAKES = {
-    "unknown command": Mistake("distil", 2, ("distil", "Did you mean 'distill'")),
-    "unknown subcommand": Mistake("recipe schma", 2, ("Did you mean 'schema'",)),
+    "unknown command": Mistake("distil", 2, ("distil", "kd distill")),
+    "unknown subcommand": Mistake("recipe schma", 2, ("kd recipe schema",)),
     "unknown option": Mistake("distill --techer resnet18", 2, ("--techer", "--teacher")),
     "missing argument": Mistake("train", 2, ("Missing argument", "kd train --help")),
     "bad seed": Mistake("train test_resnet --seed -1", 2, ("--seed", "0")),
@@ -64,8 +65,8 @@ MISTAKES = {
         "recipe check kd --set train.epoch=3 --set methods.kd.tempature=8 --set train.lr=fast",
         2,
         (
-            "--set: train.epoch: unknown key; did you mean 'epochs'?",
-            "methods.kd.tempature: unknown key; did you mean 'temperature'?",
+            "--set: train.epoch: unknown key; did you mean 'train.epochs'?",
+            "methods.kd.tempature: unknown key; did you mean 'methods.kd.temperature'?",
             "train.lr: expects a number or 'auto', not 'fast'",
         ),
     ),
@@ -215,6 +216,33 @@ def test_a_defect_names_its_log_and_shows_no_traceback(
     assert "Traceback" in story
     assert "the moon is full" in story
     Path(log).unlink()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (PermissionError(13, "Permission denied", "/a/b"), 6, "/a/b: cannot be used (Permission"),
+        (FileNotFoundError(2, "No such file or directory", "/a/b"), 2, "/a/b: No such file"),
+        (IsADirectoryError(21, "Is a directory", "/a/b"), 2, "/a/b: Is a directory"),
+        (OSError(36, "File name too long", "/a/b"), 2, "/a/b: File name too long"),
+        (OSError(5, "Input/output error", "/a/b"), 6, "/a/b: cannot be used (Input/output"),
+        (OSError(116, "Stale file handle", "/a/b"), 6, "/a/b: cannot be used (Stale"),
+        (OSError(24, "Too many open files", "/a/b"), 6, "ulimit -n"),
+        (OSError(30, "Read-only file system", "/a/b"), 6, "/a/b: cannot be written (Read-only"),
+        (FileNotFoundError(2, "No usable temporary directory found in ['/tmp']"), 6, "TMPDIR"),
+        (FileNotFoundError(2, "No such file or directory", kdcli.__file__), 1, "a defect of kd"),
+        (OSError("something odd"), 1, "a defect of kd itself: OSError: something odd"),
+    ],
+)
+def test_what_the_system_refuses_is_no_defect(
+    error: OSError, code: int, words: str, empty_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kdcli.commands.train.train_job", _raise(error))
+    answer = kd("train", TEACHER)
+    assert answer.code == code
+    assert words in answer.err
+    for log in re.findall(r"\S+\.log", answer.err):
+        Path(log).unlink()
 
 
 @pytest.mark.parametrize("flags", [(), ("--json",)], ids=["words", "json"])
@@ -606,7 +634,7 @@ def test_check_says_where_in_a_file(tmp_path: Path) -> None:
     answer = kd("recipe", "check", file)
     assert answer.code == 2
     assert f"{file}: train.epochs: expects a whole number or 'auto', not 'many'" in answer.err
-    assert f"{file}: train.epocs: unknown key; did you mean 'epochs'?" in answer.err
+    assert f"{file}: train.epocs: unknown key; did you mean 'train.epochs'?" in answer.err
     assert f"{file}: methods.kdd: unknown method 'kdd'; did you mean 'kd'?" in answer.err
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 from pathlib import Path
@@ -351,3 +352,56 @@ def test_refused_again_loses_nothing(small: House, pictures: Path) -> None:
         patch.setattr("kdcli.training.teachers.too_weak", lambda *interval: 1 / 0)
         assert kd(*on_pictures(pictures), "--again").code == 1
     assert (small.student / "model.pt").read_bytes() == before
+
+
+# Settings of a teacher, where the model itself is one ---------------------------------------------
+
+
+def _job_of(pictures: Path, *settings: str) -> Any:
+    return train_job(
+        Ask("supervised", model=TEACHER, data=str(pictures), settings=settings), Silent()
+    )
+
+
+@pytest.mark.parametrize(
+    ("of_teacher", "own"),
+    [
+        ("teacher.stem_stride=1", "student.stem_stride=1"),
+        ("teacher.pretrained=false", "student.pretrained=false"),
+        ("teacher.subset=0.5", "data.subset=0.5"),
+    ],
+)
+def test_what_a_teacher_is_told_holds_for_one_trained_alone(
+    of_teacher: str, own: str, empty_house: House, pictures: Path
+) -> None:
+    assert _job_of(pictures, of_teacher).spec.digest == _job_of(pictures, own).spec.digest
+
+
+def test_random_weights_are_asked_for_of_the_role_that_is_trained(
+    empty_house: House, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--set teacher.pretrained=false` was answered with the advice to set just that."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    line = ("train", "resnet18.a1_in1k", "--data", pictures, "--dry-run")
+    refused = kd(*line)
+    assert refused.code == 3
+    (advice,) = re.findall(r"--set teacher.pretrained=false", refused.err)
+    kd_ok(*line, *shlex.split(advice))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (("teacher.tune=head", "train.tune=all"), "in kd train they are one"),
+        (("teacher.seed=3",), "--seed says it here"),
+        (("teacher.seeds=3",), "--seeds says it here"),
+        (("teacher.recipe=kd",), "--recipe says it here"),
+    ],
+)
+def test_a_setting_of_a_teacher_that_there_is_not_is_refused(
+    settings: tuple[str, ...], words: str, empty_house: House, pictures: Path
+) -> None:
+    line = [word for one in settings for word in ("--set", one)]
+    answer = kd("train", TEACHER, "--data", pictures, *line)
+    assert answer.code == 2
+    assert words in answer.err

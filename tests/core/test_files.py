@@ -17,7 +17,6 @@ from kdcli.core.files import (
     atomic_folder,
     disk_errors,
     in_use,
-    is_leftover,
     lock,
     probe,
     sha256,
@@ -105,27 +104,6 @@ def test_names_that_are_not_utf8_come_through_json(tmp_path):
     names = ["z\udce4ro", "Ä"]
     write_text(place, json.dumps(names, ensure_ascii=False))
     assert json.loads(place.read_text("utf-8")) == names
-
-
-@pytest.mark.parametrize(
-    ("name", "left"),
-    [
-        (".model.pt.4711.tmp", True),
-        (".run.yaml.1.tmp", True),
-        ("model.pt", False),
-        ("notes.tmp", False),
-        (".notes.tmp", False),
-        (".model.pt.4711.tmp.bak", False),
-    ],
-)
-def test_what_a_killed_kd_leaves_is_known_by_its_name(name, left):
-    assert is_leftover(name) == left
-
-
-def test_an_unfinished_file_bears_such_a_name(tmp_path):
-    with atomic(tmp_path / "model.pt") as beside:
-        assert is_leftover(beside.name)
-        beside.touch()
 
 
 # The probe ---------------------------------------------------------------------------------------

@@ -89,7 +89,9 @@ def test_it_is_listed_beside_the_built_in_ones(installed: None) -> None:
 def test_its_options_are_checked(installed: None, recipe: Path) -> None:
     answer = kd("recipe", "check", recipe, "--set", "methods.absolute.powr=2")
     assert answer.code == 2
-    assert "methods.absolute.powr: unknown key; did you mean 'power'?" in answer.err
+    assert (
+        "methods.absolute.powr: unknown key; did you mean 'methods.absolute.power'?" in answer.err
+    )
 
 
 def test_it_is_not_in_the_page_of_methods(installed: None, monkeypatch: pytest.MonkeyPatch) -> None:

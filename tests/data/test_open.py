@@ -46,3 +46,16 @@ def test_the_kind_of_folder_is_found(tmp_path: Path) -> None:
     (tmp_path / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(b""))
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte.* is missing"):
         open_source(str(tmp_path))
+
+
+def test_a_sub_folder_that_may_not_be_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never left out in silence, and no defect of kd."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(tmp_path / "cat"))
+
+    monkeypatch.setattr("kdcli.data.open.FOLDERS", ((Path.is_dir, refuse),))
+    with pytest.raises(DataError, match=r"cat: cannot be read \(Permission denied\)"):
+        open_source(str(tmp_path))

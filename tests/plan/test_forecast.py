@@ -332,3 +332,17 @@ def test_another_place_is_another_run(small: House, pictures: Path, tmp_path: Pa
     answer = kd_ok(*on_pictures(pictures), "--dry-run", "--out", tmp_path / "elsewhere")
     assert "student test_efficientnet 3 epochs" in answer.out
     assert kd(*on_pictures(pictures), "--dry-run", "--out", small.teacher).code == 2
+
+
+def test_with_out_nothing_is_written_where_runs_lie(
+    empty_house: House, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read-only working directory; a teacher that is to be trained lies there, so it is told."""
+    monkeypatch.setenv("KD_RUNS", "/proc/kd")
+    on = ("--data", pictures, "--set", "train.epochs=1", "--out", tmp_path / "out")
+    kd_ok("train", "test_resnet", *on)
+    taught = ("distill", "--teacher", "test_resnet", "--student", "test_vit")
+    answer = kd(*taught, *on[:-1], tmp_path / "student")
+    assert answer.code == 6
+    assert "/proc/kd: cannot be written" in answer.err
+    assert "a few steps" not in answer.err

@@ -1,5 +1,6 @@
 """Recipe files: read safely, every mistake told at once, the flag over the file over the schema."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -74,17 +75,17 @@ def test_every_mistake_is_told_at_once_with_its_origin(problems):
     )
     assert sorted(found) == sorted(
         [
-            "FILE: methods.kd.tempature: unknown key; did you mean 'temperature'?",
+            "FILE: methods.kd.tempature: unknown key; did you mean 'methods.kd.temperature'?",
             "FILE: methods.kd.weight: expects a number at least 0.0 or a mapping, not -1",
             "FILE: methods.zz: unknown method 'zz'",
-            "FILE: task.wieght: unknown key; did you mean 'weight'?",
+            "FILE: task.wieght: unknown key; did you mean 'task.weight'?",
             "FILE: task.label_smoothing: expects a number below 1.0, not 1.0",
             "FILE: train.epochs: expects a whole number or 'auto', not 'many'",
             "FILE: train.lr: expects a finite number or 'auto', not nan",
             "FILE: train.batch_size: expects a whole number or 'auto', not '32'",
-            "FILE: train.clip: expects a finite number, not -inf",
+            "FILE: train.clip: expects a finite number, not -inf; null is off",
             "FILE: studnt: unknown key; did you mean 'student'?",
-            "--set: train.warmup: expects a text, not 5",
+            "--set: train.warmup: expects a text, not 5; null is off",
             "--set: studen: unknown key; did you mean 'student'?",
             "--set: data.image_size: expects a number at least 8 or 'auto', not 4",
             "--set: methods.kd.temperature: expects a number above 0.0, not 0",
@@ -144,9 +145,9 @@ def test_a_number_is_a_finite_number_above_zero(problems, key, value):
 @pytest.mark.parametrize(
     ("text", "near"),
     [
-        ("who: {techer: resnet18}", "teacher"),
-        ("train: {until: {acuracy: 0.9}}", "accuracy"),
-        ("task: {weight: {fron: 0, to: 1, over: 5%}}", "from"),
+        ("who: {techer: resnet18}", "who.teacher"),
+        ("train: {until: {acuracy: 0.9}}", "train.until.accuracy"),
+        ("task: {weight: {fron: 0, to: 1, over: 5%}}", "task.weight.from"),
     ],
 )
 def test_did_you_mean_in_nested_sections(problems, text, near):
@@ -370,17 +371,34 @@ def test_a_mistake_in_a_setting_over_a_shipped_recipe():
     with pytest.raises(RecipeError) as caught:
         load_recipe("kd", ("methods.kd.tempature=3", "train.epochs=0"))
     assert set(caught.value.problems) == {
-        "--set: methods.kd.tempature: unknown key; did you mean 'temperature'?",
+        "--set: methods.kd.tempature: unknown key; did you mean 'methods.kd.temperature'?",
         "--set: train.epochs: expects a number at least 1 or 'auto', not 0",
     }
 
 
-@pytest.mark.parametrize("name", ["kdd", "missing.yaml", ".", ""])
+@pytest.mark.parametrize("name", ["kdd", "missing.yaml", "x" * 300, "a\0b", ""])
 def test_a_recipe_that_is_not_there(name):
     with pytest.raises(UsageError) as caught:
         load_recipe(name)
     assert caught.value.what.startswith(f"no recipe '{name}': neither a shipped one nor a file")
     assert ", kd, " in caught.value.fix
+
+
+def test_a_folder_and_a_pipe_are_no_recipes(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for place, kind in ((tmp_path, "a folder"), (tmp_path / "pipe", "a device or a pipe")):
+        with pytest.raises(UsageError, match=f"{kind}, no recipe"):
+            load_recipe(str(place))
+
+
+def test_a_recipe_that_may_not_be_read_is_told(tmp_path, monkeypatch):
+    def refuse(path, *_, **__):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (tmp_path / "mine.yaml").write_text("train: {epochs: 3}")
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(RecipeError, match=r"mine.yaml: cannot be read \(Permission denied\)"):
+        load_recipe(str(tmp_path / "mine.yaml"))
 
 
 def test_a_near_name_is_suggested():

@@ -74,10 +74,13 @@ def test_set_takes_the_whole_list(load):
 @pytest.mark.parametrize(
     ("augment", "line"),
     [
-        ("[{nois: {}}]", "match.augment.0.nois: unknown key; did you mean 'noise'?"),
+        (
+            "[{nois: {}}]",
+            "match.augment.0.nois: unknown key; did you mean 'match.augment.0.noise'?",
+        ),
         (
             "[{mask: {}}, {noise: {scle: 1}}]",
-            "match.augment.1.noise.scle: unknown key; did you mean 'scale'?",
+            "match.augment.1.noise.scle: unknown key; did you mean 'match.augment.1.noise.scale'?",
         ),
         (
             "[{noise: {scale: -1}}]",

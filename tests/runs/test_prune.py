@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from house import House, kd, kd_ok
 
-from kdcli.core.files import lock, sha256
+from kdcli.core.files import atomic, lock, sha256
 from kdcli.recipe.edit import fill_auto, update
 from kdcli.recipe.schema import Recipe
 from kdcli.runs.baseline import baseline_of
@@ -366,7 +366,9 @@ def test_folders_that_are_not_runs_are_never_touched(orphans: House, tmp_path: P
 def test_a_state_of_a_finished_run_goes_alone(finished: House) -> None:
     before = _everything(finished.path)
     (finished.student / "state.pt").write_bytes(bytes(5000))
-    (finished.student / ".report.json.4711.tmp").write_bytes(bytes(70))
+    left = finished.student / ".report.json.4711.tmp"
+    left.write_bytes(bytes(70))
+    os.utime(left, (0, 0))
     (finished.student / ".bashrc.tmp").write_text("mine")
     items = disposable(inventory())
     assert sorted(item.bytes for item in items) == [70, 5000]
@@ -423,6 +425,25 @@ def test_a_folder_in_use_is_named_and_nothing_goes(busy: House) -> None:
     assert "in use" in row
 
 
+def test_a_file_that_is_just_being_written_stays_and_so_does_its_folder(orphans: House) -> None:
+    """Whoever adopts a teacher takes no lock, and another machine's may not reach here."""
+    given = orphans.path / "given-resnet50-digits-12345678"
+    with atomic(given / "model.pt") as new:
+        new.write_bytes(bytes(100))
+        answer = kd_ok("list", "runs", "--prune", "--yes")
+        assert f"{given}: another kd is working in it; until it is done, runs stay" in answer.err
+        assert len(orphans.runs()) == 2
+    assert (given / "model.pt").stat().st_size == 100
+
+
+def test_what_a_killed_kd_left_goes_with_its_run(orphans: House) -> None:
+    for name in (".model.pt.4711.tmp", ".state.pt.1-00000000-00000000.tmp"):
+        (orphans.teacher / name).touch()
+        os.utime(orphans.teacher / name, (0, 0))
+    kd_ok("list", "runs", "--prune", "--yes")
+    assert list(orphans.path.iterdir()) == []
+
+
 def test_looking_makes_no_files(orphans: House) -> None:
     for run in orphans.runs():
         (run / ".lock").unlink()
@@ -452,6 +473,7 @@ def test_the_inventory_tells_each_folder(finished: House) -> None:
     shutil.copy(finished.teacher / "model.pt", given)
     (finished.path / "killed").mkdir()
     (finished.path / "killed" / ".run.yaml.4711.tmp").write_text("asked:")
+    os.utime(finished.path / "killed" / ".run.yaml.4711.tmp", (0, 0))
     (finished.student / "model.pt").unlink()
     found = {f.path.name.split("-")[0]: f for f in inventory()}
     assert {name: (f.role, f.state, f.asked) for name, f in found.items()} == {

@@ -15,8 +15,9 @@ from kdcli.recipe.edit import fill_auto, update
 from kdcli.recipe.schema import Recipe
 from kdcli.runs.find import all_runs, find, runs_root
 from kdcli.runs.locate import locate, newest
+from kdcli.runs.names import folder_name, slug
 from kdcli.runs.run import Run, begin, mark_asked, versions
-from kdcli.runs.spec import DataRef, Spec, TeacherRef, slug
+from kdcli.runs.spec import DataRef, Spec, TeacherRef
 
 AUTO = {
     "data.image_size": 32,
@@ -223,6 +224,31 @@ def test_folder_names_are_part_of_the_interface():
 )
 def test_names_are_made_safe_for_folders(text, expected):
     assert slug(text) == expected
+
+
+@pytest.mark.parametrize("word", ["猫" * 96, "x" * 300, "a" * 200])
+def test_a_name_longer_than_a_file_system_takes_is_cut(word, tmp_path, monkeypatch):
+    """96 characters of Japanese are 288 bytes."""
+    for change in (
+        {"recipe_name": word},
+        {"data": DIGITS.model_copy(update={"name": word})},
+        {"model": word, "recipe_name": word},
+    ):
+        spec = SPEC.model_copy(update=change)
+        name = spec.folder_name
+        assert len(name.encode()) <= 255
+        assert name.endswith(f"-s0-{spec.digest}")
+        monkeypatch.setenv("KD_RUNS", str(tmp_path))
+        begin(tmp_path / name, spec, True, {})
+        assert find(spec) == Run(tmp_path / name)
+
+
+def test_only_the_longest_parts_are_cut():
+    name = folder_name(["kd", "resnet101", "猫" * 96, "s0", "1a2b3c4d"])
+    assert name.startswith("kd-resnet101-猫猫")
+    assert 253 <= len(name.encode()) <= 255
+    exact = ["x" * 243, "s0", "1a2b3c4d"]
+    assert folder_name(exact) == "-".join(exact)
 
 
 # run.yaml and metrics.jsonl ----------------------------------------------------------------------
