@@ -57,5 +57,5 @@ def test_a_sub_folder_that_may_not_be_read_is_told(
         raise PermissionError(13, "Permission denied", str(tmp_path / "cat"))
 
     monkeypatch.setattr("kdcli.data.open.FOLDERS", ((Path.is_dir, refuse),))
-    with pytest.raises(DataError, match=r"cat: cannot be read \(Permission denied\)"):
+    with pytest.raises(DataError, match=r"cat: cannot be read \(permission denied\)"):
         open_source(str(tmp_path))
