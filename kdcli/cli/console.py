@@ -153,11 +153,14 @@ class Console:
     ) -> int:
         """A result as its one JSON document with --json, else on the screen; the exit code.
 
-        A `failure`, such as a missed gate, is told behind it, or inside the document.
+        A `failure`, such as a missed gate, is told behind it; with --json inside the document, and
+        in one line on stderr, where logs are read.
         """
         if self.as_json:
             error = {"error": error_document(failure)} if failure else {}
             self.document(document(result) | error)
+            if failure:
+                self._tell(f"[bold red]error:[/] {escape(failure.what)}")
         else:
             screen(self, result)
             if failure:
