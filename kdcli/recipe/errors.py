@@ -1,12 +1,11 @@
 """pydantic's errors in our words: one per key, with what was expected and "did you mean"."""
 
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import ValidationError
 
 from kdcli.core.text import did_you_mean
-from kdcli.recipe.schema import Recipe
+from kdcli.recipe.places import keys_at
 
 
 def tell(
@@ -21,7 +20,7 @@ def tell(
     for item in error.errors(include_url=False):
         path, value = _follow(raw, item["loc"])
         if item["type"] == "extra_forbidden":
-            siblings = known or _siblings(path)
+            siblings = known or keys_at(path.rpartition(".")[0])
             text = f"unknown key{did_you_mean(path.split('.')[-1], siblings)}"
         elif item["type"] == "missing":
             path, text = f"{path}.{item['loc'][-1]}".lstrip("."), "is missing"
@@ -63,28 +62,6 @@ def _follow(raw: Any, loc: tuple[int | str, ...]) -> tuple[str, Any]:
             keys.append(str(key))
             raw = inside[key]
     return ".".join(keys), raw
-
-
-def _siblings(path: str) -> tuple[str, ...]:
-    """The keys that the schema knows where `path` stands: of all models that may stand there."""
-    models: list[type[BaseModel]] = [Recipe]
-    for key in path.split(".")[:-1]:
-        if key.isdecimal():
-            continue  # a place in a list
-        fields = [field for model in models for field in _fields(model).items()]
-        models = [m for name, info in fields if name == key for m in _models_in(info.annotation)]
-    return tuple(name for model in models for name in _fields(model))
-
-
-def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
-    return {info.alias or name: info for name, info in model.model_fields.items()}
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    """The models that a field may hold, through unions and Annotated."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for part in get_args(annotation) for model in _models_in(part)]
 
 
 # By pydantic's types of errors, https://docs.pydantic.dev/latest/errors/validation_errors; a kind

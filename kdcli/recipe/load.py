@@ -12,8 +12,9 @@ from kdcli.core.errors import RecipeError, UsageError
 from kdcli.core.options import LATER, left_out
 from kdcli.core.scheme import Scheme
 from kdcli.core.text import did_you_mean
-from kdcli.recipe.edit import put
+from kdcli.recipe.edit import get, put
 from kdcli.recipe.errors import tell
+from kdcli.recipe.places import shorthand_at
 from kdcli.recipe.safe_yaml import read_value, read_yaml
 from kdcli.recipe.schema import Recipe
 
@@ -48,13 +49,12 @@ def load_recipe(name: str, settings: tuple[str, ...] = ()) -> LoadedRecipe:
     path = find_recipe(name)
     raw = read_yaml(path)
     shown = f"recipe {name}" if name in recipe_names() else str(path)
-    origins = {key: shown for key in _leaves(raw)}
-    for setting in settings:
-        key, value = parse_setting(setting)
+    origins = {_written_out(key, get(raw, key)): shown for key in _leaves(raw)}
+    for key, value in _in_order([parse_setting(setting) for setting in settings]):
         put(raw, key, value)
         # what the setting has replaced, or goes into, is no longer the file's
         origins = {k: v for k, v in origins.items() if not _above_or_below(k, key)}
-        origins |= {key: "--set"}
+        origins |= {_written_out(key, value): "--set"}
     return LoadedRecipe(check(raw, origins, shown), path.stem, origins)
 
 
@@ -130,6 +130,34 @@ def parse_setting(setting: str) -> tuple[str, Any]:
     if not equals or not re.fullmatch(r"\w+(\.\w+)*", key.strip()):
         raise RecipeError([f"--set {setting}: expects key=value, as in --set train.epochs=30"])
     return key.strip(), read_value(value, f"--set {setting}")
+
+
+def _written_out(key: str, value: Any) -> str:
+    """The key whose value it is, where a shorthand stands for a mapping: `data.pool.by`."""
+    short = shorthand_at(key) if isinstance(value, str) else ""
+    return f"{key}.{short}" if short else key
+
+
+def _in_order(settings: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """All of them hold, whoever comes first: a mapping or its shorthand goes before its own keys.
+
+    Raises:
+        RecipeError: one throws another away.
+    """
+    for i, (key, value) in enumerate(settings):
+        defaults = value is None and re.fullmatch(r"methods\.\w+", key)  # elsewhere null is off
+        for inner in (one for one, _ in settings[:i] if one.startswith(f"{key}.")):
+            own = inner[len(key) + 1 :].partition(".")[0]
+            named = isinstance(value, str) and shorthand_at(key) not in ("", own)
+            if not (defaults or named or (isinstance(value, dict) and value and own not in value)):
+                raise RecipeError(
+                    [f"--set {key}: throws away --set {inner}, which stands before it"],
+                    "leave one of the two out, or name it first",
+                )
+        inside = [one for one, _ in settings[i + 1 :] if one.startswith(f"{key}.")]
+        if value is None and inside and not defaults:
+            raise RecipeError([f"--set {inside[0]}: --set {key}=null has it off"])
+    return sorted(settings, key=lambda setting: setting[0].count("."))
 
 
 def check(raw: dict[str, Any], origins: dict[str, str], source: str) -> Recipe:
