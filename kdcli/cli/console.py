@@ -61,6 +61,8 @@ class Console:
         self, as_json: bool = False, out: IO[str] | None = None, command: str = ""
     ) -> None:
         self.as_json = as_json
+        self.command = command
+        """The command line that is being carried out, as it was typed."""
         self._stdout = out or sys.stdout  # kept: libraries are kept off stdout while kd works
         self._words = _Words(stderr=True, highlight=False, soft_wrap=True)
         width = None if self._stdout.isatty() else WIDTH_OF_A_LOG
