@@ -18,6 +18,7 @@ from sklearn.datasets import load_digits
 
 from kdcli.commands.distill import distill_job
 from kdcli.core.progress import Silent
+from kdcli.core.text import signed
 from kdcli.plan.ask import Ask
 from kdcli.plan.forecast import foresee
 from kdcli.training.ensure import ensure
@@ -58,7 +59,7 @@ def main() -> None:
         worst = max(worst, abs(error))
         data = f"photographs of {job.size} px" if job.size else "digits"
         print(f"{job.teacher} -> {job.student}, {data}: ", end="")
-        print(f"forecast {forecast:.1f} s, truth {truth:.1f} s: {error:+.0%}", flush=True)
+        print(f"forecast {forecast:.1f} s, truth {truth:.1f} s: {signed(error, '.0%')}", flush=True)
     print(f"worst {worst:.0%} (at most {TARGET:.0%})")
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from kdcli.commands.distill import distill_job
 from kdcli.commands.evaluate import evaluate
 from kdcli.core.progress import Silent
+from kdcli.core.text import points, signed, span
 from kdcli.plan.ask import Ask
 from kdcli.recipe.load import recipe_names
 from kdcli.report.schema import Report
@@ -83,7 +84,7 @@ def in_a_line(row: Row) -> str:
         f"Measured on digits, {TEACHER} -> {row.student}, {SEEDS} seeds: "
         f"{student.accuracy:.4f} (sd {student.accuracy_sd:.4f}), without a teacher "
         f"{baseline.accuracy:.4f} (sd {baseline.accuracy_sd:.4f}); gain "
-        f"{100 * found.gain:+.1f} points (95% CI {100 * low:+.1f} to {100 * high:+.1f}): "
+        f"{points(found.gain)} (95% CI {span(low, high)}): "
         f"{found.verdict_code}."
     )
 
@@ -97,7 +98,7 @@ def table(rows: list[Row]) -> str:
         low, high = found.gain_ci95.low, found.gain_ci95.high
         lines.append(
             f"| `{row.recipe}` | {student.accuracy:.4f} (sd {student.accuracy_sd:.4f}) "
-            f"| {100 * found.gain:+.1f} | {100 * low:+.1f} to {100 * high:+.1f} "
+            f"| {signed(100 * found.gain)} | {span(low, high)} "
             f"| {found.verdict_code} |"
         )
     return "\n".join(lines)

@@ -17,6 +17,7 @@ from kdcli.commands.distill import distill_job
 from kdcli.commands.evaluate import find_cast
 from kdcli.core.files import write_text
 from kdcli.core.progress import Silent
+from kdcli.core.text import signed
 from kdcli.data.store import open_store
 from kdcli.evaluation.measure import Measured, likeness, measure
 from kdcli.evaluation.nearness import closer_in_accuracy
@@ -243,4 +244,4 @@ def percent(accuracy: float | None, sd: float | None = None) -> str:
 def gain(row: Row) -> str:
     """In points, with its 95% interval."""
     low, high = 100 * row.gain_low, 100 * row.gain_high
-    return f"{100 * row.gain:+.1f} ({low:+.1f} to {high:+.1f})"
+    return f"{signed(100 * row.gain)} ({signed(low)} to {signed(high)})"

@@ -18,6 +18,7 @@ from statistics import mean
 
 from study import TRAINING, Row, asked_study, gain, keep, measured, percent
 
+from kdcli.core.text import signed
 from kdcli.report.file import distillation_score
 
 TEACHER = "resnet18"
@@ -77,7 +78,7 @@ def line(row: Row, average: float) -> str:
         row.name,
         sizes(row),
         percent(row.accuracy, row.sd),
-        f"{100 * (row.accuracy - row.teacher_accuracy):+.1f}",
+        signed(100 * (row.accuracy - row.teacher_accuracy)),
         f"{score(row):.3f}",
         "better" if score(row) < average else "worse",
         row.nearer or "",
@@ -101,8 +102,8 @@ def sizes(row: Row) -> str:
     """Two cells: how much smaller than the teacher, in parameters and in MACs."""
     assert row.teacher_params
     macs = row.macs / row.teacher_macs - 1 if row.macs and row.teacher_macs else None
-    shown = f"{100 * macs:+.0f}%" if macs is not None else "-"
-    return f"{100 * (row.params / row.teacher_params - 1):+.0f}% | {shown}"
+    shown = signed(macs, ".0%") if macs is not None else "-"
+    return f"{signed(row.params / row.teacher_params - 1, '.0%')} | {shown}"
 
 
 if __name__ == "__main__":

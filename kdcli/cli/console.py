@@ -61,6 +61,8 @@ class Console:
         self, as_json: bool = False, out: IO[str] | None = None, command: str = ""
     ) -> None:
         self.as_json = as_json
+        self.command = command
+        """The command line that is being carried out, as it was typed."""
         self._stdout = out or sys.stdout  # kept: libraries are kept off stdout while kd works
         self._words = _Words(stderr=True, highlight=False, soft_wrap=True)
         width = None if self._stdout.isatty() else WIDTH_OF_A_LOG
@@ -153,11 +155,14 @@ class Console:
     ) -> int:
         """A result as its one JSON document with --json, else on the screen; the exit code.
 
-        A `failure`, such as a missed gate, is told behind it, or inside the document.
+        A `failure`, such as a missed gate, is told behind it; with --json inside the document, and
+        in one line on stderr, where logs are read.
         """
         if self.as_json:
             error = {"error": error_document(failure)} if failure else {}
             self.document(document(result) | error)
+            if failure:
+                self._tell(f"[bold red]error:[/] {escape(failure.what)}")
         else:
             screen(self, result)
             if failure:

@@ -8,6 +8,7 @@ import typer
 from kdcli.cli.console import Console
 from kdcli.cli.entry import door
 from kdcli.cli.flags import Debug, Json
+from kdcli.core.examples import STUDENT, TEACHER
 
 if TYPE_CHECKING:
     from kdcli.commands.doctor import Data, Machine
@@ -40,7 +41,7 @@ def show_data(console: Console, found: "Data") -> None:
     command = f"--data {shlex.quote(found.given)}"
     if found.failure is None:
         console.next(
-            f"kd distill --teacher resnet101 --student mobilenetv3 {command} --dry-run",
+            f"kd distill --teacher {TEACHER} --student {STUDENT} {command} --dry-run",
             f"kd recipe show kd {command}",
         )
     else:
@@ -107,7 +108,7 @@ def show_machine(console: Console, found: "Machine") -> None:
     rows += [[f"folder: {what}", folder] for what, folder in found.folders.items()]
     console.table(["this machine", ""], rows, figures=False)
     console.line(f"--device auto takes {found.devices[0].name}")
-    console.next("kd doctor DATA", "kd distill --teacher resnet101 --student mobilenetv3")
+    console.next("kd doctor DATA", f"kd distill --teacher {TEACHER} --student {STUDENT}")
 
 
 def doctor(

@@ -160,5 +160,7 @@ def _gates(report: "Report") -> str:
     found, student = report.comparison, report.models["student"].accuracy_ci95
     if not found or not student:
         return ""
-    low, gain = (f"{round(ci.low, 2) - 0.01:.2f}" for ci in (student, found.gain_ci95))
-    return f" --min student.accuracy={low} --min comparison.gain_ci95.low={gain}"
+    low, gain = max(0.0, round(student.low, 2) - 0.01), round(found.gain_ci95.low, 2) - 0.01
+    return (
+        f" --min student.accuracy={low:.2f} --min comparison.gain_ci95.low={max(gain, -0.99):.2f}"
+    )

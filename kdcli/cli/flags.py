@@ -9,9 +9,6 @@ from kdcli.cli import completion
 from kdcli.report import choices
 from kdcli.runs import layout
 
-TEACHER, STUDENT = "resnet101", "mobilenetv3"
-"""Of the examples."""
-
 Recipe = Annotated[
     str, typer.Option(help="A shipped recipe's name or a file.", autocompletion=completion.recipes)
 ]

@@ -11,9 +11,10 @@ import typer
 from kdcli.cli import completion
 from kdcli.cli.console import Console
 from kdcli.cli.entry import door
-from kdcli.cli.flags import STUDENT, TEACHER, Data, Debug, Json
+from kdcli.cli.flags import Data, Debug, Json
 from kdcli.cli.inspect_rows import rows
-from kdcli.cli.train import on_data
+from kdcli.cli.train import on_data, with_images_of
+from kdcli.core.examples import STUDENT, TEACHER
 
 if TYPE_CHECKING:
     from kdcli.commands.inspect import Inspected, Module
@@ -127,6 +128,8 @@ def _next(found: "Inspected") -> list[str]:
     place = found.path.parent if found.ships else found.path
     thing = shlex.quote(found.spelled or str(place))
     if found.run and found.role == "teacher":
-        on = on_data(found.run.spec.data.location)
-        return [f"kd distill --teacher {thing} --student {STUDENT}{on}"]
+        spec = found.run.spec
+        more = "".join(f" {word}" for word in map(shlex.quote, with_images_of(spec, None)))
+        on = on_data(spec.data.location)
+        return [f"kd distill --teacher {thing} --student {STUDENT}{more}{on}"]
     return [f"kd export {thing}"]

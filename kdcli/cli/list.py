@@ -1,5 +1,6 @@
 """`kd list`: what there is, as tables; models have `list_models`."""
 
+import shlex
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -9,6 +10,7 @@ import typer
 from kdcli.cli.console import Console
 from kdcli.cli.entry import door
 from kdcli.cli.flags import Debug, Json
+from kdcli.core.examples import STUDENT, TEACHER
 from kdcli.core.text import size_in_words
 
 if TYPE_CHECKING:
@@ -21,13 +23,15 @@ def show_runs(console: Console, found: "list[Folder]") -> None:
     """`kd list runs`."""
     if not found:
         console.line("no runs yet")
-        console.next("kd distill --teacher resnet101 --student mobilenetv3")
+        console.next(f"kd distill --teacher {TEACHER} --student {STUDENT}")
         return
     heads = ["run", "role", "state", "validation accuracy", "size", "date"]
     console.table(heads, [_run_row(folder) for folder in found])
     total = size_in_words(sum(folder.bytes for folder in found))
     console.line(f"{total} in all; * = a person asked for it, the others came with one")
-    console.next("kd evaluate RUN", "kd export RUN", "kd list runs --prune")
+    asked = [folder.path for folder in found if folder.asked and folder.finished]
+    verbs = [f"kd {verb} {shlex.quote(str(asked[-1]))}" for verb in ("evaluate", "export") if asked]
+    console.next(*verbs, "kd list runs --prune")
 
 
 def show_disposable(
@@ -144,7 +148,7 @@ def show_methods(console: Console, found: "list[MethodPart]") -> None:
     console.table(["method", "paper", "knowledge", "needs", "weight"], rows, figures=False)
     console.line("weight: beside a weight of 1 for the labels, where a recipe does not say")
     console.next(
-        "kd distill --teacher resnet101 --student mobilenetv3 --set methods.METHOD.weight=WEIGHT"
+        f"kd distill --teacher {TEACHER} --student {STUDENT} --set methods.METHOD.weight=WEIGHT"
     )
 
 

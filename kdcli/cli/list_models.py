@@ -8,6 +8,7 @@ import typer
 from kdcli.cli.console import Console
 from kdcli.cli.entry import door
 from kdcli.cli.flags import Debug, Json
+from kdcli.core.examples import TEACHER
 from kdcli.core.text import scaled, short
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def show_models(console: Console, found: "Found") -> None:
             f"ms: one image in onnxruntime, 1 thread, {found.machine}; kept in {found.kept_in}"
         )
     if found.best:
-        console.next(f"kd distill --teacher resnet101 --student {found.best} --data DIR")
+        console.next(f"kd distill --teacher {TEACHER} --student {found.best} --data DIR")
     elif found.candidates:
         console.next(FEWER)
 

@@ -1,12 +1,12 @@
 """`kd match`: both models' stages, which answers which, and which methods that allows."""
 
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kdcli.cli.console import Console
 from kdcli.cli.entry import door
 from kdcli.cli.flags import Data, Debug, Json, Recipe, Set, Student, Teacher
-from kdcli.cli.train import on_data
 from kdcli.core.text import short
 
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from kdcli.models.stages import Stage, StageTable
 
 
-def show_matched(console: Console, found: "Matched") -> None:
-    """`kd match`."""
+def show_matched(console: Console, found: "Matched", command: str) -> None:
+    """`kd match`; `command` trains this pair."""
     for role, table in (("student", found.student), ("teacher", found.teacher)):
         _show_stages(console, role, table)
     console.line("who answers whom")
@@ -32,8 +32,7 @@ def show_matched(console: Console, found: "Matched") -> None:
             console.line(f"- {use.method}: {use.reason}")
     pairs = [[a.student.index, a.teacher.index] for a in found.answers]
     console.line(f"to choose yourself: --set 'match.pairs={pairs}'")
-    names = f"--teacher {found.teacher.model} --student {found.student.model}"
-    console.next(f"kd distill {names} --recipe joint{on_data(found.data)}")
+    console.next(command)
 
 
 def _show_stages(console: Console, role: str, table: "StageTable") -> None:
@@ -94,9 +93,18 @@ def match(
     """Which stage of a student answers which of a teacher, and which methods that allows."""
     with door(json) as console:
         from kdcli.commands.match import match
+        from kdcli.plan.ask import Ask
 
         settings = tuple(set_ or ())
         found = match(
             teacher, student, recipe=recipe, settings=settings, data=data, progress=console
         )
-        console.show(found, asdict, show_matched)
+        ask = Ask(
+            recipe="joint" if recipe == "kd" else recipe,  # which knows of stages
+            settings=settings,
+            teachers=(teacher,) if teacher else (),
+            student=student,
+            data=data,
+        )
+        show = partial(show_matched, command=ask.command("distill"))
+        console.show(found, asdict, show)

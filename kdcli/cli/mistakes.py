@@ -134,7 +134,7 @@ def _settings(word: str, values: list[str], given: list[str]) -> Iterator[str]:
 
 
 def _flag(key: str, on: bool) -> str:
-    from kdcli.recipe.other_names import field_at
+    from kdcli.recipe.places import field_at
 
     field = field_at(key)
     return str(on).lower() if field and "bool" in str(field.annotation) else "..."

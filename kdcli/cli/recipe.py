@@ -10,7 +10,7 @@ import typer
 from kdcli.cli import completion
 from kdcli.cli.console import Console
 from kdcli.cli.entry import door
-from kdcli.cli.flags import STUDENT, TEACHER, Data, Debug, Json, Set, Student, Teacher
+from kdcli.cli.flags import Data, Debug, Json, Set, Student, Teacher
 
 if TYPE_CHECKING:
     from kdcli.commands.recipe import Setting
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def show(
     name: Annotated[str, typer.Argument(help="Name or file.", autocompletion=completion.recipes)],
     data: Data = None,
-    student: Student = STUDENT,
-    teacher: Teacher = TEACHER,
+    student: Student = None,
+    teacher: Teacher = None,
     set_: Set = None,
     json: Json = False,
     debug: Debug = False,
@@ -28,16 +28,16 @@ def show(
     """Every value a run would use, and where each came from."""
     with door(json) as console:
         from kdcli.commands.recipe import show
+        from kdcli.plan.ask import Ask
 
-        teacher, student, changes = teacher or TEACHER, student or STUDENT, tuple(set_ or ())
-        found = show(
-            name, settings=changes, data=data, student=student, teacher=teacher, progress=console
+        ask = Ask(
+            recipe=name,
+            settings=tuple(set_ or ()),
+            teachers=(teacher,) if teacher else (),
+            student=student,
+            data=data,
         )
-        taught = any(setting.key.startswith("methods.") for setting in found)
-        who = ("distill", "--teacher", teacher, "--student", student)
-        how = ["--recipe", name, *(word for change in changes for word in ("--set", change))]
-        on = ["--data", data] if data else []
-        command = shlex.join(["kd", *(who if taught else ("train", student)), *how, *on])
+        found, command = show(ask, console)
         console.show(found, _document, partial(show_settings, command=command))
 
 
@@ -55,7 +55,8 @@ def check(
         loaded = load_recipe(name, tuple(set_ or ()))
         refuse_idle(loaded)
         refuse_in_recipe(loaded.recipe)
-        console.show(name, lambda _: {"recipe": loaded.name, "ok": True}, show_ok)
+        show = partial(show_ok, settings=tuple(set_ or ()))
+        console.show(name, lambda _: {"recipe": loaded.name, "ok": True}, show)
 
 
 def schema(debug: Debug = False) -> None:
@@ -66,10 +67,11 @@ def schema(debug: Debug = False) -> None:
         console.json(schema())
 
 
-def show_ok(console: Console, name: str) -> None:
+def show_ok(console: Console, name: str, settings: tuple[str, ...]) -> None:
     """`kd recipe check`."""
     console.line(f"{name}: nothing wrong")
-    console.next(f"kd recipe show {shlex.quote(name)}")
+    changes = (word for change in settings for word in ("--set", change))
+    console.next(shlex.join(["kd", "recipe", "show", name, *changes]))
 
 
 def _document(found: "list[Setting]") -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import os
 import shlex
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ from kdcli.cli import completion
 from kdcli.cli.console import Console
 from kdcli.cli.entry import door
 from kdcli.cli.flags import Again, Data, Debug, Device, DryRun, Json, Out, Recipe, Seed, Set
+from kdcli.core.examples import STUDENT
 
 if TYPE_CHECKING:
     from kdcli.plan.forecast import Forecast
@@ -30,10 +32,10 @@ def show_plan(console: Console, forecast: "Forecast") -> None:
     console.line(plan)
     for line in shorter:
         console.line(f"shorter: {line}")
-    console.next("the same command without --dry-run")
+    console.next(shlex.join(w for w in shlex.split(console.command) if w != "--dry-run"))
 
 
-def show_trained(console: Console, results: "list[Trained]") -> None:
+def show_trained(console: Console, results: "list[Trained]", job: "Job") -> None:
     """After `kd train` and `kd distill`: the run, or those of several seeds."""
     from kdcli.core.text import some
     from kdcli.plan.data import NO_DATA
@@ -47,7 +49,7 @@ def show_trained(console: Console, results: "list[Trained]") -> None:
         console.line(f"runs: {some((str(one.run.path) for one in results), SHOWN)}")
     if results[0].run.spec.data.location is None:
         console.line(NO_DATA)
-    console.next(*_next(results))
+    console.next(*_next(results, job))
 
 
 def _show_run(console: Console, result: "Trained", heads: list[str]) -> None:
@@ -127,36 +129,32 @@ def _document(result: "Trained") -> dict[str, Any]:
     } | ({"terms": [asdict(part) for part in terms]} if terms else {})
 
 
-def _next(results: "list[Trained]") -> list[str]:
-    spec, run = results[0].run.spec, shlex.quote(str(results[0].run.path))
+def _next(results: "list[Trained]", job: "Job") -> list[str]:
+    from kdcli.plan.teachers import flags_of
+
+    spec, run = job.spec, shlex.quote(str(results[0].run.path))
     if spec.is_taught:
         return [f"kd evaluate {run}", f"kd export {run}"]
-    on = on_data(spec.data.location)
-    if len(results) == 1:
-        return [f"kd distill --teacher {run} --student mobilenetv3{on}", f"kd evaluate {run}"]
-    members = shlex.join(_as_members(spec, len(results)))
-    return [f"kd distill {members} --student mobilenetv3{on}"]
+    runs = [word for one in results for word in ("--teacher", str(one.run.path))]
+    sizes = job.source.defaults
+    usual = None if sizes.own_size else sizes.image_size
+    teachers = flags_of(job) if len(results) > 1 else None
+    more = [] if teachers else with_images_of(spec, usual)
+    command = shlex.join(["kd", "distill", *(teachers or runs), "--student", STUDENT, *more])
+    alone = [f"kd evaluate {run}"] if len(results) == 1 else []
+    return [command + on_data(spec.data.location), *alone]
 
 
-def _as_members(spec: "Spec", seeds: int) -> list[str]:
-    """The flags of `kd distill` that mean runs of so many seeds, from this one on."""
-    recipe = spec.recipe
-    model = f"{spec.model}={spec.weights.path}" if spec.weights else spec.model
+def with_images_of(spec: "Spec", usual_size: int | None) -> list[str]:
+    """What a student of this finished model must be told of its images, to be shown the same."""
+    data = spec.recipe.data
     settings = {
-        "teacher.seeds": (seeds, 1),
-        "teacher.seed": (spec.seed, 0),
-        "teacher.subset": (recipe.data.subset, 1),
-        "data.hidden": (recipe.data.hidden, 0),
-        "teacher.tune": (recipe.train.tune, "all"),
-        "teacher.recipe": (spec.recipe_name, "supervised"),
+        "data.image_size": (data.image_size, usual_size),
+        "data.hidden": (data.hidden, 0),
+        "data.licence": (data.licence, "auto"),
     }
-    changed = [f"{key}={_spelled(v)}" for key, (v, usual) in settings.items() if v != usual]
-    return ["--teacher", model, *(word for one in changed for word in ("--set", one))]
-
-
-def _spelled(value: Any) -> str:
-    """As --set takes it."""
-    return str(list(value)) if isinstance(value, tuple) else str(value)
+    changed = [f"{key}={value}" for key, (value, usual) in settings.items() if value != usual]
+    return [word for one in changed for word in ("--set", one)]
 
 
 def on_data(name: str | None) -> str:
@@ -241,4 +239,4 @@ def carry_out(job: "Job", console: Console, out: Path | None, again: bool, dry: 
         console.show(forecast, lambda it: {"plan": it.as_dict()}, show_plan)
     else:
         trained = verb.carry_out(job, console, out=out, again=again)
-        console.show(trained, _documents, show_trained)
+        console.show(trained, _documents, partial(show_trained, job=job))

@@ -3,10 +3,10 @@
 Here a request becomes a job; `commands/train.py` carries it out, as it does that of `kd train`.
 """
 
-import shlex
 from dataclasses import replace
 
 from kdcli.core.errors import UsageError
+from kdcli.core.examples import STUDENT, TEACHER
 from kdcli.core.progress import Progress
 from kdcli.data.source import Source
 from kdcli.models.given import read_labels
@@ -33,12 +33,12 @@ def distill_job(ask: Ask, progress: Progress) -> Job:
     if not recipe.methods:
         raise UsageError(
             f"recipe {loaded.name} has no teacher (scheme {recipe.scheme.name})",
-            shlex.join(["kd", "train", ask.student or "MODEL", "--recipe", ask.recipe]),
+            replace(ask, model=ask.student or "MODEL", student=None, teachers=()).command("train"),
         )
     refuse_in_recipe(recipe)
     who = ask.who(recipe, progress)
     refuse_peers(recipe, who.peers)
-    student = _who_learns(who, recipe, ask.recipe)
+    student = _who_learns(who, recipe, ask)
     _tell_of_idle(who, recipe, progress)
     roles = Roles(
         teachers=tuple(named(entry, progress) for entry in who.taught_by),
@@ -53,7 +53,7 @@ def distill_job(ask: Ask, progress: Progress) -> Job:
     return Job(spec, shared.source, shared.device)
 
 
-def _who_learns(who: Who, recipe: Recipe, asked: str) -> str:
+def _who_learns(who: Who, recipe: Recipe, ask: Ask) -> str:
     """Who learns.
 
     Raises:
@@ -62,12 +62,10 @@ def _who_learns(who: Who, recipe: Recipe, asked: str) -> str:
     taught = bool(who.taught_by) or scheme_of(recipe).teaches_itself
     if who.student is not None and taught:
         return who.student
-    given = [entry if isinstance(entry, str) else entry.model for entry in who.taught_by]
-    teachers = given if taught else ["resnet101"]
-    words = ["kd", "distill", *(word for one in teachers for word in ("--teacher", one))]
-    words += ["--student", who.student or "mobilenetv3"]
-    words += ["--recipe", asked] if asked != "kd" else []
-    raise UsageError(f"{'--student' if taught else '--teacher'} is missing", shlex.join(words))
+    whole = ask if who.student else replace(ask, student=STUDENT)
+    whole = whole if taught else replace(whole, teachers=(TEACHER,))
+    missing = "--student" if taught else "--teacher"
+    raise UsageError(f"{missing} is missing", whole.command("distill"))
 
 
 def _tell_of_idle(who: Who, recipe: Recipe, progress: Progress) -> None:

@@ -1,17 +1,20 @@
 """`kd recipe show | schema`: what a recipe comes down to, and the format."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kdcli.commands.distill import advise
 from kdcli.core import registry
+from kdcli.core.examples import STUDENT, TEACHER
 from kdcli.core.progress import Progress
+from kdcli.plan.ask import Ask
 from kdcli.plan.data import open_data
 from kdcli.plan.defaults import auto_values
-from kdcli.plan.names import model_name
+from kdcli.plan.names import architecture, started, starting_point
 from kdcli.recipe.edit import dump, fill_auto, get
 from kdcli.recipe.load import LoadedRecipe, load_recipe, scheme_of
 from kdcli.recipe.schema import MethodUse, Recipe
+from kdcli.recipe.who import Who
 from kdcli.training.devices import open_device
 from kdcli.training.terms import methods_of
 
@@ -25,30 +28,45 @@ class Setting:
     origin: str
 
 
-def show(
-    name: str,
-    *,
-    settings: tuple[str, ...] = (),
-    data: str | None,
-    student: str,
-    teacher: str,
-    progress: Progress,
-) -> list[Setting]:
-    """Every value that a run with these data and models would use."""
-    loaded = load_recipe(name, settings)
-    source, _ = open_data(data, progress, surveyed=False)
+def show(ask: Ask, progress: Progress) -> tuple[list[Setting], str]:
+    """Every value that a run with these data and models would use, and the command that runs it.
+
+    Who and on what: by flags, else by the recipe's `who:` block, else by the examples.
+    """
+    loaded = load_recipe(ask.recipe, ask.settings)
+    who = ask.who(loaded.recipe, progress)
+    source, _ = open_data(who.data, progress, surveyed=False)
     advise(loaded, source, progress)
-    learner, taught_by = model_name(student, progress), (model_name(teacher, progress),)
-    values = auto_values(loaded.recipe, learner, taught_by, source, open_device("auto"))
+    start = starting_point(who.student or STUDENT, progress)
+    teachers = _teachers(who) if loaded.recipe.methods else [TEACHER]
+    taught_by = tuple(architecture(thing, progress) for thing in teachers)
+    given = started(loaded, start.weights).recipe
+    values = auto_values(given, start.model, taught_by, source, open_device("auto"))
     resolved = fill_auto(loaded.recipe, values)
     before, after = dump(loaded.recipe), dump(resolved)
     after["scheme"] |= scheme_of(resolved).model_dump(by_alias=True)
     for name, method in methods_of(resolved).items():  # options that came later, too
         after["methods"][name] |= method.model_dump(by_alias=True)
-    return [
+    found = [
         Setting(key, value, _origin(key, get(before, key) != value, loaded, source.name))
         for key, value in ((key, get(after, key)) for key in _keys(after))
     ]
+    return found, _command(ask, loaded, who)
+
+
+def _teachers(who: Who) -> list[str]:
+    return [one if isinstance(one, str) else one.model for one in who.taught_by] or [TEACHER]
+
+
+def _command(ask: Ask, loaded: LoadedRecipe, who: Who) -> str:
+    """Flags as they were given; what neither they nor the recipe say is the examples'."""
+    student = ask.student or (None if who.student else STUDENT)
+    if not loaded.recipe.methods:
+        learner = student or who.student
+        return replace(ask, model=learner, student=None, teachers=()).command("train")
+    alone = bool(who.taught_by) or scheme_of(loaded.recipe).teaches_itself
+    teachers = ask.teachers or (() if alone else (TEACHER,))
+    return replace(ask, teachers=teachers, student=student).command("distill")
 
 
 def schema() -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """How every recipe key, method and scheme is declared, and which of them a run's digest holds."""
 
 from enum import Enum
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,6 +20,8 @@ class Options(BaseModel):
         use_attribute_docstrings=True,
         validate_default=True,
     )
+    shorthand: ClassVar[str] = ""
+    """The field that a bare text stands for (`pool: mixup`), where that is enough."""
 
 
 class Mark(Enum):

@@ -51,14 +51,19 @@ def scaled(number: float, nearly: float = 1.0) -> tuple[float, str]:
     return number, ""
 
 
+def signed(number: float, how: str = ".1f") -> str:
+    """`+0.3`, `-1.0`; what rounds to nothing is `+0.0`, never `-0.0`."""
+    return f"{number:+z{how}}"
+
+
 def points(difference: float) -> str:
     """A difference of accuracies: `+1.9 points`."""
-    return f"{100 * difference:+.1f} points"
+    return f"{signed(100 * difference)} points"
 
 
 def span(low: float, high: float) -> str:
     """An interval of accuracies in points: `+0.3 to +3.6`."""
-    return f"{100 * low:+.1f} to {100 * high:+.1f}"
+    return f"{signed(100 * low)} to {signed(100 * high)}"
 
 
 def total(amounts: list[Number | None]) -> Number | None:

@@ -8,7 +8,7 @@ from kdcli.core.progress import Progress
 from kdcli.core.text import shown, size_in_words
 from kdcli.deploy.onnx_file.feeding import Feeding, feeding_of
 from kdcli.deploy.onnx_file.read import describe
-from kdcli.evaluation.intervals import wilson
+from kdcli.evaluation.intervals import share_interval
 from kdcli.report.export import Export, place_of
 from kdcli.report.licences import licence_line, licence_table
 from kdcli.report.markdown import markdown_table
@@ -133,7 +133,7 @@ def _table(exports: Files) -> list[str]:
 def _row(file: Path, export: Export) -> list[str]:
     accuracy, interval = "-", "-"
     if export.accuracy is not None:
-        found = wilson(export.accuracy, export.parity.images)
+        found = share_interval(export.accuracy, export.parity.images)
         accuracy, interval = f"{export.accuracy:.4f}", f"{found.low:.3f} to {found.high:.3f}"
     latency = f"{export.latency_ms.p50:.2f} / {export.latency_ms.p90:.2f} ms"
     size = size_in_words(export.bytes)

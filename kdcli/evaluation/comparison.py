@@ -121,6 +121,6 @@ def _closer_to(student: Measured, found: MeasuredEnsemble, labels: Indices) -> C
     rights = (found.whole.right(labels)[0], found.single.right(labels)[0])
     return CloserTo(
         accuracy=nearness.closer_in_accuracy(student.right(labels), *rights),
-        agreement=nearness.closer_in_answers(*(rows.astype(np.float64) for rows in apart)),
+        agreement=nearness.closer_in_agreement(*apart),
         kl=nearness.closer_in_answers(*divergences),
     )

@@ -10,10 +10,10 @@ import torch
 
 from kdcli.core.arrays import Bools, Indices
 from kdcli.data.store import Store
-from kdcli.evaluation import intervals, metrics, per_class, significance
+from kdcli.evaluation import metrics, per_class
 from kdcli.evaluation.answers import Asked, Logits, ask
 from kdcli.evaluation.cost import costs
-from kdcli.evaluation.intervals import Interval
+from kdcli.evaluation.intervals import Interval, effective_images, share_interval
 from kdcli.report.model import ModelPart, Range, SeedAccuracy
 from kdcli.runs.run import Run
 
@@ -95,16 +95,13 @@ def mean(values: Iterable[float]) -> float:
 
 
 def _accuracy(right: Bools, seeds: list[int]) -> dict[str, Any]:
-    """Accuracy with its interval: over images, or over seeds and images together."""
-    accuracies = right.mean(1)
+    """Accuracy with its interval over images, or over seeds and images together."""
+    accuracy, accuracies = int(right.sum()) / right.size, right.mean(1)
+    interval = share_interval(accuracy, effective_images(right))
+    found = {"accuracy": accuracy, "accuracy_ci95": range_of(interval)}
     if len(seeds) == 1:
-        interval = intervals.accuracy_interval(int(right.sum()), right.size)
-        return {"accuracy": float(accuracies[0]), "accuracy_ci95": range_of(interval)}
-    # against a model that is never right, the gain is the accuracy
-    over_nothing = significance.paired_gain(right, np.zeros_like(right))
-    return {
-        "accuracy": float(accuracies.mean()),
-        "accuracy_ci95": range_of(over_nothing.ci95),
+        return found
+    return found | {
         "accuracy_sd": float(accuracies.std(ddof=1)),
         "seeds": [
             SeedAccuracy(seed=s, accuracy=float(a)) for s, a in zip(seeds, accuracies, strict=True)

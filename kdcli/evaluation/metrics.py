@@ -6,7 +6,7 @@ import numpy as np
 
 from kdcli.core.arrays import Doubles, Ints, Reals
 from kdcli.core.errors import NotFinite
-from kdcli.evaluation.intervals import Interval, wilson
+from kdcli.evaluation.intervals import Interval, share_interval
 
 # One model -------------------------------------------------------------------------------------
 
@@ -29,11 +29,11 @@ def balanced_interval(recall: float, labels: Ints) -> Interval:
     """The 95% interval of a mean recall on images with these labels.
 
     A mean of k recalls varies like one accuracy on k^2 / sum(1 / n_class) images, so that number
-    goes into the Wilson interval: it is N where classes are even, and small where one is rare.
+    goes into the interval of a share: it is N where classes are even, and small where one is rare.
     """
     counts = np.bincount(labels)
     counts = counts[counts > 0]
-    return wilson(recall, float(len(counts) ** 2 / np.sum(1 / counts)))
+    return share_interval(recall, float(len(counts) ** 2 / np.sum(1 / counts)))
 
 
 def accuracy_if_renamed(predictions: Ints, labels: Ints, num_classes: int) -> float:

@@ -6,6 +6,12 @@ N images, S seeds. The student's rows are (S, N), those of its teachers (N,).
 import numpy as np
 
 from kdcli.core.arrays import Bools, Doubles, Reals
+from kdcli.evaluation.intervals import (
+    Interval,
+    effective_images,
+    student_quantile,
+)
+from kdcli.evaluation.significance import tested_interval
 from kdcli.report.comparison import WORTH_CLOSING, Closer
 
 
@@ -23,39 +29,46 @@ def gap_kept(student: float, single: float, ensemble: float) -> float | None:
 def closer_in_accuracy(student: Bools, ensemble: Bools, single: Bools) -> Closer:
     """To whose accuracy the student's is closer, from who was right where.
 
-    Decided where the 95% bootstrap interval of |student - ensemble| - |student - single|, over
-    seeds and images together, excludes 0.
+    Decided where the 95% intervals of ensemble - single and of student - the middle between them
+    both exclude 0.
     """
-    mine = student.astype(np.float64)
-    means = _resampled(np.stack([mine - ensemble, mine - single]))
-    return _closer(np.abs(means[:, 0]) - np.abs(means[:, 1]))
+    ahead = tested_interval(*_parts(ensemble.astype(np.float64) - single), len(ensemble))
+    beyond = student - (ensemble.astype(np.float64) + single) / 2
+    side = tested_interval(*_parts(beyond), effective_images(beyond))
+    signs = _sign(ahead) * _sign(side)
+    return "ensemble" if signs > 0 else "single" if signs < 0 else "undecided"
+
+
+def closer_in_agreement(ensemble: Bools, single: Bools) -> Closer:
+    """Whose top-1 classes the student gives more often; (S, N), where it gives another one.
+
+    Decided where the 95% interval of the difference excludes 0.
+    """
+    difference = ensemble.astype(np.float64) - single
+    return _CLOSER[_sign(tested_interval(*_parts(difference), effective_images(difference)))]
 
 
 def closer_in_answers(to_ensemble: Reals, to_single: Reals) -> Closer:
     """To whose answers the student's are closer, from its (S, N) distances to either.
 
-    Decided where the 95% bootstrap interval of the mean difference excludes 0.
+    Decided where the 95% interval of the mean difference, over seeds and images, excludes 0.
     """
-    return _closer(_resampled((to_ensemble - to_single)[None])[:, 0])
+    difference = to_ensemble - to_single
+    reach = student_quantile(0.95, max(1, difference.shape[1] - 1)) * float(difference.std())
+    reach /= effective_images(difference) ** 0.5
+    mean = float(difference.mean())
+    return _CLOSER[_sign(Interval(mean - reach, mean + reach))]
 
 
-def _closer(further_from_ensemble: Doubles) -> Closer:
-    low, high = np.percentile(further_from_ensemble, [2.5, 97.5])
-    return "ensemble" if high < 0 else "single" if low > 0 else "undecided"
+_CLOSER: dict[int, Closer] = {-1: "ensemble", 0: "undecided", 1: "single"}
+"""By the sign of (distance to the ensemble - distance to the single one)."""
 
 
-def _resampled(values: Reals, draws: int = 2000, seed: int = 0) -> Doubles:
-    """(draws, Q) means of (Q, S, N), seeds and images drawn with replacement, alike for all Q.
+def _parts(difference: Doubles) -> tuple[float, float]:
+    """The means of what lies above 0 and of what lies below; of values in [-1, 1], which vary by
+    no more than two shares do."""
+    return float(np.maximum(difference, 0).mean()), float(np.maximum(-difference, 0).mean())
 
-    Column by column: distances in nats all differ, so there are no equal ones to count as
-    `significance._bootstrap` does.
-    """
-    rng = np.random.default_rng(seed)
-    _, seeds, images = values.shape
-    means = np.empty((draws, len(values)))
-    for draw in range(draws):
-        rows = np.bincount(rng.integers(seeds, size=seeds), minlength=seeds)
-        columns = np.bincount(rng.integers(images, size=images), minlength=images)
-        means[draw] = values @ columns @ rows
-    means /= seeds * images
-    return means
+
+def _sign(found: Interval) -> int:
+    return 1 if found.low > 0 else -1 if found.high < 0 else 0

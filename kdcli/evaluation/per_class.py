@@ -6,12 +6,19 @@ model of each seed got right. Classes are their numbers; those without an image 
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 
-from kdcli.core.arrays import Bools, Doubles, Ints
-from kdcli.evaluation.intervals import Z_95, Interval, wilson
+from kdcli.core.arrays import Bools, Ints
+from kdcli.evaluation.intervals import (
+    Interval,
+    effective_images,
+    images_alone,
+    paired_interval,
+    share_interval,
+    student_quantile,
+)
+from kdcli.evaluation.significance import discordant
 
 
 @dataclass(frozen=True)
@@ -60,15 +67,13 @@ def macro_f1(predictions: Ints, labels: Ints) -> float:
 
 
 def recalls(right: Bools, labels: Ints) -> list[ClassRecall]:
-    """Each class's recall with its Wilson interval, in the order of the classes.
-
-    With several seeds the interval is that of `effective_images`.
-    """
+    """Each class's recall with its 95% interval over images (and seeds), in the order of the
+    classes."""
     found = []
     for label in np.unique(labels):
         mine = right[:, labels == label]
         recall = int(mine.sum()) / mine.size
-        interval = wilson(recall, effective_images(mine))
+        interval = share_interval(recall, effective_images(mine))
         found.append(ClassRecall(int(label), mine.shape[1], recall, interval))
     return found
 
@@ -78,25 +83,6 @@ def worst(found: list[ClassRecall]) -> ClassRecall:
     return min(found, key=lambda one: one.recall)
 
 
-def effective_images(right: Bools) -> float:
-    """Of how many images, seen by one seed, the share of hits is as sure as here; at most n.
-
-    `right` is (S, n) of one class. The variance of the share is that over images plus that over
-    seeds (each a sample); p (1 - p) / variance is the size to put into an interval for one sample
-    (Korn and Graubard 1998, for clustered surveys). It is n where there is one seed, and where
-    all seeds agree. Two or three seeds say little of their own spread: the interval is then on
-    the narrow side where seeds differ much.
-    """
-    seeds, images = len(right), float(right.shape[1])
-    share = float(right.mean())
-    variance = float(right.mean(axis=0).var()) / images
-    if seeds > 1:
-        variance += float(right.mean(axis=1).var(ddof=1)) / seeds
-    if variance == 0:
-        return images
-    return min(images, share * (1 - share) / variance)
-
-
 # Two models ------------------------------------------------------------------------------------
 
 
@@ -104,8 +90,8 @@ def lost_most(teacher: Bools, student: Bools, labels: Ints) -> ClassLoss | None:
     """The class with the largest drop of recall from teacher to student; None where none lost.
 
     `teacher` is (N,), `student` (S, N); of equal drops the first class. The interval is
-    `paired_drop`'s at 1 - 0.05 / K, K classes having been looked at (Bonferroni): all K intervals
-    hold at once with 95%, so that of the one picked does.
+    `paired_interval`'s at 1 - 0.05 / K, K classes having been looked at (Bonferroni): all K hold at
+    once with 95%, so that of the one picked does.
     """
     classes = np.unique(labels)
     seeds = len(student)
@@ -117,72 +103,33 @@ def lost_most(teacher: Bools, student: Bools, labels: Ints) -> ClassLoss | None:
     most = int(np.argmax(drops))
     if drops[most] <= 0:
         return None
-    mine = labels == classes[most]
-    z = NormalDist().inv_cdf(1 - 0.05 / len(classes) / 2)
-    interval = paired_drop(teacher[mine], student[:, mine], z)
+    mine, confidence = labels == classes[most], 1 - 0.05 / len(classes)
+    difference = teacher[mine].astype(np.int64) - student[:, mine]
+    images = effective_images(difference, confidence)
+    interval = paired_interval(*discordant(difference), images, confidence)
     return ClassLoss(int(classes[most]), int(mine.sum()), drops[most], interval)
 
 
-def paired_drop(teacher: Bools, student: Bools, z: float = Z_95) -> Interval:
-    """Interval of how much oftener the teacher (n,) is right than the student (S, n).
+def balanced_gain(student: Bools, baseline: Bools, labels: Ints) -> tuple[float, Interval]:
+    """Balanced accuracy of the student - that of the baseline trained with the same seed, and its
+    95% interval.
 
-    Newcombe 1998 (Statistics in Medicine 17:2635), method 10: Wilson's intervals of both shares,
-    squared and added, less their correlation on the same images (corrected for continuity). For
-    several seeds the student's share is their mean and its interval that of `effective_images`:
-    over seeds and images together. Unlike a bootstrap it does not collapse on few images.
-    """
-    images, effective = teacher.size, effective_images(student)
-    p, q = float(teacher.mean()), float(student.mean())
-    mine, theirs = wilson(q, effective, z), wilson(p, images, z)
-    together = float(np.mean((teacher - p) * (student.mean(axis=0) - q)))
-    if together > 0:
-        together = max(0.0, together - 1 / (2 * images))
-    spread = math.sqrt(p * (1 - p) * q * (1 - q))
-    phi = together / spread * math.sqrt(effective / images) if spread else 0.0
-    down = _add(p - theirs.low, mine.high - q, phi)
-    up = _add(theirs.high - p, q - mine.low, phi)
-    return Interval(max(-1.0, p - q - down), min(1.0, p - q + up))
-
-
-def _add(one: float, other: float, phi: float) -> float:
-    """The distance that two make whose errors are correlated by `phi`, as a side of a triangle;
-    rounding may take the square below 0."""
-    return math.sqrt(max(0.0, one**2 - 2 * phi * one * other + other**2))
-
-
-def balanced_gain(
-    student: Bools, baseline: Bools, labels: Ints, draws: int = 2000, seed: int = 0
-) -> tuple[float, Interval]:
-    """Balanced accuracy of the student - that of the baseline trained with the same seed.
-
-    Both are (S, N). The interval is a percentile bootstrap as that of `paired_gain`, over seeds
-    and images together, but each class's images are drawn among themselves, since every class
-    counts alike; deviations of a class of n are stretched by sqrt(n / (n - 1)), which a bootstrap
-    of few lacks (Rao and Wu 1988). A class of one image adds no spread: then it is too narrow.
+    Both are (S, N). The distances of each class's mean from the ends of its `paired_interval` are
+    squared and added, as for any sum (Zou and Donner 2008, Statistics in Medicine 27:1693), and to
+    them that of the seeds, which all classes share (Student's t). So a class of few images leaves
+    much open, even where nothing differs on them.
     """
     if student.shape != baseline.shape or student.shape[1:] != labels.shape or not student.size:
         raise ValueError(f"two equal (S, N) wanted, got {student.shape} and {baseline.shape}")
-    seeds = len(student)
-    rng = np.random.default_rng(seed)
-    rows = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=draws)
     difference = student.astype(np.int64) - baseline.astype(np.int64)
-    classes = np.unique(labels)
-    gain, replicates = 0.0, np.zeros(draws)
-    for label in classes:
-        mine = difference[:, labels == label]
-        gain += int(mine.sum()) / mine.size
-        replicates += _drawn(mine, rows, rng)
-    low, high = np.percentile(replicates / len(classes), [2.5, 97.5])
-    return gain / len(classes), Interval(float(low), float(high))
-
-
-def _drawn(difference: Ints, rows: Ints, rng: np.random.Generator) -> Doubles:
-    """(draws,) mean differences of one class, (S, n) in {-1, 0, 1}; `rows` (draws, S) of seeds."""
-    images = difference.shape[1]
-    columns, counts = np.unique(difference, axis=1, return_counts=True)
-    sums = rows @ columns
-    centre = sums @ counts
-    drawn = (sums * rng.multinomial(images, counts / images, size=len(rows))).sum(axis=1)
-    stretch = (images / max(1, images - 1)) ** 0.5
-    means: Doubles = (centre + stretch * (drawn - centre)) / difference.size
-    return means
+    parts = [difference[:, labels == label] for label in np.unique(labels)]
+    gains = np.mean([part.mean(axis=1) for part in parts], axis=0)
+    gain, seeds, down, up = float(gains.mean()), len(gains), 0.0, 0.0
+    for part in parts:
+        ends = paired_interval(*discordant(part), images_alone(part))
+        down += ((float(part.mean()) - ends.low) / len(parts)) ** 2
+        up += ((ends.high - float(part.mean())) / len(parts)) ** 2
+    if seeds > 1:
+        of_seeds = student_quantile(0.95, seeds - 1) ** 2 * float(gains.var(ddof=1)) / seeds
+        down, up = down + of_seeds, up + of_seeds
+    return gain, Interval(max(-1.0, gain - math.sqrt(down)), min(1.0, gain + math.sqrt(up)))

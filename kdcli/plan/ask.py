@@ -1,5 +1,6 @@
 """What a person asked for, as flags say it, and the recipe's `who:` block below that."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,27 @@ class Ask:
     seeds: int = 1
     """So many trainings, from `seed` on."""
     device: str = "auto"
+
+    def command(self, verb: str) -> str:
+        """The command line that asks for the same."""
+        named = {
+            "teacher": self.teachers,
+            "assistant": self.assistants,
+            "student": self.student,
+            "peer": self.peers,
+            "recipe": None if (verb, self.recipe) == ("distill", "kd") else self.recipe,
+            "set": self.settings,
+            "data": self.data,
+            "classes": self.classes,
+            "seed": self.seed,
+            "seeds": None if self.seeds == 1 else self.seeds,
+            "device": None if self.device == "auto" else self.device,
+        }
+        words = ["kd", verb, *([self.model] if self.model else [])]
+        for flag, value in named.items():
+            for one in value if isinstance(value, tuple) else (value,):
+                words += [] if one is None else [f"--{flag}", str(one)]
+        return shlex.join(words)
 
     def who(self, recipe: Recipe, progress: Progress) -> Who:
         """The recipe's `who:` block with the flags over it, said where they differ: a committed

@@ -8,6 +8,7 @@ from kdcli.core.errors import UsageError
 from kdcli.core.progress import Progress
 from kdcli.models.build import resolve
 from kdcli.models.given import is_given, parse, start_from
+from kdcli.models.loading import read_args
 from kdcli.recipe.edit import update
 from kdcli.recipe.load import LoadedRecipe
 from kdcli.runs.locate import locate
@@ -29,6 +30,15 @@ def teacher_name(thing: str, progress: Progress) -> str:
     if not is_file(thing):
         return model_name(thing, progress)
     return str(locate(thing, progress).model)
+
+
+def architecture(thing: str, progress: Progress) -> str:
+    """timm's name of what `--teacher` means."""
+    if is_given(thing):
+        return parse(thing, progress).model
+    if not is_file(thing):
+        return model_name(thing, progress)
+    return read_args(locate(thing, progress).model)[0].name
 
 
 def is_file(teacher: str) -> bool:

@@ -21,10 +21,10 @@ from kdcli.models.given import Read, is_given, parse, size_of
 from kdcli.models.loading import read_args
 from kdcli.models.tap import Tap, predict
 from kdcli.plan.data import say_other_decoding, warn_of_seen
-from kdcli.plan.job import Shared, refuse_taught, train_spec
+from kdcli.plan.job import Job, Shared, refuse_taught, train_spec
 from kdcli.plan.names import is_file, started, teacher_name
 from kdcli.recipe.edit import update
-from kdcli.recipe.load import load_recipe
+from kdcli.recipe.load import load_recipe, recipe_names
 from kdcli.recipe.schema import Recipe
 from kdcli.recipe.who import TeacherEntry
 from kdcli.runs.locate import locate
@@ -156,6 +156,35 @@ def _taught_first(entry: TeacherEntry, shared: Shared, weights: FileRef | None) 
     spec = spec.model_copy(update={"weights": weights})
     seeds = settings.seeds if entry.seeds is None else entry.seeds
     return TeacherRef(model=entry.model, spec=with_trail(spec, recipe), seeds=seeds)
+
+
+def flags_of(job: Job) -> list[str] | None:
+    """The flags of `kd distill` that mean the runs of a `kd train` of several seeds, as members of
+    one ensemble; None where none do, as those have settings that only their own recipe could hold.
+    """
+    spec, recipe = job.spec, job.spec.recipe
+    settings = {
+        "teacher.seeds": (job.seeds, 1),
+        "teacher.seed": (spec.seed, 0),
+        "teacher.subset": (recipe.data.subset, 1),
+        "data.hidden": (recipe.data.hidden, 0),
+        "data.licence": (recipe.data.licence, "auto"),
+        "teacher.tune": (recipe.train.tune, "all"),
+        "teacher.recipe": (spec.recipe_name, "supervised"),
+    }
+    changed = tuple(f"{key}={_spelled(v)}" for key, (v, usual) in settings.items() if v != usual)
+    if spec.weights or spec.recipe_name not in recipe_names():
+        return None
+    shared = Shared(load_recipe("kd", changed), job.source, spec.data, job.device)
+    found = _taught_first(TeacherEntry(model=spec.model), shared, None)
+    if [one.spec and one.spec.digest for one in found.members] != [s.digest for s in job.specs]:
+        return None
+    return ["--teacher", spec.model, *(word for one in changed for word in ("--set", one))]
+
+
+def _spelled(value: Any) -> str:
+    """As --set takes it."""
+    return str(list(value)) if isinstance(value, tuple) else str(value)
 
 
 def _given_teacher(thing: str, source: Source, progress: Progress) -> TeacherRef:

@@ -27,6 +27,7 @@ Subset = _Part | Annotated[tuple[_Part, _Part], Field(strict=False), AfterValida
 class Pool(Options):
     """Synthetic images, which the teachers then label."""
 
+    shorthand = "by"
     by: Literal["mixup", "munge_patch"] = "mixup"
     """`mixup` blends two images, in shares drawn evenly; `munge_patch` swaps patches with those of
     the nearest neighbour."""
@@ -43,7 +44,7 @@ class Pool(Options):
 
 def _named_alone(pool: Any) -> Any:
     """`pool: mixup` takes every default."""
-    return {"by": pool} if isinstance(pool, str) else pool
+    return {Pool.shorthand: pool} if isinstance(pool, str) else pool
 
 
 class Data(Options):

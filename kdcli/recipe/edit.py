@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from kdcli.core.errors import RecipeError
+from kdcli.recipe.places import shorthand_at
 from kdcli.recipe.schema import Recipe
 
 
@@ -56,13 +58,43 @@ def get(raw: dict[str, Any], path: str) -> Any:
 
 
 def put(raw: dict[str, Any], path: str, value: Any) -> None:
-    """Set the value at `train.epochs`, making mappings on the way."""
+    """Set the value at `train.epochs`, making mappings on the way; what stands there stays, a
+    shorthand written out: `data.pool.times` over `pool: mixup` keeps `by: mixup`.
+
+    Raises:
+        RecipeError: on the way lies a value that is no mapping, or an entry that a list lacks.
+    """
+    within: Any = raw
     *parents, last = path.split(".")
-    for key in parents:
-        # `--set scheme.peers=3` over `scheme: mutual` keeps the scheme
-        if key == "scheme" and isinstance(raw.get(key), str):
-            raw[key] = {"name": raw[key]}
-        if not isinstance(raw.get(key), dict):
-            raw[key] = {}
-        raw = raw[key]
-    raw[last] = value
+    for i, key in enumerate(parents, 1):
+        place = ".".join(parents[:i])
+        slot = _slot(within, key, place)
+        within[slot] = _opened(
+            within[slot] if isinstance(within, list) else within.get(slot), place
+        )
+        within = within[slot]
+    within[_slot(within, last, path)] = value
+
+
+def _slot(within: dict[str, Any] | list[Any], key: str, path: str) -> Any:
+    """The key, or the place in a list."""
+    if isinstance(within, dict):
+        return key
+    if key.isdecimal() and int(key) < len(within):
+        return int(key)
+    raise RecipeError([f"--set {path}: the list has {len(within)} of them, counted from 0"])
+
+
+def _opened(value: Any, path: str) -> dict[str, Any] | list[Any]:
+    """What keys can be put into."""
+    if value is None:
+        return {}
+    if isinstance(value, tuple):
+        return list(value)
+    if isinstance(value, str) and (key := shorthand_at(path)):
+        return {key: value}
+    if not isinstance(value, dict | list):
+        raise RecipeError(
+            [f"--set {path}....: {path} is {value!r}, no mapping"], f"--set {path}=..."
+        )
+    return value

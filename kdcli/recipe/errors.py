@@ -5,7 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from kdcli.recipe.other_names import field_at, fields_of, in_words, may_be_null
+from kdcli.recipe.other_names import in_words
+from kdcli.recipe.places import field_at, fields_of, may_be_null
 
 
 def tell(

@@ -1,6 +1,5 @@
 """A recipe file becomes a Recipe: found by name or path, read safely, all mistakes told at once."""
 
-import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,11 @@ from kdcli.core.scheme import Scheme
 from kdcli.core.text import did_you_mean
 from kdcli.recipe.edit import get, put
 from kdcli.recipe.errors import tell
-from kdcli.recipe.other_names import field_at, fields_of, may_be_null, option_keys
-from kdcli.recipe.safe_yaml import read_value, read_yaml
+from kdcli.recipe.other_names import option_keys
+from kdcli.recipe.places import field_at, fields_of, may_be_null
+from kdcli.recipe.safe_yaml import read_yaml
 from kdcli.recipe.schema import Recipe
+from kdcli.recipe.settings import in_order, parse_setting, written_out
 
 ALSO_CALLED = {"output_avg": "average", "loss_avg": "average"}
 """Other names that papers have for a scheme: both of Zuchniak's (arXiv:2302.07215) have the same
@@ -51,13 +52,12 @@ def load_recipe(name: str, settings: tuple[str, ...] = ()) -> LoadedRecipe:
     path = find_recipe(name)
     raw = read_yaml(path)
     shown = f"recipe {name}" if name in recipe_names() else str(path)
-    origins = {key: shown for key in _leaves(raw)}
-    for setting in settings:
-        key, value = parse_setting(setting)
+    origins = {written_out(key, get(raw, key)): shown for key in _leaves(raw)}
+    for key, value in in_order([parse_setting(setting) for setting in settings]):
         put(raw, key, value)
         # what the setting has replaced, or goes into, is no longer the file's
         origins = {k: v for k, v in origins.items() if not _above_or_below(k, key)}
-        origins |= {key: "--set"}
+        origins |= {written_out(key, value): "--set"}
     return LoadedRecipe(check(raw, origins, shown), path.stem, origins)
 
 
@@ -134,29 +134,6 @@ def describe_recipe(name: str) -> str:
     """The first line of its header, which says what it is for (a test holds every file to it)."""
     first = (recipe_folder() / f"{name}.yaml").read_text("utf-8").split("\n")[0]
     return first.removeprefix("#").strip()
-
-
-def parse_setting(setting: str) -> tuple[str, Any]:
-    """`train.epochs=30` -> (`train.epochs`, 30); the value is read as YAML.
-
-    Raises:
-        RecipeError: no `key=value`, or a value that is no YAML.
-    """
-    key, equals, value = setting.partition("=")
-    if not equals or not re.fullmatch(r"\w+(\.\w+)*", key.strip()):
-        raise RecipeError([f"--set {setting}: expects key=value, as in --set {_spelled(setting)}"])
-    found = read_value(value, f"--set {setting}")
-    if isinstance(found, str) and re.search(r"[,;\s]\s*[a-z]\w*(\.\w+)+=", found):
-        raise RecipeError([f"--set {setting}: several settings; each takes a --set of its own"])
-    return key.strip(), found
-
-
-def _spelled(setting: str) -> str:
-    """The setting as it was meant, where it is near one; else an example."""
-    if re.fullmatch(r"methods\.\w+", setting):
-        return f"{setting}={{}}"
-    near = re.fullmatch(r"-*(\w+(?:\.\w+)+)\s*[:=\s]\s*(\S+)", setting)
-    return f"{near[1]}={near[2]}" if near else "train.epochs=30"
 
 
 def check(raw: dict[str, Any], origins: dict[str, str], source: str) -> Recipe:

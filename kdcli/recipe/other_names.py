@@ -1,17 +1,15 @@
 """What people call the recipe's keys, as data, and which key an unknown one was meant to be."""
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, get_args
-
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
+from typing import Any
 
 from kdcli.core import registry
 from kdcli.core.errors import UsageError
 from kdcli.core.other_names import called, or_words, spelling
 from kdcli.core.text import did_you_mean
+from kdcli.recipe.places import fields_of, keys, keys_at
 from kdcli.recipe.schema import Recipe
 
 OTHER_NAMES = {
@@ -110,11 +108,6 @@ def in_words(path: str, value: Any, further: Sequence[str]) -> str:
     return or_words(found)
 
 
-def keys() -> list[str]:
-    """Every key of the format in full (`train.lr`), sections too; methods' own are not in it."""
-    return list(_keys(Recipe, ""))
-
-
 def option_keys(raw: dict[str, Any]) -> list[str]:
     """The keys in full of its methods and its scheme, as far as there are such."""
     named: dict[str, Any] = {"scheme": ("schemes", raw["scheme"])}
@@ -129,56 +122,10 @@ def option_keys(raw: dict[str, Any]) -> list[str]:
     return found
 
 
-def field_at(path: str) -> FieldInfo | None:
-    """The schema's field there; None where the schema knows none, as of methods' own options."""
-    models: list[type[BaseModel]] = [Recipe]
-    found: FieldInfo | None = None
-    for key in path.split("."):
-        if key.isdecimal():
-            continue  # a place in a list
-        fields = {name: f for model in models for name, f in fields_of(model).items()}
-        if (found := fields.get(key)) is None:
-            return None
-        models = models_in(found.annotation)
-    return found
-
-
-def fields_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
-    """By the names that a recipe has for them: `from`, not `from_`."""
-    return {info.alias or name: info for name, info in model.model_fields.items()}
-
-
-def models_in(annotation: Any) -> list[type[BaseModel]]:
-    """The models that a field may hold, through unions and Annotated."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for part in get_args(annotation) for model in models_in(part)]
-
-
-def may_be_null(annotation: Any) -> bool:
-    """Whether null is among what it takes."""
-    return annotation is type(None) or any(map(may_be_null, get_args(annotation)))
-
-
-def _keys(model: type[BaseModel], path: str) -> Iterator[str]:
-    for name, info in fields_of(model).items():
-        here = f"{path}.{name}".lstrip(".")
-        yield here
-        for inner in models_in(info.annotation) if name != "methods" else ():
-            # a ramp's keys (from, to, over) say nothing without the weight that they belong to
-            yield from () if name == "weight" else _keys(inner, here)
-
-
 def _beside(section: str) -> list[str]:
     """The keys of a section, also of one in a list (`match.augment.0`)."""
-    models = _models_at(section) if section else [Recipe]
     start = f"{section}." if section else ""
-    return [start + name for model in models for name in fields_of(model)]
-
-
-def _models_at(path: str) -> list[type[BaseModel]]:
-    field = field_at(path)
-    return models_in(field.annotation) if field else []
+    return [start + name for name in keys_at(section)]
 
 
 def _itself_or_likely(path: str, further: Sequence[str]) -> tuple[str, ...]:

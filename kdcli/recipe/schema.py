@@ -71,6 +71,7 @@ class SchemeUse(Options):
     """`scheme: offline`, or a mapping with `name` and the scheme's own options."""
 
     model_config = ConfigDict(extra="allow")
+    shorthand = "name"
     name: str = "offline"
 
     @property

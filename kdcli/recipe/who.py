@@ -15,6 +15,7 @@ from kdcli.recipe.data import Subset
 class TeacherEntry(Options):
     """One entry of who.teachers that says more than a name."""
 
+    shorthand = "model"
     model: str
     seeds: Annotated[int, Field(ge=1)] | None = None
     """In place of teacher.seeds."""

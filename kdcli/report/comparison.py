@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from kdcli.report.model import Part, Range
+from kdcli.report.model import Change, ChangeRange, Part, Ratio, Share
 
 
 class Speedup(Part):
@@ -16,9 +16,9 @@ class ClassLostMost(Part):
     """The class whose recall falls farthest from teacher to student."""
 
     name: str
-    drop: float
+    drop: Change
     """teacher - student, > 0."""
-    ci95: Range
+    ci95: ChangeRange
     """It allows for having picked the worst of all classes."""
     test_images: int
 
@@ -46,20 +46,20 @@ class EnsembleComparison(Part):
     members: int
     best: int
     """Index in `teachers` of the best single one, by validation accuracy."""
-    gain_over_single: float
+    gain_over_single: Change
     """ensemble - best single teacher; intervals are paired, over images (and seeds)."""
-    gain_over_single_ci95: Range
-    gap_kept: float | None
+    gain_over_single_ci95: ChangeRange
+    gap_kept: Ratio | None
     """(student - single) / (ensemble - single); null below a point of ensemble - single."""
-    gap_to_ensemble: float
+    gap_to_ensemble: Change
     """student - ensemble."""
-    gap_to_ensemble_ci95: Range
-    gap_to_single: float
+    gap_to_ensemble_ci95: ChangeRange
+    gap_to_single: Change
     """student - best single teacher."""
-    gap_to_single_ci95: Range
-    agreement_with_ensemble: float
-    agreement_with_single: float
-    agreement_with_members: float
+    gap_to_single_ci95: ChangeRange
+    agreement_with_ensemble: Share
+    agreement_with_single: Share
+    agreement_with_members: Share
     """The mean over all of them."""
     kl_to_ensemble: float
     kl_to_single: float
@@ -76,31 +76,32 @@ class Comparison(Part):
     What compares with a teacher is null where there is none: in online and self-distillation.
     """
 
-    gain: float
+    gain: Change
     """student - baseline."""
-    gain_ci95: Range
-    p_value: float
-    detectable_gain: float
-    """The smallest gain that this test set could have shown (80% power)."""
-    gap_closed: float | None = None
+    gain_ci95: ChangeRange
+    p_value: Share
+    detectable_gain: Share | None
+    """The smallest gain that this comparison could have shown (80% power); null where it could
+    have shown none."""
+    gap_closed: Ratio | None = None
     """gain / (teacher - baseline); null where the teacher is not ahead."""
-    size_reduction: float | None = None
+    size_reduction: Ratio | None = None
     """1 - params_student / params_teacher. What compares costs is filled whenever the record is
     written, with what the models cost by then."""
-    macs_reduction: float | None = None
+    macs_reduction: Ratio | None = None
     speedup: Speedup | None = None
     """teacher / student, median latency; null before an export."""
-    accuracy_drop: float | None = None
+    accuracy_drop: Change | None = None
     """teacher - student."""
-    agreement: float | None = None
-    distillation_score: float | None = None
-    size_priority: float | None = None
+    agreement: Share | None = None
+    distillation_score: Ratio | None = None
+    size_priority: Share | None = None
     """a of the distillation score; null in an earlier kd's record."""
     seeds: int
     verdict_code: str
-    balanced_gain: float | None = None
+    balanced_gain: Change | None = None
     """student - baseline in balanced accuracy."""
-    balanced_gain_ci95: Range | None = None
+    balanced_gain_ci95: ChangeRange | None = None
     class_lost_most: ClassLostMost | None = None
     """null where no class lost anything."""
     ensemble: EnsembleComparison | None = None

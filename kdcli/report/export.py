@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypeVar, get_args
 from pydantic import AfterValidator
 
 from kdcli.report.choices import Calibration, InputKind, Integer, Precision, Target, WantedFold
-from kdcli.report.model import DevicePart, Part, Percentiles, Range
+from kdcli.report.model import Change, ChangeRange, DevicePart, Part, Percentiles, Ratio, Share
 from kdcli.runs.layout import Format
 
 
@@ -18,7 +18,7 @@ class TriedPart(Part):
     calibration: Calibration
     preprocessed: int
     left_out: list[str] = []
-    accuracy: float | None = None
+    accuracy: Share | None = None
     """null, with all that follows, where it failed."""
     kl: float | None = None
     """Mean KL(fp32 || this), nats."""
@@ -45,10 +45,10 @@ class QuantizedPart(Part):
     reduce_range: int
     """1: weights of 7 bits, for an x86 processor without VNNI."""
     validation_images: int
-    accuracy: float
+    accuracy: Share
     """On validation."""
-    accuracy_fp32: float
-    noise: float
+    accuracy_fp32: Share
+    noise: Ratio
     """Speeds that differ by no more counted as equal."""
     tried: list[TriedPart]
 
@@ -58,13 +58,13 @@ class WorthPart(Part):
 
     bytes_ratio: float
     """fp32 / this."""
-    accuracy_change: float | None
+    accuracy_change: Change | None
     """this - fp32, both files on test; null where there were no such images."""
-    accuracy_change_ci95: Range | None
+    accuracy_change_ci95: ChangeRange | None
     """Paired over images."""
     speedup: float
     """fp32 / this, p50."""
-    noise: float
+    noise: Ratio
     """How far two timings of the same file lay apart."""
     worth_it: int
     reason: str
@@ -102,7 +102,7 @@ class ParityPart(Part):
     """PyTorch's precision; float64 where its own rounding in float32 exceeded the tolerance."""
     tolerance: float | None = 1e-3
     """What `max_abs` was held to; null: any finite number (int8, where classes are held)."""
-    agreement: float | None = None
+    agreement: Share | None = None
     """Share of images with the same top-1 class; null in an earlier kd's record."""
 
 
@@ -115,15 +115,15 @@ class FoldPart(Part):
     folded: int
     """1: into one head; 0: the file holds all of them, and how they answer as one."""
     reason: str
-    accuracy_exact: float | None = None
-    accuracy_folded: float | None = None
-    drop: float | None = None
+    accuracy_exact: Share | None = None
+    accuracy_folded: Share | None = None
+    drop: Change | None = None
     """exact - folded."""
-    agreement: float | None = None
+    agreement: Share | None = None
     kl: float | None = None
     """Mean KL(exact || folded), nats."""
-    ece_exact: float | None = None
-    ece_folded: float | None = None
+    ece_exact: Share | None = None
+    ece_folded: Share | None = None
 
 
 class Export(Part):
@@ -140,7 +140,7 @@ class Export(Part):
     opset: int
     bytes: int
     parity: ParityPart
-    accuracy: float | None
+    accuracy: Share | None
     """Of the file itself, on test."""
     latency_ms: Percentiles
     memory_bytes: int | None = None
@@ -201,7 +201,7 @@ class PackagePart(Part):
     written_by: str
     """`timm 1.0.31`, `torch 2.15.0`."""
     parity: ParityPart
-    accuracy: float | None
+    accuracy: Share | None
     """Of what was loaded back, on test."""
     fold: FoldPart | None = None
     """null where the model has one head."""

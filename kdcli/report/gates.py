@@ -1,17 +1,19 @@
 """`--min KEY=VALUE` and `--max KEY=VALUE`: limits on any number of the report."""
 
-import contextlib
 import math
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args, get_origin
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
 from kdcli.core.errors import GateMissed, UsageError
 from kdcli.core.text import counted, did_you_mean
+from kdcli.report.model import Unit
+from kdcli.report.null_reasons import why_null
 from kdcli.report.schema import Report
 
 _ROLES = (
@@ -46,6 +48,8 @@ class Checked:
 
     gate: Gate
     value: float | None
+    why: str = ""
+    """It is None."""
 
     @property
     def passed(self) -> bool:
@@ -61,7 +65,12 @@ class Checked:
             "limit": gate.limit,
             "value": self.value,
             "passed": self.passed,
-        }
+        } | ({"why": self.why} if self.value is None else {})
+
+    @property
+    def shown(self) -> str:
+        """The value, or why there is none."""
+        return f"null: {self.why}" if self.value is None else format(self.value, ".6g")
 
 
 def parse_gates(minima: Sequence[str] | None, maxima: Sequence[str] | None) -> tuple[Gate, ...]:
@@ -70,7 +79,7 @@ def parse_gates(minima: Sequence[str] | None, maxima: Sequence[str] | None) -> t
     Raises:
         UsageError: a key that no report has, or a value that is no number.
     """
-    known = sorted(numeric_keys())
+    known = units()
     return tuple(
         _parse(kind, text, known)
         for kind, texts in (("min", minima), ("max", maxima))
@@ -78,26 +87,57 @@ def parse_gates(minima: Sequence[str] | None, maxima: Sequence[str] | None) -> t
     )
 
 
-def _parse(kind: Any, text: str, known: list[str]) -> Gate:
+def _parse(kind: Any, text: str, known: dict[str, Unit]) -> Gate:
     key, equals, value = text.rpartition("=")  # the name of a class may hold another
     key = key.strip()
     if not equals:
         raise UsageError(
             f"--{kind} {text}: expects KEY=VALUE", f"as in --{kind} student.accuracy=0.95"
         )
-    keys = [(k, _for_role(k, p)) for k in (key, f"models.{key}") for p in known]
-    found = next(((k, p) for k, p in keys if _fits(k, p)), None)
+    keys = [(k, _for_role(k, p), p) for k in (key, f"models.{key}") for p in known]
+    found = next((one for one in keys if _fits(*one[:2])), None)
     if found is None:
-        short = [k.removeprefix("models.") for k in known]
         raise UsageError(
-            f"--{kind} {key}: no number of the report{did_you_mean(key, short)}",
+            f"--{kind} {key}: no number of the report{_meant(key, known)}",
             "every key is listed in docs/report.md",
         )
-    full, pattern = found
-    with contextlib.suppress(ValueError):
-        if math.isfinite(limit := float(value)):
-            return Gate(kind, full, limit, pattern if CLASS in pattern else "")
-    raise UsageError(f"--{kind} {key}: '{value}' is no number")
+    full, pattern, listed = found
+    limit = _limit(f"--{kind} {key}", value.strip(), known[listed])
+    return Gate(kind, full, limit, pattern if CLASS in pattern else "")
+
+
+def _meant(key: str, known: Iterable[str]) -> str:
+    """A key that was cut short has its beginning missing: `accuracy` is the student's."""
+    short = [k.removeprefix("models.") for k in known]
+    words = dict.fromkeys(word for k in short for word in k.split("."))
+    near = key if key in words else next(iter(get_close_matches(key, words, 1, 0.8)), "")
+    whole = [k for k in short if near and f".{near}." in f".{k}."]
+    first = [k for part in ("student.", "comparison.") for k in whole if k.startswith(part)]
+    if meant := first or whole:
+        return f"; did you mean '{min(meant, key=len)}'?"
+    return did_you_mean(key, short)
+
+
+def _limit(flag: str, text: str, unit: Unit) -> float:
+    """The number of `=0.95` or `=95%`, where one of this unit can be on either side of it."""
+    number = text.removesuffix("%").strip()
+    try:
+        limit = float(number)
+    except ValueError:
+        limit = math.nan
+    if not math.isfinite(limit):
+        raise UsageError(f"{flag}: '{text}' is no number", "as in =0.95, =95% or =1e6")
+    if text != number:
+        if unit is Unit.AMOUNT:
+            raise UsageError(f"{flag}={text}: an amount, no fraction", f"{flag}=NUMBER without %")
+        limit /= 100
+    low, high = {Unit.SHARE: (0, 1), Unit.AMOUNT: (0, math.inf)}.get(unit, (-math.inf, math.inf))
+    fits = abs(limit) < 1 if unit is Unit.CHANGE else low <= limit <= high
+    if not fits:
+        as_percent = unit is not Unit.AMOUNT and text == number and low <= limit / 100 <= 1
+        meant = f"{flag}={limit / 100:g}, or ={number}%" if as_percent else ""
+        raise UsageError(f"{flag}={text}: it is {unit.value}", meant)
+    return limit
 
 
 def _for_role(key: str, pattern: str) -> str:
@@ -152,13 +192,17 @@ def check_gates(gates: tuple[Gate, ...], report: Report) -> list[Checked]:
     looked = c and c.balanced_gain is not None and c.accuracy_drop is not None  # for a class
     if c and looked and c.class_lost_most is None:
         raw["comparison"]["class_lost_most"] = {"drop": 0.0}
-    return [Checked(gate, _value(raw, gate.key)) for gate in gates]
+    found = ((gate, _value(raw, gate.key)) for gate in gates)
+    return [
+        Checked(gate, value, why_null(report, gate.key) if value is None else "")
+        for gate, value in found
+    ]
 
 
 def missed(checked: list[Checked]) -> GateMissed | None:
     """The error for those that were missed; None where all were met."""
     lines = [
-        f"{c.gate.key} is {'null' if c.value is None else format(c.value, '.6g')}, "
+        f"{c.gate.key} is {c.shown}{';' if c.value is None else ','} "
         f"{'at least' if c.gate.kind == 'min' else 'at most'} {c.gate.limit:g} was asked for"
         for c in checked
         if not c.passed
@@ -174,33 +218,47 @@ def numeric_keys() -> set[str]:
     Entries of lists stand under 0 (`exports.0`, `exports.0.measured.0`, `teachers.0`); the name of
     a class is CLASS.
     """
-    return set(_numbers(Report, ""))
+    return set(units())
 
 
-def _numbers(model: type[BaseModel], path: str) -> Iterator[str]:
+def units() -> dict[str, Unit]:
+    """The same, sorted, each with what it can be."""
+    return dict(sorted(_numbers(Report, "", None)))
+
+
+def _numbers(model: type[BaseModel], path: str, unit: Unit | None) -> Iterator[tuple[str, Unit]]:
+    """`unit` is that of a whole part, such as an interval of shares."""
     for name, field in model.model_fields.items():
         key = f"{path}{field.alias or name}"
-        yield from _numbers_of(field.annotation, key)
+        yield from _numbers_of(field.annotation, key, _unit(field.metadata) or unit)
 
 
-def _numbers_of(annotation: Any, key: str) -> Iterator[str]:
+def _numbers_of(annotation: Any, key: str, unit: Unit | None) -> Iterator[tuple[str, Unit]]:
+    if get_origin(annotation) is Annotated:
+        annotation, *marks = get_args(annotation)
+        yield from _numbers_of(annotation, key, _unit(marks) or unit)
+        return
     if get_origin(annotation) is list:
         (annotation,), key = get_args(annotation), f"{key}.0"
     kinds = [annotation, *get_args(annotation)]
     if key == "models":
         part = kinds[-1]
         for role in _ROLES:
-            yield from _numbers(part, f"models.{role}.")
+            yield from _numbers(part, f"models.{role}.", unit)
         return
     for kind in kinds:
         if get_origin(kind) is dict:
-            yield from _numbers_of(get_args(kind)[1], f"{key}.{CLASS}")
+            yield from _numbers_of(get_args(kind)[1], f"{key}.{CLASS}", unit)
         elif isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from _numbers(kind, f"{key}.")
+            yield from _numbers(kind, f"{key}.", unit)
         elif kind in (int, float):
-            yield key
-        elif get_origin(kind) is list:
-            yield from _numbers_of(kind, key)
+            yield key, unit or Unit.AMOUNT
+        elif get_origin(kind) in (list, Annotated):
+            yield from _numbers_of(kind, key, unit)
+
+
+def _unit(marks: Iterable[Any]) -> Unit | None:
+    return next((mark for mark in marks if isinstance(mark, Unit)), None)
 
 
 def _value(raw: Any, key: str) -> float | None:

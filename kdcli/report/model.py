@@ -1,6 +1,24 @@
 """What a report tells of one model."""
 
+from enum import Enum
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict
+
+
+class Unit(Enum):
+    """What a number of the report can be; `--min` and `--max` refuse what it cannot."""
+
+    AMOUNT = "never negative"
+    SHARE = "a fraction, from 0 to 1"
+    CHANGE = "a difference of fractions, of which one point is 0.01"
+    RATIO = "any number"
+
+
+Share = Annotated[float, Unit.SHARE]
+Change = Annotated[float, Unit.CHANGE]
+Ratio = Annotated[float, Unit.RATIO]
+"""Numbers without a unit are amounts."""
 
 
 class Part(BaseModel):
@@ -16,6 +34,10 @@ class Range(Part):
 
     low: float
     high: float
+
+
+ShareRange = Annotated[Range, Unit.SHARE]
+ChangeRange = Annotated[Range, Unit.CHANGE]
 
 
 class Percentiles(Part):
@@ -61,20 +83,20 @@ class SeedAccuracy(Part):
     """One of several seeds."""
 
     seed: int
-    accuracy: float
+    accuracy: Share
 
 
 class MapsPart(Part):
     """What a model's attention maps do on test: means over images and stages. Correlations are
     Pearson's over the cells of a map: 1 the same places, 0 unrelated ones, -1 the opposite."""
 
-    flip: float
+    flip: Ratio
     """With the mirror image's maps, mirrored back."""
-    scale: float
+    scale: Ratio
     """With those of the images seen from farther away (0.75) and nearer (1.25)."""
-    layers: float | None = None
+    layers: Ratio | None = None
     """Of one stage's maps with another's; null where there is a single one."""
-    entropy: float
+    entropy: Share
     """As a share of the largest there is: near 1 the maps are flat, and say of no place."""
 
 
@@ -82,23 +104,23 @@ class ModelPart(Part):
     """One role. The last two fields are export's, the others evaluate's."""
 
     name: str
-    accuracy: float | None = None
+    accuracy: Share | None = None
     """The mean where there are several seeds."""
-    accuracy_ci95: Range | None = None
-    accuracy_sd: float | None = None
+    accuracy_ci95: ShareRange | None = None
+    accuracy_sd: Share | None = None
     seeds: list[SeedAccuracy] | None = None
-    balanced_accuracy: float | None = None
+    balanced_accuracy: Share | None = None
     """Mean recall of the classes that have test images."""
-    macro_f1: float | None = None
-    worst_class_recall: float | None = None
+    macro_f1: Share | None = None
+    worst_class_recall: Share | None = None
     worst_class: str | None = None
     """Whose recall that is; of several seeds, the mean."""
-    recall: dict[str, float] | None = None
+    recall: dict[str, Share] | None = None
     """By class name; classes without test images are left out."""
-    recall_ci95: dict[str, Range] | None = None
+    recall_ci95: dict[str, ShareRange] | None = None
     nll: float | None = None
-    ece: float | None = None
-    agreement: float | None = None
+    ece: Share | None = None
+    agreement: Share | None = None
     """Share of images on which its top-1 class is that of the teacher, or of their ensemble."""
     kl_to_teacher: float | None = None
     maps: MapsPart | None = None
@@ -121,10 +143,10 @@ class TeacherPart(Part):
     name: str
     seed: int | None
     """None: a given file that says none."""
-    weight: float
+    weight: Share
     """Its share of the ensemble's answer."""
-    validation_accuracy: float
-    accuracy: float
+    validation_accuracy: Share
+    accuracy: Share
     """On test, as nll."""
     nll: float
     params: int

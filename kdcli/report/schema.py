@@ -14,7 +14,7 @@ from kdcli.report.choices import Protocol
 from kdcli.report.comparison import Comparison
 from kdcli.report.export import Export, PackagePart
 from kdcli.report.licences import LicencesPart
-from kdcli.report.model import ModelPart, Part, TeacherPart
+from kdcli.report.model import ModelPart, Part, Ratio, TeacherPart
 
 
 class DataPart(Part):
@@ -58,9 +58,9 @@ class Report(Part):
     """Of that machine. This and what follows is null before an export of this kd."""
     threads: int | None = None
     protocol: Protocol | None = None
-    noise: float | None = None
+    noise: Ratio | None = None
     """How far two timings of the same file lay apart meanwhile, as a fraction; in onnxruntime."""
-    noise_pytorch: float | None = None
+    noise_pytorch: Ratio | None = None
     """The same of the student in PyTorch."""
 
     def as_dict(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from kdcli.core.latency import beyond
-from kdcli.core.text import counted, points, size_in_words, span
+from kdcli.core.text import counted, points, signed, size_in_words, span
 from kdcli.report.comparison import WORTH_CLOSING, Comparison, EnsembleComparison, Speedup
 from kdcli.report.export import Export, FoldPart, ParityPart, QuantizedPart
 from kdcli.report.model import DevicePart, ModelPart, Percentiles, Range, TeacherPart
@@ -175,9 +175,9 @@ def figures(report: Report) -> list[str]:
 def _smaller(size: float, macs: float | None) -> str:
     """`size -96.4%, MACs -98.6%, `; a student may be larger; nothing where both are equal."""
     found = {"size": size, "MACs": macs}
-    changes = {what: 0.0 - round(r, 3) for what, r in found.items() if r is not None}
+    changes = {what: -round(r, 3) for what, r in found.items() if r is not None}
     told = changes if any(changes.values()) else {}
-    return "".join(f"{what} {change:+.1%}, " for what, change in told.items())
+    return "".join(f"{what} {signed(change, '.1%')}, " for what, change in told.items())
 
 
 def _on_classes(report: Report, c: Comparison) -> list[str]:

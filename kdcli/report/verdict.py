@@ -57,6 +57,11 @@ def sentence(
 
 def _what_would_decide(c: Comparison, test_images: int, run: str, margin: float) -> str:
     """More of both: the smallest gain that shows falls with the square root of either at best."""
+    if c.detectable_gain is None:
+        return (
+            f"{test_images} test images and {c.seeds} seeds that differ so much cannot show any "
+            f"difference: more test images, or kd evaluate {run} --seeds {2 * c.seeds}"
+        )
     wanted = max(abs(c.gain), margin)  # nobody needs to settle less than the margin
     factor = max(2, math.ceil((c.detectable_gain / wanted) ** 2))
     return (
@@ -83,11 +88,15 @@ def notes(c: Comparison, models: dict[str, ModelPart]) -> list[str]:
             "the baseline had not converged: its training accuracy was still rising; "
             "train longer (--set train.epochs=...) before believing a gain"
         )
-    found.append(
-        f"this comparison could have shown a gain of {100 * c.detectable_gain:.1f} points "
-        "or more (80% power)"
-    )
-    return found
+    return [*found, _power(c)]
+
+
+def _power(c: Comparison) -> str:
+    """Which true gain would have been found; one image more or less is none."""
+    if c.detectable_gain is None:
+        return "this comparison could not have shown any gain: there are too few test images"
+    shown = math.ceil(1000 * c.detectable_gain - 1e-6) / 10  # never less than it is
+    return f"this comparison could have shown a gain of {shown:.1f} points or more (80% power)"
 
 
 def notes_on_classes(data: DataPart, train: Train) -> list[str]:

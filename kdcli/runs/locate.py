@@ -6,6 +6,7 @@ from pathlib import Path
 from shlex import quote
 
 from kdcli.core.errors import DataError, UsageError
+from kdcli.core.examples import STUDENT, TEACHER
 from kdcli.core.progress import Progress
 from kdcli.core.text import did_you_mean
 from kdcli.runs.find import all_runs, runs_root
@@ -105,7 +106,7 @@ def _guessed(thing: str | None) -> tuple[Located, str]:
     if (run := newest()) is None:
         raise UsageError(
             f"no finished run under {runs_root()}/",
-            "make one: kd distill --teacher resnet101 --student mobilenetv3",
+            f"make one: kd distill --teacher {TEACHER} --student {STUDENT}",
         )
     shown = "no run given" if thing is None else "model.pt: none here"
     return Located(run, run.model), f"{shown}, using {run.model} (finished {_ago(run.model)})"

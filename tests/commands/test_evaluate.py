@@ -310,6 +310,10 @@ def test_with_json_gates_and_error_are_in_the_one_document(small: House) -> None
     assert ("max models.student.params", 2e6, params, True) in gates
     assert ("max models.student.params", 1, params, False) in gates
     assert ("min comparison.speedup.onnxruntime", 0.1, None, False) in gates
+    whys = [g["why"] for g in document["gates"] if g["value"] is None]
+    assert whys == ["kd export measures it"]
+    (line,) = [row for row in answer.err.splitlines() if "2 of 4 gates missed" in row]
+    assert "speedup.onnxruntime is null: kd export measures it; at least 0.1" in line
 
 
 def test_a_limit_that_is_just_met_is_met(small: House) -> None:
@@ -321,12 +325,18 @@ def test_a_limit_that_is_just_met_is_met(small: House) -> None:
 def test_a_class_can_be_a_gate(small: House) -> None:
     recall = kd_ok("evaluate", "--json").document["models"]["student"]["recall"]
     assert recall.keys() == {"one", "two", "zero"}
-    limits = ("--min", f"student.recall.two={recall['two']}", "--max", "student.recall.two=-1")
+    side, limit = ("max", 0) if recall["two"] else ("min", 1)
+    limits = (
+        "--min",
+        f"student.recall.two={recall['two']}",
+        f"--{side}",
+        f"student.recall.two={limit}",
+    )
     answer = kd("evaluate", *limits, "--json")
     assert answer.code == 8
-    gates = {g["gate"]: (g["value"], g["passed"]) for g in answer.document["gates"]}
-    assert gates["min models.student.recall.two"] == (recall["two"], True)
-    assert gates["max models.student.recall.two"] == (recall["two"], False)
+    gates = {(g["gate"], g["limit"]): (g["value"], g["passed"]) for g in answer.document["gates"]}
+    assert gates["min models.student.recall.two", recall["two"]] == (recall["two"], True)
+    assert gates[f"{side} models.student.recall.two", limit] == (recall["two"], False)
 
 
 def test_a_class_that_is_not_there_is_a_mistake_before_any_training(small: House) -> None:

@@ -159,16 +159,24 @@ def test_an_export_may_come_first(house: House) -> None:
 
 
 def test_gates_hold_peers_and_a_teachers_numbers_are_null(house: House) -> None:
-    met = ("comparison.gain=-1", "models.peers.accuracy=0", "peer_2.accuracy=0", "peer_1.params=1")
+    met = (
+        "comparison.gain=-0.99",
+        "models.peers.accuracy=0",
+        "peer_2.accuracy=0",
+        "peer_1.params=1",
+    )
     words = [word for limit in met for word in ("--min", limit)]
     document = kd_ok("evaluate", *words, "--json").document
     assert all(gate["passed"] for gate in document["gates"])
     assert document["models"].keys() == set(ROLES)
-    lost = ("--max", "comparison.class_lost_most.drop=1", "--min", "comparison.agreement=0")
+    lost = ("--max", "comparison.class_lost_most.drop=0.9", "--min", "comparison.agreement=0")
     answer = kd("evaluate", *lost)
     assert answer.code == 8
     assert "comparison.class_lost_most.drop is null" in answer.err
-    assert "comparison.agreement is null, at least 0 was asked for" in answer.err
+    assert (
+        "comparison.agreement is null: there is no teacher to compare with; at least 0"
+        in answer.err
+    )
 
 
 def test_three_seeds_speak_of_the_scheme(house: House) -> None:

@@ -136,13 +136,13 @@ def test_all_files_are_shown(both_once: House) -> None:
 def test_for_arm_and_gates(finished: House, tmp_path: Path) -> None:
     out = tmp_path / "there"
     line = ("export", finished.student, "--out", out / "small.onnx", "--json")
-    gates = ("--min", "exports.2.worth.speedup=1e-6", "--max", "exports.2.worth.worth_it=-1")
+    gates = ("--min", "exports.2.worth.speedup=1e-6", "--min", "exports.2.worth.worth_it=2")
     answer = kd(*line, "--int8", "--target", "arm", *gates)
     assert answer.code == 8
     checked = {gate["gate"]: gate["passed"] for gate in answer.document["gates"]}
     assert checked == {
         "min exports.2.worth.speedup": True,
-        "max exports.2.worth.worth_it": False,
+        "min exports.2.worth.worth_it": False,
     }
     assert [Path(file).name for file in answer.document["files"]] == [
         "small.onnx",

@@ -181,8 +181,9 @@ def test_members_are_trained_ahead_and_found_again(
     assert [run and run.path for run in found] == members
     several = kd_ok(*line, "5").out
     assert f"runs: {members[0]}, {members[1]}, {members[2]} and 2 more" in several
-    settings = "--set teacher.seeds=5 --set teacher.seed=1 --set 'teacher.subset=[0.6, 1.0]'"
-    assert f"next: kd distill --teacher {TEACHER} {settings} --set teacher.recipe=" in several
+    # what trained them is a recipe of somebody's own, so they are named by their folders
+    named = " ".join(f"--teacher {member}" for member in empty_house.runs("teacher-"))
+    assert f"next: kd distill {named} --student mobilenetv3 --data {pictures}" in several
 
 
 def _one_epoch(folder: Path) -> Path:

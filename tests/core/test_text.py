@@ -1,8 +1,11 @@
 """Numbers and errors as people read them."""
 
+import re
+from pathlib import Path
+
 import pytest
 
-from kdcli.core.text import first_line, short, size_in_words
+from kdcli.core.text import first_line, points, short, signed, size_in_words, span
 
 
 @pytest.mark.parametrize(
@@ -31,3 +34,19 @@ def test_an_error_that_says_nothing_is_called_by_its_kind():
     assert first_line(ValueError("\n  late\n")) == "late"
     assert first_line(KeyError()) == "KeyError"
     assert first_line(StopIteration(), otherwise="none left") == "none left"
+
+
+def test_a_difference_that_rounds_to_nothing_has_no_minus() -> None:
+    assert [points(x) for x in (-0.0004, -0.0, 0.0, -0.0006)] == [
+        *["+0.0 points"] * 3,
+        "-0.1 points",
+    ]
+    assert span(-0.0001, 0.0001) == "+0.0 to +0.0"
+    assert signed(-0.0004, ".1%") == "+0.0%"
+
+
+def test_numbers_with_a_sign_are_written_in_one_place() -> None:
+    root = Path(__file__).parents[2]
+    files = [*root.glob("kdcli/**/*.py"), *root.glob("benchmarks/*.py")]
+    found = {f.name for f in files if re.search(r"\{[^{}\"]*:\+", f.read_text("utf-8"))}
+    assert found == {"text.py"}

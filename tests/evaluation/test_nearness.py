@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from kdcli.evaluation.nearness import closer_in_accuracy, closer_in_answers, gap_kept
+from kdcli.evaluation.nearness import (
+    closer_in_accuracy,
+    closer_in_agreement,
+    closer_in_answers,
+    gap_kept,
+)
 
 
 @pytest.mark.parametrize(
@@ -55,3 +60,9 @@ def test_seeds_that_differ_are_less_sure() -> None:
 
 def test_equal_distances_are_undecided() -> None:
     assert closer_in_answers(np.ones((2, 9)), np.ones((2, 9))) == "undecided"
+
+
+@pytest.mark.parametrize(("apart", "closer"), [(5, "undecided"), (9, "ensemble")])
+def test_a_few_images_do_not_say_whose_classes_it_gives(apart: int, closer: str) -> None:
+    differs = (np.arange(1000) < apart)[None]
+    assert closer_in_agreement(~differs & differs, differs) == closer

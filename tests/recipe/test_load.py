@@ -1,6 +1,7 @@
 """Recipe files: read safely, every mistake told at once, the flag over the file over the schema."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,18 +12,21 @@ import pytest
 import kdcli
 from kdcli.core.errors import RecipeError, UsageError
 from kdcli.recipe import load as module
-from kdcli.recipe.edit import dump
+from kdcli.recipe.edit import dump, get
 from kdcli.recipe.load import (
     describe_recipe,
     find_recipe,
     load_recipe,
-    parse_setting,
     recipe_folder,
     recipe_names,
 )
+from kdcli.recipe.match import Noise
+from kdcli.recipe.places import models_at, shorthand_at
 from kdcli.recipe.safe_yaml import read_yaml
 from kdcli.recipe.schema import Recipe
+from kdcli.recipe.settings import parse_setting
 from kdcli.recipe.weight import Ramp
+from kdcli.recipe.who import TeacherEntry
 
 
 @pytest.fixture
@@ -435,3 +439,92 @@ def test_reading_a_recipe_needs_no_torch():
 
 def test_read_yaml_gives_plain_mappings():
     assert read_yaml(find_recipe("supervised")) == {"scheme": "alone", "task": {"weight": 1.0}}
+
+
+# Shorthands ------------------------------------------------------------------------------------
+
+
+SHORTHANDS = [
+    # a key, what a bare text there stands for, a key inside it, and what both come to
+    ("data.pool", "munge_patch", "times", 2, {"by": "munge_patch", "times": 2}),
+    ("data.pool", "{by: munge_patch, grid: 2}", "times", 2, {"by": "munge_patch", "grid": 2}),
+    ("scheme", "mutual", "peers", 3, {"name": "mutual", "peers": 3}),
+    ("scheme", "born_again", "generations", 3, {"name": "born_again", "generations": 3}),
+    ("methods.at", "", "weight", 7, {"weight": 7}),
+    ("methods.kd", "{temperature: 2}", "weight", 7, {"temperature": 2, "weight": 7}),
+    ("train.until", "{accuracy: 0.9}", "accuracy", 0.5, {"accuracy": 0.5}),
+]
+
+
+def as_yaml(key, value):
+    """`a.b` as a file has it."""
+    *parents, last = key.split(".")
+    lines = [f"{'  ' * i}{word}:" for i, word in enumerate(parents)]
+    return "\n".join([*lines, f"{'  ' * len(parents)}{last}: {value}"])
+
+
+@pytest.mark.parametrize(("key", "value", "inner", "change", "wanted"), SHORTHANDS)
+def test_a_shorthand_survives_a_key_of_its_own(load, key, value, inner, change, wanted):
+    """In the file and by --set, whoever comes first."""
+    whole, part = f"{key}={value}", f"{key}.{inner}={change}"
+    found = [load(as_yaml(key, value), part)]
+    if "{accuracy" not in value:  # that one is thrown away, and refused below
+        found += [load("train: {}", *both) for both in ((whole, part), (part, whole))]
+    for loaded in found:
+        kept = get(dump(loaded.recipe), key)
+        assert {name: kept[name] for name in wanted} == wanted
+        assert loaded.origin(f"{key}.{inner}") == "--set"
+    first = next(name for name in wanted)
+    by_file = found[0].origin(f"{key}.{first}")
+    assert by_file.endswith("mine.yaml" if first != inner else "--set")
+
+
+def test_every_shorthand_of_the_format_is_in_that_table():
+    """Whatever a field takes as a bare text, or as a mapping."""
+    places = {f"{path}" for path in _mappings(Recipe) if shorthand_at(path)}
+    tested = {key for key, *_ in SHORTHANDS if shorthand_at(key)}
+    assert places == tested | {"who.teachers"}  # tested below
+
+
+def _mappings(model, path=""):
+    for name in model.model_fields:
+        here = f"{path}.{name}".lstrip(".")
+        for inner in models_at(here):
+            yield here
+            yield from _mappings(inner, here)
+
+
+def test_an_entry_of_a_list_is_named_by_its_place(load):
+    text = "who: {teachers: [resnet18, {model: resnet34, seeds: 2}]}\n"
+    text += "match: {augment: [{noise: {on: features}}]}"
+    settings = ("who.teachers.0.seeds=3", "match.augment.0.noise.scale=0.25")
+    recipe = load(text, *settings).recipe
+    assert recipe.who.teachers[0] == TeacherEntry(model="resnet18", seeds=3)
+    assert recipe.who.teachers[1] == TeacherEntry(model="resnet34", seeds=2)
+    assert recipe.match.augment[0].noise == Noise(on="features", scale=0.25)
+    with pytest.raises(RecipeError, match=r"who\.teachers\.2: the list has 2 of them"):
+        load(text, "who.teachers.2.seeds=3")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (("data.pool.times=2", "data.pool=null"), "throws away --set data.pool.times"),
+        (("data.pool=null", "data.pool.times=2"), "data.pool=null has it off"),
+        (("methods.at.weight=2", "methods={}"), "throws away --set methods.at.weight"),
+        (("train.until.accuracy=0.5", "train.until={accuracy: 0.9}"), "throws away"),
+        (("data.pool.by=mixup", "data.pool=munge_patch"), "throws away --set data.pool.by"),
+        (("train.epochs.most=3",), "train.epochs is 5, no mapping"),
+        (("task.weight=1", "task.weight.to=2"), "task.weight is 1, no mapping"),
+    ],
+)
+def test_a_setting_that_another_throws_away_is_refused(load, settings, words):
+    with pytest.raises(RecipeError, match=re.escape(words)):
+        load("train: {epochs: 5}", *settings)
+
+
+def test_of_one_key_the_last_setting_counts(load):
+    recipe = load("task: {weight: 1}", "data.pool.times=2", "data.pool.times=3").recipe
+    assert recipe.data.pool.times == 3
+    recipe = load("methods: {kd: {weight: 2}}", "methods={}", "methods.at.weight=7").recipe
+    assert list(recipe.methods) == ["at"]

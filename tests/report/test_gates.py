@@ -9,7 +9,7 @@ import pytest
 
 from kdcli.core.errors import UsageError
 from kdcli.report.comparison import Comparison
-from kdcli.report.gates import check_gates, for_classes, numeric_keys, parse_gates
+from kdcli.report.gates import check_gates, for_classes, missed, numeric_keys, parse_gates
 from kdcli.report.model import ModelPart, Range, TeacherPart
 from kdcli.report.schema import Report
 
@@ -120,6 +120,107 @@ def test_a_limit_that_is_no_number_is_a_mistake() -> None:
         parse_gates(("student.recall.cat=much",), ())
     with pytest.raises(UsageError, match="expects KEY=VALUE"):
         parse_gates(("student.recall.cat",), ())
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("student.accuracy=95%", 0.95),
+        ("student.accuracy=1", 1.0),
+        ("comparison.gain_ci95.low=-1%", -0.01),
+        ("comparison.gap_closed=50 %", 0.5),
+        ("comparison.gap_closed=-2", -2.0),
+        ("student.latency_ms.onnxruntime.p50=1e3", 1000.0),
+        ("student.maps.flip=-0.5", -0.5),
+    ],
+)
+def test_limits_that_a_number_can_have(text: str, limit: float) -> None:
+    (gate,) = parse_gates((text,), ())
+    assert gate.limit == pytest.approx(limit)
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "fix"),
+    [
+        ("student.accuracy=95", "it is a fraction, from 0 to 1", "=0.95, or =95%"),
+        ("student.recall.cat=90", "it is a fraction, from 0 to 1", "=0.9, or =90%"),
+        ("student.accuracy_ci95.low=101%", "it is a fraction, from 0 to 1", ""),
+        ("student.accuracy=-0.1", "it is a fraction, from 0 to 1", ""),
+        ("comparison.gain_ci95.low=-1", "of which one point is 0.01", "=-0.01, or =-1%"),
+        ("student.latency_ms.pytorch.p50=-3", "it is never negative", ""),
+        ("student.params=5%", "an amount, no fraction", "without %"),
+        ("student.accuracy=nan", "'nan' is no number", "=95%"),
+        ("student.params=inf", "'inf' is no number", "=1e6"),
+        ("student.accuracy=0,9", "'0,9' is no number", "=0.95"),
+    ],
+)
+def test_limits_that_it_cannot_have_are_refused(text: str, what: str, fix: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_gates((text,), ())
+    assert what in caught.value.what
+    assert fix in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("accuracy", "student.accuracy"),
+        ("acuracy", "student.accuracy"),
+        ("params", "student.params"),
+        ("gain", "comparison.gain"),
+        ("gain_ci95.low", "comparison.gain_ci95.low"),
+        ("worth_it", "exports.0.worth.worth_it"),
+        ("student.acuracy", "student.accuracy"),
+    ],
+)
+def test_a_key_that_is_cut_short_is_completed(key: str, meant: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(f"did you mean '{meant}'?")):
+        parse_gates((f"{key}=0.9",), ())
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        ("student.latency_ms.onnxruntime.p50", "kd export measures it"),
+        ("student.accuracy", "kd evaluate measures it"),
+        ("student.accuracy_sd", "kd evaluate measures it"),
+        ("baseline.accuracy", "this run has no baseline, only student"),
+        ("student.recall.dog", "this class has no test images"),
+        ("student.agreement", "there is no teacher to compare with"),
+        ("comparison.gain", "kd evaluate compares the student"),
+        ("exports.1.worth.worth_it", "kd export has written 0 of them"),
+        ("teachers.1.accuracy", "only several teachers are listed"),
+        ("licences.all_permissive", "an earlier kd wrote this report"),
+        ("noise", "kd export measures it"),
+        ("data.imbalance", "kd evaluate measures it"),
+    ],
+)
+def test_null_says_why(key: str, why: str) -> None:
+    checked = check_gates(parse_gates((f"{key}=0",), ()), _report())
+    assert why in checked[0].why
+    assert f" is null: {checked[0].why}; at least 0 was asked for" in str(missed(checked))
+    assert checked[0].as_dict()["why"] == checked[0].why
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        ("gap_closed", "the teacher is not ahead of the baseline"),
+        ("speedup.pytorch", "kd export measures it"),
+        ("macs_reduction", "MACs of one of the two"),
+        ("ensemble.gap_kept", "there is no ensemble of teachers"),
+    ],
+)
+def test_null_of_a_comparison_says_why(key: str, why: str) -> None:
+    part = ModelPart(name="m", params=7, accuracy=0.5)
+    report = Report(
+        run="r",
+        model_sha256="0",
+        models={"student": part, "teacher": part},
+        comparison=_comparison(),
+    )
+    (checked,) = check_gates(parse_gates((f"comparison.{key}=0",), ()), report)
+    assert why in checked.why
 
 
 def test_an_unknown_class_is_a_mistake() -> None:
