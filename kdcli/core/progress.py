@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from kdcli.core.log import Logbook
+from kdcli.core.text import duration
 
 T = TypeVar("T")
 
@@ -37,6 +38,16 @@ class Progress(Protocol):
 
         Hands out a function that writes into the file alone.
         """
+
+
+LONG_SECONDS = 20.0
+"""What takes longer is told of before."""
+
+
+def tell_long(progress: Progress, what: str, seconds: float) -> None:
+    """Say how long something will take, where somebody would wonder."""
+    if seconds > LONG_SECONDS:
+        progress.say(f"{what}: about {duration(seconds)}")
 
 
 class Silent:

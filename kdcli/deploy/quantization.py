@@ -90,13 +90,13 @@ def quantized(
     """
     workbench = Workbench.of(core, images, target, progress)
     found, failed = workbench.made()
-    candidates, noise = timed(core, found)
+    candidates, noise = timed(core, found, workbench.side)
     best = choose([one.tried for one in candidates], workbench.accuracy, noise)
     chosen = next(one for one in candidates if one.tried is best)
     others: list[Candidate] = []
     if workbench.accuracy > (best.accuracy or 0.0):
         variants, more = workbench.without_outer(chosen)
-        (chosen, *others), noise = timed(core, [chosen, *variants])
+        (chosen, *others), noise = timed(core, [chosen, *variants], workbench.side)
         saving = worth_leaving_out(chosen.tried, [one.tried for one in others])
         best = choose([chosen.tried, *saving], workbench.accuracy, noise)
         chosen = next(one for one in [chosen, *others] if one.tried is best)
@@ -136,6 +136,11 @@ class Workbench:
         reduce = target == "x86" and lacks_vnni()  # by this machine: the target is not at hand
         count = len(images.training)
         return cls(core, batches, count, images.validation, expected, target, reduce, progress)
+
+    @property
+    def side(self) -> int:
+        """Pixels of the images' sides."""
+        return self.validation.image_size
 
     @property
     def accuracy(self) -> float:
