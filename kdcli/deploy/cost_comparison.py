@@ -42,6 +42,13 @@ THREADS = 1
 """Of the timings: what a phone or one request of a server has."""
 PATIENCE_SECONDS = 300.0
 """For a process that opens a file and runs it once."""
+_ALONE = """
+import json, pathlib, sys
+folder, file, threads = sys.argv[1:]
+sys.path.insert(0, folder)
+import bench
+print(json.dumps(bench.measure(pathlib.Path(file), int(threads), 0.0)))
+"""
 Files = Counter[Path]
 """Of models that answer together: one model.pt of each kind, and how many are alike."""
 AGAIN = "student again"
@@ -270,14 +277,15 @@ def _times(calls: Calls, bounds: Bounds, progress: Progress) -> Times:
 def peak_memory(file: Path, threads: int, progress: Progress) -> int | None:
     """Bytes that `bench.py` has at most while it opens and runs the file, above what it had before.
 
-    None where the system does not say, or the process does not end well, which is said.
+    None where the system does not say, or the process does not end well, which is said. In one
+    process, that ends with this one: bench.py's own measures several files, each in its own.
     """
-    line = [sys.executable, str(BENCH), str(file), "--threads", str(threads), "--seconds", "0"]
+    line = [sys.executable, "-c", _ALONE, str(BENCH.parent), str(file), str(threads)]
     try:
         done = subprocess.run(
             line, capture_output=True, text=True, check=True, timeout=PATIENCE_SECONDS
         )
-        peak: int | None = json.loads(done.stdout)["models"][0]["peak_memory_bytes"]
+        peak: int | None = json.loads(done.stdout)["peak_memory_bytes"]
     except (OSError, subprocess.SubprocessError, ValueError, LookupError) as error:
         progress.warn(f"{file}: its memory could not be measured: {error}")
         return None

@@ -121,7 +121,7 @@ def test_what_is_no_model_ends_in_an_error(folder: Path) -> None:
 
 def test_it_is_short_enough_to_be_read() -> None:
     lines = BENCH.read_text("utf-8").splitlines()
-    assert len([line for line in lines if line.strip()]) < 60
+    assert len([line for line in lines if line.strip()]) <= 60
 
 
 def test_a_larger_model_takes_more_memory(tmp_path: Path) -> None:

@@ -62,9 +62,9 @@ if __name__ == "__main__":
     for path in paths or sorted(Path(__file__).parent.glob("*.onnx")):
         with ProcessPoolExecutor(1, get_context("spawn")) as alone:  # peaks must not add up
             models.append(alone.submit(measure, path, *how).result())
-    device = told("/proc/device-tree/model") or told("/proc/cpuinfo", "model name")
-    device = device or platform.processor() or platform.machine()
+    board = told("/proc/device-tree/model") or told("/proc/cpuinfo", "model name")
     versions = {"onnxruntime": onnxruntime.__version__, "python": platform.python_version()}
     versions = {"onnxruntime": onnxruntime.__version__, "python": platform.python_version()}
     about = {"schema": 1, "threads": how[0], "system": " ".join(platform.uname()[::2])}
-    print(json.dumps(about | versions | {"device": device, "models": models}, indent=2))
+    about["device"] = board or platform.processor() or platform.machine()
+    print(json.dumps(about | versions | {"models": models}, indent=2))
