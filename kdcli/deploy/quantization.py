@@ -59,7 +59,8 @@ def refuse_without_images(located: Located) -> None:
         )
     raise DataError(
         f"--int8: the data of {located.run.path} are gone, so there are no images to calibrate on",
-        f"bring {located.run.spec.data.location} back, or export without --int8",
+        f"bring {located.run.spec.data.location} back, say where they lie now (--data NEW), or "
+        "export without --int8",
     )
 
 

@@ -1,6 +1,5 @@
 """Ctrl-C and SIGTERM stop kd wherever it is, also where Python only prints what is raised."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -74,7 +73,11 @@ def test_export_stops_just_before_it_times(
     """A full collection of garbage, the timing itself, the child that measures memory."""
     line = [sys.executable, "-m", "kdcli", "export", str(finished.student)]
     files = {file: file.read_bytes() for file in finished.student.rglob("*.onnx")}
-    child = subprocess.Popen(line, stderr=subprocess.PIPE, text=True, env=os.environ)
+
+    def heard() -> None:  # a shell's background would have it ignored
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    child = subprocess.Popen(line, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
     assert child.stderr
     assert any("side by side" in said for said in child.stderr)
     time.sleep(delay)
