@@ -11,7 +11,7 @@ from kdcli.core.text import shown
 from kdcli.models.loading import Loaded
 from kdcli.recipe.safe_yaml import to_yaml
 from kdcli.report.export import FoldPart
-from kdcli.report.licences import licence_row
+from kdcli.report.licences import licence_line, licence_of_all, licence_row
 from kdcli.report.markdown import markdown_table
 from kdcli.report.schema import Report
 from kdcli.report.sentences import figures, fold_words
@@ -46,9 +46,11 @@ class Origin:
     datasets: tuple[str, ...] = ()
     """As the Hub calls them."""
     licence: str | None = None
-    """Of these weights."""
+    """Of all that these weights were made from, in a word."""
     licences: tuple[str, ...] = ()
     """Of what they were made from, a line each."""
+    licence_line: str = ""
+    """As the report says it."""
 
 
 def origin_of(student: Loaded, located: Located) -> Origin:
@@ -56,6 +58,7 @@ def origin_of(student: Loaded, located: Located) -> Origin:
     file, spec = student.file, located.run.spec if located.run else None
     made, size = file.provenance, file.recipe.get("data", {}).get("image_size")
     versions = made.get("versions") or {}
+    licences = licences_of(student.file, spec)
     return Origin(
         name=located.folder.resolve().name if located.ships else located.stem,
         model=student.args.name,
@@ -72,8 +75,9 @@ def origin_of(student: Loaded, located: Located) -> Origin:
             f"{n} {versions[n]}" for n in ("kdcli", "torch", "timm") if n in versions
         ),
         datasets=_datasets(spec.data.location if spec else None),
-        licence=made.get("licence"),
-        licences=tuple(map(licence_row, licences_of(student.file, spec).entries)),
+        licence=licence_of_all(licences) if licences.entries else made.get("licence"),
+        licences=tuple(map(licence_row, licences.entries)),
+        licence_line=licence_line(licences) if licences.entries else "",
     )
 
 
@@ -219,7 +223,9 @@ def _limits(report: Report, origin: Origin) -> Iterator[str]:
             f"It learnt from images of {origin.image_size} pixels a side, brought to "
             f"{origin.input_size} in a second step; timm does it in one."
         )
-    if origin.licence is None:
+    if origin.licence_line:  # the report's own words: both must say the same
+        yield f"{origin.licence_line}."
+    elif origin.licence is None:
         yield (
             "No licence is stated: it depends on those of the teacher's weights, of the weights "
             "that it began with, and of the images."

@@ -12,7 +12,7 @@ import numpy as np
 from kdcli.core.arrays import Floats
 from kdcli.core.errors import DamagedFile, DataError, KdError, ParityError, UsageError
 from kdcli.core.machine import lacks_vnni
-from kdcli.core.progress import Progress
+from kdcli.core.progress import Progress, track_long
 from kdcli.core.text import counted, first_line
 from kdcli.data.source import Source
 from kdcli.deploy.int8_candidates import Candidate, choose, measured, timed, worth_leaving_out
@@ -152,7 +152,7 @@ class Workbench:
         """All calibrations of all sources that worked; and those that did not."""
         kinds: tuple[Calibration, ...] = get_args(Calibration)
         todo = [(kind, source) for source in self._sources() for kind in kinds]
-        tracked = self.progress.track(todo, len(todo), "int8: calibrating")
+        tracked = track_long(self.progress, todo, "int8: calibrating")
         found, failed = _sorted(self._attempt(kind, source) for kind, source in tracked)
         if not found:
             raise ParityError(

@@ -2,6 +2,9 @@
 
 from kdcli.report.model import Part
 
+OWN = "own"
+"""What data.licence says of images that are the user's own."""
+
 
 class LicencePart(Part):
     """One ingredient."""
@@ -31,6 +34,15 @@ def licence_line(part: LicencesPart) -> str:
         return "licences: all permissive, of weights and images"
     others = (_named(one) for one in part.entries if not one.permissive)
     return f"licences, not permissive: {'; '.join(others)}"
+
+
+def licence_of_all(part: LicencesPart) -> str | None:
+    """One word for all ingredients, as the Hub files models: the licence that all have which have
+    one, `other` where there are several; None where one is not known, or none has any."""
+    if any(licence_words(one) == "unknown" for one in part.entries):
+        return None
+    named = {one.licence for one in part.entries if one.licence and one.licence != OWN}
+    return named.pop() if len(named) == 1 else "other" if named else None
 
 
 def licence_table(part: LicencesPart) -> tuple[list[str], list[list[str]]]:
