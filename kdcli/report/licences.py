@@ -2,9 +2,6 @@
 
 from kdcli.report.model import Part
 
-OWN = "own"
-"""What data.licence says of images that are the user's own."""
-
 
 class LicencePart(Part):
     """One ingredient."""
@@ -37,11 +34,11 @@ def licence_line(part: LicencesPart) -> str:
 
 
 def licence_of_all(part: LicencesPart) -> str | None:
-    """One word for all ingredients, as the Hub files models: the licence that all have which have
-    one, `other` where there are several; None where one is not known, or none has any."""
+    """One word for all ingredients, as the Hub files models: the licence of the weights, `other`
+    where they have several; None where one is not known, of images too, or no weights have any."""
     if any(licence_words(one) == "unknown" for one in part.entries):
         return None
-    named = {one.licence for one in part.entries if one.licence and one.licence != OWN}
+    named = {one.licence for one in part.entries if one.licence and one.role != "data"}
     return named.pop() if len(named) == 1 else "other" if named else None
 
 

@@ -22,9 +22,12 @@ from kdcli.models.licences import (
     terms,
     weights_name,
 )
-from kdcli.report.licences import OWN, LicencePart, LicencesPart, licence_words
+from kdcli.report.licences import LicencePart, LicencesPart, licence_words
 from kdcli.runs.run import Run
 from kdcli.runs.spec import DataRef, Spec, TeacherRef
+
+OWN = "own"
+"""What data.licence says of images that are the user's own."""
 
 
 def licences_of(file: ModelFile, spec: Spec | None = None) -> LicencesPart:
