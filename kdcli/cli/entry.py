@@ -1,5 +1,6 @@
 """The way in and out: signals and exceptions become words and exit codes."""
 
+import _thread
 import contextlib
 import errno
 import io
@@ -8,6 +9,7 @@ import shlex
 import signal
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
@@ -38,6 +40,9 @@ _SMALLER = (
     "try a smaller --set train.batch_size=..., or keep it and compute it in parts with "
     "--set train.accumulate=4"
 )
+_AGAIN_SECONDS = 0.05
+_stopped: list[int] = []
+"""The signal that asked to stop."""
 _command: ContextVar[str] = ContextVar("command", default="")
 """The command line, for logs."""
 
@@ -92,7 +97,7 @@ def door(as_json: bool, goes_on: bool = False) -> Iterator[Console]:
     """
     console = Console(as_json, command=_command.get())
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(sys.stderr), _heeded():
             yield console
     except KeyboardInterrupt as error:  # typer would swallow it without a word
         known = in_words(error)
@@ -102,6 +107,17 @@ def door(as_json: bool, goes_on: bool = False) -> Iterator[Console]:
         if not _reader_is_gone(error):
             raise
         raise typer.Exit(ExitCode.DONE) from error
+
+
+@contextlib.contextmanager
+def _heeded() -> Iterator[None]:
+    """A signal ends the command whatever became of it on the way: a library may have caught it, or
+    raised an error of its own."""
+    try:
+        yield
+    finally:
+        if _stopped:
+            raise _KINDS[_stopped[0]]
 
 
 def _reader_is_gone(error: OSError) -> bool:
@@ -225,25 +241,44 @@ def _signals(for_good: bool) -> Iterator[None]:
     `for_good` where the process ends with kd: that takes seconds too.
     """
     before = {}
+    _stopped.clear()
+    hook, sys.unraisablehook = sys.unraisablehook, _raised_in_vain
     with contextlib.suppress(ValueError):  # not in the main thread
-        for number, handler in ((signal.SIGINT, _interrupt), (signal.SIGTERM, _terminate)):
+        for number in _KINDS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, a shell's background
-                before[number] = signal.signal(number, handler)
+                before[number] = signal.signal(number, _stop)
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, was in () if for_good else before.items():
             signal.signal(number, was or signal.SIG_DFL)
 
 
-def _interrupt(number: int, frame: Any) -> None:
-    signal.signal(number, _leave)
-    raise KeyboardInterrupt
+_KINDS: dict[int, type[KeyboardInterrupt]] = {
+    signal.SIGINT: KeyboardInterrupt,
+    signal.SIGTERM: Terminated,
+}
 
 
-def _terminate(number: int, frame: Any) -> None:
+def _stop(number: int, frame: Any) -> None:
     signal.signal(number, _leave)
-    raise Terminated
+    _stopped.append(number)
+    raise _KINDS[number]
+
+
+def _raised_in_vain(found: "sys.UnraisableHookArgs") -> None:
+    """A signal that came while an object was cleared away (a full collection of garbage takes a
+    quarter of a second, before each timing): Python only prints what is raised there. So it comes
+    again."""
+    if not (_stopped and issubclass(found.exc_type, KeyboardInterrupt)):
+        sys.__unraisablehook__(found)
+        return
+    number = _stopped.pop()
+    signal.signal(number, _stop)
+    again = threading.Timer(_AGAIN_SECONDS, _thread.interrupt_main, [number])
+    again.daemon = True
+    again.start()
 
 
 def _leave(number: int, frame: Any) -> None:

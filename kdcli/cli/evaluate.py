@@ -1,13 +1,15 @@
 """`kd evaluate`: the report, gates, and what to do next."""
 
 import shlex
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kdcli.cli.console import Console
 from kdcli.cli.entry import door
-from kdcli.cli.flags import Debug, Device, Json, Max, Min, Thing
+from kdcli.cli.flags import Debug, Device, Json, Max, Min, Moved, NoTrain, Thing
+from kdcli.cli.train import on_data
 
 if TYPE_CHECKING:
     from kdcli.commands.evaluate import Evaluated
@@ -15,11 +17,11 @@ if TYPE_CHECKING:
     from kdcli.report.schema import Report
 
 
-def show_evaluated(console: Console, result: "Evaluated") -> None:
-    """After `kd evaluate`."""
+def show_evaluated(console: Console, result: "Evaluated", data: str | None = None) -> None:
+    """After `kd evaluate`; `data` is where they lie now."""
     show_report(console, result.report, result.gates)
     console.line(f"report: {result.run.path / 'report.md'}")
-    console.next(f"kd export {shlex.quote(str(result.run.path))}")
+    console.next(f"kd export {shlex.quote(str(result.run.path))}{on_data(data)}")
 
 
 def report_document(report: "Report", gates: "list[Checked]", **more: Any) -> dict[str, Any]:
@@ -61,6 +63,8 @@ def evaluate(
     seeds: Annotated[int, typer.Option(min=1, help="How many, from the run's own on.")] = 1,
     minima: Min = None,
     maxima: Max = None,
+    data: Moved = None,
+    no_train: NoTrain = False,
     device: Device = "auto",
     json: Json = False,
     debug: Debug = False,
@@ -71,9 +75,17 @@ def evaluate(
         from kdcli.report.gates import missed
 
         result = evaluate(
-            run, seeds=seeds, minima=minima, maxima=maxima, device=device, progress=console
+            run,
+            seeds=seeds,
+            minima=minima,
+            maxima=maxima,
+            data=data,
+            no_train=no_train,
+            device=device,
+            progress=console,
         )
-        return console.show(result, _document, show_evaluated, missed(result.gates))
+        show = partial(show_evaluated, data=data)
+        return console.show(result, _document, show, missed(result.gates))
 
 
 def _document(result: "Evaluated") -> dict[str, Any]:

@@ -23,6 +23,7 @@ from kdcli.cli.flags import (
     Measured,
     Min,
     Model,
+    Moved,
     Opset,
     Resize,
     Size,
@@ -30,6 +31,7 @@ from kdcli.cli.flags import (
     Thing,
     Which,
 )
+from kdcli.cli.train import on_data
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,6 +48,7 @@ def export(
     model: Model = None,
     classes: Classes = None,
     size: Size = None,
+    data: Moved = None,
     format_: Format = "onnx",
     input_: Input = "tensor",
     resize: Resize = False,
@@ -69,10 +72,11 @@ def export(
         from kdcli.report.gates import missed
 
         wanted = Wanted(format_, input_, resize, batch, opset, int8, fp16, target, fold, latency)
-        request = Request(thing, which, out, model, classes, size, wanted, measured, minima, maxima)
+        of_whom = thing, which, out, model, classes, size, data
+        request = Request(*of_whom, wanted, measured, minima, maxima)
         result = export(request, console)
         document = partial(_document, measured=bool(measured))
-        show = show_measured if measured else show_exported
+        show = show_measured if measured else partial(show_exported, data=data)
         return console.show(result, document, show, missed(result.gates))
 
 
@@ -82,8 +86,8 @@ def _document(result: "Exported", measured: bool) -> dict[str, Any]:
     return report_document(result.report, result.gates, **file, files=files)
 
 
-def show_exported(console: Console, result: "Exported") -> None:
-    """After `kd export`."""
+def show_exported(console: Console, result: "Exported", data: str | None = None) -> None:
+    """After `kd export`; `data` is where they lie now."""
     from kdcli.report.export import listed
     from kdcli.report.sentences import fold_words, worth_lines
     from kdcli.report.table import file_table
@@ -107,7 +111,7 @@ def show_exported(console: Console, result: "Exported") -> None:
     if entries[0].parity.synthetic:
         return
     run = shlex.quote(str(result.place.parent))
-    console.next(f"kd evaluate {run}{_gates(result.report)}")
+    console.next(f"kd evaluate {run}{on_data(data)}{_gates(result.report)}")
 
 
 def show_measured(console: Console, result: "Exported") -> None:

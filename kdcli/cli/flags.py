@@ -23,6 +23,13 @@ Data = Annotated[
         "image,label[,split] (.csv); torch/NAME or hfds/NAME.",
     ),
 ]
+Moved = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        help="Where the data of the run lie now; the same images. Default: where they were.",
+    ),
+]
 Out = Annotated[Path | None, typer.Option(help="The run's folder; default: one under runs/.")]
 Teacher = Annotated[
     str | None,
@@ -115,6 +122,10 @@ Thing = Annotated[
         autocompletion=completion.runs,
         show_default=False,
     ),
+]
+
+NoTrain = Annotated[
+    bool, typer.Option("--no-train", help="Exit 3 where something would have to be trained first.")
 ]
 
 # kd export ---------------------------------------------------------------------------------------

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from kdcli.core.errors import DamagedFile, UsageError
-from kdcli.core.files import atomic, lock, sha256
+from kdcli.core.errors import DamagedFile, DataError, UsageError
+from kdcli.core.files import atomic, lock, probe, sha256
 from kdcli.core.progress import Progress
-from kdcli.core.text import some
-from kdcli.data.reopen import reopen_data
+from kdcli.core.text import counted, some
+from kdcli.data.open import location
+from kdcli.data.reopen import refuse_gone, reopen_data
 from kdcli.data.source import Source, Split
 from kdcli.data.store import Store, open_store
 from kdcli.evaluation import per_class
@@ -35,17 +36,18 @@ from kdcli.evaluation.participants import (
 from kdcli.evaluation.peers import measure_beside, measure_peers, notes_on_exits, notes_on_peers
 from kdcli.evaluation.teacher_ensemble import MeasuredEnsemble, Validate, measure_ensemble
 from kdcli.models.checkpoint import load_model
+from kdcli.plan.forecast import foresee_all
+from kdcli.plan.missing import missing
 from kdcli.recipe.load import scheme_of
 from kdcli.report.file import WAIT_SECONDS, put_evaluation, read_report, write_report
 from kdcli.report.gates import Checked, check_gates, for_classes, parse_gates
 from kdcli.report.schema import DataPart, Report, imitated
 from kdcli.report.verdict import notes, notes_on_classes, sentence
 from kdcli.runs.baseline import baseline_of
-from kdcli.runs.find import find
 from kdcli.runs.locate import locate
 from kdcli.runs.needs import refuse_changed
 from kdcli.runs.run import Need, Run
-from kdcli.runs.spec import TeacherRef
+from kdcli.runs.spec import Spec, TeacherRef
 from kdcli.training.devices import open_device
 from kdcli.training.ensure import ensure, teacher_file
 from kdcli.training.licences import licences_of
@@ -67,17 +69,38 @@ def evaluate(
     seeds: int = 1,
     minima: Sequence[str] | None = None,
     maxima: Sequence[str] | None = None,
+    data: str | None = None,
+    no_train: bool = False,
     device: str = "auto",
     progress: Progress,
 ) -> Evaluated:
-    """Measure a finished run on test; further seeds and baselines are trained where missing."""
+    """Measure a finished run on test; what is missing for that (further seeds, baselines, teachers
+    that are gone) is told, with how long it takes, and trained.
+
+    `data` is where the run's lie now, `no_train` refuses to train.
+
+    Raises:
+        DataError: something is missing, and nothing is to be trained; or data that are gone, or
+            others.
+        DamagedFile: report.json is not kd's, among others: before the work.
+    """
     gates = parse_gates(minima, maxima)
     place = open_device(device)
     run = _find_run(thing, progress)
+    probe(run.path)
+    _known(run)
+    refuse_gone(run.spec.data, data)
+    lacking = missing(run, seeds)
+    if lacking and no_train:
+        _refuse_to_train(run, lacking)
     with progress.log(run.log) as write:
-        source = reopen_data(run.spec.data, progress)
+        source = reopen_data(run.spec.data, progress, data)
         gates = for_classes(gates, source.classes)
-        report = _measured(run, seeds, Site(source, place, progress))
+        if lacking:
+            for line in foresee_all(lacking, source, place, progress).lines():
+                progress.say(line)
+        site = Site(source, place, progress, location(data) if data else None)
+        report = _measured(run, seeds, site)
         write(report.verdict or "")
     return Evaluated(run, report, check_gates(gates, report))
 
@@ -90,6 +113,21 @@ def _find_run(thing: str | None, progress: Progress) -> Run:
             "give the run folder; kd export works on a lone model.pt",
         )
     return located.run
+
+
+def _refuse_to_train(run: Run, lacking: Sequence[Spec]) -> None:
+    names = some((f"{one.title} {one.model} (seed {one.seed})" for one in lacking), SHOWN)
+    raise DataError(
+        f"--no-train: {run.path} lacks {counted(len(lacking), 'training')} to be compared with: "
+        f"{names}",
+        "without --no-train kd evaluate says how long they take, and trains them; or bring their "
+        "run folders back",
+    )
+
+
+def _known(run: Run) -> Report | None:
+    """The report so far: what will be merged into is read before the work."""
+    return read_report(run.path / "report.json", sha256(run.model))
 
 
 def _measured(run: Run, seeds: int, site: Site) -> Report:
@@ -186,14 +224,7 @@ def _students(run: Run, seeds: int, site: Site) -> list[Run]:
 
 def _baseline(student: Run, site: Site) -> Run:
     spec = baseline_of(student.spec)
-    known = find(spec)
-    if known is None or not known.finished:
-        seconds = student.outcome().get("seconds", 0)
-        site.progress.say(
-            f"no baseline yet for seed {spec.seed}: training it, no longer than its student "
-            f"({seconds:.0f} s)"
-        )
-    return ensure(spec, site).run
+    return ensure(spec, site, why=f"no baseline yet for seed {spec.seed}: training it").run
 
 
 def _report(
@@ -220,9 +251,7 @@ def _report(
             scheme=_own_scheme(run),
         )
     place, digest = run.path / "report.json", sha256(run.model)
-    report = read_report(place, digest) or Report(
-        run=run.path.name, model_sha256=digest, role=run.spec.role
-    )
+    report = _known(run) or Report(run=run.path.name, model_sha256=digest, role=run.spec.role)
     licences = licences_of(load_model(run.model), run.spec)
     return write_report(
         place,

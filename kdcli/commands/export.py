@@ -91,7 +91,7 @@ def _outgoing(
     """The student as it leaves, and the gates of its classes; what can be refused is, before the
     work."""
     wanted, exporter = request.wanted, FORMATS[request.wanted.format]
-    source = source_of(located, progress)
+    source = source_of(located, progress, request.data)
     if wanted.int8 and source is None:
         refuse_without_images(located)
     student = _with_origin(load(located.model), located.run)

@@ -89,7 +89,7 @@ def _method_part(name: str, method: type[Method]) -> MethodPart:
         name=name,
         paper=paper,
         notes=notes.strip(),
-        kind=getattr(method, "kind", "-"),  # a plug-in may be silent about itself
+        kind=method.kind,
         needs=tuple(sorted(method.needs)),
         student_needs=tuple(sorted(method.student_needs)),
         needs_teacher=method.needs_teacher,

@@ -94,6 +94,7 @@ def latency(
     max_runs: int | None = 500,
     patience: float = 3.0,
     burst: Burst = BURST,
+    tell: Callable[[float], object] = lambda seconds: None,
 ) -> dict[Name, Latency]:
     """Time callables side by side, so that a machine that slows down slows all of them.
 
@@ -103,13 +104,21 @@ def latency(
     A callable must return only when its work is done (on CUDA: synchronise).
 
     By itself it takes 2 s for each callable, and 100 to 500 runs: `--latency quick`, which reports
-    call indicative. `seconds`, `min_runs`, `max_runs`, `patience`: as `enough` has them.
+    call indicative. `seconds`, `min_runs`, `max_runs`, `patience`: as `enough` has them. `tell`
+    hears, after one round, how many seconds all of it will take (`expected`).
     """
     if not calls:
         return {}
     with _no_garbage_collection():
         cold = {name: _milliseconds(call) for name, call in calls.items()}
-        _warm_up(calls, WARM_UP * seconds * len(calls), burst)
+        warm_up = WARM_UP * seconds * len(calls)
+
+        def once_through(mean: float) -> None:
+            runs = expected(mean, seconds, min_runs, max_runs, patience)
+            settling = 1 + burst.settling / burst.counted
+            tell(runs * mean * len(calls) * settling + warm_up)
+
+        _warm_up(calls, warm_up, burst, once_through)
         spent = next(
             spent
             for done, spent in enumerate(_rounds(calls, burst), 1)
@@ -144,6 +153,17 @@ def enough(
     if done >= min_runs:
         return gone >= seconds
     return done >= FEWEST and gone >= patience * seconds
+
+
+def expected(
+    mean: float, seconds: float, min_runs: int, max_runs: int | None, patience: float
+) -> int:
+    """How many runs of each will be `enough`, where one takes `mean` seconds on average."""
+    runs = math.ceil(seconds / mean)
+    if runs < min_runs:  # slow ones: until patience ends, at most as many as are wanted
+        until = math.inf if math.isinf(patience) else math.ceil(patience * seconds / mean)
+        runs = int(min(min_runs, max(FEWEST, until)))
+    return runs if max_runs is None else min(runs, max_runs)
 
 
 def is_steady(times: Sequence[float]) -> bool:
@@ -194,9 +214,17 @@ def _seconds(spent: Mapping[Name, Sequence[float]]) -> float:
     return sum(map(sum, spent.values())) / 1e3
 
 
-def _warm_up(calls: Mapping[Name, Callable[[], object]], seconds: float, burst: Burst) -> None:
+def _warm_up(
+    calls: Mapping[Name, Callable[[], object]],
+    seconds: float,
+    burst: Burst,
+    once_through: Callable[[float], object],
+) -> None:
+    """`once_through` hears, after the first round, how many seconds a call takes on average."""
     end, restless = perf_counter() + seconds, set(calls)
-    for spent in _rounds(calls, burst):
+    for done, spent in enumerate(_rounds(calls, burst), 1):
+        if done == 1:
+            once_through(_seconds(spent) / burst.counted / len(calls))
         restless = {name for name in restless if not is_steady(spent[name])}
         if not restless or perf_counter() >= end:
             return

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+Kind = Literal["response", "feature", "relation"]
+
+
 class Method(Options, ABC):
     """Scores one (student, teacher) pair. Its fields are the recipe's options.
 
@@ -19,7 +22,7 @@ class Method(Options, ABC):
     `<name>_loss(student, teacher, ...)` of tensors beside it.
     """
 
-    kind: ClassVar[Literal["response", "feature", "relation"]]
+    kind: ClassVar[Kind]
     """The knowledge it transfers: answers, what layers see, or how samples or layers relate."""
     needs: ClassVar[frozenset[str]]
     """The fields of Outputs that it reads of student and teacher."""

@@ -4,12 +4,14 @@ Rooms below the command line print nothing: they are handed a Progress, which is
 (`cli/console.py`), or nobody (`Silent`), or whatever a caller from Python makes of it.
 """
 
-from collections.abc import Callable, Generator, Iterable
+import time
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from kdcli.core.log import Logbook
+from kdcli.core.text import duration
 
 T = TypeVar("T")
 
@@ -37,6 +39,30 @@ class Progress(Protocol):
 
         Hands out a function that writes into the file alone.
         """
+
+
+LONG_SECONDS = 20.0
+"""What takes longer is told of before."""
+
+
+def tell_long(progress: Progress, what: str, seconds: float) -> None:
+    """Say how long something will take, where somebody would wonder."""
+    if seconds > LONG_SECONDS:
+        progress.say(f"{what}: about {duration(seconds)}")
+
+
+TOLD_AFTER = (1, 20)
+"""Items of many, after which is told how long all of them take: a first word, and a better one."""
+
+
+def track_long(progress: Progress, items: Sequence[T], label: str) -> Generator[T]:
+    """`track`, which also says how long all of them will take; nothing of nothing."""
+    begun = time.monotonic()
+    for done, item in enumerate(progress.track(items, len(items), label) if items else ()):
+        if done in TOLD_AFTER:
+            seconds = (time.monotonic() - begun) / done * len(items)
+            tell_long(progress, f"{label}, {len(items):,} in all", seconds)
+        yield item
 
 
 class Silent:

@@ -15,12 +15,14 @@ from typing import Any, Literal
 
 from kdcli.core.errors import UsageError
 from kdcli.core.method import Method
+from kdcli.core.options import Options
 from kdcli.core.other_names import METHODS, SCHEMES, called, nearly_called, or_words, titled
+from kdcli.core.plugins import faults
 from kdcli.core.scheme import Scheme
-from kdcli.core.text import did_you_mean
+from kdcli.core.text import did_you_mean, first_line
 
 Kind = Literal["methods", "schemes"]
-_CLASSES: dict[Kind, type] = {"methods": Method, "schemes": Scheme}
+_CLASSES: dict[Kind, type[Options]] = {"methods": Method, "schemes": Scheme}
 OTHER_NAMES: dict[Kind, dict[str, str]] = {"methods": METHODS, "schemes": SCHEMES}
 
 
@@ -59,6 +61,7 @@ def load(kind: Kind, name: str) -> Any:
         module = importlib.import_module(f"kdcli.{kind}.{name}")
         return _only_class(kind, module)
     if plugin := _plugins(kind).get(name):
+        _refuse_two(kind, name)
         return _loaded(kind, plugin)
     raise UsageError(
         f"unknown {kind[:-1]} '{name}'{meant(kind, name)}",
@@ -84,21 +87,40 @@ def _files(kind: Kind) -> dict[str, Path]:
 
 
 def _plugins(kind: Kind) -> dict[str, EntryPoint]:
-    return {e.name: e for e in entry_points(group=f"kdcli.{kind}")}
+    return {e.name: e for e in _announced(kind)}
+
+
+def _announced(kind: Kind) -> list[EntryPoint]:
+    return list(entry_points(group=f"kdcli.{kind}"))
+
+
+def _refuse_two(kind: Kind, name: str) -> None:
+    """Which of two it is would depend on the order in which they were installed."""
+    found = {e.value: _package(e) for e in _announced(kind) if e.name == name}
+    if len(found) > 1:
+        raise UsageError(
+            f"{kind[:-1]} '{name}': two plug-ins are called so: "
+            + ", ".join(f"{value} of {package}" for value, package in found.items()),
+            "uninstall one of them",
+        )
+
+
+def _package(plugin: EntryPoint) -> str:
+    return plugin.dist.name if plugin.dist else plugin.module
 
 
 def _loaded(kind: Kind, plugin: EntryPoint) -> Any:
     try:
         found = plugin.load()
-    except Exception as error:  # whatever somebody else's module does when imported
-        raise _broken(kind, plugin, f"cannot be imported: {error}") from error
-    if not (isinstance(found, type) and issubclass(found, _CLASSES[kind])):
-        raise _broken(kind, plugin, f"is no {_CLASSES[kind].__name__}")
+    except (Exception, SystemExit) as error:  # whatever somebody else's module does when imported
+        raise _broken(kind, plugin, f"cannot be imported: {first_line(error)}") from error
+    if wrong := faults(found, _CLASSES[kind]):
+        raise _broken(kind, plugin, "; ".join(wrong))
     return found
 
 
 def _broken(kind: Kind, plugin: EntryPoint, why: str) -> UsageError:
-    package = plugin.dist.name if plugin.dist else plugin.module
+    package = _package(plugin)
     return UsageError(
         f"{kind[:-1]} '{plugin.name}': {plugin.value} of the plug-in {package} {why}",
         f"mend the package {package}, or uninstall it",

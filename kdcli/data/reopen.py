@@ -13,16 +13,25 @@ from kdcli.data.unlabelled import identity_of, open_unlabelled
 from kdcli.runs.spec import DataRef
 
 
-def reopen_data(data: DataRef, progress: Progress) -> Source:
-    """The data of an earlier run.
+def reopen_data(data: DataRef, progress: Progress, moved: str | None = None) -> Source:
+    """The data of an earlier run, from where they were, or where they have `moved` (`--data`).
 
     Raises:
-        DataError: they are gone, or were read by the rules of an older kd.
+        DataError: they are gone, were read by the rules of an older kd, or what lies in the other
+            place is something else.
         DamagedFile: they are no longer the same.
     """
-    _refuse_gone(data)  # before they are read: opening a large folder takes its time
-    source = open_source(data.location, progress)
-    _refuse_changed(data, source.identity, "train")
+    refuse_gone(data, moved)  # before they are read: opening a large folder takes its time
+    source = open_source(data.location if moved is None else moved, progress)
+    if moved is None:
+        _refuse_changed(data, source.identity, "train")
+    elif source.identity != data.identity:
+        raise DataError(
+            f"--data {moved}: not the images that the run was made with: "
+            f"{_otherwise(data, source)}",
+            f"give the place that {data.location or data.name} has moved to; to measure on other "
+            "images: kd predict, or train with them",
+        )
     return replace(
         source,
         train=_of_run(source.train),
@@ -38,7 +47,13 @@ def reopen_unlabelled(data: DataRef, beside: Source, progress: Progress) -> Spli
         DataError: they are gone, or were read by the rules of an older kd.
         DamagedFile: they are no longer the same.
     """
-    _refuse_gone(data)
+    if is_gone(data):
+        raise DataError(
+            f"{data.location}: gone; the run was made with these images without labels",
+            "bring them back, or repeat the command that made the run with --set "
+            "data.unlabelled=NEW (and --seed N for a further one)",
+        )
+    refuse_gone(data)
     split = open_unlabelled(Path(data.location or ""), progress)
     _refuse_changed(data, identity_of(split), "distill")
     return _of_run(decoded(split, beside.decoding))
@@ -47,19 +62,23 @@ def reopen_unlabelled(data: DataRef, beside: Source, progress: Progress) -> Spli
 def is_gone(data: DataRef) -> bool:
     """Whether the folder that a run was made with is not on this machine; of what has a name alone
     (`torch/mnist`) only opening it tells."""
-    given_as_path = data.location is not None and Path(data.location).is_absolute()
-    return given_as_path and not Path(str(data.location)).exists()
+    prefix, _, rest = (data.location or "").partition("/")
+    path = Path(rest if prefix == "hfds" else data.location or "")
+    return path.is_absolute() and not path.exists()
 
 
-def _refuse_gone(data: DataRef) -> None:
+def refuse_gone(data: DataRef, moved: str | None = None) -> None:
+    """Before anything is read: raise DataError for data that are gone, and nobody says where to, or
+    that were read by other rules."""
     if data.is_older:
         raise DataError(
             f"{data.name}: made by an older kd, which read these images by other rules",
             "repeat the command that made the run: it makes a new one",
         )
-    if is_gone(data):
+    if moved is None and is_gone(data):
         raise DataError(
-            f"{data.location}: gone; the run was made with these images", "bring them back"
+            f"{data.location}: gone; the run was made with these images",
+            "bring them back, or say where they lie now: --data NEW",
         )
 
 
@@ -69,6 +88,21 @@ def _refuse_changed(data: DataRef, identity: dict[str, Any], verb: str) -> None:
             f"{data.location}: the images are no longer those that the run was made with",
             f"bring them back, or {verb} again with these",
         )
+
+
+def _otherwise(data: DataRef, source: Source) -> str:
+    """What of the identity differs, in words."""
+    was, now = data.identity, source.identity
+    if was.get("kind") != now.get("kind"):
+        return f"of kind {now.get('kind')}, the run's were of kind {was.get('kind')}"
+    keys = sorted(key for key in {*was, *now} if was.get(key) != now.get(key))
+    told = {"split_seed": "how they are split", "shares": "how they are split"}
+    parts = dict.fromkeys(told.get(key, "names, contents or labels of files") for key in keys)
+    return (
+        f"{' and '.join(parts)} differ; here {len(source.train):,} training, "
+        f"{len(source.validation):,} validation and {len(source.test):,} test images of "
+        f"{len(source.classes)} classes"
+    )
 
 
 def _of_run(split: Split) -> Split:

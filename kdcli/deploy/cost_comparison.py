@@ -15,7 +15,7 @@ import torch
 
 from kdcli.core.errors import UsageError
 from kdcli.core.latency import THOROUGH, Bounds, Latency, latency, noise
-from kdcli.core.progress import Progress
+from kdcli.core.progress import Progress, tell_long
 from kdcli.core.text import ensemble_name, total
 from kdcli.deploy.device import BENCH
 from kdcli.deploy.onnx_file.external import size
@@ -42,14 +42,25 @@ THREADS = 1
 """Of the timings: what a phone or one request of a server has."""
 PATIENCE_SECONDS = 300.0
 """For a process that opens a file and runs it once."""
+_ALONE = """
+import json, pathlib, sys
+folder, file, threads = sys.argv[1:]
+sys.path.insert(0, folder)
+import bench
+print(json.dumps(bench.measure(pathlib.Path(file), int(threads), 0.0)))
+"""
 Files = Counter[Path]
 """Of models that answer together: one model.pt of each kind, and how many are alike."""
 AGAIN = "student again"
 """The student once more, its file in a session of its own: how far the two lie apart is the noise
 that a speed-up must exceed."""
 BOUNDS: dict[Protocol, Bounds] = {"quick": {}, "thorough": THOROUGH}
+BARE = " alone"
+"""Ends the name of a model's file without what stands in front of it."""
 Times = dict[tuple[str, str], Latency]
 """By what runs it (`pytorch`, `onnxruntime`) and what it is."""
+Calls = dict[tuple[str, str], Callable[[], object]]
+"""The same, to be timed."""
 
 
 @dataclass(frozen=True)
@@ -69,30 +80,40 @@ def costs_side_by_side(
     files: Mapping[Precision, Path], outgoing: Outgoing, progress: Progress
 ) -> Costs:
     """Of every role at hand, and of each of the student's `files`; each architecture is timed
-    once, all side by side, and fed with the same.
+    once, all side by side, and fed with the same image: files of pixels with all that stands in
+    front of their models, files of tensors without.
 
-    An ensemble costs what its members cost together.
+    An ensemble costs what its members cost together, and one preparation of the image.
     """
-    student, wanted = outgoing.student, outgoing.wanted
+    student, wanted, side = outgoing.student, outgoing.wanted, outgoing.samples.image_size
     roles = (
         files_beside(outgoing.located.run, _best(outgoing.report)) if outgoing.located.run else {}
     )
     kinds = {file: architecture(read_args(file)[0]) for files in roles.values() for file in files}
     with TemporaryDirectory() as scratch:
-        models = {"student": student}
+        models, bare = {"student": student}, dict[str, Path]()
         exported = {"student": files["fp32"]} | dict(files.items())
         for role, file in ((role, file) for role, files in roles.items() for file in files):
             if (kind := kinds[file]) in models:
                 continue
             models[kind], exported[kind] = load(file), Path(scratch) / f"{len(models)}.onnx"
             progress.say(f"exporting {role} {models[kind].args.words} for comparison")
-            _export(models[kind], exported[kind], wanted, outgoing.samples.image_size, progress)
+            core = _export(models[kind], exported[kind], wanted, side, progress)
+            if core != exported[kind] and roles[role].total() > 1:
+                bare[kind] = core
+        calls = _calls(exported, models, bare, side)
         everyone = ", ".join(["student", *roles])
         progress.say(f"timing {everyone} side by side on {THREADS} thread ({wanted.latency})")
-        times = _times(_calls(exported, models), BOUNDS[wanted.latency])
+        times = _times(calls, BOUNDS[wanted.latency], progress)
         times = _of_one_image(times, wanted.batch or 1)
         parts = {name: _part(model, exported[name], times, name) for name, model in models.items()}
-    together = {r: cost_of_all([parts[kinds[f]] for f in fs.elements()]) for r, fs in roles.items()}
+        behind = {kind: _part(models[kind], bare[kind], times, kind, BARE) for kind in bare}
+    together = {
+        role: cost_of_all([parts[first], *(behind.get(kind, parts[kind]) for kind in others)])
+        for role, (first, *others) in (
+            (role, [kinds[file] for file in files.elements()]) for role, files in roles.items()
+        )
+    }
     of_files = {
         name: _percentiles(times["onnxruntime", "student" if name == "fp32" else name])
         for name in files
@@ -101,36 +122,39 @@ def costs_side_by_side(
     return Costs({"student": parts["student"]} | together, of_files, *again)
 
 
-def _export(model: Loaded, path: Path, wanted: Wanted, image_size: int, progress: Progress) -> None:
-    """As the student was; where it cannot be in that opset, in torch's own, said so."""
-    args = model.args
-    to_file = partial(
-        export_onnx,
-        answering(model.module, args),
-        path,
-        input_size=(args.input_size, args.input_size),
-        batch=wanted.batch,
-    )
+def _export(model: Loaded, path: Path, wanted: Wanted, image_size: int, progress: Progress) -> Path:
+    """As the student was; where it cannot be in that opset, in torch's own, said so. The file of
+    the model alone: another one where something stands in front of it."""
+    args, front = model.args, wanted.front(model.args, image_size)
+    core = path.with_suffix(".core.onnx") if front else path
+
+    def to_file(opset: int | None) -> None:
+        sides = args.input_size, args.input_size
+        module = answering(model.module, args)
+        export_onnx(module, core, input_size=sides, batch=wanted.batch, opset=opset)
+        if front:
+            write(with_pixels(load_whole(core), front), path, {})
+
     try:
-        to_file(opset=wanted.opset)
+        to_file(wanted.opset)
     except UsageError as error:
         if wanted.opset is None:
             raise
         progress.warn(f"{args.words} is timed in torch's own opset: {error.what}")
-        to_file()
-    if front := wanted.front(args, image_size):
-        write(with_pixels(load_whole(path), front), path, {})
+        to_file(None)
+    return core
 
 
 def _calls(
-    exported: Mapping[str, Path], models: Mapping[str, Loaded]
-) -> dict[tuple[str, str], Callable[[], object]]:
-    """By what runs it and what it is: each file, each model, and the student twice."""
+    exported: Mapping[str, Path], models: Mapping[str, Loaded], bare: Mapping[str, Path], side: int
+) -> Calls:
+    """By what runs it and what it is: each file, each model, and the student twice; the same black
+    image of `side` pixels for all."""
     files = {name: file for name, file in exported.items() if name != "fp32"}
-    again = {AGAIN: exported["student"]}, {AGAIN: models["student"]}
-    run = {("onnxruntime", name): _call(file) for name, file in (files | again[0]).items()}
-    asked = {("pytorch", name): _asking(model) for name, model in ({**models} | again[1]).items()}
-    return run | asked
+    files |= {AGAIN: exported["student"]} | {f"{kind}{BARE}": file for kind, file in bare.items()}
+    run = {("onnxruntime", name): _call(file, side) for name, file in files.items()}
+    everyone = {**models} | {AGAIN: models["student"]}
+    return run | {("pytorch", name): _asking(model) for name, model in everyone.items()}
 
 
 def _of_one_image(times: Times, batch: int) -> Times:
@@ -177,13 +201,13 @@ def _alike(members: Iterable[Member]) -> Files:
     return found
 
 
-def _part(model: Loaded, file: Path, times: Times, name: str) -> ModelPart:
+def _part(model: Loaded, file: Path, times: Times, name: str, bare: str = "") -> ModelPart:
     return ModelPart(
         name=model.args.words,
         file_bytes=size(file),
         latency_ms=LatencyMs(
             pytorch=_percentiles(times["pytorch", name], has_answered=True),
-            onnxruntime=_percentiles(times["onnxruntime", name]),
+            onnxruntime=_percentiles(times["onnxruntime", name + bare]),
         ),
         **costs(model.args),
     )
@@ -229,22 +253,23 @@ def _asking(model: Loaded) -> Callable[[], object]:
     return partial(as_function(model), np.zeros((1, 3, size, size), np.float32))
 
 
-def _call(file: Path) -> Callable[[], object]:
+def _call(file: Path, side: int) -> Callable[[], object]:
     """A call that takes one black image, or a fixed batch of them, through onnxruntime."""
     session = open_session(file, THREADS)
-    return partial(session, session.one_image())
+    return partial(session, session.one_image(side))
 
 
-def _times(calls: dict[tuple[str, str], Callable[[], object]], bounds: Bounds) -> Times:
+def _times(calls: Calls, bounds: Bounds, progress: Progress) -> Times:
     """All by turns, on `THREADS` cores."""
     before = torch.get_num_threads()
     torch.set_num_threads(THREADS)
+    times: Times = {}
     try:
-        return {
-            call: found
-            for by in sorted({by for by, _ in calls})  # each on its own: only there is compared
-            for call, found in latency({c: calls[c] for c in calls if c[0] == by}, **bounds).items()
-        }
+        for by in sorted({by for by, _ in calls}):  # each on its own: only there is compared
+            these = {call: calls[call] for call in calls if call[0] == by}
+            tell = partial(tell_long, progress, f"timing {len(these)} in {by}")
+            times |= latency(these, **bounds, tell=tell)
+        return times
     finally:
         torch.set_num_threads(before)
 
@@ -252,14 +277,15 @@ def _times(calls: dict[tuple[str, str], Callable[[], object]], bounds: Bounds) -
 def peak_memory(file: Path, threads: int, progress: Progress) -> int | None:
     """Bytes that `bench.py` has at most while it opens and runs the file, above what it had before.
 
-    None where the system does not say, or the process does not end well, which is said.
+    None where the system does not say, or the process does not end well, which is said. In one
+    process, that ends with this one: bench.py's own measures several files, each in its own.
     """
-    line = [sys.executable, str(BENCH), str(file), "--threads", str(threads), "--seconds", "0"]
+    line = [sys.executable, "-c", _ALONE, str(BENCH.parent), str(file), str(threads)]
     try:
         done = subprocess.run(
             line, capture_output=True, text=True, check=True, timeout=PATIENCE_SECONDS
         )
-        peak: int | None = json.loads(done.stdout)["models"][0]["peak_memory_bytes"]
+        peak: int | None = json.loads(done.stdout)["peak_memory_bytes"]
     except (OSError, subprocess.SubprocessError, ValueError, LookupError) as error:
         progress.warn(f"{file}: its memory could not be measured: {error}")
         return None

@@ -40,6 +40,8 @@ class _Model(BaseModel):
     p99: _Milliseconds
     runs: Annotated[int, Field(gt=0, lt=1 << 50)]
     peak_memory_bytes: _Bytes | None
+    fed: Annotated[list[Annotated[int, Field(gt=0, lt=1 << 20)]], Field(max_length=4)] | None = None
+    """Shape of its images; an earlier kd's bench.py does not say."""
 
 
 class Measurement(BaseModel):
@@ -63,6 +65,7 @@ class Measurement(BaseModel):
             **self.model_dump(include={"device", "system", "threads", "onnxruntime"}),
             **found.model_dump(include={"p50", "p90", "p99", "cold", "runs", "load_seconds"}),
             memory_bytes=found.peak_memory_bytes,
+            fed=found.fed,
         )
 
 

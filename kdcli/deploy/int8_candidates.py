@@ -65,11 +65,12 @@ def measured(
     return tried.model_copy(update=update)
 
 
-def timed(fp32: Path, candidates: Sequence[Candidate]) -> tuple[list[Candidate], float]:
-    """The same with their speed, quickly, by turns with fp32; and the noise between two timings."""
+def timed(fp32: Path, candidates: Sequence[Candidate], side: int) -> tuple[list[Candidate], float]:
+    """The same with their speed, quickly, by turns with fp32, all fed with images of `side` pixels;
+    and the noise between two timings."""
     files = {"fp32": fp32, "fp32 again": fp32} | {str(one.path): one.path for one in candidates}
     sessions = {name: open_session(file) for name, file in files.items()}
-    calls = {name: partial(session, session.one_image()) for name, session in sessions.items()}
+    calls = {name: partial(session, session.one_image(side)) for name, session in sessions.items()}
     times = latency(calls, seconds=0.5)  # of up to ten files; the one that is taken is timed anew
     whole = times["fp32"]
     speedups = [whole.p50 / times[str(one.path)].p50 for one in candidates]

@@ -12,7 +12,7 @@ from kdcli.data.decoding import UNTOLD, Decoding
 from kdcli.models.loading import Loaded
 from kdcli.recipe.safe_yaml import to_yaml
 from kdcli.report.export import FoldPart
-from kdcli.report.licences import licence_row
+from kdcli.report.licences import licence_line, licence_of_all, licence_row
 from kdcli.report.markdown import markdown_table
 from kdcli.report.schema import Report
 from kdcli.report.sentences import figures, fold_words
@@ -47,9 +47,11 @@ class Origin:
     datasets: tuple[str, ...] = ()
     """As the Hub calls them."""
     licence: str | None = None
-    """Of these weights."""
+    """Of all that these weights were made from, in a word."""
     licences: tuple[str, ...] = ()
     """Of what they were made from, a line each."""
+    licence_line: str = ""
+    """As the report says it."""
     decoding: Decoding = UNTOLD
     """How image files became pixels."""
 
@@ -59,6 +61,7 @@ def origin_of(student: Loaded, located: Located) -> Origin:
     file, spec = student.file, located.run.spec if located.run else None
     made, size = file.provenance, file.recipe.get("data", {}).get("image_size")
     versions = made.get("versions") or {}
+    licences = licences_of(student.file, spec)
     return Origin(
         name=located.folder.resolve().name if located.ships else located.stem,
         model=student.args.name,
@@ -75,9 +78,10 @@ def origin_of(student: Loaded, located: Located) -> Origin:
             f"{n} {versions[n]}" for n in ("kdcli", "torch", "timm") if n in versions
         ),
         datasets=_datasets(spec.data.location if spec else None),
-        licence=made.get("licence"),
+        licence=licence_of_all(licences) if licences.entries else made.get("licence"),
+        licences=tuple(map(licence_row, licences.entries)),
+        licence_line=licence_line(licences) if licences.entries else "",
         decoding=Decoding.from_dict(made.get("decoding")),
-        licences=tuple(map(licence_row, licences_of(student.file, spec).entries)),
     )
 
 
@@ -241,7 +245,9 @@ def _limits(report: Report, origin: Origin) -> Iterator[str]:
             f"It learnt from images of {origin.image_size} pixels a side, brought to "
             f"{origin.input_size} in a second step; timm does it in one."
         )
-    if origin.licence is None:
+    if origin.licence_line:  # the report's own words: both must say the same
+        yield f"{origin.licence_line}."
+    elif origin.licence is None:
         yield (
             "No licence is stated: it depends on those of the teacher's weights, of the weights "
             "that it began with, and of the images."

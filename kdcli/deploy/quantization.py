@@ -12,7 +12,7 @@ import numpy as np
 from kdcli.core.arrays import Floats
 from kdcli.core.errors import DamagedFile, DataError, KdError, ParityError, UsageError
 from kdcli.core.machine import lacks_vnni
-from kdcli.core.progress import Progress
+from kdcli.core.progress import Progress, track_long
 from kdcli.core.text import counted, first_line
 from kdcli.data.source import Source
 from kdcli.deploy.int8_candidates import Candidate, choose, measured, timed, worth_leaving_out
@@ -59,7 +59,8 @@ def refuse_without_images(located: Located) -> None:
         )
     raise DataError(
         f"--int8: the data of {located.run.path} are gone, so there are no images to calibrate on",
-        f"bring {located.run.spec.data.location} back, or export without --int8",
+        f"bring {located.run.spec.data.location} back, say where they lie now (--data NEW), or "
+        "export without --int8",
     )
 
 
@@ -90,13 +91,13 @@ def quantized(
     """
     workbench = Workbench.of(core, images, target, progress)
     found, failed = workbench.made()
-    candidates, noise = timed(core, found)
+    candidates, noise = timed(core, found, workbench.side)
     best = choose([one.tried for one in candidates], workbench.accuracy, noise)
     chosen = next(one for one in candidates if one.tried is best)
     others: list[Candidate] = []
     if workbench.accuracy > (best.accuracy or 0.0):
         variants, more = workbench.without_outer(chosen)
-        (chosen, *others), noise = timed(core, [chosen, *variants])
+        (chosen, *others), noise = timed(core, [chosen, *variants], workbench.side)
         saving = worth_leaving_out(chosen.tried, [one.tried for one in others])
         best = choose([chosen.tried, *saving], workbench.accuracy, noise)
         chosen = next(one for one in [chosen, *others] if one.tried is best)
@@ -138,6 +139,11 @@ class Workbench:
         return cls(core, batches, count, images.validation, expected, target, reduce, progress)
 
     @property
+    def side(self) -> int:
+        """Pixels of the images' sides."""
+        return self.validation.image_size
+
+    @property
     def accuracy(self) -> float:
         """Of fp32, on validation."""
         return metrics.accuracy(self.expected, self.validation.store.labels)
@@ -146,7 +152,7 @@ class Workbench:
         """All calibrations of all sources that worked; and those that did not."""
         kinds: tuple[Calibration, ...] = get_args(Calibration)
         todo = [(kind, source) for source in self._sources() for kind in kinds]
-        tracked = self.progress.track(todo, len(todo), "int8: calibrating")
+        tracked = track_long(self.progress, todo, "int8: calibrating")
         found, failed = _sorted(self._attempt(kind, source) for kind, source in tracked)
         if not found:
             raise ParityError(

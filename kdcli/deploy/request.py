@@ -109,6 +109,8 @@ class Request:
     """A file of class names."""
     size: int | None = None
     """Pixels of a side that they are fed."""
+    data: str | None = None
+    """Where the data of its run lie now."""
     wanted: Wanted = Wanted()
     measured: Sequence[Path] | None = None
     """What bench.py printed on devices, to be put on record: then nothing is exported."""
@@ -123,6 +125,7 @@ class Request:
             "--model": self.model,
             "--classes": self.classes,
             "--size": self.size,
+            "--data": self.data,
         }
         others = [flag for flag, value in flags.items() if value] + self.wanted.flags
         if self.measured and others:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kdcli.core.arrays import Floats, Indices, Pixels
+from kdcli.core.errors import UsageError
 from kdcli.core.progress import Progress
 from kdcli.data.images import fit
 from kdcli.data.reopen import is_gone, reopen_data
@@ -77,14 +78,27 @@ class Samples:
             yield images, self.ready(torch.from_numpy(squares).permute(0, 3, 1, 2))
 
 
-def source_of(located: Located, progress: Progress) -> Source | None:
-    """The data of its run, where they are at hand."""
-    if located.run is None or is_gone(data := located.run.spec.data):
+def source_of(located: Located, progress: Progress, moved: str | None = None) -> Source | None:
+    """The data of its run, where they are at hand: where they were, or have `moved` to.
+
+    Raises:
+        DataError: something else lies there.
+        UsageError: there is no run whose data these could be.
+    """
+    if located.run is None:
+        if moved is not None:
+            raise UsageError(
+                f"--data {moved}: {located.model} has no run around it, so nobody knows its data",
+                "give the run, or leave --data out",
+            )
+        return None
+    data = located.run.spec.data
+    if moved is None and is_gone(data):
         return None
     if data.is_older:
         progress.say(f"{data.name}: made by an older kd, which read these images by other rules")
         return None
-    return reopen_data(data, progress)
+    return reopen_data(data, progress, moved)
 
 
 def store_of(located: Located, split: Split, progress: Progress) -> Store:
@@ -100,9 +114,14 @@ def samples_of(
     tap, size = Tap(student.module, student.args, ""), _image_size(located, student)
     if source is not None:
         return Samples(store_of(located, source.test, progress), tap, size, source.test.read)
-    lacking = "run beside" if located.run is None else "data for"
+    lacking, way = "run beside", ""
+    if located.run is not None:
+        lacking = "data for"
+        if is_gone(located.run.spec.data):
+            way = f" ({located.run.spec.data.location} is gone; --data NEW says where they lie now)"
     progress.say(
         f"no {lacking} {located.model}: compared on {MADE_UP} made-up images; accuracy stays empty"
+        f"{way}"
     )
     return made_up_samples(tap, size)
 

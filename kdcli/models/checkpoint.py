@@ -8,7 +8,7 @@ import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
-from typing import Any
+from typing import IO, Any
 
 import torch
 from safetensors import SafetensorError
@@ -161,10 +161,31 @@ def load_state(path: Path) -> dict[str, Any] | None:
 
 def _save(raw: dict[str, Any], path: Path) -> None:
     with atomic(path) as beside, beside.open("wb") as file:
+        writer = _Writer(file)
         try:
-            torch.save(raw, file)
-        except RuntimeError as error:  # torch's word for a full disk
-            raise OSError(errno.EIO, f"is it full? {first_line(error)}") from error
+            torch.save(raw, writer)  # type: ignore[arg-type]  # it writes, and asks for no more
+        except RuntimeError as error:  # torch's word for whatever the system refuses
+            raise writer.refused or OSError(errno.EIO, "the system refuses to write") from error
+
+
+class _Writer:
+    """A file for torch.save, whose own error names a line of its source and not the disk."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.refused: OSError | None = None
+
+    def write(self, content: bytes) -> int:
+        """Into the file; what the system says to it is kept."""
+        try:
+            return self._file.write(content)
+        except OSError as error:
+            self.refused = error
+            raise
+
+    def flush(self) -> None:
+        """As torch asks for."""
+        self._file.flush()
 
 
 def _load(path: Path, way_out: str = _ANOTHER, allowed: tuple[Any, ...] = ()) -> Any:

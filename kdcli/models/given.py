@@ -16,7 +16,7 @@ from kdcli.models.checkpoint import read_weights
 from kdcli.models.model_args import ModelArgs
 from kdcli.models.timm_folder import describe
 from kdcli.models.weights import fetch
-from kdcli.runs.locate import refuse_onnx
+from kdcli.runs.locate import refuse_other
 from kdcli.runs.names import slug
 from kdcli.runs.spec import FileRef
 
@@ -121,7 +121,7 @@ def _named(thing: str, progress: Progress) -> Given:
     if not file.is_file():
         kind = "a folder; give local-dir:FOLDER" if file.is_dir() else "no such file"
         raise UsageError(f"{thing}: {file} is {kind}", "give the path of the file behind NAME=")
-    refuse_onnx(file)
+    refuse_other(file)
     return Given(thing, resolved.name, file)
 
 

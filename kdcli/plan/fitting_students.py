@@ -16,7 +16,7 @@ from kdcli.core.errors import DataError, DiskError, UsageError
 from kdcli.core.files import cache_folder
 from kdcli.core.latency import Latency, latency
 from kdcli.core.machine import processor
-from kdcli.core.progress import Progress
+from kdcli.core.progress import Progress, track_long
 from kdcli.core.text import first_line
 from kdcli.deploy.onnx_file.session import open_session
 from kdcli.deploy.onnx_file.write import export_onnx
@@ -185,7 +185,7 @@ def _weighed(
     rows = {name: _row(name, cache.get(*_costs_key(name, size))) for name in names}
     new = [name for name, row in rows.items() if row is None]
     with _kept(cache, progress):
-        for name in progress.track(new, len(new), "counting parameters and MACs") if new else ():
+        for name in track_long(progress, new, "counting parameters and MACs"):
             known = _weigh(name, size)
             cache.put(*_costs_key(name, size), value=known)
             rows[name] = _row(name, known)
@@ -240,7 +240,7 @@ def _timed(rows: list[_Row], limits: Limits, cache: Cache, progress: Progress) -
     todo = [row for row in rows if known[row[0].name] is None] if limits.max_ms else []
     notes: dict[str, str] = {}
     label = f"exporting and timing ({THREADS} thread)"
-    for candidate, args in progress.track(todo, len(todo), label) if todo else ():
+    for candidate, args in track_long(progress, todo, label):
         progress.note(candidate.name)
         try:
             measured = time_export(args)

@@ -2,7 +2,7 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -157,6 +157,29 @@ def foresee(
     )
 
 
+def foresee_all(
+    specs: Sequence[Spec], source: Source, device: torch.device, progress: Progress
+) -> Forecast:
+    """The same of trainings that another command needs first, and of the teachers they lack.
+
+    Raises:
+        as `foresee`.
+    """
+    everyone = {one.digest: one for one in [*_before(specs), *specs]}.values()
+    todo = _alike((one, _done(find(one), False)) for one in everyone)
+    for one in todo:
+        reach_weights(one.spec)
+    progress.say("a few steps of each model first, to say what it will take")
+    place = runs_root()
+    found = Forecast(
+        now=tuple(one.estimate(source, device, place) for one in todo),
+        later=(),
+        free_bytes=shutil.disk_usage(existing(place)).free,
+    )
+    _refuse_full_disk(found, place)
+    return found
+
+
 def _refuse_full_disk(found: Forecast, place: Path) -> None:
     if found.disk_bytes > found.free_bytes:
         raise DiskError(
@@ -221,8 +244,11 @@ def _before(specs: Iterable[Spec]) -> list[Spec]:
     """The teachers that `ensure` would train for them, in its order, each once: whoever teaches a
     teacher stands before it."""
     found: dict[str, Spec] = {}
+    looked: set[str] = set()  # students of many seeds have the same many teachers
     for spec in specs:
-        todo = [one for one in spec.before if one.digest not in found and not _finished(one)]
+        before = {digest: one for one in spec.before if (digest := one.digest) not in looked}
+        looked |= before.keys()
+        todo = [one for one in before.values() if not _finished(one)]
         for one in (*_before(todo), *todo):
             found.setdefault(one.digest, one)
     return list(found.values())

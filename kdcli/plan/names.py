@@ -11,7 +11,7 @@ from kdcli.models.given import is_given, parse, start_from
 from kdcli.models.loading import read_args
 from kdcli.recipe.edit import update
 from kdcli.recipe.load import LoadedRecipe
-from kdcli.runs.locate import locate
+from kdcli.runs.locate import locate, refuse_other
 from kdcli.runs.spec import FileRef
 
 
@@ -63,6 +63,7 @@ def starting_point(thing: str, progress: Progress) -> Start:
         given = parse(thing, progress)
         return Start(given.model, start_from(given))
     if Path(thing).is_file():
+        refuse_other(Path(thing))
         raise UsageError(
             f"{thing}: a file, no model's name", f"say whose it is: {quote(f'NAME={thing}')}"
         )

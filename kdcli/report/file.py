@@ -89,9 +89,10 @@ def put_export(
     """Export's parts over the record; evaluate's stay. `exports` are one family, fp32 first: it
     takes the place of the earlier one there (`export.replaced`).
 
+    Of roles that are not among `models`, no earlier time stays: it was not taken beside these.
     What a device has measured stays with its file's sum: a changed file has not been measured.
     """
-    merged = dict(report.models)
+    merged = {role: part.model_copy(update=_UNTIMED) for role, part in report.models.items()}
     for role, part in models.items():
         known = merged.setdefault(role, part)
         if known.name == part.name:  # else what was evaluated is another model
@@ -101,6 +102,10 @@ def put_export(
     kept = [e.model_copy(update={"measured": measured.get(e.sha256, [])}) for e in exports]
     update = {"models": merged, "exports": replaced(report.exports or [], kept)}
     return report.model_copy(update=update | asdict(conditions))
+
+
+_UNTIMED = {"file_bytes": None, "latency_ms": None}
+"""What one export measures of all roles together."""
 
 
 def put_package(report: Report, student: ModelPart, package: PackagePart) -> Report:

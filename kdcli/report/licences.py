@@ -33,6 +33,15 @@ def licence_line(part: LicencesPart) -> str:
     return f"licences, not permissive: {'; '.join(others)}"
 
 
+def licence_of_all(part: LicencesPart) -> str | None:
+    """One word for all ingredients, as the Hub files models: the licence of the weights, `other`
+    where they have several; None where one is not known, of images too, or no weights have any."""
+    if any(licence_words(one) == "unknown" for one in part.entries):
+        return None
+    named = {one.licence for one in part.entries if one.licence and one.role != "data"}
+    return named.pop() if len(named) == 1 else "other" if named else None
+
+
 def licence_table(part: LicencesPart) -> tuple[list[str], list[list[str]]]:
     """Heads, and a row for each ingredient."""
     rows = [[one.role, one.what, licence_words(one), one.note] for one in part.entries]

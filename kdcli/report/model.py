@@ -70,6 +70,8 @@ class DevicePart(Part):
     runs: int
     memory_bytes: int | None
     """As `Export.memory_bytes`."""
+    fed: list[int] | None = None
+    """Shape of the images; null where an earlier kd's bench.py did not say."""
 
 
 class LatencyMs(Part):

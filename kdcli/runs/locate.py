@@ -1,5 +1,6 @@
 """What RUN or FILE on the command line meant."""
 
+import mimetypes
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -132,14 +133,42 @@ def other_model(located: Located, which: str) -> Located:
     )
 
 
-def refuse_onnx(path: Path) -> None:
-    """Raise UsageError for an ONNX file where a model of PyTorch is wanted."""
+def refuse_other(path: Path) -> None:
+    """Raise UsageError for a file that by its name is no model of PyTorch: it says what it is, and
+    what takes such a file."""
+    named = quote(str(path))
     if path.suffix.lower() == ".onnx":
         raise UsageError(
             f"{path}: is an ONNX file already, no model of PyTorch",
-            f"onnxruntime runs it, and kd inspect {quote(str(path))} shows what it is; for "
+            f"onnxruntime runs it, and kd inspect {named} shows what it is; for "
             "anything else give the run or the model.pt that it was made from",
         )
+    if path.is_file() and (kind := _kind(path)):
+        what, takes = _OTHERS[kind]
+        fix = "; ".join(["give a run or a model.pt", *filter(None, [takes.format(named)])])
+        raise UsageError(f"{path}: {what}, no model", fix)
+
+
+_OTHERS = {
+    "image": ("an image", "kd predict MODEL {} says what it shows"),
+    "video": ("a video", ""),
+    "audio": ("a sound", ""),
+    "table": ("a table", "--data {} takes it"),
+    "recipe": ("a YAML file", "--recipe {} takes a recipe"),
+    "text": ("a text", ""),
+}
+_BY_ENDING = {
+    **dict.fromkeys((".csv", ".tsv"), "table"),
+    **dict.fromkeys((".yaml", ".yml"), "recipe"),
+    **dict.fromkeys((".avif", ".heic", ".jp2", ".tga", ".webp"), "image"),
+    **dict.fromkeys((".json", ".md", ".log", ".py", ".txt"), "text"),
+}
+
+
+def _kind(path: Path) -> str | None:
+    """Of files that Python or the system knows by their ending; None: it may be a model."""
+    first = (mimetypes.guess_type(path.name)[0] or "").partition("/")[0]
+    return _BY_ENDING.get(path.suffix.lower()) or (first if first in _OTHERS else None)
 
 
 def _locate_path(path: Path) -> Located:
@@ -153,13 +182,13 @@ def _locate_path(path: Path) -> Located:
         return Located(run, run.model)
     if not path.is_file():  # /dev/zero would never end
         raise UsageError(f"{path}: a device or a pipe, no file", "give a run folder or a model.pt")
-    refuse_onnx(path)
     inside = (path.parent / "run.yaml").is_file()
     if inside and is_ours(path.name) and not is_model(path.name):
         raise UsageError(
             f"{path}: one of a run's files; kd takes the run's folder",
             f"give the folder, as in kd inspect {quote(str(path.parent))}",
         )
+    refuse_other(path)
     of_run = inside and is_model(path.name)
     return Located(Run(path.parent) if of_run else None, path)
 

@@ -109,7 +109,7 @@ def ensure(
         # refused here, before anything of an earlier run is lost
         recorded = None if again else run.transfer
         parts = assemble(spec, site, teachers, recorded=recorded)
-        _begin(run, spec, asked, again)
+        _begin(run, site.placed(spec), asked, again)
         with run_log(run, str(site.device), site.progress):
             _train(run, spec, site, teachers, parts)
     return Trained(run, reused=False)

@@ -6,6 +6,7 @@ import torch
 
 from kdcli.core.progress import Progress, Silent
 from kdcli.data.source import Source
+from kdcli.runs.spec import Spec
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,6 +17,15 @@ class Site:
     source: Source
     device: torch.device
     progress: Progress
+    moved: str | None = None
+    """Where the images lie, if not where the specs say: new runs say so."""
+
+    def placed(self, spec: Spec) -> Spec:
+        """The same training, its data where they lie now."""
+        if self.moved is None:
+            return spec
+        data = spec.data.model_copy(update={"location": self.moved})
+        return spec.model_copy(update={"data": data})
 
     @property
     def classes(self) -> int:

@@ -212,7 +212,7 @@ def test_the_time_of_a_batch_is_shared(finished: House, monkeypatch: pytest.Monk
     """Of files; PyTorch is asked about one image."""
     plain = latency
 
-    def a_second(calls: dict[Any, Callable[[], object]]) -> dict[Any, Any]:
+    def a_second(calls: dict[Any, Callable[[], object]], **_: Any) -> dict[Any, Any]:
         found = plain(calls, min_runs=1, max_runs=1)
         return {name: replace(time, p50=1000.0, p90=2000.0) for name, time in found.items()}
 

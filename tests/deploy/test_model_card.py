@@ -1,14 +1,17 @@
 """The model card: filled from a report, whatever names stand in it."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import yaml
+from house import House, kd_ok
 
 from kdcli.deploy.model_card import Origin, escaped, model_card
 from kdcli.report.comparison import Comparison
 from kdcli.report.export import FoldPart
+from kdcli.report.licences import LicencePart, LicencesPart, licence_line, licence_of_all
 from kdcli.report.model import ModelPart, Range
 from kdcli.report.schema import DataPart, Report
 
@@ -145,3 +148,35 @@ def test_folded_heads_and_another_size_are_told() -> None:
 @pytest.mark.parametrize("sign", "\\`*_{}[]<>#~$&!")
 def test_every_sign_of_markdown_is_escaped(sign: str) -> None:
     assert escaped(f"a{sign}b") == f"a\\{sign}b"
+
+
+@pytest.mark.parametrize(
+    ("licences", "whole"),
+    [
+        (["own", "apache-2.0", "apache-2.0"], "apache-2.0"),
+        (["CC BY 4.0", "apache-2.0"], "apache-2.0"),
+        (["own", "apache-2.0", "mit"], "other"),
+        ([None, "apache-2.0"], None),
+        (["own"], None),
+    ],
+)
+def test_one_word_for_all_licences(licences: list[str | None], whole: str | None) -> None:
+    """Images first: weights are not under theirs, but nothing is claimed where it is not known."""
+    roles = ["data", "teacher", "student"]
+    entries = [
+        LicencePart(role=role, what="w", licence=one, permissive=int(one is not None), note="")
+        for role, one in zip(roles, licences, strict=False)
+    ]
+    assert licence_of_all(LicencesPart(all_permissive=0, entries=entries)) == whole
+
+
+def test_the_card_says_of_licences_what_the_report_says(finished: House) -> None:
+    kd_ok("export", finished.student, "--format", "timm")
+    report = json.loads((finished.student / "report.json").read_text("utf-8"))
+    line = licence_line(LicencesPart.model_validate(report["licences"]))
+    card = (finished.student / "timm" / "README.md").read_text("utf-8")
+    assert line == "licences: all permissive, of weights and images"
+    assert line in card
+    assert "No licence is stated" not in card
+    word = licence_of_all(LicencesPart.model_validate(report["licences"])) or "unknown"
+    assert f"license: {word}\n" in card

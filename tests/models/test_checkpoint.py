@@ -309,3 +309,19 @@ def test_weights_that_are_not_there(tmp_path):
         read_weights(tmp_path / "nothing.pth")
     with pytest.raises(UsageError, match="a folder"):
         read_weights(tmp_path)
+
+
+def test_a_disk_that_takes_no_more_is_told_in_the_systems_words(tmp_path):
+    """torch.save's own are a line of its source."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    (tmp_path / "state.pt").write_bytes(b"earlier")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(DiskError) as caught:
+            save_state({"weights": torch.zeros(1_000_000)}, tmp_path / "state.pt")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "cannot be written (File too large)" in caught.value.what
+    assert "enforce" not in str(caught.value)
+    assert (tmp_path / "state.pt").read_bytes() == b"earlier"
+    assert [file.name for file in tmp_path.iterdir()] == ["state.pt"]

@@ -9,6 +9,7 @@ from house import kd, kd_ok
 
 from kdcli.core.errors import UsageError
 from kdcli.core.latency import Latency, latency
+from kdcli.core.progress import Silent, track_long
 from kdcli.models.model_args import ModelArgs
 from kdcli.plan import fitting_students
 from kdcli.plan.fitting_students import parse_count, parse_ms
@@ -282,3 +283,21 @@ def test_mistakes_are_told_before_any_work(flags: tuple[str, ...], cache: Path) 
     assert flags[0] in answer.err
     assert answer.out == ""
     assert not cache.exists()
+
+
+def test_what_takes_long_is_told_after_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """30 models of 10 s each."""
+    now = [0.0]
+    monkeypatch.setattr("kdcli.core.progress.time.monotonic", lambda: now[0])
+    said: list[str] = []
+
+    class Listening(Silent):
+        def say(self, text: str) -> None:
+            said.append(f"{now[0]:.0f} s: {text}")
+
+    for _ in track_long(Listening(), range(30), "timing"):
+        now[0] += 10
+    assert said == [f"{t} s: timing, 30 in all: about 5 min" for t in (10, 200)]
+    said.clear()
+    assert list(track_long(Listening(), range(2), "timing")) == [0, 1]
+    assert list(track_long(Listening(), [], "timing")) == said == []

@@ -19,6 +19,7 @@ from kdcli.core import registry
 from kdcli.core.options import LATER, NO_WEIGHT, Mark
 from kdcli.core.progress import Silent
 from kdcli.methods.kd import KD
+from kdcli.plan.ask import Ask
 from kdcli.recipe.data import Data
 from kdcli.recipe.edit import dump, put, update
 from kdcli.recipe.load import load_recipe
@@ -209,9 +210,8 @@ def test_a_methods_later_option_is_left_out_while_it_is_as_before(
 
 
 def show(name: str) -> list[Setting]:
-    return recipe.show(
-        name, data=None, student="test_resnet", teacher="test_vit", progress=Silent()
-    )
+    ask = Ask(recipe=name, student="test_resnet", teachers=("test_vit",))
+    return recipe.show(ask, Silent())[0]
 
 
 FIRST = set((Path(__file__).parent / "first_keys.txt").read_text("utf-8").split())

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from kdcli.core.errors import DamagedFile, DataError, UsageError
+from kdcli.core.progress import Silent
 from kdcli.recipe.edit import fill_auto, update
 from kdcli.recipe.schema import Recipe
 from kdcli.runs.find import all_runs, find, runs_root
@@ -446,3 +447,24 @@ def test_versions_are_recorded_without_importing_anything():
     found = versions()
     assert set(found) == {"python", "kdcli", "torch", "timm", "onnx", "onnxruntime"}
     assert all(found.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("photo.png", ("an image", "kd predict MODEL")),
+        ("photo.HEIC", ("an image", "kd predict MODEL")),
+        ("clip.mp4", ("a video",)),
+        ("table.csv", ("a table", "--data")),
+        ("mine.yaml", ("a YAML file", "--recipe")),
+        ("classes.txt", ("a text",)),
+    ],
+)
+def test_a_file_of_another_kind_is_called_what_it_is(
+    name: str, words: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(UsageError) as caught:
+        locate(str(tmp_path / name), Silent())
+    for word in (*words, "give a run or a model.pt"):
+        assert word in str(caught.value)

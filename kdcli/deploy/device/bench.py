@@ -31,14 +31,14 @@ def peak_memory() -> int:
     return getrusage(RUSAGE_SELF).ru_maxrss
 
 
-def measure(path: Path, threads: int, seconds: float) -> dict[str, object]:
+def measure(path: Path, threads: int, seconds: float, side: int = 0) -> dict[str, object]:
     """Milliseconds per image, which are zeros; the first quarter of the calls warms up."""
     before, start, times = peak_memory(), perf_counter(), list[float]()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     loaded, takes = perf_counter(), session.get_inputs()[0]
-    side = int(session.get_modelmeta().custom_metadata_map.get("kd.image_size", 224))
+    side = side or int(session.get_modelmeta().custom_metadata_map.get("kd.image_size", 224))
     shape = [n if isinstance(n, int) else side if i else 1 for i, n in enumerate(takes.shape)]
     images = np.zeros(shape, np.float32 if takes.type == "tensor(float)" else np.uint8)
     while len(times) < 9 or perf_counter() - loaded < seconds:
@@ -49,7 +49,7 @@ def measure(path: Path, threads: int, seconds: float) -> dict[str, object]:
     found: dict[str, object] = {"file": path.name, "load_seconds": loaded - start, "cold": times[0]}
     found |= {"bytes": path.stat().st_size, "sha256": sha256(path.read_bytes()).hexdigest()}
     found |= {f"p{share}": float(np.percentile(counted, share)) for share in (50, 90, 99)}
-    return found | {"runs": len(counted), "peak_memory_bytes": peak or None}
+    return found | {"runs": len(counted), "peak_memory_bytes": peak or None, "fed": shape}
 
 
 if __name__ == "__main__":
@@ -57,13 +57,14 @@ if __name__ == "__main__":
     parser.add_argument("models", nargs="*", type=Path, help="default: all beside this script")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=10.0, help="per file")
-    given, models = parser.parse_args(), []
-    for path in given.models or sorted(Path(__file__).parent.glob("*.onnx")):
+    parser.add_argument("--side", type=int, default=0, help="of images, where a file takes any")
+    (paths, *how), models = vars(parser.parse_args()).values(), []
+    for path in paths or sorted(Path(__file__).parent.glob("*.onnx")):
         with ProcessPoolExecutor(1, get_context("spawn")) as alone:  # peaks must not add up
-            models.append(alone.submit(measure, path, given.threads, given.seconds).result())
-    device = told("/proc/device-tree/model") or told("/proc/cpuinfo", "model name")
-    device = device or platform.processor() or platform.machine()
-    system = f"{platform.system()} {platform.release()} {platform.machine()}"
+            models.append(alone.submit(measure, path, *how).result())
+    board = told("/proc/device-tree/model") or told("/proc/cpuinfo", "model name")
     versions = {"onnxruntime": onnxruntime.__version__, "python": platform.python_version()}
-    about = {"schema": 1, "device": device, "system": system, "threads": given.threads}
+    versions = {"onnxruntime": onnxruntime.__version__, "python": platform.python_version()}
+    about = {"schema": 1, "threads": how[0], "system": " ".join(platform.uname()[::2])}
+    about["device"] = board or platform.processor() or platform.machine()
     print(json.dumps(about | versions | {"models": models}, indent=2))

@@ -18,8 +18,6 @@ from kdcli.deploy.onnx_file.read import EXPORT_AGAIN, Port, inputs, load, messag
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-ANY_SIZE = 224
-"""Pixels of a side to try a file with that takes any, and says nothing of its `kd.image_size`."""
 KNOWN = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 """Domains of the operators that onnxruntime has itself."""
 
@@ -32,8 +30,6 @@ class Session:
     _run: Callable[[NDArray[Any]], Floats]
     gives_probabilities: bool = False
     """Else logits."""
-    side: int = ANY_SIZE
-    """Pixels of a side to try it with where it takes any."""
 
     @property
     def fixed(self) -> int | None:
@@ -50,9 +46,10 @@ class Session:
             : len(images)
         ]
 
-    def one_image(self) -> NDArray[Any]:
-        """Black, as the file takes it; where it takes any size, `side` x `side` pixels."""
-        sides = [self.side if isinstance(side, str) else side for side in self.takes.shape[1:]]
+    def one_image(self, side: int) -> NDArray[Any]:
+        """Black, as the file takes it; where it takes any size, `side` x `side` pixels: said by
+        whoever compares, as files fed with images of two sizes cannot be compared."""
+        sides = [side if isinstance(known, str) else known for known in self.takes.shape[1:]]
         return np.zeros((self.fixed or 1, *sides), self.takes.dtype)
 
 
@@ -103,9 +100,4 @@ def open_session(path: Path, threads: int = 1) -> Session:
         answer: Floats = session.run(None, {takes.name: images})[0]
         return answer
 
-    return Session(takes, run, proto.graph.output[0].name == PROBABILITIES, _side(proto))
-
-
-def _side(proto: ModelProto) -> int:
-    said = next((each.value for each in proto.metadata_props if each.key == "kd.image_size"), "")
-    return int(said) if said.isdecimal() else ANY_SIZE
+    return Session(takes, run, proto.graph.output[0].name == PROBABILITIES)
