@@ -12,7 +12,9 @@ from huggingface_hub import constants
 from kdcli.core.errors import DataError, KdError
 from kdcli.core.files import cache_folder, existing
 from kdcli.core.machine import free_memory_bytes, memory_bytes
+from kdcli.core.openmp import usable_cores, wanted_threads
 from kdcli.core.progress import Progress
+from kdcli.core.text import counted
 from kdcli.data.duplicates import Double
 from kdcli.data.open import open_source
 from kdcli.data.source import OUT, Defaults
@@ -136,6 +138,12 @@ def _machine() -> Machine:
     )
 
 
+def _threads() -> str:
+    if wanted := wanted_threads():
+        return f"{counted(wanted, 'thread')}, as the environment says"
+    return f"at most {counted(usable_cores(), 'thread')}; each training chooses"
+
+
 def _devices() -> list[Device]:
     """In the order in which `--device auto` would take them."""
     found = [
@@ -145,4 +153,4 @@ def _devices() -> list[Device]:
     if torch.backends.mps.is_available():
         found.append(Device("mps", "Apple GPU", False))
     fast = has_fast_bf16(torch.device("cpu"))
-    return [*found, Device("cpu", f"torch takes {torch.get_num_threads()} of its cores", fast)]
+    return [*found, Device("cpu", _threads(), fast)]

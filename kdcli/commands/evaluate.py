@@ -35,6 +35,7 @@ from kdcli.evaluation.participants import (
 from kdcli.evaluation.peers import measure_beside, measure_peers, notes_on_exits, notes_on_peers
 from kdcli.evaluation.teacher_ensemble import MeasuredEnsemble, Validate, measure_ensemble
 from kdcli.models.checkpoint import load_model
+from kdcli.plan.threads import by_rehearsal
 from kdcli.recipe.load import scheme_of
 from kdcli.report.file import WAIT_SECONDS, put_evaluation, read_report, write_report
 from kdcli.report.gates import Checked, check_gates, for_classes, parse_gates
@@ -77,7 +78,8 @@ def evaluate(
     with progress.log(run.log) as write:
         source = reopen_data(run.spec.data, progress)
         gates = for_classes(gates, source.classes)
-        report = _measured(run, seeds, Site(source, place, progress))
+        site = Site(source, place, progress, by_rehearsal(source, place, progress))
+        report = _measured(run, seeds, site)
         write(report.verdict or "")
     return Evaluated(run, report, check_gates(gates, report))
 

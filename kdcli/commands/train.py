@@ -1,5 +1,6 @@
 """Train one model, or find it trained: a chain of runs is a list of specs handed to `ensure`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from kdcli.core.errors import UsageError
@@ -56,16 +57,20 @@ def carry_out(
     teachers first; or find them finished."""
     _refuse_one_place(job, out)
     finished = [spec not in _to_train(job, out, again) for spec in job.specs]
+    planned: Mapping[str, int | None] = {}
     if not all(finished):
         warn_of_licences(job.spec, progress)
-        for line in foresee(job, progress, out=out, again=again).lines():
+        forecast = foresee(job, progress, out=out, again=again)
+        for line in forecast.lines():
             progress.say(line)
+        planned = forecast.threads
     if sum(finished) > TOLD:
         progress.say(f"{sum(finished)} of {job.seeds} runs are finished")
     trained = []
     for spec, known in zip(job.specs, finished, strict=True):
         told = Silent() if known and sum(finished) > TOLD else progress
-        trained.append(ensure(spec, job.site(told), out=out, again=again, asked=True))
+        site = job.site(told, lambda one: planned.get(one.kind))
+        trained.append(ensure(spec, site, out=out, again=again, asked=True))
         state_licence(trained[-1].run, spec.recipe.data.licence)
     return trained
 

@@ -2,11 +2,11 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -22,12 +22,14 @@ from kdcli.plan.data import say_left
 from kdcli.plan.job import Job
 from kdcli.plan.rehearsal import Estimate, estimate
 from kdcli.plan.shortcuts import shortcuts
+from kdcli.plan.threads import chosen
 from kdcli.recipe.edit import update
 from kdcli.runs.baseline import baseline_of
 from kdcli.runs.find import find
 from kdcli.runs.run import Run
 from kdcli.runs.spec import Spec
 from kdcli.training.ensure import reach_weights, run_of
+from kdcli.training.threads import numbers
 
 LONG = 3600
 """Seconds above which something shorter is worth measuring, where there is no GPU."""
@@ -54,6 +56,8 @@ class Forecast:
     later: tuple[Estimate, ...]
     free_bytes: int
     shorter: tuple[Shorter, ...] = ()
+    threads: Mapping[str, int | None] = field(default_factory=dict)
+    """Of those to be trained now, by `Spec.kind`."""
 
     @property
     def seconds(self) -> float:
@@ -121,12 +125,12 @@ def foresee(
     source, device = job.source, job.device
     runs = [run_of(spec, out, again) for spec in job.specs]
     asked = [
-        (spec, _done(run, again))
+        (spec, _begun(run, again))
         for spec, run in zip(job.specs, runs, strict=True)
         if again or not run.finished
     ]
     # teachers first, as `ensure` will train them
-    first = [(one, _done(find(one), False)) for one in _before(spec for spec, _ in asked)]
+    first = [(one, _begun(find(one), False)) for one in _before(spec for spec, _ in asked)]
     todo = _alike([*first, *asked])
     probe(runs[0].path)
     for one in todo:
@@ -137,12 +141,16 @@ def foresee(
         further = [reopen_unlabelled(unlabelled, progress)] if unlabelled else []
         refuse_undecodable((source.validation, source.test, *further), progress)
         progress.say("a few steps of each model first, to say what it will take")
-    later = [(one, _done(find(one), False)) for one in _later(job.spec)] if todo else []
+    later = [(one, _begun(find(one), False)) for one in _later(job.spec)] if todo else []
+    now = tuple(one.estimate(source, device) for one in todo)
     found = Forecast(
-        now=tuple(one.estimate(source, device) for one in todo),
+        now=now,
         later=tuple(one.estimate(source, device) for one in _alike(later)),
         free_bytes=shutil.disk_usage(existing(runs[0].path)).free,
+        threads={one.spec.kind: each.threads for one, each in zip(todo, now, strict=True)},
     )
+    if len(numbers(device)) > 1 and now:
+        progress.say(chosen([one.words_on_threads for one in now]))
     _refuse_full_disk(found, runs[0].path)
     # shortcuts have to be rehearsed, too: not for a training that is short, or on a GPU
     if found.seconds < LONG or device.type != "cpu":
@@ -171,7 +179,7 @@ class _Alike:
     spec: Spec
     """Of the first."""
     times: int
-    done: int
+    begun: "_Begun"
 
     def estimate(self, source: Source, device: torch.device) -> Estimate:
         """Of each; where each draws its own share of the images, with the mean share."""
@@ -179,15 +187,22 @@ class _Alike:
         if self.times > 1 and isinstance(subset, tuple):
             recipe = update(spec.recipe, {"data.subset": sum(subset) / 2})
             spec = spec.model_copy(update={"recipe": recipe})
-        return replace(estimate(spec, source, device, self.done), times=self.times)
+        return replace(estimate(spec, source, device, *self.begun), times=self.times)
 
 
-def _alike(todo: Iterable[tuple[Spec, int]]) -> list[_Alike]:
+class _Begun(NamedTuple):
+    """What an earlier attempt leaves to one that resumes it."""
+
+    epochs: int = 0
+    threads: int | None = None
+
+
+def _alike(todo: Iterable[tuple[Spec, _Begun]]) -> list[_Alike]:
     """Each training and the epochs that it has behind it, those that are alike as one."""
-    first: dict[tuple[str, str, int], Spec] = {}
-    times: Counter[tuple[str, str, int]] = Counter()
-    for spec, done in todo:
-        key = spec.role, spec.kind, done
+    first: dict[tuple[str, str, _Begun], Spec] = {}
+    times: Counter[tuple[str, str, _Begun]] = Counter()
+    for spec, begun in todo:
+        key = spec.role, spec.kind, begun
         first.setdefault(key, spec)
         times[key] += 1
     return [_Alike(spec, times[key], key[-1]) for key, spec in first.items()]
@@ -205,7 +220,7 @@ def _fewer_epochs(spec: Spec, found: Forecast) -> Iterator[Shorter]:
 def _shorter(job: Job) -> Iterator[Shorter]:
     for shortcut in shortcuts(job.spec, typical_side(job.source.train)):
         specs = replace(job, spec=shortcut.spec).specs
-        chain = _alike((one, 0) for one in [*_before(specs), *specs])
+        chain = _alike((one, _Begun()) for one in [*_before(specs), *specs])
         try:
             each = [one.estimate(job.source, job.device) for one in chain]
         except KdError:  # it does not suit this model or recipe: no shortcut, then
@@ -225,9 +240,11 @@ def _before(specs: Iterable[Spec]) -> list[Spec]:
     return list(found.values())
 
 
-def _done(run: Run | None, again: bool) -> int:
-    """Epochs of an earlier attempt that will be resumed."""
-    return 0 if run is None or again else sum("epoch" in line for line in run.lines())
+def _begun(run: Run | None, again: bool) -> _Begun:
+    """Of an earlier attempt that will be resumed."""
+    if run is None or again or run.finished:
+        return _Begun()
+    return _Begun(sum("epoch" in line for line in run.lines()), run.threads)
 
 
 def _later(spec: Spec) -> list[Spec]:

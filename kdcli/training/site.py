@@ -6,6 +6,7 @@ import torch
 
 from kdcli.core.progress import Progress, Silent
 from kdcli.data.source import Source
+from kdcli.training.threads import Choose, nobody_knows
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,6 +17,8 @@ class Site:
     source: Source
     device: torch.device
     progress: Progress
+    threads: Choose = nobody_knows
+    """Of trainings that begin here."""
 
     @property
     def classes(self) -> int:
