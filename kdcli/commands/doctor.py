@@ -15,6 +15,7 @@ from kdcli.core.machine import free_memory_bytes, memory_bytes
 from kdcli.core.openmp import usable_cores, wanted_threads
 from kdcli.core.progress import Progress
 from kdcli.core.text import counted
+from kdcli.data.defaults import fitted
 from kdcli.data.duplicates import Double
 from kdcli.data.open import open_source
 from kdcli.data.source import OUT, Defaults
@@ -116,7 +117,13 @@ def doctor(folder: str | None, *, progress: Progress) -> Data | Machine:
     source = open_source(folder, progress)
     broken = undecodable((source.train, source.validation, source.test), progress)
     found = replace(survey(source, progress), unreadable=())  # they are among the broken ones
-    return Data(source.name, folder, found, source.notes, source.defaults, broken)
+    sizes = len(source.train), len(source.validation)
+    defaults = replace(
+        source.defaults,
+        small=fitted(source.defaults.small, *sizes),
+        large=fitted(source.defaults.large, *sizes),
+    )
+    return Data(source.name, folder, found, source.notes, defaults, broken)
 
 
 def _machine() -> Machine:

@@ -21,7 +21,7 @@ from kdcli.core.records import Batch
 from kdcli.data.augment import augment
 from kdcli.data.balance import balanced
 from kdcli.data.mixup import mixed
-from kdcli.data.order import hashes, passes, permutation
+from kdcli.data.order import all_but, hashes, passes
 from kdcli.data.store import Store
 from kdcli.data.workers import LONGEST_WAIT, lost_worker, worker_count
 
@@ -33,7 +33,7 @@ def steps_per_epoch(n: int, batch_size: int) -> int:
     """Full batches in `n` samples; the incomplete last one is dropped unless it is the only one.
 
     Batch norm and methods that compare images would meet a smaller batch there, of one image
-    maybe. The order is another in each epoch, so that no image is left out for good.
+    maybe. Who is left out comes in the next epoch (`order.all_but`).
     """
     return n // min(batch_size, n)
 
@@ -99,7 +99,7 @@ def training_batches(
         first, last = epoch * steps * size, (epoch + 1) * steps * size
         rows, views = passes(how.seed, first, last, len(store))
     else:
-        rows = permutation(how.seed, epoch, len(store))[: steps * size]
+        rows = all_but(how.seed, epoch, len(store), steps * size)
         views = np.full(len(rows), epoch)
     batches = Batches(store, replace(how, batch_size=size), rows, views, epoch)
     return _made(batches, worker_count(store.workers) if workers is None else workers)

@@ -23,6 +23,7 @@ from kdcli.runs.run import Run, begin, note, versions
 from kdcli.runs.spec import Spec, TeacherRef
 from kdcli.training.build import Assembled, assemble
 from kdcli.training.loop import finish, fit
+from kdcli.training.near_chance import warn_of_chance
 from kdcli.training.save import save_models, write_needs
 from kdcli.training.site import Site
 from kdcli.training.teachers import TOLD, measure_given
@@ -274,5 +275,6 @@ def _train(run: Run, spec: Spec, site: Site, teachers: list[Path | None], parts:
     )
     finish(run, ended)
     warn_of_weak(run, site)
+    warn_of_chance(run, site)
     save_models(run, spec, site.source, parts, weights, ended)
     run.state.unlink(missing_ok=True)

@@ -38,7 +38,7 @@ def steps(cost: dict[int, float], taken: list[int], noise: float = 0.0, seed: in
         ({2: 0.020, 1: 0.010}, 1),
         ({2: 0.010, 1: 0.019}, 2),
         ({2: 0.010, 1: 0.0103}, 1),  # as fast: the rest is left to others
-        ({8: 0.05, 4: 0.02, 2: 0.03, 1: 0.05}, 4),
+        ({8: 0.025, 4: 0.01, 2: 0.015, 1: 0.025}, 4),
         ({2: 1.2, 1: 0.06}, 1),  # as beside a busy neighbour
     ],
 )
