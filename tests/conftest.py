@@ -51,7 +51,7 @@ def _quick_teachers_may_teach(request: pytest.FixtureRequest) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         if "strict" not in request.keywords:
-            patch.setattr(teachers, "teaches_alone", lambda recipe: False)
+            patch.setattr(teachers, "needs_good_teachers", lambda spec: False)
         yield
 
 

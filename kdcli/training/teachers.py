@@ -84,7 +84,7 @@ class Roll:
     """
 
     def __init__(self, spec: Spec, site: Site, validation: Store) -> None:
-        self._expected, self._recipe = len(spec.members), spec.recipe
+        self._expected, self._spec, self._recipe = len(spec.members), spec, spec.recipe
         self._validation, self._device, self._progress = validation, site.device, site.progress
         self._shares: list[float] = []
         self._weak = 0
@@ -102,7 +102,7 @@ class Roll:
         self._shares.append(found.share)
         self._weak += found.weak
         last = len(self._shares) == self._expected
-        if last and self._weak == self._expected and teaches_alone(self._recipe):
+        if last and self._weak == self._expected and needs_good_teachers(self._spec):
             words = found.words if self._expected == 1 else self._sum()
             raise UnfitTeacher(f"{words}: a student would learn next to nothing", _BETTER)
         if found.weak and (few or self._weak <= WEAK_TOLD):
@@ -166,11 +166,12 @@ def _refuse_unfit(found: _Measured, ref: TeacherRef, recipe: Recipe, validation:
         )
 
 
-def teaches_alone(recipe: Recipe) -> bool:
-    """Whether a student has nothing better than finished teachers: generations become better from
-    one to the next, and one that is followed begins at chance. A person may allow it, too."""
-    followed = recipe.teacher.follow != "finished" or scheme_of(recipe).has_generations
-    return not (recipe.teacher.allow_weak or followed)
+def needs_good_teachers(spec: Spec) -> bool:
+    """Whether weak teachers end it: generations become better from one to the next, one that is
+    followed begins at chance, and a person may allow them."""
+    teacher = spec.recipe.teacher
+    in_chain = spec.role == "generation" or scheme_of(spec.recipe).has_generations
+    return not (teacher.allow_weak or teacher.follow != "finished" or in_chain)
 
 
 def measure_given(spec: Spec, site: Site) -> None:
