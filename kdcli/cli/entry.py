@@ -31,6 +31,7 @@ from kdcli.core.errors import (
 )
 from kdcli.core.files import FULL, way_out
 from kdcli.core.log import STORY, header, story_of
+from kdcli.core.openmp import wait_briefly
 from kdcli.data.workers import lost_worker
 
 CommandLineError = typer.BadParameter.__mro__[2]  # its place changed between typer's versions
@@ -54,6 +55,7 @@ class Terminated(KeyboardInterrupt):
 def enter(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     """Run the app with these arguments (default: the process's); its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    wait_briefly()
     _open_streams()
     _mend_width()
     with _signals(for_good=arguments is None):

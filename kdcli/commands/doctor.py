@@ -12,7 +12,10 @@ from huggingface_hub import constants
 from kdcli.core.errors import DataError, KdError
 from kdcli.core.files import cache_folder, existing
 from kdcli.core.machine import free_memory_bytes, memory_bytes
+from kdcli.core.openmp import usable_cores, wanted_threads
 from kdcli.core.progress import Progress
+from kdcli.core.text import counted
+from kdcli.data.defaults import fitted
 from kdcli.data.duplicates import Double
 from kdcli.data.open import open_source
 from kdcli.data.source import OUT, Defaults
@@ -115,7 +118,13 @@ def doctor(folder: str | None, *, progress: Progress) -> Data | Machine:
     source = open_source(folder, progress)
     broken = undecodable((source.train, source.validation, source.test), progress)
     found = replace(survey(source, progress), unreadable=())  # they are among the broken ones
-    return Data(source.name, folder, found, source.notes, source.defaults, broken)
+    sizes = len(source.train), len(source.validation)
+    defaults = replace(
+        source.defaults,
+        small=fitted(source.defaults.small, *sizes),
+        large=fitted(source.defaults.large, *sizes),
+    )
+    return Data(source.name, folder, found, source.notes, defaults, broken)
 
 
 def _machine() -> Machine:
@@ -137,6 +146,12 @@ def _machine() -> Machine:
     )
 
 
+def _threads() -> str:
+    if wanted := wanted_threads():
+        return f"{counted(wanted, 'thread')}, as the environment says"
+    return f"at most {counted(usable_cores(), 'thread')}; each training chooses"
+
+
 def _devices() -> list[Device]:
     """In the order in which `--device auto` would take them."""
     found = [
@@ -146,4 +161,4 @@ def _devices() -> list[Device]:
     if torch.backends.mps.is_available():
         found.append(Device("mps", "Apple GPU", False))
     fast = has_fast_bf16(torch.device("cpu"))
-    return [*found, Device("cpu", f"torch takes {torch.get_num_threads()} of its cores", fast)]
+    return [*found, Device("cpu", _threads(), fast)]

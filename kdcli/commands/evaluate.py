@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -96,10 +96,12 @@ def evaluate(
     with progress.log(run.log) as write:
         source = reopen_data(run.spec.data, progress, data)
         gates = for_classes(gates, source.classes)
+        site = Site(source, place, progress, moved=location(data) if data else None)
         if lacking:
-            for line in foresee_all(lacking, source, place, progress).lines():
+            forecast = foresee_all(lacking, source, place, progress)
+            for line in forecast.lines():
                 progress.say(line)
-        site = Site(source, place, progress, location(data) if data else None)
+            site = replace(site, threads=forecast.threads_of)
         report = _measured(run, seeds, site)
         write(report.verdict or "")
     return Evaluated(run, report, check_gates(gates, report))

@@ -15,6 +15,7 @@ from kdcli.runs.spec import Spec
 from kdcli.training.ensure import Trained, ensure, run_of
 from kdcli.training.licences import warn_of_licences
 from kdcli.training.teachers import TOLD, measure_given
+from kdcli.training.threads import Choose, nobody_knows
 
 
 def train_job(ask: Ask, progress: Progress) -> Job:
@@ -57,16 +58,20 @@ def carry_out(
     teachers first; or find them finished."""
     _refuse_one_place(job, out)
     finished = [spec not in _to_train(job, out, again) for spec in job.specs]
+    choose: Choose = nobody_knows
     if not all(finished):
         warn_of_licences(job.spec, progress)
-        for line in foresee(job, progress, out=out, again=again).lines():
+        forecast = foresee(job, progress, out=out, again=again)
+        for line in forecast.lines():
             progress.say(line)
+        choose = forecast.threads_of
     if sum(finished) > TOLD:
         progress.say(f"{sum(finished)} of {job.seeds} runs are finished")
     trained = []
     for spec, known in zip(job.specs, finished, strict=True):
         told = Silent() if known and sum(finished) > TOLD else progress
-        trained.append(ensure(spec, job.site(told), out=out, again=again, asked=True))
+        site = job.site(told, choose)
+        trained.append(ensure(spec, site, out=out, again=again, asked=True))
         state_licence(trained[-1].run, spec.recipe.data.licence)
     return trained
 

@@ -1,5 +1,6 @@
 """What `auto` means for images that nobody has described: by how large they are."""
 
+import math
 import statistics
 
 import numpy as np
@@ -28,6 +29,34 @@ PHOTOGRAPHS = Defaults(
     large=Schedule(epochs=10, batch_size=32, lr=3e-4, patience=3),
     own_size=True,
 )
+
+
+LEAST_STEPS, LEAST_BATCH, LONGEST = 8, 8, 8
+"""Steps of an epoch, of so many images each where there are not enough of them; then up to so many
+times the epochs."""
+FEW_VALIDATED = 30
+"""Validation images below which patience would end a training by the luck of one image or two."""
+
+
+def fitted(schedule: Schedule, images: int, validated: int) -> Schedule:
+    """For so many training images: with fewer than 8 batches of them, smaller batches, at a rate
+    that falls as their root (Malladi et al. 2022, arXiv:2205.10287), and so many more epochs, and
+    as much more patience, that as many images are seen as of 8 batches.
+
+    Measured in docs/small-data.md. For 256 images and more (1,024 where batches are of 128) it is
+    what it was.
+    """
+    batch = schedule.batch_size
+    while batch > LEAST_BATCH and images < LEAST_STEPS * batch:
+        batch //= 2
+    longer = min(LONGEST, max(1.0, LEAST_STEPS * schedule.batch_size / max(images, 1)))
+    patience = schedule.patience and math.ceil(schedule.patience * longer)
+    return Schedule(
+        epochs=math.ceil(schedule.epochs * longer),
+        batch_size=batch,
+        lr=schedule.lr * math.sqrt(batch / schedule.batch_size),
+        patience=patience if validated >= FEW_VALIDATED else None,
+    )
 
 
 def defaults_of(train: Split) -> Defaults:

@@ -21,9 +21,10 @@ from kdcli.core.records import Batch
 from kdcli.data.augment import augment
 from kdcli.data.balance import balanced
 from kdcli.data.mixup import mixed
-from kdcli.data.order import hashes, passes, permutation
+from kdcli.data.order import all_but, hashes, passes
+from kdcli.data.packed_batches import Packed, as_it_is, packed, unpacked
 from kdcli.data.store import Store
-from kdcli.data.workers import LONGEST_WAIT, lost_worker, worker_count
+from kdcli.data.workers import LONGEST_WAIT, lost_worker, refuse_no_workers, worker_count
 
 _MIX = 0x6D6978
 """Keeps how batches are mixed apart from other numbers of the same seed."""
@@ -33,7 +34,7 @@ def steps_per_epoch(n: int, batch_size: int) -> int:
     """Full batches in `n` samples; the incomplete last one is dropped unless it is the only one.
 
     Batch norm and methods that compare images would meet a smaller batch there, of one image
-    maybe. The order is another in each epoch, so that no image is left out for good.
+    maybe. Who is left out comes in the next epoch (`order.all_but`).
     """
     return n // min(batch_size, n)
 
@@ -99,7 +100,7 @@ def training_batches(
         first, last = epoch * steps * size, (epoch + 1) * steps * size
         rows, views = passes(how.seed, first, last, len(store))
     else:
-        rows = permutation(how.seed, epoch, len(store))[: steps * size]
+        rows = all_but(how.seed, epoch, len(store), steps * size)
         views = np.full(len(rows), epoch)
     batches = Batches(store, replace(how, batch_size=size), rows, views, epoch)
     return _made(batches, worker_count(store.workers) if workers is None else workers)
@@ -191,6 +192,7 @@ def _made(batches: Batches, workers: int) -> Iterator[Batch]:
                 batch = batches[number]
             yield batch
         return
+    refuse_no_workers(workers)
     # A generator of its own: the DataLoader would draw from the global one. batch_size=None: what
     # the data set hands out are batches already. Workers live as long as this epoch, whose rows
     # they have been given.
@@ -198,6 +200,7 @@ def _made(batches: Batches, workers: int) -> Iterator[Batch]:
         _Answers(batches),
         batch_size=None,
         num_workers=workers,
+        collate_fn=as_it_is,
         generator=torch.Generator(),
         timeout=LONGEST_WAIT,
     )
@@ -205,7 +208,7 @@ def _made(batches: Batches, workers: int) -> Iterator[Batch]:
         for answer in loader:
             if isinstance(answer, KdError):
                 raise answer
-            yield answer
+            yield unpacked(answer)
     except RuntimeError as error:  # torch says so of a worker that died, by its words alone
         if lost := lost_worker(error):
             raise lost from error
@@ -229,7 +232,7 @@ def _one_thread() -> Iterator[None]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Answers(Dataset[Batch | KdError]):
+class _Answers(Dataset[Packed | KdError]):
     """Batches, or the error met; a raised one would come wrapped in the worker's traceback."""
 
     batches: Batches
@@ -237,8 +240,8 @@ class _Answers(Dataset[Batch | KdError]):
     def __len__(self) -> int:
         return len(self.batches)
 
-    def __getitem__(self, number: int) -> Batch | KdError:
+    def __getitem__(self, number: int) -> Packed | KdError:
         try:
-            return self.batches[number]
+            return packed(self.batches[number])
         except KdError as error:
             return error

@@ -24,6 +24,8 @@ _WORD = (1 << 64) - 1
 _PERMUTATION = 0x6F72646572
 """Keeps the order of an epoch apart from other numbers of the same seed. Such a key is a word in
 ASCII ("order") throughout this room, and comes before the seed."""
+_CIRCLE = 0x636972636C65
+"""In the place of an epoch, none of which is as high."""
 
 
 def hashes(*keys: Key) -> Hashes:
@@ -52,6 +54,18 @@ def permutation(seed: int, epoch: int, n: int) -> Indices:
     """
     keys = hashes(_PERMUTATION, seed, epoch, np.arange(n))
     return np.argsort(keys, kind="stable").astype(np.int64)
+
+
+def all_but(seed: int, epoch: int, n: int, shown: int) -> Indices:
+    """The order of one epoch that has room for `shown` of `n` samples, (shown,).
+
+    The others are neighbours on a circle, on which the next epoch takes the next ones: no sample is
+    left out of two epochs in a row where `shown` is at least half of them, and all as often.
+    """
+    out, circle = n - shown, permutation(seed, _CIRCLE, n)
+    left_out = circle[(epoch * out + np.arange(out)) % n]
+    order = permutation(seed, epoch, n)
+    return order[~np.isin(order, left_out)]
 
 
 def passes(seed: int, first: int, last: int, n: int) -> tuple[Indices, Indices]:

@@ -1,6 +1,5 @@
 """The decoded images of one split, ready to be put into batches."""
 
-import os
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from kdcli.core.arrays import Indices
 from kdcli.core.errors import DataError
+from kdcli.core.openmp import usable_cores
 from kdcli.core.progress import Progress
 from kdcli.data.images import fit
 from kdcli.data.source import Split, broken
@@ -68,7 +68,7 @@ class OnDemand:
     def workers(self) -> int:
         # A core decodes and crops a hundred photographs a second (measured: 9 ms each). More than
         # four take KD_WORKERS: each has its memory, and where processes are spawned its own torch.
-        return min(4, os.cpu_count() or 1)
+        return min(4, usable_cores())
 
     def __len__(self) -> int:
         return len(self.split)

@@ -3,12 +3,12 @@
 Threads, not processes: nothing has to be pickled, and they start at once.
 """
 
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import TypeVar
 
+from kdcli.core.openmp import usable_cores
 from kdcli.core.progress import Progress
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ def spread(
     computes, `WAITING` for work that waits.
     """
     # 32 at most, as Python's own default has it
-    pool = ThreadPoolExecutor(min(32, per_core * (os.cpu_count() or 1)))
+    pool = ThreadPoolExecutor(min(32, per_core * usable_cores()))
 
     def piece(start: int) -> list[T]:
         return [work(i) for i in range(start, min(start + CHUNK, count))]

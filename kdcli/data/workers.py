@@ -1,7 +1,9 @@
 """The processes that make batches: how many, and what it means when one is lost."""
 
+import multiprocessing
 import os
 import re
+from multiprocessing.queues import SimpleQueue
 
 from kdcli.core.errors import DataError, UsageError
 
@@ -24,6 +26,25 @@ def worker_count(suggested: int) -> int:
     return int(wanted)
 
 
+def refuse_no_workers(workers: int) -> None:
+    """Raise DataError where so many processes cannot be spoken to, before torch fails halfway.
+
+    They need locks, which Linux keeps in /dev/shm (batches do not go there), and some open files.
+    """
+    try:
+        tried: list[SimpleQueue[None]] = [
+            multiprocessing.SimpleQueue() for _ in range(2 * workers + 2)
+        ]
+    except OSError as error:
+        raise DataError(
+            f"processes that make batches cannot work here ({error.strerror or error})",
+            "set KD_WORKERS=0 in the environment (no further processes), or give them a writable "
+            "/dev/shm with a megabyte of room, and ulimit -n of 256 or more",
+        ) from error
+    for queue in tried:
+        queue.close()
+
+
 def lost_worker(error: BaseException) -> DataError | None:
     """What torch's words about a worker process mean; None if they are about something else.
 
@@ -39,12 +60,6 @@ def lost_worker(error: BaseException) -> DataError | None:
             f"no batch has come for {LONGEST_WAIT // 60} minutes: reading the images hangs",
             "see whether their disk answers; the same command goes on from the last finished "
             "epoch, with KD_WORKERS=0 in the environment without further processes",
-        )
-    if "shared memory" in text:  # Docker gives 64 MB of it unless it is asked for more
-        return DataError(
-            "a process that makes batches ran out of shared memory",
-            "give the container more (docker run --shm-size=2g), or set KD_WORKERS=0 in the "
-            "environment; the same command goes on from the last finished epoch",
         )
     if "DataLoader worker" not in text:
         return None

@@ -4,16 +4,19 @@ Decided once: what belongs to a run later (its baseline, further seeds) has the 
 by a timing, since all of it is part of the run's digest.
 """
 
+from functools import partial
 from typing import Any
 
 import torch
 
+from kdcli.data.defaults import fitted
 from kdcli.data.source import Defaults, Schedule, Source
 from kdcli.evaluation.cost import parameters
 from kdcli.models.build import build_meta, own_size, plan
 from kdcli.models.precision import resolve_precision
 from kdcli.models.weights import has_weights
 from kdcli.recipe.edit import fill_auto
+from kdcli.recipe.load import scheme_of
 from kdcli.recipe.schema import Recipe
 
 TRUNK_LR = 0.1
@@ -31,15 +34,15 @@ def resolve_recipe(
     return fill_auto(recipe, auto_values(recipe, model, teachers, source, device))
 
 
-def head_only() -> dict[str, Any]:
+def head_only(schedule: Schedule = HEAD_ONLY) -> dict[str, Any]:
     """What fitting the classifier alone comes down to, by the recipe's keys: no trunk to slow down,
     no images to vary, for each is shown to the trunk once."""
     return {
         "train.tune": "head",
-        "train.epochs": HEAD_ONLY.epochs,
-        "train.batch_size": HEAD_ONLY.batch_size,
-        "train.lr": HEAD_ONLY.lr,
-        "train.patience": HEAD_ONLY.patience,
+        "train.epochs": schedule.epochs,
+        "train.batch_size": schedule.batch_size,
+        "train.lr": schedule.lr,
+        "train.patience": schedule.patience,
         "train.trunk_lr": 1.0,
         "data.augment": None,
     }
@@ -62,7 +65,9 @@ def auto_values(
         size = recipe.data.image_size
     # on the meta device: the schedule goes by parameters, the precision by kinds of layers
     meta = build_meta(plan(model, classes, size, None))
-    schedule = defaults.schedule(parameters(meta))
+    images = images_left(recipe, source)
+    fit = partial(fitted, images=images, validated=len(source.validation))
+    schedule = fit(defaults.schedule(parameters(meta)))
     values: dict[str, Any] = {
         "data.image_size": size,
         "data.augment": defaults.augment,
@@ -77,7 +82,8 @@ def auto_values(
         "teacher.precision": "fp32",
     }
     if recipe.train.tune == "head":
-        values |= head_only()
+        values |= head_only(fit(HEAD_ONLY))
+        values["train.epochs"] = HEAD_ONLY.epochs  # enough of them, however few the images
     if teachers:
         # each architecture once: a thousand members are one
         metas = [build_meta(plan(name, classes, size, None)) for name in dict.fromkeys(teachers)]
@@ -85,6 +91,14 @@ def auto_values(
         values["teacher.pretrained"] = all(_begins_pretrained(one, defaults) for one in teachers)
         values["teacher.precision"] = suit.pop() if len(suit) == 1 else "fp32"
     return values
+
+
+def images_left(recipe: Recipe, source: Source) -> int:
+    """How many training images data.subset and data.hidden leave, about."""
+    subset = recipe.data.subset
+    share = sum(subset) / 2 if isinstance(subset, tuple) else subset
+    hidden = 0.0 if scheme_of(recipe).labelled_by_teachers else recipe.data.hidden
+    return round(len(source.train) * share * (1 - hidden))
 
 
 def _begins_pretrained(model: str, defaults: Defaults) -> bool:

@@ -2,11 +2,11 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -28,6 +28,7 @@ from kdcli.runs.find import find, runs_root
 from kdcli.runs.run import Run
 from kdcli.runs.spec import Spec
 from kdcli.training.ensure import reach_weights, run_of
+from kdcli.training.threads import numbers
 
 LONG = 3600
 """Seconds above which something shorter is worth measuring, where there is no GPU."""
@@ -54,6 +55,12 @@ class Forecast:
     later: tuple[Estimate, ...]
     free_bytes: int
     shorter: tuple[Shorter, ...] = ()
+    threads: Mapping[str, int | None] = field(default_factory=dict)
+    """Of those to be trained now, by `Spec.kind`."""
+
+    def threads_of(self, spec: Spec) -> int | None:
+        """With how many it is to be trained; None: that is no matter, or nobody has looked."""
+        return self.threads.get(spec.kind)
 
     @property
     def seconds(self) -> float:
@@ -121,12 +128,12 @@ def foresee(
     source, device = job.source, job.device
     runs = [run_of(spec, out, again) for spec in job.specs]
     asked = [
-        (spec, _done(run, again))
+        (spec, _begun(run, again))
         for spec, run in zip(job.specs, runs, strict=True)
         if again or not run.finished
     ]
     # teachers first, as `ensure` will train them
-    first = [(one, _done(find(one), False)) for one in _before(spec for spec, _ in asked)]
+    first = [(one, _begun(find(one), False)) for one in _before(spec for spec, _ in asked)]
     todo = _alike([*first, *asked])
     place = runs[0].path
     probe(place)
@@ -139,14 +146,8 @@ def foresee(
         unlabelled = job.spec.unlabelled
         further = [reopen_unlabelled(unlabelled, source, progress)] if unlabelled else []
         refuse_undecodable((source.validation, source.test, *further), progress)
-        progress.say("a few steps of each model first, to say what it will take")
-    later = [(one, _done(find(one), False)) for one in _later(job.spec)] if todo else []
-    found = Forecast(
-        now=tuple(one.estimate(source, device, place) for one in todo),
-        later=tuple(one.estimate(source, device, place) for one in _alike(later)),
-        free_bytes=shutil.disk_usage(existing(place)).free,
-    )
-    _refuse_full_disk(found, place)
+    later = [(one, _begun(find(one), False)) for one in _later(job.spec)] if todo else []
+    found = _foreseen(todo, _alike(later), source, device, place, progress)
     # shortcuts have to be rehearsed, too: not for a training that is short, or on a GPU
     if found.seconds < LONG or device.type != "cpu":
         return found
@@ -160,22 +161,35 @@ def foresee(
 def foresee_all(
     specs: Sequence[Spec], source: Source, device: torch.device, progress: Progress
 ) -> Forecast:
-    """The same of trainings that another command needs first, and of the teachers they lack.
-
-    Raises:
-        as `foresee`.
-    """
-    everyone = {one.digest: one for one in [*_before(specs), *specs]}.values()
-    todo = _alike((one, _done(find(one), False)) for one in everyone)
+    """The same of trainings that another command needs first, and of the teachers they lack; raises
+    what `foresee` does."""
+    everyone = {one.digest: one for one in [*_before(specs), *specs]}
+    todo = _alike((one, _begun(find(one), False)) for one in everyone.values())
     for one in todo:
         reach_weights(one.spec)
-    progress.say("a few steps of each model first, to say what it will take")
-    place = runs_root()
+    return _foreseen(todo, (), source, device, runs_root(), progress)
+
+
+def _foreseen(
+    todo: Sequence["_Alike"],
+    later: Sequence["_Alike"],
+    source: Source,
+    device: torch.device,
+    place: Path,
+    progress: Progress,
+) -> Forecast:
+    if todo:
+        progress.say("a few steps of each model first, to say what it will take")
+    now = tuple(one.estimate(source, device, place) for one in todo)
     found = Forecast(
-        now=tuple(one.estimate(source, device, place) for one in todo),
-        later=(),
+        now=now,
+        later=tuple(one.estimate(source, device, place) for one in later),
         free_bytes=shutil.disk_usage(existing(place)).free,
+        threads={one.spec.kind: each.threads for one, each in zip(todo, now, strict=True)},
     )
+    if now and len(numbers(device)) > 1:
+        chosen = ", ".join(one.words_on_threads for one in now)
+        progress.say(f"threads: {chosen}, as a few steps took the least time (or set KD_THREADS)")
     _refuse_full_disk(found, place)
     return found
 
@@ -197,7 +211,7 @@ class _Alike:
     spec: Spec
     """Of the first."""
     times: int
-    done: int
+    begun: "_Begun"
 
     def estimate(self, source: Source, device: torch.device, place: Path) -> Estimate:
         """Of each; where each draws its own share of the images, with the mean share."""
@@ -205,15 +219,22 @@ class _Alike:
         if self.times > 1 and isinstance(subset, tuple):
             recipe = update(spec.recipe, {"data.subset": sum(subset) / 2})
             spec = spec.model_copy(update={"recipe": recipe})
-        return replace(estimate(spec, source, device, self.done, place), times=self.times)
+        return replace(estimate(spec, source, device, *self.begun, place=place), times=self.times)
 
 
-def _alike(todo: Iterable[tuple[Spec, int]]) -> list[_Alike]:
+class _Begun(NamedTuple):
+    """What an earlier attempt leaves to one that resumes it."""
+
+    epochs: int = 0
+    threads: int | None = None
+
+
+def _alike(todo: Iterable[tuple[Spec, _Begun]]) -> list[_Alike]:
     """Each training and the epochs that it has behind it, those that are alike as one."""
-    first: dict[tuple[str, str, int], Spec] = {}
-    times: Counter[tuple[str, str, int]] = Counter()
-    for spec, done in todo:
-        key = spec.role, spec.kind, done
+    first: dict[tuple[str, str, _Begun], Spec] = {}
+    times: Counter[tuple[str, str, _Begun]] = Counter()
+    for spec, begun in todo:
+        key = spec.role, spec.kind, begun
         first.setdefault(key, spec)
         times[key] += 1
     return [_Alike(spec, times[key], key[-1]) for key, spec in first.items()]
@@ -231,7 +252,7 @@ def _fewer_epochs(spec: Spec, found: Forecast) -> Iterator[Shorter]:
 def _shorter(job: Job, place: Path) -> Iterator[Shorter]:
     for shortcut in shortcuts(job.spec, typical_side(job.source.train)):
         specs = replace(job, spec=shortcut.spec).specs
-        chain = _alike((one, 0) for one in [*_before(specs), *specs])
+        chain = _alike((one, _Begun()) for one in [*_before(specs), *specs])
         try:
             each = [one.estimate(job.source, job.device, place) for one in chain]
         except KdError:  # it does not suit this model or recipe: no shortcut, then
@@ -254,9 +275,11 @@ def _before(specs: Iterable[Spec]) -> list[Spec]:
     return list(found.values())
 
 
-def _done(run: Run | None, again: bool) -> int:
-    """Epochs of an earlier attempt that will be resumed."""
-    return 0 if run is None or again else sum("epoch" in line for line in run.lines())
+def _begun(run: Run | None, again: bool) -> _Begun:
+    """Of an earlier attempt that will be resumed."""
+    if run is None or again or run.finished:
+        return _Begun()
+    return _Begun(sum("epoch" in line for line in run.lines()), run.threads)
 
 
 def _later(spec: Spec) -> list[Spec]:

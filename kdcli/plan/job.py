@@ -14,6 +14,7 @@ from kdcli.recipe.load import LoadedRecipe, needs_teacher, scheme_of
 from kdcli.runs.spec import DataRef, Spec, TeacherRef
 from kdcli.training.devices import describe_device, open_device
 from kdcli.training.site import Site
+from kdcli.training.threads import Choose, nobody_knows
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,9 +27,9 @@ class Job:
     seeds: int = 1
     """So many of them, from the spec's own seed on."""
 
-    def site(self, progress: Progress) -> Site:
+    def site(self, progress: Progress, threads: Choose = nobody_knows) -> Site:
         """Where its trainings happen; images are opened once for all of them."""
-        return Site(self.source, self.device, progress)
+        return Site(self.source, self.device, progress, threads)
 
     @property
     def specs(self) -> list[Spec]:

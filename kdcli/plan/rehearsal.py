@@ -9,10 +9,10 @@ import gc
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 
 import torch
@@ -34,6 +34,7 @@ from kdcli.training.build import Assembled, assemble
 from kdcli.training.devices import peak_bytes, wait_for
 from kdcli.training.loop import REHEARSED, rehearse
 from kdcli.training.site import Site
+from kdcli.training.threads import numbers, using
 from kdcli.training.transfer_set import images_in_all
 
 VALIDATION = 256
@@ -68,6 +69,8 @@ class Estimate:
     """Of all of them."""
     beside: tuple[str, ...] = ()
     """Models that learn in the same loop."""
+    threads: int | None = None
+    """With which it trains fastest; None: they are no matter here."""
     times: int = 1
     """So many trainings like this one, which differ in their seeds; each takes all that."""
 
@@ -75,6 +78,11 @@ class Estimate:
     def kept_bytes(self) -> int:
         """On the disk, when it is finished."""
         return self.model_bytes + self.answers_bytes + self.checkpoint_bytes
+
+    @property
+    def words_on_threads(self) -> str:
+        """`teacher resnet18 2`."""
+        return f"{self.role} {self.model} {self.threads}"
 
     @property
     def words(self) -> str:
@@ -95,13 +103,15 @@ def estimate(
     source: Source,
     device: torch.device,
     done: int = 0,
+    threads: int | None = None,
     place: Path | None = None,
 ) -> Estimate:
     """Assemble `spec` on a few images and with random weights, and time it. The upper end where it
     cannot know: patience may end the training sooner, and sgd keeps one moment in place of two.
 
-    `done` epochs of an earlier attempt will be resumed. `place`: the folder, there or not, on whose
-    disk it will be written; None: where runs lie.
+    `done` epochs of an earlier attempt will be resumed, with its `threads`; None: whichever number
+    its steps are fastest with. `place`: the folder, there or not, on whose disk it will be written;
+    None: where runs lie.
 
     Raises:
         OutOfMemory: already these steps do not fit.
@@ -110,7 +120,7 @@ def estimate(
     source = replace(source, train=training_split(spec, source))
     disk = existing(place or runs_root())
     with watched_memory() as most:
-        found = _rehearsed(spec, source, device)
+        found = _rehearsed(spec, source, device, (threads,) if threads else numbers(device))
     gc.collect()  # the next rehearsal's memory is measured, too
     epochs = int(spec.recipe.train.epochs) - done
     state_bytes = 4 * found.learning_bytes  # weights, the best ones, and two moments of each
@@ -134,6 +144,7 @@ def estimate(
         checkpoints=checkpoints,
         checkpoint_bytes=checkpoint_bytes,
         beside=spec.beside,
+        threads=found.threads if device.type == "cpu" else None,
     )
 
 
@@ -160,9 +171,12 @@ class _Rehearsed:
     """In which all teachers answer a transfer set."""
     answered: int
     """Images of it."""
+    threads: int
 
 
-def _rehearsed(spec: Spec, source: Source, device: torch.device) -> _Rehearsed:
+def _rehearsed(
+    spec: Spec, source: Source, device: torch.device, counts: Sequence[int]
+) -> _Rehearsed:
     batch = min(int(spec.recipe.train.batch_size), len(source.train))
     few = _few(source, batch)
     # where all of the images would not fit into memory, the training decodes them at each step: so
@@ -174,8 +188,12 @@ def _rehearsed(spec: Spec, source: Source, device: torch.device) -> _Rehearsed:
     parts = assemble(_bold(spec), site, teachers, rehearsal=True, on_demand=not held)
     once = time.monotonic() - start - parts.preparing  # building: it does not grow with the images
     label = f"{spec.title} {spec.model}"
-    steps = sorted(rehearse(parts.distiller, spec.recipe.train, _endless(parts), device, label))
-    validating = _seconds_of_validation(parts, device) / len(few.validation)
+    threads, steps = rehearse(
+        parts.distiller, spec.recipe.train, _endless(parts), device, label, counts
+    )
+    steps.sort()
+    with using(threads):
+        validating = _seconds_of_validation(parts, device) / len(few.validation)
     kept = parts.kept()
     student, others = kept.pop("student").state_dict(), [one.state_dict() for one in kept.values()]
     preparing = parts.preparing / (len(few.train) + len(few.validation))
@@ -195,6 +213,7 @@ def _rehearsed(spec: Spec, source: Source, device: torch.device) -> _Rehearsed:
         asking=(answered + len(source.validation))  # on which the teachers are measured, too
         * (parts.transfer.seconds_per_image if parts.transfer else 0.0),
         answered=answered,
+        threads=threads,
     )
 
 
@@ -229,7 +248,7 @@ def _bold(spec: Spec) -> Spec:
 
 
 def _endless(parts: Assembled) -> Iterator[Batch]:
-    return chain.from_iterable(parts.batches(epoch) for epoch in range(REHEARSED))
+    return chain.from_iterable(parts.batches(epoch % REHEARSED) for epoch in count())
 
 
 def _seconds_of_validation(parts: Assembled, device: torch.device) -> float:

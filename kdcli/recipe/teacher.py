@@ -74,4 +74,4 @@ class TeacherSettings(Options):
     checkpoints: Checkpoints = Checkpoints()
     """Of a trajectory."""
     allow_weak: bool = False
-    """Go on with a given teacher that is hardly better than chance."""
+    """Go on with teachers that are hardly better than chance."""

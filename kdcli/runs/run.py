@@ -29,6 +29,8 @@ class RunFile(BaseModel):
     spec: Spec
     versions: dict[str, str]
     started: str
+    threads: int | None = None
+    """Of the arithmetic; at another number the last bits differ. None: an older kd's."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,14 @@ class Run:
         except DamagedFile:
             return False
 
+    @property
+    def threads(self) -> int | None:
+        """With how many it was begun; None where that is not known, or nothing has begun."""
+        try:
+            return self.file().threads
+        except (DamagedFile, UsageError):
+            return None
+
     def needs(self) -> dict[str, Need]:
         """What it was made from, by role (`teacher.0`); empty where there is nothing.
 
@@ -210,7 +220,9 @@ class Run:
         return len(epochs[-1].get("val_accuracy_of", ())) if epochs else 0
 
 
-def begin(path: Path, spec: Spec, asked: bool, versions: dict[str, str]) -> Run:
+def begin(
+    path: Path, spec: Spec, asked: bool, versions: dict[str, str], threads: int | None = None
+) -> Run:
     """Make the folder and write run.yaml.
 
     Raises:
@@ -222,15 +234,16 @@ def begin(path: Path, spec: Spec, asked: bool, versions: dict[str, str]) -> Run:
         spec=spec,
         versions=versions,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
+        threads=threads,
     )
     _write_run_file(Run(path), file)
     return Run(path)
 
 
-def mark_asked(run: Run) -> None:
-    """A run that was a prerequisite until now has been asked for."""
-    if not (file := run.file()).asked:
-        _write_run_file(run, file.model_copy(update={"asked": True}))
+def note(run: Run, **changes: Any) -> None:
+    """A run that was a prerequisite has been `asked` for, or goes on with other `threads`."""
+    if (changed := (file := run.file()).model_copy(update=changes)) != file:
+        _write_run_file(run, changed)
 
 
 def state_licence(run: Run, licence: str) -> None:

@@ -7,6 +7,7 @@ import torch
 from accelerate import Accelerator
 
 from kdcli.core.errors import MissingDevice, UsageError
+from kdcli.core.openmp import usable_cores, wanted_threads
 from kdcli.core.other_names import or_words
 from kdcli.core.text import counted, did_you_mean
 
@@ -19,12 +20,14 @@ def open_device(wanted: str) -> torch.device:
 
     Raises:
         MissingDevice: the one asked for is not there, or nothing of that name is.
-        UsageError: kd was launched as several processes.
+        UsageError: kd was launched as several processes, or $KD_THREADS is no number.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError(
             "kd trains in one process", "start it without accelerate launch / torchrun"
         )
+    # where OMP_NUM_THREADS alone is set, torch has read it; it knows nothing of a container's share
+    torch.set_num_threads(wanted_threads() or min(torch.get_num_threads(), usable_cores()))
     # fp32 means fp32: torch lets convolutions (not matrix products) round to TF32's 10 bits
     torch.backends.cudnn.allow_tf32 = False
     if wanted != "auto":

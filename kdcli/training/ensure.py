@@ -20,13 +20,15 @@ from kdcli.runs.find import find, runs_root
 from kdcli.runs.layout import is_ours
 from kdcli.runs.log import run_log
 from kdcli.runs.needs import refuse_changed
-from kdcli.runs.run import Run, begin, mark_asked, versions
+from kdcli.runs.run import Run, begin, note, versions
 from kdcli.runs.spec import Spec, TeacherRef
 from kdcli.training.build import Assembled, assemble
 from kdcli.training.loop import finish, fit
+from kdcli.training.near_chance import warn_of_chance
 from kdcli.training.save import save_models, write_needs
 from kdcli.training.site import Site
 from kdcli.training.teachers import TOLD, measure_given
+from kdcli.training.threads import threads_of, using
 from kdcli.training.trajectory import Trail, Whole, warn_of_weak
 
 
@@ -106,12 +108,14 @@ def ensure(
     if why:
         site.progress.say(why)
     with lock(run.path):
-        # refused here, before anything of an earlier run is lost
-        recorded = None if again else run.transfer
-        parts = assemble(spec, site, teachers, recorded=recorded)
-        _begin(run, site.placed(spec), asked, again)
-        with run_log(run, str(site.device), site.progress):
-            _train(run, spec, site, teachers, parts)
+        threads = threads_of(run, spec, site.threads, again, site.progress)
+        with using(threads):
+            # refused here, before anything of an earlier run is lost
+            recorded = None if again else run.transfer
+            parts = assemble(spec, site, teachers, recorded=recorded)
+            _begin(run, site.placed(spec), asked, again, threads)
+            with run_log(run, str(site.device), site.progress):
+                _train(run, spec, site, teachers, parts)
     return Trained(run, reused=False)
 
 
@@ -150,7 +154,7 @@ def _reuse(run: Run, asked: bool, progress: Progress) -> Trained:
         # left behind by a kill between model.pt and its removal
         run.state.unlink(missing_ok=True)
         if asked:
-            mark_asked(run)
+            note(run, asked=True)
     progress.say(f"{run.path}: finished earlier, nothing to train")
     warn_of_versions(run, progress)
     return Trained(run, reused=True)
@@ -236,7 +240,7 @@ def _clear(run: Run) -> None:
     run.clear_exports()
 
 
-def _begin(run: Run, spec: Spec, asked: bool, again: bool) -> None:
+def _begin(run: Run, spec: Spec, asked: bool, again: bool, threads: int) -> None:
     """A folder with a run.yaml; emptied of what kd wrote, where it starts afresh.
 
     Called when all that could be refused has been: until then nothing of an earlier run is lost.
@@ -244,9 +248,9 @@ def _begin(run: Run, spec: Spec, asked: bool, again: bool) -> None:
     if again:
         _clear(run)
     if not (run.path / "run.yaml").exists():
-        begin(run.path, spec, asked, versions())
-    elif asked:
-        mark_asked(run)
+        begin(run.path, spec, asked, versions(), threads)
+        return
+    note(run, threads=threads, **({"asked": True} if asked else {}))
 
 
 def _train(run: Run, spec: Spec, site: Site, teachers: list[Path | None], parts: Assembled) -> None:
@@ -272,5 +276,6 @@ def _train(run: Run, spec: Spec, site: Site, teachers: list[Path | None], parts:
     )
     finish(run, ended)
     warn_of_weak(run, site)
+    warn_of_chance(run, site)
     save_models(run, spec, site.source, parts, weights, ended)
     run.state.unlink(missing_ok=True)

@@ -7,10 +7,10 @@ uninterrupted one would have seen.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
-from itertools import chain, islice
+from itertools import chain, count
 from typing import Any
 
 import torch
@@ -38,6 +38,7 @@ from kdcli.training.resume import (
     write_lines,
 )
 from kdcli.training.stepper import Stepper
+from kdcli.training.threads import fewest_of_the_fast, in_turn, using
 from kdcli.training.trajectory import Trail
 
 
@@ -164,27 +165,37 @@ def rehearse(
     batches: Iterator[Batch],
     device: torch.device,
     label: str,
-) -> list[float]:
-    """Seconds of a few real steps, the first of which (always slow) is left out; for forecasts.
+    counts: Sequence[int],
+) -> tuple[int, list[float]]:
+    """With which of these numbers of threads, the most first, its steps take the least time; and
+    the seconds of some real ones, the first of which (always slow) is left out.
 
-    `distiller` is changed: it is not to be trained afterwards.
+    `distiller` is changed: it is not to be trained afterwards. `batches` have no end.
     """
     # these steps are too few for a warm-up, without which the full rate might diverge: next to no
     # rate is the same arithmetic
     slow = train.model_copy(update={"lr": 1e-9, "warmup": None})
     stepper = Stepper(distiller, slow, REHEARSED)
-    seconds: list[float] = []
-    clock = time.monotonic()
+    number = count()
+
+    def step() -> float:
+        clock = time.monotonic()
+        batch = next(batches)
+        with _memory_errors(label, batch, train), suppress(NotFinite):  # training says so
+            stepper.step(batch, 0, next(number))
+        wait_for(device)  # a GPU has only been told what to do
+        return time.monotonic() - clock
+
     with torch.random.fork_rng():  # a step seeds the shared generator; the training must not notice
-        for step, batch in enumerate(islice(batches, REHEARSED)):
-            with _memory_errors(label, batch, train), suppress(NotFinite):  # training says so
-                stepper.step(batch, 0, step)
-            wait_for(device)  # a GPU has only been told what to do
-            seconds.append(time.monotonic() - clock)
-            if sum(seconds[1:]) > ENOUGH_SECONDS:
-                break
-            clock = time.monotonic()
-    return seconds[1:] or seconds
+        with using(counts[0]):
+            step()
+        tried = in_turn(step, counts) if len(counts) > 1 else {counts[0]: []}
+        threads = fewest_of_the_fast(tried) if len(counts) > 1 else counts[0]
+        seconds = tried[threads]
+        with using(threads):
+            while len(seconds) < REHEARSED - 1 and sum(seconds) <= ENOUGH_SECONDS:
+                seconds.append(step())
+    return threads, seconds
 
 
 REHEARSED, ENOUGH_SECONDS = 20, 4.0

@@ -41,10 +41,11 @@ def best_of(found: Mapping[str, Validation], select: str) -> str:
 
 
 def validation_line(found: Mapping[str, Validation], best: str) -> dict[str, Any]:
-    """What metrics.jsonl tells of an epoch: of the best, and the accuracy of each of several."""
+    """What metrics.jsonl tells of an epoch: of the best, and both accuracies of each of several."""
     line: dict[str, Any] = {f"val_{name}": value for name, value in asdict(found[best]).items()}
     if len(found) > 1:
-        line["val_accuracy_of"] = {name: one.accuracy for name, one in found.items()}
+        for key in ("accuracy", "balanced_accuracy"):
+            line[f"val_{key}_of"] = {name: getattr(one, key) for name, one in found.items()}
     return line
 
 

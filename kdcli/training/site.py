@@ -7,6 +7,7 @@ import torch
 from kdcli.core.progress import Progress, Silent
 from kdcli.data.source import Source
 from kdcli.runs.spec import Spec
+from kdcli.training.threads import Choose, nobody_knows
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,6 +18,8 @@ class Site:
     source: Source
     device: torch.device
     progress: Progress
+    threads: Choose = nobody_knows
+    """Of trainings that begin here."""
     moved: str | None = None
     """Where the images lie, if not where the specs say: new runs say so."""
 

@@ -17,6 +17,7 @@ from kdcli.models.loading import load, read_args
 from kdcli.models.model_args import ModelArgs
 from kdcli.models.tap import Tap
 from kdcli.models.teachers import Frozen
+from kdcli.recipe.load import scheme_of
 from kdcli.recipe.schema import Recipe
 from kdcli.runs.spec import Spec, TeacherRef
 from kdcli.training.learner import learner_args
@@ -38,7 +39,8 @@ def open_teachers(
     `paths` are their model.pt files; None, in a rehearsal, is an untrained stand-in.
 
     Raises:
-        UnfitTeacher: a given one is hardly better than chance, or has its classes in another order.
+        UnfitTeacher: they are hardly better than chance, or one that was given is, or has its
+            classes in another order.
     """
     precision = spec.recipe.teacher.precision
     roll = Roll(spec, site, validation)
@@ -82,7 +84,7 @@ class Roll:
     """
 
     def __init__(self, spec: Spec, site: Site, validation: Store) -> None:
-        self._expected, self._recipe = len(spec.members), spec.recipe
+        self._expected, self._spec, self._recipe = len(spec.members), spec, spec.recipe
         self._validation, self._device, self._progress = validation, site.device, site.progress
         self._shares: list[float] = []
         self._weak = 0
@@ -92,18 +94,22 @@ class Roll:
 
         Raises:
             UnfitTeacher: a given one is hardly better than chance, or has its classes in another
-                order.
+                order; or all are, with the last one.
         """
         found = _measured(teacher, self._validation, self._device)
         _refuse_unfit(found, ref, self._recipe, self._validation)
         few = self._expected <= TOLD
         self._shares.append(found.share)
         self._weak += found.weak
+        last = len(self._shares) == self._expected
+        if last and self._weak == self._expected and needs_good_teachers(self._spec):
+            words = found.words if self._expected == 1 else self._sum()
+            raise UnfitTeacher(f"{words}: a student would learn next to nothing", _BETTER)
         if found.weak and (few or self._weak <= WEAK_TOLD):
             self._progress.warn(f"{found.words}: a student has little to learn from it")
         elif few:
             self._progress.say(found.words)
-        if not few and len(self._shares) == self._expected:
+        if last and not few:
             self._progress.say(self._sum())
 
     def _sum(self) -> str:
@@ -147,8 +153,8 @@ def _measured(teacher: Opened, validation: Store, device: torch.device) -> _Meas
 
 
 def _refuse_unfit(found: _Measured, ref: TeacherRef, recipe: Recipe, validation: Store) -> None:
-    """Of given ones; whoever was trained here is only warned about, since its training is what was
-    asked for, and nothing is wrong with its file."""
+    """Of given ones, each; nothing is wrong with the file of one that was trained here, whose
+    weakness `Roll` weighs when all have been called."""
     if ref.spec is not None or recipe.teacher.allow_weak:
         return
     _refuse_other_order(found.answers, validation, found.classes, found.teacher.path)
@@ -158,6 +164,14 @@ def _refuse_unfit(found: _Measured, ref: TeacherRef, recipe: Recipe, validation:
             f"give a better teacher, {_IF_FOREIGN if found.teacher.foreign else ''}or go on with "
             "--set teacher.allow_weak=true",
         )
+
+
+def needs_good_teachers(spec: Spec) -> bool:
+    """Whether weak teachers end it: generations become better from one to the next, one that is
+    followed begins at chance, and a person may allow them."""
+    teacher = spec.recipe.teacher
+    in_chain = spec.role == "generation" or scheme_of(spec.recipe).has_generations
+    return not (teacher.allow_weak or teacher.follow != "finished" or in_chain)
 
 
 def measure_given(spec: Spec, site: Site) -> None:
@@ -192,6 +206,10 @@ def stand_in_args(ref: TeacherRef, classes: int) -> ModelArgs:
     return learner_args(ref.spec, classes) if ref.spec else read_args(Path(ref.path or ""))[0]
 
 
+_BETTER = (
+    "train it longer or otherwise (--set teacher.recipe=...), begin with pretrained weights, give "
+    "more images, or go on with --set teacher.allow_weak=true"
+)
 _IF_FOREIGN = (
     "say the order of its classes (--classes FILE) or the image size it was trained for "
     "(--set data.image_size=N), "

@@ -1,8 +1,11 @@
 """Numbers of the data are pure functions of their keys, and never change."""
 
-import numpy as np
+from itertools import pairwise
 
-from kdcli.data.order import hashes, passes, permutation, uniform
+import numpy as np
+import pytest
+
+from kdcli.data.order import all_but, hashes, passes, permutation, uniform
 
 
 def test_one_key_is_published_splitmix64() -> None:
@@ -45,6 +48,20 @@ def test_uniform_is_uniform() -> None:
 def test_permutation_holds_everyone_once() -> None:
     assert sorted(permutation(3, 4, 1000)) == list(range(1000))
     assert permutation(0, 0, 0).tolist() == []
+
+
+@pytest.mark.parametrize(("n", "shown"), [(63, 56), (63, 32), (21, 20), (64, 64), (3, 2)])
+def test_nobody_is_left_out_of_two_epochs_in_a_row(n: int, shown: int) -> None:
+    epochs = [all_but(2, epoch, n, shown) for epoch in range(2 * n)]
+    assert all(len(set(order.tolist())) == shown for order in epochs)
+    assert all(set(a) | set(b) == set(range(n)) for a, b in pairwise(epochs))
+    seen = np.bincount(np.concatenate(epochs))
+    assert set(seen) == {2 * shown}, "all as often"
+    assert np.array_equal(all_but(2, 5, n, shown), epochs[5])
+
+
+def test_where_nobody_is_left_out_the_order_is_that_of_the_epoch() -> None:
+    assert np.array_equal(all_but(1, 3, 10, 10), permutation(1, 3, 10))
 
 
 def test_passes_go_on_until_all_were_seen() -> None:

@@ -1,5 +1,6 @@
 """Worker processes under fork and spawn, counted, lost and hanging."""
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -112,14 +113,30 @@ def test_a_hanging_worker_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyP
         training(troubled("waits"), workers=1)
 
 
-def test_too_little_shared_memory_is_told() -> None:
-    words = (
-        "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that "
-        "dataloader's workers are out of shared memory. Please try to raise your shared memory"
-    )
-    lost = lost_worker(RuntimeError(words))
-    assert lost is not None
-    assert "--shm-size" in lost.fix
+def test_batches_take_no_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container has 64 MB of it, and torch's words come after ten minutes of silence."""
+
+    def full(*arguments: object) -> None:
+        raise RuntimeError("unable to allocate shared memory")
+
+    monkeypatch.setattr(torch.UntypedStorage, "_share_fd_cpu_", full)
+    monkeypatch.setattr(torch.UntypedStorage, "_share_filename_cpu_", full)
+    monkeypatch.setattr(loader, "LONGEST_WAIT", 20)
+    of = store("on demand")
+    assert same(training(of, **EVERYTHING), training(of, **EVERYTHING, workers=2))
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EMFILE, errno.ENOSYS])
+def test_processes_that_cannot_be_started_are_told(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **named: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(multiprocessing, "SimpleQueue", refuse)
+    with pytest.raises(DataError, match="cannot work here") as caught:
+        training(store("on demand"), workers=1)
+    assert "KD_WORKERS=0" in caught.value.fix
 
 
 @pytest.mark.parametrize("error", [RuntimeError("shapes differ"), ValueError("DataLoader worker")])

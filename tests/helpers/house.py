@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 TEACHER, STUDENT = "test_resnet", "test_efficientnet"
-DISTILL = ("distill", "--teacher", TEACHER, "--student", STUDENT)
 QUICK_TEACHER = Path(__file__).with_name("quick_teacher.yaml")
-ON_DIGITS = (*DISTILL, "--set", f"teacher.recipe={QUICK_TEACHER}", "--set", "train.epochs=2")
+QUICK = ("--set", f"teacher.recipe={QUICK_TEACHER}")
+DISTILL = ("distill", "--teacher", TEACHER, "--student", STUDENT, *QUICK)
+ON_DIGITS = (*DISTILL, "--set", "train.epochs=2")
 
 
 @dataclass(frozen=True)

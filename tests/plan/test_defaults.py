@@ -9,9 +9,11 @@ from house import STUDENT, TEACHER, House, kd, kd_ok, on_pictures, weights_of
 from PIL import Image
 
 from kdcli.core.progress import Silent
+from kdcli.data.defaults import fitted
+from kdcli.data.source import Schedule
 from kdcli.models.build import build, plan, seeded
 from kdcli.plan.data import open_data
-from kdcli.plan.defaults import auto_values
+from kdcli.plan.defaults import auto_values, resolve_recipe
 from kdcli.recipe.edit import update
 from kdcli.recipe.schema import Recipe
 from kdcli.runs.run import Run
@@ -144,7 +146,7 @@ def test_photographs_begin_pretrained_at_the_model_s_own_size(photos: Path) -> N
     assert found["student.pretrained"] is True
     assert found["teacher.pretrained"] is True
     assert found["train.trunk_lr"] == 0.1
-    assert found["train.patience"]
+    assert found["train.patience"] is None, "on so few validation images it would be luck"
     assert _auto(photos, "test_vit")["data.image_size"] == 160
 
 
@@ -169,3 +171,34 @@ def test_weights_that_cannot_be_fetched_are_told_in_seconds(
     for word in ("--teacher NAME=FILE", "teacher.pretrained=false", "cache"):
         assert word in answer.err
     assert not empty_house.path.exists()
+
+
+# What auto means for few images ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("images", "validated", "epochs", "batch", "patience"),
+    [
+        (256, 60, 20, 32, 5),
+        (100_000, 9, 20, 32, None),
+        (200, 40, 26, 16, 7),
+        (63, 9, 82, 8, None),
+        (63, 40, 82, 8, 21),
+        (10, 2, 160, 8, None),
+    ],
+)
+def test_few_images_are_seen_as_often_as_eight_batches_are(
+    images: int, validated: int, epochs: int, batch: int, patience: int | None
+) -> None:
+    found = fitted(Schedule(20, 32, 1e-3, 5), images, validated)
+    assert (found.epochs, found.batch_size, found.patience) == (epochs, batch, patience)
+    assert found.lr == pytest.approx(1e-3 * (batch / 32) ** 0.5)
+
+
+def test_a_share_of_the_images_counts_and_what_a_person_sets_stays(pictures: Path) -> None:
+    all_of_them, half = _auto(pictures, STUDENT), _auto(pictures, STUDENT, **{"data.subset": 0.5})
+    assert half["train.epochs"] > all_of_them["train.epochs"] > 20
+    source, _ = open_data(str(pictures), Silent())
+    recipe = update(Recipe(), {"train.batch_size": 32, "train.epochs": 3})
+    recipe = resolve_recipe(recipe, STUDENT, (), source, CPU)
+    assert (recipe.train.batch_size, recipe.train.epochs) == (32, 3)

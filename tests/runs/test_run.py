@@ -17,7 +17,7 @@ from kdcli.recipe.schema import Recipe
 from kdcli.runs.find import all_runs, find, runs_root
 from kdcli.runs.locate import locate, newest
 from kdcli.runs.names import folder_name, slug
-from kdcli.runs.run import Run, begin, mark_asked, versions
+from kdcli.runs.run import Run, begin, note, versions
 from kdcli.runs.spec import DataRef, Spec, TeacherRef
 
 AUTO = {
@@ -261,7 +261,7 @@ def test_run_yaml_is_read_back_as_it_was_written():
     assert (file.spec, file.digest, file.asked) == (SPEC, SPEC.digest, False)
     assert run.spec.recipe == RECIPE
     assert not run.finished
-    mark_asked(run)
+    note(run, asked=True)
     assert run.file().asked
     assert run.file().started == file.started
 

@@ -437,7 +437,9 @@ def test_a_rehearsal_takes_twenty_steps_or_as_long_as_is_enough(job, monkeypatch
     made = job()
     batches = chain.from_iterable(made.batches(epoch=epoch) for epoch in count())
     before = torch.get_rng_state()
-    seconds = loop.rehearse(made.distiller, made.settings, batches, torch.device("cpu"), "tiny")
+    cpu = torch.device("cpu")
+    threads, seconds = loop.rehearse(made.distiller, made.settings, batches, cpu, "tiny", (1,))
+    assert threads == 1
     assert len(seconds) == timed
     assert all(one > 0 for one in seconds)
     assert torch.equal(before, torch.get_rng_state())
