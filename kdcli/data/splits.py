@@ -4,6 +4,7 @@ By hashes of (seed, place), not by a library's shuffle: teacher, student and bas
 the same images for years, whatever version of NumPy or scikit-learn is there.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -123,6 +124,11 @@ def complete(
     Where every source ends, so that all of them divide, name and count alike. `identity` says what
     was given; how it was divided is added. Raises DataError, naming `where`, if train is too small.
     """
+    names = tuple(map(shown, classes))
+    if twice := [name for name, times in Counter(names).items() if times > 1]:
+        raise DataError(
+            f"{where}: classes that are written alike: {some(twice)}", "give each its own name"
+        )
     splits, carved = divide(given, where)
     taken = [
         f"{role} set: {len(ids):,} images taken out of the training images"
@@ -130,7 +136,7 @@ def complete(
     ]
     return Source(
         name=shown(name),
-        classes=tuple(map(shown, classes)),
+        classes=names,
         train=splits["train"],
         validation=splits["validation"],
         test=splits["test"],

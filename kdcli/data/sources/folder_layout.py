@@ -24,7 +24,8 @@ class Listing:
 
     folder: Path
     images: dict[str, tuple[str, ...]]
-    """Class to the sorted posix paths of its images, relative to the data's root."""
+    """Class to the sorted posix paths of its images, relative to the data's root; classes in the
+    order of their folders' names as stored."""
     ignored: tuple[str, ...]
     """Files that are not images, or lie outside the class folders; relative to the data's root."""
 
@@ -78,8 +79,10 @@ def loose_files(root: Path, folder: Path) -> list[str]:
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """The folders in a folder, by name; hidden ones do not exist."""
-    return sorted(child for child in folder.iterdir() if child.is_dir() and not _is_hidden(child))
+    """The folders in a folder, by name as stored; hidden ones do not exist."""
+    found = (child for child in folder.iterdir() if child.is_dir() and not _is_hidden(child))
+    # by the name itself: paths sort regardless of case on Windows, torchvision's ImageFolder not
+    return sorted(found, key=lambda child: child.name)
 
 
 def _assigned(root: Path, named: list[Path]) -> dict[str, Path]:
@@ -133,14 +136,14 @@ def _names(folders: list[Path]) -> str:
 
 
 def agreed_classes(root: Path, listings: dict[str, Listing]) -> tuple[str, ...]:
-    """The classes of train, sorted; every one has training images, and no other split has more.
+    """The classes of train, in order; every one has training images, and no other split has more.
 
     A class that only the test has could never be answered: every such image would count as wrong.
     Raises DataError for anything that makes no classification task. A class may be absent from
     validation or test.
     """
     train = listings["train"]
-    classes = tuple(sorted(train.images))
+    classes = tuple(train.images)
     _refuse_no_task(root, train)
     for listing in listings.values():
         _refuse_strangers(listing, train)
