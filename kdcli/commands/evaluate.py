@@ -75,7 +75,7 @@ def evaluate(
     place = open_device(device)
     run = _find_run(thing, progress)
     with progress.log(run.log) as write:
-        source = reopen_data(run.spec.data, progress)
+        source = reopen_data(run.spec.data, load_model(run.model).classes, progress)
         gates = for_classes(gates, source.classes)
         report = _measured(run, seeds, Site(source, place, progress))
         write(report.verdict or "")

@@ -19,7 +19,7 @@ from kdcli.data.source import Source, Split
 from kdcli.data.store import InMemory, Store, open_store
 from kdcli.deploy.onnx_file.pixels import takes_any_size, takes_pixels
 from kdcli.deploy.onnx_file.read import Port
-from kdcli.models.loading import Loaded
+from kdcli.models.loading import Loaded, read_args
 from kdcli.models.tap import Tap
 from kdcli.runs.locate import Located
 
@@ -84,7 +84,7 @@ def source_of(located: Located, progress: Progress) -> Source | None:
     if data.is_older:
         progress.say(f"{data.name}: made by an older kd, which read these images by other rules")
         return None
-    return reopen_data(data, progress)
+    return reopen_data(data, read_args(located.model)[1], progress)
 
 
 def store_of(located: Located, split: Split, progress: Progress) -> Store:

@@ -1,39 +1,30 @@
-"""Somebody else's weights: found in what their file holds, and fitted to a model of timm."""
+"""Somebody else's weights, fitted to a model of timm key by key."""
 
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
-from timm.models import model_entrypoint
-from torch import Tensor
 
-from kdcli.core.errors import DamagedFile, UsageError
+from kdcli.core.errors import UsageError
+from kdcli.core.text import some
 from kdcli.models.build import build_meta
 from kdcli.models.checkpoint import Weights
 from kdcli.models.model_args import ModelArgs
+from kdcli.models.state_dicts import (
+    Found,
+    below,
+    is_aside,
+    is_averaged,
+    normalisation,
+    prefixes_before,
+    refuse_not_finite,
+    wrapper_prefixes,
+)
+from kdcli.models.timm_filters import converted
 
-_AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema_model", "ema")
-"""Keys of averaged weights: of timm's training script, of DeiT's and torchvision's, of others."""
-_PLAIN = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights")
-_PREFIXES = ("_orig_mod.", "module.", "model.", "timm_model.")
-"""Of torch.compile, DataParallel, Lightning, and transformers' wrapper of timm."""
-_BYSTANDERS = ("n_averaged", "total_ops", "total_params")
-"""Buffers that tools leave behind: torch's averaging, thop's counting."""
 _COUNTER = "num_batches_tracked"
 """A batch norm's, missing in files of before torch 0.4.1; only a norm without momentum reads it."""
 _SHOWN = 10
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """The weights in somebody's file, before anything is known of their model."""
-
-    state: Weights
-    """Floating tensors are float32; keys without the wrappers' prefixes."""
-    notes: tuple[str, ...]
-    """What was chosen or changed, to be said aloud."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,110 +36,144 @@ class Fitted:
     num_classes: int
     """How many the classifier answers; 0: there is none."""
     notes: tuple[str, ...] = ()
-
-
-# The file ----------------------------------------------------------------------------------------
-
-
-def find_state(raw: Any, where: str) -> Found:
-    """The state dict in what a file holds; averaged (EMA) weights before plain ones, since whoever
-    keeps an average measures and publishes that.
-
-    It is the first mapping that holds tensors for the most part: beside weights stand an
-    optimiser's state, flags, numbers. `where` is what messages call the file.
-
-    Raises:
-        DamagedFile: there is none, or it holds NaN or infinity.
-    """
-    for path, value in _candidates(raw):
-        tensors = {key: t for key, t in value.items() if isinstance(t, Tensor)}
-        if len(tensors) * 2 > len(value):
-            state, notes = _unwrapped(tensors)
-            state, converted = _float32(state)
-            _refuse_not_finite(state, where)
-            averaged = any(key in _AVERAGED for key in path)
-            first = [f"its averaged (EMA) weights, '{'.'.join(path)}'"] if averaged else []
-            return Found(state, (*first, *notes, *converted))
-    keys = ", ".join(map(str, raw))[:200] if isinstance(raw, Mapping) else type(raw).__name__
-    raise DamagedFile(
-        f"{where}: no weights found in it (it holds: {keys or 'nothing'})",
-        "ask its maker for its state_dict, as written by torch.save(model.state_dict(), FILE)",
-    )
-
-
-def _candidates(raw: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Mappings that may be the weights, with the keys that lead there; the best first, the
-    outermost last, none deeper than two keys (`{"model": {"state_dict": ...}}`)."""
-    if not isinstance(raw, Mapping) or len(path) > 2:
-        return
-    for key in (*_AVERAGED, *_PLAIN):
-        if isinstance(raw.get(key), Mapping):
-            yield from _candidates(raw[key], (*path, key))
-    yield path, raw
-
-
-def _unwrapped(state: Weights) -> tuple[Weights, list[str]]:
-    """Without the prefixes that most keys share, and without what tools left behind.
-
-    Most, not all: a tool's own buffers may stand outside of them.
-    """
-    notes = []
-    state = {k: v for k, v in state.items() if k.rpartition(".")[2] not in _BYSTANDERS}
-    # again and again: a compiled model in DataParallel has both (`_orig_mod.module.`)
-    while prefix := next((p for p in _PREFIXES if _shared(p, state)), None):
-        state = {key.removeprefix(prefix): value for key, value in state.items()}
-        notes.append(f"keys taken without their '{prefix}'")
-    return state, notes
-
-
-def _shared(prefix: str, state: Weights) -> bool:
-    return sum(key.startswith(prefix) for key in state) * 2 > len(state)
-
-
-def _float32(state: Weights) -> tuple[Weights, list[str]]:
-    """Everything that is a fraction in full precision."""
-    odd = {v.dtype for v in state.values() if v.is_floating_point() and v.dtype != torch.float32}
-    if not odd:
-        return state, []
-    names = ", ".join(sorted(str(dtype).removeprefix("torch.") for dtype in odd))
-    whole = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
-    return whole, [f"{names} converted to float32"]
-
-
-def _refuse_not_finite(state: Weights, where: str) -> None:
-    odd = [k for k, v in state.items() if v.is_floating_point() and not v.isfinite().all()]
-    if odd:
-        raise DamagedFile(
-            f"{where}: NaN or infinity in {len(odd)} of {len(state)} tensors, first in {odd[0]}",
-            "take an earlier checkpoint: this training has failed, or the file is damaged",
-        )
+    """What was chosen, changed or left out, to be said aloud."""
+    normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    """Mean and deviation that the file keeps beside the model."""
 
 
 # The model ---------------------------------------------------------------------------------------
 
 
-def fit(state: Weights, args: ModelArgs, where: str) -> Fitted:
-    """The weights as the model that `args` describes has them, for as many classes as they answer.
+@dataclass(frozen=True, eq=False)
+class _Wanted:
+    """What a model's keys should be."""
 
+    args: ModelArgs
+    head: tuple[str, ...]
+    shapes: dict[str, torch.Size]
+    """With the head of `args.num_classes`."""
+    where: str
+
+    @property
+    def own(self) -> set[str]:
+        """The first parts of the model's keys."""
+        return {key.partition(".")[0] for key in self.shapes}
+
+    @property
+    def anchor(self) -> str:
+        """A key that every file of this model has."""
+        return next(k for k in self.shapes if k not in self.head and not k.endswith(_COUNTER))
+
+    def expected(self, classes: int) -> dict[str, torch.Size]:
+        """With a head of so many classes; 0: none."""
+        if classes:
+            return {
+                key: torch.Size((classes, *shape[1:])) if key in self.head else shape
+                for key, shape in self.shapes.items()
+            }
+        return _expected(self.args, 0)
+
+
+def fit(found: Sequence[Found], args: ModelArgs, where: str) -> Fitted:
+    """The first of the state dicts that is the model's, as timm has it, for as many classes as it
+    answers: whatever it is wrapped in, and without what stands beside it, which is said.
+
+    An average (EMA) of parameters alone gets the buffers of the weights that it is an average of.
     What timm itself can convert for this model (old keys, another image size) is converted; what
     fits as it is is left alone, as those rules are written for the files that timm knows.
 
     Raises:
-        UsageError: they are not that model's, with the keys that do not fit.
+        UsageError: they are not that model's, with the keys that do not fit; or two models of this
+            kind stand in the file, and nothing says which is meant.
+        DamagedFile: NaN or infinity in what fits.
     """
-    head = classifier_keys(args)
-    if fitted := _match(state, args, head):
-        return fitted
-    converted = _converted(state, args)
-    if converted is not None and (fitted := _match(converted, args, head)):
-        note = f"keys converted by timm's own rules for {args.name}"
-        return replace(fitted, notes=(*fitted.notes, note))
-    classes = _answers(state, head) or args.num_classes
-    raise UsageError(
-        _differences(state, _expected(args, classes), f"{where} does not fit {args.name}"),
-        "name the model they were trained as, as in resnet50=weights.pth; "
-        "its maker knows which, and whether it was timm's",
+    wanted = _Wanted(args, classifier_keys(args), _expected(args, args.num_classes), where)
+    left: tuple[str, ...] = ()
+    for i, one in enumerate(found):
+        fitted = _fitting(one, wanted)
+        if fitted is None and one.averaged:
+            fitted = _with_buffers(one, found[i + 1 :], wanted)
+        if fitted is not None:
+            refuse_not_finite(fitted.state, where)
+            return replace(fitted, notes=(*left, *one.notes, *fitted.notes))
+        if one.averaged:
+            left += (f"its averaged (EMA) weights, '{one.averaged}', do not fit: left out",)
+    raise _misfit(found, wanted)
+
+
+def _fitting(found: Found, wanted: _Wanted) -> Fitted | None:
+    """The model as it stands somewhere in this state dict, or as timm's rules make it."""
+    state = found.state
+    tried = {p: _match_at(p, state, wanted) for p in prefixes_before(state, wanted.anchor)}
+    if fits := {prefix: one for prefix, one in tried.items() if one}:
+        return _the_one(fits, wanted)
+    for prefix in wrapper_prefixes(state):
+        inner = {k: v for k, v in below(state, prefix).items() if not is_aside(k, wanted.own)}
+        changed = converted(inner, wanted.args)
+        if changed is not None and (one := _match(changed, wanted)):
+            note = f"keys converted by timm's own rules for {wanted.args.name}"
+            return replace(one, notes=(*_said(prefix), *one.notes, note))
+    return None
+
+
+def _match_at(prefix: str, state: Weights, wanted: _Wanted) -> Fitted | None:
+    """The model's weights below a prefix; beside them only what is no part of it."""
+    inner = below(state, prefix)
+    aside = {k: v for k, v in inner.items() if is_aside(k, wanted.own)}
+    fitted = _match({k: v for k, v in inner.items() if k not in aside}, wanted)
+    if fitted is None:
+        return None
+    outside = {k: v for k, v in state.items() if not k.startswith(prefix)}
+    others = {**{prefix + k: v for k, v in aside.items()}, **outside}
+    note = (f"left out, as no part of {wanted.args.name}: {some(others, 6)}",) if others else ()
+    return replace(
+        fitted, notes=(*_said(prefix), *fitted.notes, *note), normalisation=normalisation(others)
     )
+
+
+def _said(prefix: str) -> tuple[str, ...]:
+    return (f"keys taken without their '{prefix}'",) if prefix else ()
+
+
+def _the_one(fits: dict[str, Fitted], wanted: _Wanted) -> Fitted:
+    """Of a model that stands in a file more than once: the average; else all must be the same."""
+    averaged = [one for prefix, one in fits.items() if is_averaged(prefix)]
+    if len(averaged) == 1:
+        return averaged[0]
+    (first, chosen), *others = fits.items()
+    for prefix, one in others:
+        if not _same(chosen.state, one.state):
+            name = wanted.args.name
+            raise UsageError(
+                f"{wanted.where}: {name} stands in it more than once, under '{first}' and "
+                f"'{prefix}', with other weights",
+                f"save the one that is meant: torch.save({{k.removeprefix('{prefix}'): v for k, v "
+                f"in state.items() if k.startswith('{prefix}')}}, 'weights.pth')",
+            )
+    return chosen
+
+
+def _same(one: Weights, other: Weights) -> bool:
+    return all(
+        one[key].shape == other[key].shape and torch.equal(one[key], other[key]) for key in one
+    )
+
+
+def _with_buffers(averaged: Found, plain: Sequence[Found], wanted: _Wanted) -> Fitted | None:
+    """An average of parameters alone, with the buffers of the weights that it was taken of: as
+    they are used that keep it so. None where more than buffers is missing."""
+    base = next((one for found in plain if (one := _fitting(found, wanted))), None)
+    if base is None:
+        return None
+    buffers = {key for key, _ in build_meta(wanted.args).named_buffers()}
+    for prefix in prefixes_before(averaged.state, wanted.anchor):
+        inner = below(averaged.state, prefix)
+        if base.state.keys() - inner.keys() <= buffers:
+            whole = {key: inner.get(key, value) for key, value in base.state.items()}
+            if fitted := _match(whole, wanted):
+                note = "its buffers are those of the plain weights: it has none"
+                return replace(fitted, notes=(*_said(prefix), note))
+    return None
 
 
 def classifier_keys(args: ModelArgs) -> tuple[str, ...]:
@@ -167,6 +192,12 @@ def reordered(fitted: Fitted, args: ModelArgs, order: list[int]) -> Weights:
     return {k: v[order].clone() if k in head else v for k, v in fitted.state.items()}
 
 
+def headless(fitted: Fitted, args: ModelArgs) -> Weights:
+    """The weights without the classifier."""
+    head = classifier_keys(replace(args, num_classes=fitted.num_classes))
+    return {k: v for k, v in fitted.state.items() if k not in head}
+
+
 def start(module: torch.nn.Module, state: Weights) -> list[str]:
     """Load the weights into a module; the keys that stay fresh, as they answer other classes."""
     own = module.state_dict()
@@ -177,14 +208,14 @@ def start(module: torch.nn.Module, state: Weights) -> list[str]:
     return fresh
 
 
-def _match(state: Weights, args: ModelArgs, head: tuple[str, ...]) -> Fitted | None:
+def _match(state: Weights, wanted: _Wanted) -> Fitted | None:
     """The weights in the model's order, if every key and shape agrees; BatchNorm may not count.
 
     The model's order, so that the same weights give the same model.pt, however their file was made.
     """
-    classes = _answers(state, head)
+    classes = _answers(state, wanted.head)
     try:
-        expected = _expected(args, classes)
+        expected = wanted.expected(classes)
     except Exception:  # some of timm's models cannot be built without a classifier
         return None
     missing = [key for key in expected if key not in state and not key.endswith(_COUNTER)]
@@ -204,24 +235,31 @@ def _expected(args: ModelArgs, classes: int) -> dict[str, torch.Size]:
     return {key: value.shape for key, value in state.items()}
 
 
-def _converted(state: Weights, args: ModelArgs) -> Weights | None:
-    """What the model's own file in timm makes of foreign keys; None where it has no rules."""
-    module = sys.modules[model_entrypoint(args.name.partition(".")[0]).__module__]
-    rules = getattr(module, "checkpoint_filter_fn", None) or getattr(module, "_filter_fn", None)
-    if rules is None:
-        return None
-    try:
-        found = rules(dict(state), build_meta(args))  # rules look at the model's shapes alone
-    except Exception:  # written for the files that timm knows, and for no others
-        return None
-    # not all of them: who takes values from the model gets tensors without storage
-    usable = isinstance(found, dict) and all(
-        isinstance(value, Tensor) and not value.is_meta for value in found.values()
-    )
-    return found if usable else None
+def _misfit(found: Sequence[Found], wanted: _Wanted) -> UsageError:
+    """What does not fit where most of it does, and the way out that it calls for."""
+    args, known = wanted.args, wanted.shapes
+    views = [
+        below(one.state, prefix)
+        for one in found
+        for prefix in (*wrapper_prefixes(one.state), *prefixes_before(one.state, wanted.anchor))
+    ]
+    state = max(views, key=lambda view: len(view.keys() & known.keys()))
+    expected = wanted.expected(_answers(state, wanted.head) or args.num_classes)
+    lines = _differences(state, expected)
+    if all("unexpected:" in line for line in lines):
+        fix = (
+            f"{args.name} is all there, and more: name the model that has these parts, too; where "
+            "they are no part of one, save the weights without them"
+        )
+    else:
+        fix = (
+            "name the model they were trained as, as in resnet50=weights.pth; "
+            "its maker knows which, and whether it was timm's"
+        )
+    return UsageError("\n".join([f"{wanted.where} does not fit {args.name}:", *lines]), fix)
 
 
-def _differences(state: Weights, expected: dict[str, torch.Size], head: str) -> str:
+def _differences(state: Weights, expected: dict[str, torch.Size]) -> list[str]:
     """What does not fit, ten keys of each kind at most."""
     missing = [k for k in expected if k not in state and not k.endswith(_COUNTER)]
     strange = [k for k in state if k not in expected and not k.endswith(_COUNTER)]
@@ -231,7 +269,7 @@ def _differences(state: Weights, expected: dict[str, torch.Size], head: str) -> 
         if k in expected and v.shape != expected[k]
     ]
     kinds = (("missing", missing), ("unexpected", strange), ("of another shape", shaped))
-    return "\n".join([f"{head}:", *(f"  {_listed(kind, keys)}" for kind, keys in kinds if keys)])
+    return [f"  {_listed(kind, keys)}" for kind, keys in kinds if keys]
 
 
 def _listed(kind: str, keys: list[str]) -> str:

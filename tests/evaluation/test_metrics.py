@@ -7,7 +7,6 @@ from kdcli.core.errors import NotFinite
 from kdcli.evaluation.intervals import Interval, accuracy_interval
 from kdcli.evaluation.metrics import (
     accuracy,
-    accuracy_if_renamed,
     agreement,
     balanced_accuracy,
     converged,
@@ -299,13 +298,3 @@ def test_verdict_codes(seeds, low, high, code):
 def test_a_few_discordant_images_are_no_better_student():
     gain = Gain(0.005, Interval(0.001, 0.01), 0.125, 0.01, 1)
     assert verdict_code(gain, margin=0.01) == "one_seed_even"
-
-
-def test_the_accuracy_that_another_order_of_classes_would_have():
-    labels = np.array([0, 0, 1, 1, 2, 2])
-    shifted = (labels + 1) % 3
-    shifted[0] = 0
-    assert accuracy_if_renamed(shifted, labels, 3) == pytest.approx(5 / 6)
-    assert accuracy_if_renamed(labels, labels, 3) == 1
-    everything = np.zeros(6, dtype=int)
-    assert accuracy_if_renamed(everything, labels, 3) == pytest.approx(1 / 3)

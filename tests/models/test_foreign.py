@@ -10,9 +10,11 @@ import torchvision
 from torch import nn
 
 from kdcli.core.errors import DamagedFile, UsageError
+from kdcli.models import foreign
 from kdcli.models.build import build, plan, seeded
-from kdcli.models.foreign import classifier_keys, find_state, fit, reordered, start
+from kdcli.models.foreign import classifier_keys, reordered, start
 from kdcli.models.model_args import ModelArgs
+from kdcli.models.state_dicts import Found, find_states
 
 ARGS = ModelArgs("test_resnet", num_classes=2, input_size=32)
 """Two classes of its own: how many the weights answer is found in them."""
@@ -28,6 +30,15 @@ def weights(classes=5, name="test_resnet"):
     return model.state_dict()
 
 
+def fit(state, args, where):
+    return foreign.fit((Found(state),), args, where)
+
+
+def taken(raw, args=ARGS):
+    """What is read of somebody's file for this model."""
+    return foreign.fit(find_states(raw, "w.pth"), args, "w.pth")
+
+
 def same(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
 
@@ -38,9 +49,9 @@ def same(one, other):
 @pytest.mark.parametrize("key", ["state_dict", "model", "model_state_dict", "module", "net"])
 def test_plain_or_under_a_key(key):
     state = weights()
-    assert same(find_state(state, "w.pth").state, state)
+    assert same(taken(state).state, state)
     nested = {"epoch": 3, key: OrderedDict(state), "optimizer": {"state": {}}, "metric": 0.5}
-    found = find_state(nested, "w.pth")
+    found = taken(nested)
     assert same(found.state, state)
     assert found.notes == ()
 
@@ -48,47 +59,48 @@ def test_plain_or_under_a_key(key):
 @pytest.mark.parametrize("odd", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 def test_what_is_not_finite_is_named_and_counted(odd, dtype):
-    state = {"a": torch.ones(2), "n": torch.ones(2, dtype=torch.int64)}
-    state |= {key: torch.tensor([1.0, odd], dtype=dtype) for key in "bc"}
-    with pytest.raises(DamagedFile, match=r"in 2 of 4 tensors, first in b"):
-        find_state({"model": state}, "w.pth")
+    state = weights()
+    for key in ("fc.weight", "fc.bias"):
+        state[key] = torch.full_like(state[key], odd, dtype=dtype)
+    with pytest.raises(DamagedFile, match=rf"in 2 of {len(state)} tensors, first in fc\.weight"):
+        taken({"model": state})
 
 
 def test_two_levels_deep():
-    assert same(find_state({"model": {"state_dict": weights()}}, "w.pth").state, weights())
+    assert same(taken({"model": {"state_dict": weights()}}).state, weights())
 
 
 @pytest.mark.parametrize("key", ["state_dict_ema", "model_ema", "ema_state_dict"])
 def test_averaged_weights_are_preferred_aloud(key):
     zero = {k: torch.zeros_like(v) for k, v in weights().items()}
-    found = find_state({"state_dict": zero, key: weights()}, "w.pth")
+    found = taken({"state_dict": zero, key: weights()})
     assert same(found.state, weights())
     assert found.notes == (f"its averaged (EMA) weights, '{key}'",)
 
 
 def test_no_averaged_weights_after_all():
-    found = find_state({"state_dict": weights(), "state_dict_ema": None}, "w.pth")
+    found = taken({"state_dict": weights(), "state_dict_ema": None})
     assert same(found.state, weights())
 
 
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "_orig_mod.module."])
 def test_wrappers_are_taken_off_aloud(prefix):
     wrapped = {prefix + key: value for key, value in weights().items()}
-    found = find_state(wrapped, "w.pth")
+    found = taken(wrapped)
     assert same(found.state, weights())
     assert "".join(note.split("'")[1] for note in found.notes) == prefix
 
 
 def test_what_tools_leave_behind_is_left_out():
     averaged = torch.optim.swa_utils.AveragedModel(timm.create_model("test_resnet"))
-    found = find_state({**averaged.state_dict(), "module.conv1.total_ops": torch.ones(1)}, "w")
+    found = taken({**averaged.state_dict(), "module.conv1.total_ops": torch.ones(1)})
     assert found.state.keys() == weights().keys()
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_every_fraction_becomes_float32_aloud(dtype):
     other = {k: v.to(dtype) if v.is_floating_point() else v for k, v in weights().items()}
-    found = find_state(other, "w.pth")
+    found = taken(other)
     assert {v.dtype for v in found.state.values()} == {torch.float32, torch.int64}
     assert found.notes == (f"{str(dtype)[6:]} converted to float32",)
 
@@ -96,7 +108,7 @@ def test_every_fraction_becomes_float32_aloud(dtype):
 @pytest.mark.parametrize("raw", [{}, {"epoch": 3, "lr": 0.1}, [1], torch.ones(2)])
 def test_no_weights_anywhere(raw):
     with pytest.raises(DamagedFile, match=r"w\.pth: no weights found in it") as caught:
-        find_state(raw, "w.pth")
+        taken(raw)
     assert caught.value.fix
 
 

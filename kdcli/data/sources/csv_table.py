@@ -42,8 +42,8 @@ def open_table(path: Path, progress: Progress | None = None) -> Source:
     Splits that it does not name are taken out of train, as for folders. Raises DataError, naming
     file and lines, for whatever makes no classification task.
 
-    Identity is of images, labels and splits, in no order, and of the order of the classes: a table that is sorted anew, or has
-    another column, is the same data.
+    Identity is of images, labels and splits, in no order, and of the order of the classes: a table
+    that is sorted anew, or has another column, is the same data.
     """
     progress = progress or Silent()
     raw, notes = read_rows(path)
