@@ -10,9 +10,9 @@ from kdcli.core.class_order import places_in
 from kdcli.core.errors import UsageError
 from kdcli.core.files import sha256
 from kdcli.core.progress import Progress, Silent
-from kdcli.models import foreign
 from kdcli.models.checkpoint import ModelFile, save_model
-from kdcli.models.class_names import choose
+from kdcli.models.foreign import fitting
+from kdcli.models.foreign.class_names import choose
 from kdcli.models.given import Given, Read, read, size_of, start_from
 from kdcli.models.reordered import OTHER_CLASSES
 from kdcli.runs.find import runs_root
@@ -152,7 +152,7 @@ def _in_order(found: Read, names: tuple[str, ...], classes: tuple[str, ...], giv
     """The same weights with the classifier's answers in the order of the data's classes."""
     if (order := places_in(names, classes, f"teacher {given.file}", OTHER_CLASSES)) is None:
         return found
-    state = foreign.reordered(found.fitted, found.args, order)
+    state = fitting.reordered(found.fitted, found.args, order)
     return replace(found, fitted=replace(found.fitted, state=state))
 
 

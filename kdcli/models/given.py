@@ -10,12 +10,12 @@ from kdcli.core.class_order import canonical
 from kdcli.core.errors import DataError, UsageError
 from kdcli.core.files import sha256
 from kdcli.core.progress import Progress
-from kdcli.models import foreign
 from kdcli.models.build import own_size, plan, resolve
 from kdcli.models.checkpoint import read_weights
-from kdcli.models.class_names import Named, choose, names_in
+from kdcli.models.foreign import fitting
+from kdcli.models.foreign.class_names import Named, choose, names_in
+from kdcli.models.foreign.state_dicts import find_states
 from kdcli.models.model_args import ModelArgs
-from kdcli.models.state_dicts import find_states
 from kdcli.models.timm_folder import describe, names_beside
 from kdcli.models.weights import fetch
 from kdcli.runs.locate import refuse_onnx
@@ -136,7 +136,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
     """
     try:
         text = path.read_text("utf-8-sig")  # Windows' editors begin with a mark
-        lines = canonical(text.rstrip().split("\n"))
+        lines = canonical(text.rstrip().split("\n")) if text.strip() else ()
     except UnicodeDecodeError as error:
         raise DataError(f"--classes {path}: not UTF-8 text", "save it as UTF-8") from error
     except OSError as error:
@@ -163,7 +163,7 @@ class Read:
 
     args: ModelArgs
     """For as many classes as they answer; 0: they have no classifier."""
-    fitted: foreign.Fitted
+    fitted: fitting.Fitted
     named: tuple[Named, ...] = ()
     """What file and config.json call its classes; one list each, of as many as it answers."""
 
@@ -196,8 +196,8 @@ def _named_in(given: Given, raw: Any, count: int) -> tuple[Named, ...]:
     return (("config.json", said), *within)
 
 
-def _fitted(raw: Any, file: Path, args: ModelArgs, progress: Progress) -> foreign.Fitted:
-    fitted = foreign.fit(find_states(raw, str(file)), args, str(file))
+def _fitted(raw: Any, file: Path, args: ModelArgs, progress: Progress) -> fitting.Fitted:
+    fitted = fitting.fit(find_states(raw, str(file)), args, str(file))
     if fitted.notes:
         progress.say(f"{file}: {'; '.join(fitted.notes)}")
     return fitted
@@ -260,11 +260,11 @@ def begin(
     state, kept = fitted.state, "its classifier is kept"
     if named and set(named[1]) == set(classes) and named[1] != classes:
         order = [named[1].index(name) for name in classes]
-        state = foreign.reordered(fitted, args.single, order)
+        state = fitting.reordered(fitted, args.single, order)
         kept = f"its classifier is kept, in the order of the data's classes ({named[0]} says its)"
     elif named and set(named[1]) != set(classes):
-        state = foreign.headless(fitted, args.single)
-    fresh = foreign.start(module, state)
+        state = fitting.headless(fitted, args.single)
+    fresh = fitting.start(module, state)
     what = "its classifier is made anew" if fresh else kept
     if fresh and fitted.num_classes not in (0, args.num_classes):
         what = (

@@ -13,7 +13,7 @@ from torch import nn
 
 from kdcli.core.errors import DamagedFile, DataError, UnmetNeeds, UsageError
 from kdcli.core.text import did_you_mean
-from kdcli.models.class_names import choose, names_in
+from kdcli.models.foreign.class_names import choose, names_in
 from kdcli.models.memory_format import channels_last
 from kdcli.models.model_args import ModelArgs, check_options
 

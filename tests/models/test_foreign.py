@@ -10,11 +10,11 @@ import torchvision
 from torch import nn
 
 from kdcli.core.errors import DamagedFile, UsageError
-from kdcli.models import foreign
 from kdcli.models.build import build, plan, seeded
-from kdcli.models.foreign import classifier_keys, reordered, start
+from kdcli.models.foreign import fitting
+from kdcli.models.foreign.fitting import classifier_keys, reordered, start
+from kdcli.models.foreign.state_dicts import Found, find_states
 from kdcli.models.model_args import ModelArgs
-from kdcli.models.state_dicts import Found, find_states
 
 ARGS = ModelArgs("test_resnet", num_classes=2, input_size=32)
 """Two classes of its own: how many the weights answer is found in them."""
@@ -31,12 +31,12 @@ def weights(classes=5, name="test_resnet"):
 
 
 def fit(state, args, where):
-    return foreign.fit((Found(state),), args, where)
+    return fitting.fit((Found(state),), args, where)
 
 
 def taken(raw, args=ARGS):
     """What is read of somebody's file for this model."""
-    return foreign.fit(find_states(raw, "w.pth"), args, "w.pth")
+    return fitting.fit(find_states(raw, "w.pth"), args, "w.pth")
 
 
 def same(one, other):
@@ -222,3 +222,145 @@ def test_a_start_makes_another_classifier_anew(classes):
     state = module.state_dict()
     assert all(torch.equal(state[k], fresh[k]) for k in fresh)
     assert all(torch.equal(state[k], v) for k, v in given.items() if k not in fresh)
+
+
+# Beside and around ------------------------------------------------------------------------------
+
+
+def below(prefix, state):
+    return {prefix + key: value for key, value in state.items()}
+
+
+def raised(state):
+    return {key: value + 1 for key, value in state.items()}
+
+
+@pytest.mark.parametrize(
+    "prefix", ["backbone.", "encoder.", "net.", "teacher.backbone.", "my_cnn.", "model.module."]
+)
+@pytest.mark.parametrize("beside", [{}, {"criterion.weight": torch.ones(5)}])
+def test_whatever_a_module_calls_its_model(prefix, beside):
+    found = taken({"state_dict": below(prefix, weights()) | beside})
+    assert same(found.state, weights())
+    assert f"without their '{prefix}'" in found.notes[0]
+    assert ("criterion.weight" in "".join(found.notes)) == bool(beside)
+
+
+def test_what_a_training_keeps_beside_its_model_is_left_out_aloud():
+    """Lightning's: its module's loss, metrics and normalisation stand in one state dict."""
+    beside = {
+        "loss_fn.weight": torch.ones(5),
+        "train_acc.tp": torch.zeros(5),
+        "val_metrics.MulticlassAccuracy.tp": torch.zeros(5),
+        "normalize.mean": torch.tensor([0.5, 0.4, 0.3]).reshape(1, 3, 1, 1),
+        "normalize.std": torch.tensor([0.2, 0.2, 0.25]).reshape(1, 3, 1, 1),
+    }
+    for state in (weights() | beside, below("model.", weights()) | beside):
+        found = taken({"state_dict": state, "epoch": 3})
+        assert same(found.state, weights())
+        assert "left out, as no part of test_resnet: loss_fn.weight, train_acc" in found.notes[-1]
+        assert found.normalisation == ((0.5, 0.4, 0.3), (0.2, 0.2, 0.25))
+
+
+def test_parts_that_may_be_the_models_are_never_left_out():
+    state = weights() | {"attention.weight": torch.ones(3, 3)}
+    with pytest.raises(UsageError, match=r"1 unexpected: attention.weight") as caught:
+        taken(state)
+    assert "name the model that has these parts" in caught.value.fix
+
+
+def test_two_models_in_one_file_are_not_guessed_between():
+    both = below("student.", weights()) | below("teacher.", raised(weights()))
+    with pytest.raises(UsageError, match=r"under 'student\.' and 'teacher\.'") as caught:
+        taken(both)
+    assert "removeprefix('teacher.')" in caught.value.fix
+    alike = below("model.", weights()) | below("module.", weights())
+    assert same(taken(alike).state, weights())
+    averaged = below("model.", raised(weights())) | below("ema_model.", weights())
+    assert same(taken(averaged).state, weights())
+
+
+def test_an_average_of_parameters_takes_the_buffers_of_its_model():
+    whole, names = weights(), dict(timm.create_model("test_resnet").named_parameters())
+    plain = {k: v + 1 if k in names else v for k, v in whole.items()}
+    averaged = {k: v for k, v in whole.items() if k in names}
+    found = taken({"state_dict": below("model.", plain), "ema": averaged})
+    assert same(found.state, whole)
+    assert "'ema'" in found.notes[0]
+    assert "its buffers are those of the plain weights" in "".join(found.notes)
+
+
+def test_an_average_that_fits_nothing_hides_no_good_weights():
+    found = taken({"state_dict": weights(), "ema": {"decay": torch.ones(1)}})
+    assert same(found.state, weights())
+    assert "'ema', do not fit: left out" in found.notes[0]
+
+
+# timm's converters ------------------------------------------------------------------------------
+
+
+def torchvisions(name):
+    """Its own implementation, with something in every buffer."""
+    with seeded(1, name):
+        heads = {"init_weights": True} if name == "inception_v3" else {}
+        return with_buffers(getattr(torchvision.models, name)(num_classes=7, **heads))
+
+
+def regnet(group_width):
+    """torchvision's RegNetY of 200 million operations, which it has no name for: the smallest."""
+    sizes = torchvision.models.regnet.BlockParams.from_init_params(
+        13, 24, 36.44, 2.49, group_width, se_ratio=0.25
+    )
+    with seeded(1, "regnet"):
+        return with_buffers(torchvision.models.RegNet(sizes, num_classes=7))
+
+
+def with_buffers(model):
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.05)
+            module.running_var.uniform_(0.8, 1.2)
+    return model.eval()
+
+
+def answers_alike(theirs, name, size):
+    args = plan(name, 2, size, None)
+    fitted = fit(theirs.state_dict(), args, "w.pth")
+    ours = build(replace(args, num_classes=fitted.num_classes)).eval()
+    ours.load_state_dict(fitted.state)
+    images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(ours(images), theirs(images), rtol=1e-3, atol=1e-5)
+    return fitted
+
+
+def test_torchvisions_regnet_is_converted_by_timms_rules():
+    """Which take the state dict alone, unlike most of timm's."""
+    theirs = regnet(8)
+    assert "timm's own rules for regnety_002" in answers_alike(theirs, "regnety_002", 32).notes[-1]
+    wrapped = below("model.", theirs.state_dict())
+    assert "'model.'" in fit(wrapped, plan("regnety_002", 2, 32, None), "w.pth").notes[0]
+
+
+def test_another_width_is_told_in_timms_keys():
+    """Not as strange keys throughout: those timm's rules know."""
+    with pytest.raises(UsageError, match=r"of another shape: s1\.b1"):
+        fit(regnet(16).state_dict(), plan("regnety_002", 2, 32, None), "w.pth")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("theirs", "ours", "size"),
+    [
+        ("vgg11", "vgg11", 64),
+        ("vgg11_bn", "vgg11_bn", 64),
+        ("regnet_y_400mf", "regnety_004", 64),
+        ("regnet_x_800mf", "regnetx_008", 64),
+        ("densenet121", "densenet121", 64),
+        ("inception_v3", "inception_v3", 128),
+        ("resnext50_32x4d", "resnext50_32x4d", 64),
+        ("wide_resnet50_2", "wide_resnet50_2", 64),
+    ],
+)
+def test_torchvisions_files_answer_as_there(theirs, ours, size):
+    answers_alike(torchvisions(theirs), ours, size)

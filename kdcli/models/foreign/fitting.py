@@ -9,8 +9,7 @@ from kdcli.core.errors import UsageError
 from kdcli.core.text import some
 from kdcli.models.build import build_meta
 from kdcli.models.checkpoint import Weights
-from kdcli.models.model_args import ModelArgs
-from kdcli.models.state_dicts import (
+from kdcli.models.foreign.state_dicts import (
     Found,
     below,
     is_aside,
@@ -20,7 +19,8 @@ from kdcli.models.state_dicts import (
     refuse_not_finite,
     wrapper_prefixes,
 )
-from kdcli.models.timm_filters import converted
+from kdcli.models.foreign.timm_filters import converted
+from kdcli.models.model_args import ModelArgs
 
 _COUNTER = "num_batches_tracked"
 """A batch norm's, missing in files of before torch 0.4.1; only a norm without momentum reads it."""
@@ -243,6 +243,8 @@ def _misfit(found: Sequence[Found], wanted: _Wanted) -> UsageError:
         for one in found
         for prefix in (*wrapper_prefixes(one.state), *prefixes_before(one.state, wanted.anchor))
     ]
+    # as timm's rules leave it, where they know it: else every key of such a file would be strange
+    views += [made for view in views if (made := converted(view, args)) is not None]
     state = max(views, key=lambda view: len(view.keys() & known.keys()))
     expected = wanted.expected(_answers(state, wanted.head) or args.num_classes)
     lines = _differences(state, expected)
