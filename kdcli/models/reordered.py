@@ -65,8 +65,10 @@ def _reordered(loaded: Loaded, order: list[int]) -> Weights | None:
         2, 3, args.input_size, args.input_size, generator=torch.Generator().manual_seed(0)
     )
     with torch.no_grad():
-        before, now = loaded.module(images), after(images)
-    return state if torch.allclose(now, before[:, order], rtol=1e-4, atol=1e-4) else None
+        before, now = (
+            model(images).reshape(2, -1, args.num_classes) for model in (loaded.module, after)
+        )
+    return state if torch.allclose(now, before[..., order], rtol=1e-4, atol=1e-4) else None
 
 
 def _with_classes(args: ModelArgs, classes: int) -> ModelArgs:
