@@ -188,12 +188,14 @@ def read(given: Given, size: int, progress: Progress) -> Read:
     return Read(args, fitted, _named_in(given, raw, fitted.num_classes))
 
 
-def _named_in(given: Given, raw: Any, count: int) -> tuple[Named, ...]:
-    said = given.classes if given.classes and len(given.classes) == count else None
-    within = names_in(raw, count)
-    if said is None or said in (names for _, names in within):
-        return within
-    return (("config.json", said), *within)
+def _named_in(given: Given | None, raw: Any, count: int) -> tuple[Named, ...]:
+    """What config.json and file say, as the data's classes are written."""
+    said = given.classes if given and given.classes and len(given.classes) == count else None
+    found = (*([("config.json", said)] if said else ()), *names_in(raw, count))
+    lists: dict[tuple[str, ...], str] = {}
+    for where, names in found:
+        lists.setdefault(canonical(names), where)
+    return tuple((where, names) for names, where in lists.items())
 
 
 def _fitted(raw: Any, file: Path, args: ModelArgs, progress: Progress) -> fitting.Fitted:
@@ -256,7 +258,7 @@ def begin(
         )
     raw = read_weights(path)
     fitted = _fitted(raw, path, args.single, progress)
-    named = choose(names_in(raw, fitted.num_classes), classes, str(path))
+    named = choose(_named_in(None, raw, fitted.num_classes), classes, str(path))
     state, kept = fitted.state, "its classifier is kept"
     if named and set(named[1]) == set(classes) and named[1] != classes:
         order = [named[1].index(name) for name in classes]

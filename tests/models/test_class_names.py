@@ -76,6 +76,7 @@ def test_of_several_lists_the_datas_is_taken():
 def test_mere_numbers_name_nothing_but_numbers():
     found = names_in({"id2label": {i: f"LABEL_{i}" for i in range(3)}}, 3)
     assert choose(found, NAMES, "w.pth") is None
+    assert choose(found, None, "w.pth") == found[0]
     found = names_in({"classes": ["2", "1", "0"]}, 3)
     assert choose(found, ("0", "1", "2"), "w.pth") == ("classes", ("2", "1", "0"))
 

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from kdcli.core.class_order import canonical
 from kdcli.core.errors import UsageError
 from kdcli.core.text import some
 
@@ -49,7 +48,7 @@ def names_in(raw: Any, count: int | None) -> tuple[Named, ...]:
 
 def choose(found: Sequence[Named], classes: Sequence[str] | None, file: str) -> Named | None:
     """The names to go by; those of the data's `classes`, where several lists are there (ImageNet's
-    WordNet ids beside words). Mere numbers name nothing.
+    WordNet ids beside words). Mere numbers name none of other data's classes.
 
     Raises:
         UsageError: two lists of the same names in different orders.
@@ -57,7 +56,7 @@ def choose(found: Sequence[Named], classes: Sequence[str] | None, file: str) -> 
     wanted = set(classes or ())
     fitting = [one for one in found if set(one[1]) == wanted]
     telling = [one for one in found if not all(map(_PLACEHOLDER.fullmatch, one[1]))]
-    chosen = next(iter(fitting or telling), None)
+    chosen = next(iter(fitting or telling or (found if classes is None else ())), None)
     others = [one for one in found if chosen and set(one[1]) == set(chosen[1]) and one != chosen]
     if chosen and others:
         raise UsageError(
@@ -99,7 +98,7 @@ def _listed(key: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list | tuple):
         return ()
     names = [one.get("name") if isinstance(one, Mapping) else one for one in value]
-    return canonical(names) if all(isinstance(name, str) for name in names) else ()
+    return tuple(map(str, names)) if all(isinstance(name, str) for name in names) else ()
 
 
 def _from_mapping(value: Mapping[Any, Any], *, reverse: bool) -> tuple[str, ...]:
@@ -113,9 +112,8 @@ def _from_mapping(value: Mapping[Any, Any], *, reverse: bool) -> tuple[str, ...]
     if set(placed) != set(range(len(pairs))):
         return ()
     names = [placed[i] for i in range(len(pairs))]
-    return (
-        canonical(names) if all(isinstance(n, str) or _place(n) is not None for n in names) else ()
-    )
+    named = all(isinstance(n, str) or _place(n) is not None for n in names)
+    return tuple(map(str, names)) if named else ()
 
 
 def _place(value: Any) -> int | None:
