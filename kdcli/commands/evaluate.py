@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from kdcli.core.class_order import OF_RUN, refuse_other_order
 from kdcli.core.errors import DamagedFile, UsageError
 from kdcli.core.files import atomic, lock, sha256
 from kdcli.core.progress import Progress
@@ -75,7 +76,8 @@ def evaluate(
     place = open_device(device)
     run = _find_run(thing, progress)
     with progress.log(run.log) as write:
-        source = reopen_data(run.spec.data, load_model(run.model).classes, progress)
+        source = reopen_data(run.spec.data, progress)
+        refuse_other_order(load_model(run.model).classes, source.classes, str(run.path), OF_RUN)
         gates = for_classes(gates, source.classes)
         report = _measured(run, seeds, Site(source, place, progress))
         write(report.verdict or "")

@@ -276,7 +276,7 @@ def _source(found: Trained, data: str | None, progress: Progress) -> Source | No
         )
         return None
     try:
-        return reopen_data(ref, found.loaded.file.classes, progress)
+        return reopen_data(ref, progress)
     except KdError as error:  # the rest of what there is to see does not depend on it
         progress.warn(f"{error.what}; no answers are softened")
         return None

@@ -5,6 +5,9 @@ from collections.abc import Iterable, Sequence
 from kdcli.core.errors import UnfitTeacher
 from kdcli.core.text import class_name, shown
 
+OF_RUN = "repeat the command that made the run with --again: its data are read in another order now"
+"""The way out where a run's own data no longer fit its model."""
+
 
 def canonical(names: Iterable[object]) -> tuple[str, ...]:
     """Names as a data source has them: normalised, printable."""

@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kdcli.core.class_order import refuse_other_order
 from kdcli.core.errors import DamagedFile, DataError
 from kdcli.core.progress import Progress
 from kdcli.data.open import open_source
@@ -13,20 +12,16 @@ from kdcli.data.unlabelled import identity_of, open_unlabelled
 from kdcli.runs.spec import DataRef
 
 
-def reopen_data(data: DataRef, classes: tuple[str, ...], progress: Progress) -> Source:
-    """The data of an earlier run, whose model answers these `classes`.
+def reopen_data(data: DataRef, progress: Progress) -> Source:
+    """The data of an earlier run.
 
     Raises:
-        DataError: they are gone, were read by the rules of an older kd, or have other classes than
-            the model, or these in another order.
+        DataError: they are gone, or were read by the rules of an older kd.
         DamagedFile: they are no longer the same.
     """
     _refuse_gone(data)  # before they are read: opening a large folder takes its time
     source = open_source(data.location, progress)
     _refuse_changed(data, source.identity, "train")
-    refuse_other_order(
-        classes, source.classes, f"the model of {data.name}", "train again with these"
-    )
     return replace(
         source,
         train=_of_run(source.train),

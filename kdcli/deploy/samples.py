@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kdcli.core.arrays import Floats, Indices, Pixels
+from kdcli.core.class_order import OF_RUN, refuse_other_order
 from kdcli.core.progress import Progress
 from kdcli.data.images import fit
 from kdcli.data.reopen import is_gone, reopen_data
@@ -84,7 +85,9 @@ def source_of(located: Located, progress: Progress) -> Source | None:
     if data.is_older:
         progress.say(f"{data.name}: made by an older kd, which read these images by other rules")
         return None
-    return reopen_data(data, read_args(located.model)[1], progress)
+    source = reopen_data(data, progress)
+    refuse_other_order(read_args(located.model)[1], source.classes, str(located.model), OF_RUN)
+    return source
 
 
 def store_of(located: Located, split: Split, progress: Progress) -> Store:

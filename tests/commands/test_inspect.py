@@ -295,9 +295,7 @@ def test_it_says_what_the_model_answers(finished_once: House, softened: dict[str
 
     run = Run(finished_once.student)
     loaded = load(run.model)
-    store = open_store(
-        reopen_data(run.spec.data, loaded.file.classes, Silent()).validation, 32, Silent()
-    )
+    store = open_store(reopen_data(run.spec.data, Silent()).validation, 32, Silent())
     tap = Tap(loaded.module, loaded.args, "")
     logits = torch.from_numpy(
         predict(tap, plain_batches(store, num_classes=10), torch.device("cpu"))
