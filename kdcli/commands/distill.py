@@ -8,8 +8,12 @@ from dataclasses import replace
 from kdcli.core.errors import UsageError
 from kdcli.core.examples import STUDENT, TEACHER
 from kdcli.core.progress import Progress
+from kdcli.core.text import short
 from kdcli.data.source import Source
+from kdcli.evaluation.cost import parameters
+from kdcli.models.build import build_meta
 from kdcli.models.given import read_labels
+from kdcli.models.model_args import ModelArgs
 from kdcli.plan.ask import Ask
 from kdcli.plan.job import Job, open_shared
 from kdcli.plan.lineage import Roles, distill_spec, refuse_peers
@@ -20,6 +24,9 @@ from kdcli.recipe.load import LoadedRecipe, load_recipe, needs_teacher, refuse_i
 from kdcli.recipe.schema import Recipe
 from kdcli.recipe.teacher import Checkpoints
 from kdcli.recipe.who import Who
+from kdcli.runs.spec import Spec
+from kdcli.training.learner import learner_args
+from kdcli.training.teachers import stand_in_args
 
 MANY_CLASSES = 500
 """From here on published comparisons take the numbers of the recipe kd_many_classes."""
@@ -50,6 +57,7 @@ def distill_job(ask: Ask, progress: Progress) -> Job:
     shared = replace(open_shared(loaded, who.data, ask.device, progress), labels=labels)
     advise(loaded, shared.source, progress)
     spec = distill_spec(roles, shared, who.seed or 0)
+    _warn_of_small(spec, shared.source, progress)
     return Job(spec, shared.source, shared.device)
 
 
@@ -84,6 +92,26 @@ def _tell_of_idle(who: Who, recipe: Recipe, progress: Progress) -> None:
             if value != getattr(Checkpoints(), key)
         )
         progress.warn(f"{changed}: nobody reads it, teacher.follow is {follow}, not trajectory")
+
+
+SMALL = 3
+"""So many times larger than all its teachers, a student has probably changed places with them."""
+
+
+def _warn_of_small(spec: Spec, source: Source, progress: Progress) -> None:
+    classes = len(source.classes)
+    counts = {ref.model: _parameters(stand_in_args(ref, classes)) for ref in spec.teachers}
+    student = _parameters(learner_args(spec, classes))
+    if counts and student >= SMALL * (most := max(counts.values())):
+        progress.warn(
+            f"teacher {max(counts, key=lambda model: counts[model])} has {short(most)} parameters, "
+            f"its student {spec.model} {short(student)}, {student / most:.0f} times as many: are "
+            "--teacher and --student swapped?"
+        )
+
+
+def _parameters(args: ModelArgs) -> int:
+    return parameters(build_meta(args))
 
 
 def advise(loaded: LoadedRecipe, source: Source, progress: Progress) -> None:

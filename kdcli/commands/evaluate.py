@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from kdcli.core.class_order import OF_RUN, refuse_other_order
 from kdcli.core.errors import DamagedFile, DataError, UsageError
 from kdcli.core.files import atomic, lock, probe, sha256
 from kdcli.core.progress import Progress
@@ -95,6 +96,7 @@ def evaluate(
         _refuse_to_train(run, lacking)
     with progress.log(run.log) as write:
         source = reopen_data(run.spec.data, progress, data)
+        refuse_other_order(load_model(run.model).classes, source.classes, str(run.path), OF_RUN)
         gates = for_classes(gates, source.classes)
         site = Site(source, place, progress, moved=location(data) if data else None)
         if lacking:

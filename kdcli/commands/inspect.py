@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from kdcli.core.arrays import Floats
-from kdcli.core.errors import DamagedFile, KdError, UnfitTeacher, UsageError
+from kdcli.core.class_order import places_in
+from kdcli.core.errors import DamagedFile, KdError, UsageError
 from kdcli.core.files import sha256
 from kdcli.core.progress import Progress, Silent
 from kdcli.data.reopen import is_gone, reopen_data
@@ -19,7 +20,7 @@ from kdcli.deploy.onnx_file.read import Description, describe
 from kdcli.evaluation.answers import answers_of, counted_batches
 from kdcli.evaluation.cost import costs
 from kdcli.evaluation.temperature import Softened, look, recipe_temperature
-from kdcli.models.adopt import alone, check_classes
+from kdcli.models.adopt import alone
 from kdcli.models.build import build_meta, plan
 from kdcli.models.cards import Card, card
 from kdcli.models.given import is_given, parse
@@ -255,13 +256,15 @@ def _ask(found: Trained, source: Source, progress: Progress) -> Softened:
     size = size if isinstance(size, int) else found.loaded.args.input_size
     store = open_store(source.validation, size, progress)
     logits = _predict(found.loaded, store, progress)
+    if (order := _order(found, source)) is not None:
+        logits = logits[:, order]
     return look(logits, store.labels, source, recipe_temperature(recipe))
 
 
 def _source(found: Trained, data: str | None, progress: Progress) -> Source | None:
     if data is not None:
         source, _ = open_data(data, progress)
-        _check_classes(found, source)
+        _order(found, source)  # other classes are refused before the work
         return source
     if found.run is None:
         progress.say(f"{found.path}: no run beside it; give --data to see its answers softened")
@@ -279,12 +282,10 @@ def _source(found: Trained, data: str | None, progress: Progress) -> Source | No
         return None
 
 
-def _check_classes(found: Trained, source: Source) -> None:
-    try:
-        check_classes(found.loaded.file.classes, source.classes, str(found.path))
-    except UnfitTeacher as error:  # here it teaches nobody
-        what = error.what.removeprefix("teacher ")
-        raise UnfitTeacher(what, "give the data that it was trained on") from error
+def _order(found: Trained, source: Source) -> list[int] | None:
+    """Where the data's classes stand among its answers; None: in the same places."""
+    fix = "give the data that it was trained on"
+    return places_in(found.loaded.file.classes, source.classes, str(found.path), fix)
 
 
 def _predict(loaded: Loaded, store: Store, progress: Progress) -> Floats:

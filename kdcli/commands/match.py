@@ -9,6 +9,7 @@ from torch import Tensor
 
 from kdcli.commands.list import KINDS
 from kdcli.core import registry
+from kdcli.core.class_order import places_in
 from kdcli.core.errors import UnmetNeeds, UsageError
 from kdcli.core.method import Method
 from kdcli.core.progress import Progress, Silent
@@ -23,6 +24,7 @@ from kdcli.models.alignment import correspondences
 from kdcli.models.build import build, own_size, plan, seeded
 from kdcli.models.given import is_given, parse
 from kdcli.models.loading import load
+from kdcli.models.reordered import OTHER_CLASSES
 from kdcli.models.stage_matching import Pairs, match_stages
 from kdcli.models.stages import Stage, StageTable
 from kdcli.models.tap import Tap
@@ -95,7 +97,7 @@ def match(
     name = model_name(student, progress)
     size = _size(rules, source, name)
     mine = _fresh(name, "student", classes, size)
-    theirs = _teacher(teacher, classes, size, progress)
+    theirs = _teacher(teacher, source, classes, size, progress)
     pairs = match_stages(mine.stages, theirs.stages, rules.match.pairs)
     couple = Couple(mine, theirs, _images(source, size), _about(rules, classes), rules)
     methods = _methods(rules)
@@ -141,12 +143,15 @@ def _fresh(name: str, by: str, classes: int, size: int) -> Tap:
         return Tap(build(args), args, by).eval()
 
 
-def _teacher(thing: str, classes: int, size: int, progress: Progress) -> Tap:
+def _teacher(thing: str, source: Source | None, classes: int, size: int, progress: Progress) -> Tap:
     if is_given(thing):  # its weights are not needed here
         return _fresh(parse(thing, progress).model, "teacher.0", classes, size)
     if not is_file(thing):
         return _fresh(model_name(thing, progress), "teacher.0", classes, size)
-    loaded = load(locate(thing, progress).model)
+    path = locate(thing, progress).model
+    loaded = load(path)
+    if source:  # their order does not matter here: kd distill puts them in it
+        places_in(loaded.file.classes, source.classes, f"teacher {path}", OTHER_CLASSES)
     return Tap(loaded.module, loaded.args, "teacher.0").eval()
 
 

@@ -5,6 +5,7 @@ the same images for years, whatever version of NumPy or scikit-learn is there.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -155,6 +156,11 @@ def complete(
     says what was given; how it was divided is added, and how decoded where that is not as usual.
     Raises DataError, naming `where`, if train is too small.
     """
+    names = tuple(map(shown, classes))
+    if twice := [name for name, times in Counter(names).items() if times > 1]:
+        raise DataError(
+            f"{where}: classes that are written alike: {some(twice)}", "give each its own name"
+        )
     splits, carved = divide(given, where)
     taken = [
         f"{role} set: {len(ids):,} images taken out of the training images"
@@ -164,7 +170,7 @@ def complete(
     unusual = {"decoding": rule.decoding.as_dict()} if rule.decoding.words else {}
     return Source(
         name=shown(name),
-        classes=tuple(map(shown, classes)),
+        classes=names,
         train=decoded(splits["train"], rule.decoding),
         validation=decoded(splits["validation"], rule.decoding),
         test=decoded(splits["test"], rule.decoding),

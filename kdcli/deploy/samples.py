@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kdcli.core.arrays import Floats, Indices, Pixels
+from kdcli.core.class_order import OF_RUN, refuse_other_order
 from kdcli.core.errors import UsageError
 from kdcli.core.progress import Progress
 from kdcli.data.images import fit
@@ -20,7 +21,7 @@ from kdcli.data.source import Source, Split
 from kdcli.data.store import InMemory, Store, open_store
 from kdcli.deploy.onnx_file.pixels import takes_any_size, takes_pixels
 from kdcli.deploy.onnx_file.read import Port
-from kdcli.models.loading import Loaded
+from kdcli.models.loading import Loaded, read_args
 from kdcli.models.tap import Tap
 from kdcli.runs.locate import Located
 
@@ -98,7 +99,9 @@ def source_of(located: Located, progress: Progress, moved: str | None = None) ->
     if data.is_older:
         progress.say(f"{data.name}: made by an older kd, which read these images by other rules")
         return None
-    return reopen_data(data, progress, moved)
+    source = reopen_data(data, progress, moved)
+    refuse_other_order(read_args(located.model)[1], source.classes, str(located.model), OF_RUN)
+    return source
 
 
 def store_of(located: Located, split: Split, progress: Progress) -> Store:

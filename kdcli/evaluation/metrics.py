@@ -36,18 +36,6 @@ def balanced_interval(recall: float, labels: Ints) -> Interval:
     return share_interval(recall, float(len(counts) ** 2 / np.sum(1 / counts)))
 
 
-def accuracy_if_renamed(predictions: Ints, labels: Ints, num_classes: int) -> float:
-    """Accuracy under the renaming of the predicted classes, one to one, that suits them best.
-
-    Far above the accuracy itself, it means that the classes stand in another order.
-    """
-    from scipy.optimize import linear_sum_assignment
-
-    met = np.zeros((num_classes, num_classes), dtype=np.int64)
-    np.add.at(met, (predictions, labels), 1)
-    return float(met[linear_sum_assignment(met, maximize=True)].sum() / len(labels))
-
-
 def too_weak(balanced: Interval, num_classes: int) -> bool:
     """Whether a balanced accuracy may be no better than chance and a twentieth of what is left."""
     chance = 1 / num_classes

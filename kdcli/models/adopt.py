@@ -6,17 +6,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from kdcli.core.errors import UnfitTeacher, UsageError
+from kdcli.core.class_order import places_in
+from kdcli.core.errors import UsageError
 from kdcli.core.files import sha256
 from kdcli.core.progress import Progress, Silent
 from kdcli.core.text import cut
-from kdcli.models import foreign
 from kdcli.models.checkpoint import ModelFile, save_model
+from kdcli.models.foreign import fitting
+from kdcli.models.foreign.class_names import choose
 from kdcli.models.given import Given, Read, read, size_of, start_from
+from kdcli.models.reordered import OTHER_CLASSES
 from kdcli.runs.find import runs_root
 from kdcli.runs.names import LONGEST, folder_name, slug
 from kdcli.runs.run import versions
-from kdcli.runs.spec import FileRef
+from kdcli.runs.spec import DataRef, FileRef
 
 _SHOWN = 6
 """Class names that a message spells out."""
@@ -25,7 +28,7 @@ _SHOWN = 6
 def teacher_from(
     given: Given,
     classes: tuple[str, ...],
-    data: str,
+    data: DataRef,
     *,
     sizes: tuple[int, ...],
     score: Callable[[Read], float],
@@ -43,8 +46,8 @@ def teacher_from(
         UnfitTeacher: the names that are known of its classes are not those of the data.
         UsageError: the weights of another model, or `labels` are fewer or more than its classes.
     """
-    names = labels or given.classes
-    place = runs_root() / _folder_name(given, classes, data, sizes, names) / "model.pt"
+    told = labels or given.classes
+    place = runs_root() / _folder_name(given, classes, data, sizes, told) / "model.pt"
     if place.is_file():  # its name holds all that decides its content: nothing is read again
         progress.say(f"{given.thing}: adopted before as {place}")
         return place
@@ -55,6 +58,7 @@ def teacher_from(
     elif answered != len(classes):
         progress.say(f"{_answers(given, answered, len(classes))}: a start; {_ANEW} on the data")
         return start_from(given)
+    names = labels or _names(found, classes, given, progress)
     if names is None:
         progress.say(
             f"{given.file} names no classes: taken to be the data's, in order: {_listed(classes)} "
@@ -65,8 +69,18 @@ def teacher_from(
     tried = [_in_order(one, names or classes, classes, given) for one in (found, *others)]
     best = tried[0] if len(tried) == 1 else _best(tried, score, given, progress)
     progress.say(f"{given.thing}: fed {best.args.input_size} pixels; adopted as {place}")
-    _adopt(given, best, classes, place, data)
+    _adopt(given, best, classes, place, data.name)
     return place
+
+
+def _names(
+    found: Read, classes: tuple[str, ...] | None, given: Given, progress: Progress
+) -> tuple[str, ...] | None:
+    """What file or config.json call its classes, and where it says so."""
+    if (chosen := choose(found.named, classes, str(given.file))) is None:
+        return None
+    progress.say(f"{given.file}: its classes by its {chosen[0]}: {_listed(chosen[1])}")
+    return chosen[1]
 
 
 def _best(
@@ -102,8 +116,9 @@ def alone(
         )
     if labels:
         _refuse_count(given, labels, count)
-    names = labels or given.classes or tuple(map(str, range(count)))
-    if not labels and not given.classes:
+    names = labels or _names(found, None, given, progress)
+    if names is None:
+        names = tuple(map(str, range(count)))
         progress.say(
             f"{given.file} names no classes: they are called 0 to {count - 1} "
             "(--classes FILE names them)"
@@ -115,30 +130,6 @@ def alone(
     )
     _adopt(given, found, names, place, "")
     return place
-
-
-def check_classes(teacher: tuple[str, ...], data: tuple[str, ...], where: str) -> None:
-    """Refuse a teacher whose k-th answer means another class than the student's k-th.
-
-    Equal in number is not enough: names are compared place by place.
-
-    Raises:
-        UnfitTeacher: they differ; says how.
-    """
-    if teacher == data:
-        return
-    if len(teacher) != len(data):
-        what = f"it knows {len(teacher):,} classes, the data have {len(data):,}"
-    elif set(teacher) == set(data):
-        what = "it knows the same classes in another order"
-    else:
-        i = next(i for i, (a, b) in enumerate(zip(teacher, data, strict=True)) if a != b)
-        what = f"its class {i} is '{teacher[i]}', that of the data is '{data[i]}'"
-    raise UnfitTeacher(
-        f"teacher {where} does not fit the data: {what}",
-        "give a teacher of these classes, or a model's name to have one trained; of foreign "
-        "weights, --classes FILE says what their classes are called in the data",
-    )
 
 
 _ANEW = "its classifier is made anew and the model is trained"
@@ -161,12 +152,9 @@ def _refuse_count(given: Given, labels: tuple[str, ...], answered: int) -> None:
 
 def _in_order(found: Read, names: tuple[str, ...], classes: tuple[str, ...], given: Given) -> Read:
     """The same weights with the classifier's answers in the order of the data's classes."""
-    if names == classes:
+    if (order := places_in(names, classes, f"teacher {given.file}", OTHER_CLASSES)) is None:
         return found
-    if set(names) != set(classes):  # never put in order: this raises, and says which differ
-        check_classes(names, classes, str(given.file))
-    order = [names.index(name) for name in classes]
-    state = foreign.reordered(found.fitted, found.args, order)
+    state = fitting.reordered(found.fitted, found.args, order)
     return replace(found, fitted=replace(found.fitted, state=state))
 
 
@@ -177,15 +165,17 @@ def _listed(names: tuple[str, ...]) -> str:
 def _folder_name(
     given: Given,
     classes: tuple[str, ...],
-    data: str,
+    data: DataRef,
     sizes: tuple[int, ...],
     names: tuple[str, ...] | None,
 ) -> str:
-    """`given-resnet101-photos-1a2b3c4d`: the same weights, told the same, are found again."""
+    """`given-resnet101-photos-1a2b3c4d`: the same weights, told the same, are found again; of other
+    images another, since they choose among several sizes."""
     told = [given.model, classes, names, sizes, given.mean, given.std, given.options]
-    text = json.dumps([sha256(given.file), *told], ensure_ascii=False)
+    chosen_on = data.deciding if len(sizes) > 1 else {"rules": data.rules}
+    text = json.dumps([sha256(given.file), *told, chosen_on], ensure_ascii=False, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    return folder_name(["given", slug(given.model), slug(data), digest])
+    return folder_name(["given", slug(given.model), slug(data.name), digest])
 
 
 def _adopt(given: Given, found: Read, classes: tuple[str, ...], place: Path, data: str) -> None:

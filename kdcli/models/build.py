@@ -15,7 +15,7 @@ from kdcli.core.errors import DataError, UsageError, WeightsUnavailable
 from kdcli.core.text import did_you_mean
 from kdcli.models.copies import Copies
 from kdcli.models.early_exits import EarlyExit, ExitHead
-from kdcli.models.families import FAMILIES
+from kdcli.models.families import FAMILIES, TORCHVISION
 from kdcli.models.fusion import Fused, FusionBlock
 from kdcli.models.memory_format import channels_last
 from kdcli.models.model_args import ModelArgs
@@ -46,6 +46,18 @@ def resolve(name: str) -> Resolved:
         others = [m for m in timm.list_models(f"{name}*") if m != chosen][:4]
         also = f"; also {', '.join(others)}, ..." if others else ""
         return Resolved(chosen, f"{name} -> {chosen}{also}")
+    if name in TORCHVISION:
+        raise UsageError(
+            f"'{name}' is torchvision's name, and models here are timm's",
+            f"the same architecture: {TORCHVISION[name]}",
+        )
+    if name.count("/") == 1 and all(name.split("/")):
+        own = name.removeprefix("timm/")
+        also = f", or its model's name: {own}" if own != name else ""
+        raise UsageError(
+            f"'{name}' is no model of timm, but looks like a repository of the Hub",
+            f"give hf-hub:{name}{also}",
+        )
     known = [*FAMILIES, *timm.list_models()]
     # two letters are the beginning of too many to be one
     longer = [m for m in known if m.startswith(name)] if len(name) > 2 else []

@@ -18,6 +18,7 @@ from torch.serialization import MAGIC_NUMBER
 from kdcli.core.errors import DamagedFile, KdError, UsageError
 from kdcli.core.files import atomic
 from kdcli.core.text import first_line
+from kdcli.models.foreign.plain_values import harmless
 
 SCHEMA = 1
 """Of model.pt's layout, under its key `kd`; another number is refused, not guessed at."""
@@ -229,8 +230,11 @@ def _load(path: Path, way_out: str = _ANOTHER, allowed: tuple[Any, ...] = ()) ->
         ) from error
 
 
-FOREIGN = (argparse.Namespace,)
-"""The one class that a file of weights may hold: timm's training checkpoints keep their flags."""
+FOREIGN = (
+    argparse.Namespace,  # timm's training checkpoints keep their flags in one
+    *harmless(),
+)
+"""What a file of weights may hold beside tensors: plain values, which hold no code."""
 
 _COPY = "copy or download it again, or ask its maker"
 _STATE_DICT = (

@@ -62,6 +62,47 @@ FAMILIES: dict[str, str] = {
 that timm has itself must not be a key: it would never be reached. What a name stands for is part of
 the interface: changed, `--student mobilenetv3` means another run."""
 
+TORCHVISION: dict[str, str] = {
+    "efficientnet_v2_s": "efficientnetv2_s",
+    "efficientnet_v2_m": "efficientnetv2_m",
+    "efficientnet_v2_l": "efficientnetv2_l",
+    "maxvit_t": "maxvit_tiny_tf_224",
+    "mnasnet0_5": "mnasnet_050",
+    "mnasnet0_75": "mnasnet_075",
+    "mnasnet1_0": "mnasnet_100",
+    "mobilenet_v2": "mobilenetv2_100",
+    "mobilenet_v3_large": "mobilenetv3_large_100",
+    "mobilenet_v3_small": "mobilenetv3_small_100",
+    "regnet_x_400mf": "regnetx_004_tv",
+    "regnet_x_800mf": "regnetx_008",
+    "regnet_x_1_6gf": "regnetx_016",
+    "regnet_x_3_2gf": "regnetx_032",
+    "regnet_x_8gf": "regnetx_080",
+    "regnet_x_16gf": "regnetx_160",
+    "regnet_x_32gf": "regnetx_320",
+    "regnet_y_400mf": "regnety_004",
+    "regnet_y_800mf": "regnety_008_tv",
+    "regnet_y_1_6gf": "regnety_016",
+    "regnet_y_3_2gf": "regnety_032",
+    "regnet_y_8gf": "regnety_080_tv",
+    "regnet_y_16gf": "regnety_160",
+    "regnet_y_32gf": "regnety_320",
+    "regnet_y_128gf": "regnety_1280",
+    "swin_t": "swin_tiny_patch4_window7_224",
+    "swin_s": "swin_small_patch4_window7_224",
+    "swin_b": "swin_base_patch4_window7_224",
+    "swin_v2_t": "swinv2_tiny_window8_256",
+    "swin_v2_s": "swinv2_small_window8_256",
+    "swin_v2_b": "swinv2_base_window8_256",
+    "vit_b_16": "vit_base_patch16_224",
+    "vit_b_32": "vit_base_patch32_224",
+    "vit_l_16": "vit_large_patch16_224",
+    "vit_l_32": "vit_large_patch32_224",
+    "vit_h_14": "vit_huge_patch14_224",
+}
+"""torchvision's names of architectures that timm calls otherwise; most it calls the same (resnet50,
+vgg16, convnext_tiny, densenet121, inception_v3)."""
+
 EDGE: dict[str, tuple[str, ...]] = {
     "convnext": ("convnext_atto", "convnext_femto"),
     "convnextv2": ("convnextv2_atto",),

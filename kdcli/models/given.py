@@ -6,15 +6,17 @@ from typing import Any
 
 from torch import nn
 
+from kdcli.core.class_order import canonical
 from kdcli.core.errors import DataError, UsageError
 from kdcli.core.files import sha256
 from kdcli.core.progress import Progress
-from kdcli.core.text import class_name
-from kdcli.models import foreign
 from kdcli.models.build import own_size, plan, resolve
 from kdcli.models.checkpoint import read_weights
+from kdcli.models.foreign import fitting
+from kdcli.models.foreign.class_names import Named, choose, names_in
+from kdcli.models.foreign.state_dicts import find_states
 from kdcli.models.model_args import ModelArgs
-from kdcli.models.timm_folder import describe
+from kdcli.models.timm_folder import describe, names_beside
 from kdcli.models.weights import fetch
 from kdcli.runs.locate import refuse_other
 from kdcli.runs.names import slug
@@ -39,7 +41,8 @@ class Given:
     std: tuple[float, ...] | None = None
     options: dict[str, Any] = field(default_factory=dict)
     classes: tuple[str, ...] | None = None
-    """In the classifier's order, where a config.json names them."""
+    """In the classifier's order, where a config.json, its folder's or beside the file, names
+    them."""
     licence: str | None = None
 
     @property
@@ -122,7 +125,7 @@ def _named(thing: str, progress: Progress) -> Given:
         kind = "a folder; give local-dir:FOLDER" if file.is_dir() else "no such file"
         raise UsageError(f"{thing}: {file} is {kind}", "give the path of the file behind NAME=")
     refuse_other(file)
-    return Given(thing, resolved.name, file)
+    return Given(thing, resolved.name, file, classes=names_beside(file))
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
@@ -133,8 +136,8 @@ def read_labels(path: Path) -> tuple[str, ...]:
         DataError: not UTF-8, an empty name between others, a name twice, or fewer than two.
     """
     try:
-        text = class_name(path.read_text("utf-8-sig"))  # Windows' editors begin with a mark
-        lines = [line.strip() for line in text.rstrip().splitlines()]
+        text = path.read_text("utf-8-sig")  # Windows' editors begin with a mark
+        lines = canonical(text.rstrip().split("\n")) if text.strip() else ()
     except UnicodeDecodeError as error:
         raise DataError(f"--classes {path}: not UTF-8 text", "save it as UTF-8") from error
     except OSError as error:
@@ -149,7 +152,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
         raise DataError(
             f"--classes {path}: {len(lines)} names", "a classifier has two classes or more"
         )
-    return tuple(lines)
+    return lines
 
 
 # Reading ------------------------------------------------------------------------------------------
@@ -161,7 +164,9 @@ class Read:
 
     args: ModelArgs
     """For as many classes as they answer; 0: they have no classifier."""
-    fitted: foreign.Fitted
+    fitted: fitting.Fitted
+    named: tuple[Named, ...] = ()
+    """What file and config.json call its classes; one list each, of as many as it answers."""
 
 
 def read(given: Given, size: int, progress: Progress) -> Read:
@@ -172,16 +177,32 @@ def read(given: Given, size: int, progress: Progress) -> Read:
         UsageError: the weights of another model.
     """
     args = plan(given.model, 2, size, None, given.options)  # any number: the weights say theirs
-    args = replace(args, mean=given.mean or args.mean, std=given.std or args.std)
-    fitted = _fitted(given.file, args, progress)
-    return Read(replace(args, num_classes=fitted.num_classes), fitted)
+    raw = read_weights(given.file)
+    fitted = _fitted(raw, given.file, args, progress)
+    mean, std = args.mean, args.std
+    if given.mean and given.std:
+        mean, std = given.mean, given.std
+    elif fitted.normalisation not in (None, (mean, std)):
+        mean, std = fitted.normalisation or (mean, std)
+        progress.say(f"{given.file}: images normalised as it says, mean {mean}, std {std}")
+    args = replace(args, mean=mean, std=std, num_classes=fitted.num_classes)
+    return Read(args, fitted, _named_in(given, raw, fitted.num_classes))
 
 
-def _fitted(file: Path, args: ModelArgs, progress: Progress) -> foreign.Fitted:
-    found = foreign.find_state(read_weights(file), str(file))
-    fitted = foreign.fit(found.state, args, str(file))
-    if notes := (*found.notes, *fitted.notes):
-        progress.say(f"{file}: {'; '.join(notes)}")
+def _named_in(given: Given | None, raw: Any, count: int) -> tuple[Named, ...]:
+    """What config.json and file say, as the data's classes are written."""
+    said = given.classes if given and given.classes and len(given.classes) == count else None
+    found = (*([("config.json", said)] if said else ()), *names_in(raw, count))
+    lists: dict[tuple[str, ...], str] = {}
+    for where, names in found:
+        lists.setdefault(canonical(names), where)
+    return tuple((where, names) for names, where in lists.items())
+
+
+def _fitted(raw: Any, file: Path, args: ModelArgs, progress: Progress) -> fitting.Fitted:
+    fitted = fitting.fit(find_states(raw, str(file)), args, str(file))
+    if fitted.notes:
+        progress.say(f"{file}: {'; '.join(fitted.notes)}")
     return fitted
 
 
@@ -213,8 +234,15 @@ def start_args(args: ModelArgs, weights: FileRef) -> ModelArgs:
     return replace(args, mean=weights.mean or args.mean, std=weights.std or args.std)
 
 
-def begin(module: nn.Module, args: ModelArgs, weights: FileRef, progress: Progress) -> None:
-    """Give a module its start; a classifier of other classes stays as it is, fresh.
+def begin(
+    module: nn.Module,
+    args: ModelArgs,
+    weights: FileRef,
+    classes: tuple[str, ...],
+    progress: Progress,
+) -> None:
+    """Give a module its start; a classifier of other classes stays as it is, fresh, and one of the
+    data's `classes` in another order is put in theirs, where the file names its own.
 
     Student and baseline are given the same, so that their comparison stays fair.
 
@@ -229,11 +257,22 @@ def begin(module: nn.Module, args: ModelArgs, weights: FileRef, progress: Progre
             f"{args.copies} x {args.name} begin with weights of their own; {path} is one start",
             "name the model without a file",
         )
-    fitted = _fitted(path, args.single, progress)
-    fresh = foreign.start(module, fitted.state)
-    what = "its classifier is made anew" if fresh else "its classifier is kept"
+    raw = read_weights(path)
+    fitted = _fitted(raw, path, args.single, progress)
+    named = choose(_named_in(None, raw, fitted.num_classes), classes, str(path))
+    state, kept = fitted.state, "its classifier is kept"
+    if named and set(named[1]) == set(classes) and named[1] != classes:
+        order = [named[1].index(name) for name in classes]
+        state = fitting.reordered(fitted, args.single, order)
+        kept = f"its classifier is kept, in the order of the data's classes ({named[0]} says its)"
+    elif named and set(named[1]) != set(classes):
+        state = fitting.headless(fitted, args.single)
+    fresh = fitting.start(module, state)
+    what = "its classifier is made anew" if fresh else kept
     if fresh and fitted.num_classes not in (0, args.num_classes):
         what = (
             f"it answers {fitted.num_classes:,} classes, the data have {args.num_classes:,}: {what}"
         )
+    elif fresh and named and fitted.num_classes:
+        what = f"by its {named[0]} it answers other classes: {what}"
     progress.say(f"{args.name} starts from {path}; {what}")

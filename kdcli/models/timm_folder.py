@@ -1,6 +1,7 @@
 """A folder as timm and the Hub keep a model: config.json beside a file of weights."""
 
 import copy
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch import nn
 
 from kdcli.core.errors import DamagedFile, DataError, UnmetNeeds, UsageError
 from kdcli.core.text import did_you_mean
+from kdcli.models.foreign.class_names import choose, names_in
 from kdcli.models.memory_format import channels_last
 from kdcli.models.model_args import ModelArgs, check_options
 
@@ -67,7 +69,7 @@ def describe(folder: Path, where: str) -> Described:
         mean=tuple(config.get("mean", fallback.mean if fallback else (0.485, 0.456, 0.406))),
         std=tuple(config.get("std", fallback.std if fallback else (0.229, 0.224, 0.225))),
         options=options,
-        classes=_labels(config),
+        classes=_labels(folder / "config.json", config.get("num_classes")),
         licence=config.get("license"),
     )
 
@@ -106,13 +108,20 @@ def _config(folder: Path, where: str) -> tuple[dict[str, Any], Any, dict[str, An
         ) from error
 
 
-def _labels(config: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """The class names in the order of the classifier, where there is one for each class: names of
-    some, or one twice, could not put a teacher's answers in order."""
-    names = config.get("label_names")
-    if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
+def names_beside(weights: Path) -> tuple[str, ...] | None:
+    """What a config.json beside a file of weights calls its classes: timm's, or the Hub's."""
+    return _labels(weights.with_name("config.json"), None)
+
+
+def _labels(config: Path, count: int | None) -> tuple[str, ...] | None:
+    """The class names in the order of the classifier, where there is one for each of `count`
+    (None: of any number)."""
+    try:
+        raw = json.loads(config.read_text("utf-8"))
+    except (OSError, ValueError):  # none, or something else of that name
         return None
-    return tuple(names) if len(set(names)) == config.get("num_classes") else None
+    chosen = choose(names_in(raw, count), None, str(config))
+    return chosen[1] if chosen else None
 
 
 def _weights(folder: Path, where: str) -> Path:

@@ -14,11 +14,12 @@ from kdcli.data.loader import plain_batches
 from kdcli.data.source import Source
 from kdcli.data.store import open_store
 from kdcli.evaluation.metrics import accuracy
-from kdcli.models.adopt import check_classes, teacher_from
+from kdcli.models.adopt import teacher_from
 from kdcli.models.build import build
 from kdcli.models.checkpoint import load_model
 from kdcli.models.given import Read, is_given, parse, size_of
 from kdcli.models.loading import read_args
+from kdcli.models.reordered import in_order
 from kdcli.models.tap import Tap, predict
 from kdcli.plan.data import say_other_decoding, warn_of_seen
 from kdcli.plan.job import Job, Shared, refuse_taught, train_spec
@@ -101,7 +102,7 @@ def _teacher(entry: Entry, shared: Shared) -> TeacherRef:
     if is_given(said.model):
         found = _foreign_teacher(said, shared)
     elif is_file(said.model):
-        found = _given_teacher(said.model, shared.source, shared.progress)
+        found = _given_teacher(said.model, shared)
     else:
         found = _taught_first(said, shared, None)
     own = [key for key in ("seeds", "subset") if getattr(said, key) is not None]
@@ -126,14 +127,14 @@ def _foreign_teacher(entry: TeacherEntry, shared: Shared) -> TeacherRef:
     found = teacher_from(
         given,
         source.classes,
-        source.name,
+        shared.data,
         sizes=tuple(sizes),
         score=lambda read: share_right(read, source, shared.device),
         labels=shared.labels,
         progress=shared.progress,
     )
     if isinstance(found, Path):
-        return _given_teacher(str(found), source, shared.progress)
+        return _given_teacher(str(found), shared)
     return _taught_first(entry.model_copy(update={"model": given.model}), shared, found)
 
 
@@ -187,12 +188,12 @@ def _spelled(value: Any) -> str:
     return str(list(value)) if isinstance(value, tuple) else str(value)
 
 
-def _given_teacher(thing: str, source: Source, progress: Progress) -> TeacherRef:
+def _given_teacher(thing: str, shared: Shared) -> TeacherRef:
     """A finished one, by the sha256 of its file: a copy elsewhere is the same teacher."""
-    path = locate(thing, Silent()).model  # said before
-    say_other_decoding(path, source, progress)
-    args, classes = read_args(path)
-    check_classes(classes, source.classes, str(path))
+    named, data = locate(thing, Silent()).model, shared.source  # said before
+    say_other_decoding(named, data, shared.progress)
+    path = in_order(named, data.classes, data.name, shared.progress)
+    args, _ = read_args(path)
     return TeacherRef(model=args.name, path=str(path.resolve()), sha256=sha256(path))
 
 

@@ -104,7 +104,7 @@ def build_learner(
         module = build(args, pretrained=fetched)
     if weights is not None:  # in a rehearsal too: what does not fit is told before the training
         args = start_args(args, weights)
-        begin(module, args, weights, site.progress)
+        begin(module, args, weights, site.source.classes, site.progress)
     return Tap(module, args, by, settings.precision).to(site.device)
 
 

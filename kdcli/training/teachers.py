@@ -3,15 +3,17 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 import torch
 
 from kdcli.core.arrays import Indices
 from kdcli.core.errors import UnfitTeacher
+from kdcli.core.text import some
 from kdcli.data.store import Store, open_store
 from kdcli.evaluation.answers import answers_of
-from kdcli.evaluation.intervals import Interval
-from kdcli.evaluation.metrics import accuracy_if_renamed, balanced_accuracy, too_weak
+from kdcli.evaluation.class_order import permuted_classes
+from kdcli.evaluation.standing import Standing, standing
 from kdcli.models.build import build
 from kdcli.models.loading import load, read_args
 from kdcli.models.model_args import ModelArgs
@@ -78,14 +80,12 @@ def open_teacher(path: Path, device: torch.device, by: str = "", precision: str 
 class Roll:
     """Measures each teacher of `spec` on validation, once, before it teaches.
 
-    At balanced accuracy, with its 95% interval: right on nine of ten images is no better than
-    chance where nine of ten are of one class. It says how they did: of few each, of many the first
-    weak ones and, in the end, all.
+    It says how they did: of few each, of many the first weak ones and, in the end, all.
     """
 
     def __init__(self, spec: Spec, site: Site, validation: Store) -> None:
         self._expected, self._spec, self._recipe = len(spec.members), spec, spec.recipe
-        self._validation, self._device, self._progress = validation, site.device, site.progress
+        self._validation, self._site, self._progress = validation, site, site.progress
         self._shares: list[float] = []
         self._weak = 0
 
@@ -96,8 +96,14 @@ class Roll:
             UnfitTeacher: a given one is hardly better than chance, or has its classes in another
                 order; or all are, with the last one.
         """
-        found = _measured(teacher, self._validation, self._device)
-        _refuse_unfit(found, ref, self._recipe, self._validation)
+        tap, labels = teacher.tap, self._validation.labels
+        answers = answers_of(tap, self._validation, self._site.device).argmax(1)
+        found = standing(f"teacher {teacher.path}", answers, labels, tap.args.num_classes)
+        # whoever was trained here is only warned about: its training is what was asked for, and
+        # nothing is wrong with its file
+        if ref.spec is None and not self._recipe.teacher.allow_weak:
+            _refuse_permuted(teacher, answers, labels, self._site.source.classes)
+            _refuse_weak(found, teacher)
         few = self._expected <= TOLD
         self._shares.append(found.share)
         self._weak += found.weak
@@ -106,7 +112,7 @@ class Roll:
             words = found.words if self._expected == 1 else self._sum()
             raise UnfitTeacher(f"{words}: a student would learn next to nothing", _BETTER)
         if found.weak and (few or self._weak <= WEAK_TOLD):
-            self._progress.warn(f"{found.words}: a student has little to learn from it")
+            self._progress.warn(found.warning)
         elif few:
             self._progress.say(found.words)
         if last and not few:
@@ -121,47 +127,11 @@ class Roll:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class _Measured:
-    """How a teacher did on validation: its balanced accuracy, and the classes that it named."""
-
-    teacher: Opened
-    answers: Indices
-    share: float
-    interval: Interval
-    classes: int
-
-    @property
-    def weak(self) -> bool:
-        return too_weak(self.interval, self.classes)
-
-    @property
-    def words(self) -> str:
-        words = (
-            f"teacher {self.teacher.path}: balanced validation accuracy {self.share:.3f} "
-            f"(95% CI {self.interval.low:.3f} to {self.interval.high:.3f})"
-        )
-        chance = f", hardly better than chance ({1 / self.classes:.3f})"
-        return words + (chance if self.weak else "")
-
-
-def _measured(teacher: Opened, validation: Store, device: torch.device) -> _Measured:
-    classes = teacher.tap.args.num_classes
-    answers = answers_of(teacher.tap, validation, device).argmax(1)
-    share, interval = balanced_accuracy(answers, validation.labels, classes)
-    return _Measured(teacher, answers, share, interval, classes)
-
-
-def _refuse_unfit(found: _Measured, ref: TeacherRef, recipe: Recipe, validation: Store) -> None:
-    """Of given ones, each; nothing is wrong with the file of one that was trained here, whose
-    weakness `Roll` weighs when all have been called."""
-    if ref.spec is not None or recipe.teacher.allow_weak:
-        return
-    _refuse_other_order(found.answers, validation, found.classes, found.teacher.path)
+def _refuse_weak(found: Standing, teacher: Opened) -> None:
     if found.weak:
         raise UnfitTeacher(
             found.words,
-            f"give a better teacher, {_IF_FOREIGN if found.teacher.foreign else ''}or go on with "
+            f"give a better teacher, {_IF_FOREIGN if teacher.foreign else ''}or go on with "
             "--set teacher.allow_weak=true",
         )
 
@@ -216,18 +186,23 @@ _IF_FOREIGN = (
 )
 
 
-def _refuse_other_order(answers: Indices, validation: Store, classes: int, path: Path) -> None:
-    """A good teacher whose classes stand in another order than the data's teaches nonsense.
+PAIRS = 4
+"""Of classes in the wrong place, that a message names."""
 
-    Twice as good and a fifth of the images more: the best renaming of many is always a little
-    better, by luck.
-    """
-    right = float((answers == validation.labels).mean())
-    renamed = accuracy_if_renamed(answers, validation.labels, classes)
-    if renamed > 2 * right and renamed - right > 0.2:
-        raise UnfitTeacher(
-            f"teacher {path}: right on {right:.0%} of the validation images, but on {renamed:.0%} "
-            "if its classes had other names: they seem to stand in another order than the data's",
-            "name them in their own order with --classes labels.txt, or go on with "
-            "--set teacher.allow_weak=true",
-        )
+
+def _refuse_permuted(
+    teacher: Opened, answers: Indices, labels: Indices, classes: tuple[str, ...]
+) -> None:
+    """A good teacher whose classes stand in another order than the data's teaches nonsense."""
+    if (found := permuted_classes(answers, labels, len(classes))) is None:
+        return
+    pairs = [f"'{classes[it]}' where the data say '{classes[they]}'" for it, they in found.pairs]
+    # --classes is for NAME=FILE: of one that kd trained, the same file as anybody's
+    file = "" if teacher.foreign else quote(f"{teacher.tap.args.name}={teacher.path}")
+    named = f"--teacher {file} --classes labels.txt" if file else "--classes labels.txt"
+    raise UnfitTeacher(
+        f"teacher {teacher.path}: right on {found.right:.0%} of the validation images, but on "
+        f"{found.renamed:.0%} if its classes had other names: it answers {some(pairs, PAIRS)}; "
+        "they seem to stand in another order than the data's",
+        f"name them in their own order ({named}), or go on with --set teacher.allow_weak=true",
+    )

@@ -9,7 +9,7 @@ from torch import nn
 
 from kdcli.core.errors import DamagedFile, NotFinite
 from kdcli.core.records import Batch, Teacher
-from kdcli.evaluation.metrics import balanced_interval, too_weak
+from kdcli.evaluation.standing import standing_at
 from kdcli.models.checkpoint import Weights, read_weights, save_weights
 from kdcli.models.tap import Tap
 from kdcli.models.teachers import Live, Together, Trajectory
@@ -126,13 +126,11 @@ def _kept(run: Run) -> tuple[int, ...]:
 def warn_of_weak(run: Run, site: Site) -> None:
     """Of teachers that learnt with their student: nobody has measured them before. As they were
     after the epoch that ships."""
-    labels, chance = site.source.validation.labels, 1 / site.classes
+    labels = site.source.validation.labels
     for name, recall in run.taught_at_best("balanced_accuracy").items():
-        if too_weak(balanced_interval(recall, labels), site.classes):
-            site.progress.warn(
-                f"{name}: balanced validation accuracy {recall:.3f}, hardly better than chance "
-                f"({chance:.3f}): a student has little to learn from it"
-            )
+        found = standing_at(name, recall, labels, site.classes)
+        if found.weak:
+            site.progress.warn(found.warning)
 
 
 Whole = Callable[[Weights], Weights]

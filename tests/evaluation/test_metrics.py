@@ -7,7 +7,6 @@ from kdcli.core.errors import NotFinite
 from kdcli.evaluation.intervals import Interval, share_interval
 from kdcli.evaluation.metrics import (
     accuracy,
-    accuracy_if_renamed,
     agreement,
     balanced_accuracy,
     converged,
@@ -161,13 +160,3 @@ def test_distillation_score_weighs_and_abstains():
     assert distillation_score(1, 4, 0.8, 0.8, a=1) == 0.25
     assert distillation_score(1, 4, 0.4, 0.8, a=0) == 0.5
     assert distillation_score(1, 4, 0.4, 0.0) is None
-
-
-def test_the_accuracy_that_another_order_of_classes_would_have():
-    labels = np.array([0, 0, 1, 1, 2, 2])
-    shifted = (labels + 1) % 3
-    shifted[0] = 0
-    assert accuracy_if_renamed(shifted, labels, 3) == pytest.approx(5 / 6)
-    assert accuracy_if_renamed(labels, labels, 3) == 1
-    everything = np.zeros(6, dtype=int)
-    assert accuracy_if_renamed(everything, labels, 3) == pytest.approx(1 / 3)

@@ -45,7 +45,8 @@ def hurry(patch: pytest.MonkeyPatch, memory: Path) -> None:
         return
     from kdcli.deploy import cost_comparison, int8_candidates, onnx_export
     from kdcli.deploy.onnx_file import write
-    from kdcli.models import build, foreign
+    from kdcli.models import build
+    from kdcli.models.foreign import fitting
     from kdcli.plan import defaults, fitting_students, rehearsal
     from kdcli.training import loop
 
@@ -58,7 +59,7 @@ def hurry(patch: pytest.MonkeyPatch, memory: Path) -> None:
     patch.setattr(rehearsal, "gc", SimpleNamespace(collect=lambda: 0))  # a full one takes 0.2 s
     patch.setattr(build, "_takes", asked_once(build._takes))
     patch.setattr(defaults, "build_meta", asked_once(defaults.build_meta))
-    patch.setattr(foreign, "_expected", asked_once(foreign._expected))
+    patch.setattr(fitting, "_expected", asked_once(fitting._expected))
     patch.setattr(write, "_converted", remembered(write._converted, memory))
 
 

@@ -5,10 +5,12 @@ import json
 import pytest
 import timm
 import torch
+import torchvision
 from torch import nn
 
 from kdcli.core.errors import UsageError
 from kdcli.models.build import build, build_meta, plan, resolve, seeded
+from kdcli.models.families import FAMILIES, TORCHVISION
 from kdcli.models.model_args import ModelArgs
 from kdcli.models.stem import set_stem_stride
 
@@ -59,6 +61,28 @@ def test_the_beginning_of_a_name_shows_what_it_could_be():
         resolve("vit_tiny")
     assert "'vit_tiny' is no model of timm" in caught.value.what
     assert "vit_tiny_patch16_224" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("vit_b_16", "vit_base_patch16_224"),
+        ("mobilenet_v3_large", "mobilenetv3_large_100"),
+        ("timm/resnet18.a1_in1k", "hf-hub:timm/resnet18.a1_in1k, or its model's name: resnet18."),
+        ("microsoft/resnet-50", "hf-hub:microsoft/resnet-50"),
+    ],
+)
+def test_names_of_other_places_are_told_by_timms(name, instead):
+    with pytest.raises(UsageError) as caught:
+        resolve(name)
+    assert instead in caught.value.fix
+
+
+def test_every_name_of_torchvision_is_one_of_timm():
+    theirs = set(torchvision.models.list_models(module=torchvision.models))
+    assert all(map(timm.is_model, TORCHVISION.values()))
+    assert TORCHVISION.keys() <= theirs
+    assert not [name for name in TORCHVISION if timm.is_model(name) or name in FAMILIES]
 
 
 @pytest.mark.parametrize("name", ["", "zzzz", "../model", "-1"])

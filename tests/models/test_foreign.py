@@ -11,7 +11,9 @@ from torch import nn
 
 from kdcli.core.errors import DamagedFile, UsageError
 from kdcli.models.build import build, plan, seeded
-from kdcli.models.foreign import classifier_keys, find_state, fit, reordered, start
+from kdcli.models.foreign import fitting
+from kdcli.models.foreign.fitting import classifier_keys, reordered, start
+from kdcli.models.foreign.state_dicts import Found, find_states
 from kdcli.models.model_args import ModelArgs
 
 ARGS = ModelArgs("test_resnet", num_classes=2, input_size=32)
@@ -28,6 +30,15 @@ def weights(classes=5, name="test_resnet"):
     return model.state_dict()
 
 
+def fit(state, args, where):
+    return fitting.fit((Found(state),), args, where)
+
+
+def taken(raw, args=ARGS):
+    """What is read of somebody's file for this model."""
+    return fitting.fit(find_states(raw, "w.pth"), args, "w.pth")
+
+
 def same(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
 
@@ -38,9 +49,9 @@ def same(one, other):
 @pytest.mark.parametrize("key", ["state_dict", "model", "model_state_dict", "module", "net"])
 def test_plain_or_under_a_key(key):
     state = weights()
-    assert same(find_state(state, "w.pth").state, state)
+    assert same(taken(state).state, state)
     nested = {"epoch": 3, key: OrderedDict(state), "optimizer": {"state": {}}, "metric": 0.5}
-    found = find_state(nested, "w.pth")
+    found = taken(nested)
     assert same(found.state, state)
     assert found.notes == ()
 
@@ -48,47 +59,48 @@ def test_plain_or_under_a_key(key):
 @pytest.mark.parametrize("odd", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 def test_what_is_not_finite_is_named_and_counted(odd, dtype):
-    state = {"a": torch.ones(2), "n": torch.ones(2, dtype=torch.int64)}
-    state |= {key: torch.tensor([1.0, odd], dtype=dtype) for key in "bc"}
-    with pytest.raises(DamagedFile, match=r"in 2 of 4 tensors, first in b"):
-        find_state({"model": state}, "w.pth")
+    state = weights()
+    for key in ("fc.weight", "fc.bias"):
+        state[key] = torch.full_like(state[key], odd, dtype=dtype)
+    with pytest.raises(DamagedFile, match=rf"in 2 of {len(state)} tensors, first in fc\.weight"):
+        taken({"model": state})
 
 
 def test_two_levels_deep():
-    assert same(find_state({"model": {"state_dict": weights()}}, "w.pth").state, weights())
+    assert same(taken({"model": {"state_dict": weights()}}).state, weights())
 
 
 @pytest.mark.parametrize("key", ["state_dict_ema", "model_ema", "ema_state_dict"])
 def test_averaged_weights_are_preferred_aloud(key):
     zero = {k: torch.zeros_like(v) for k, v in weights().items()}
-    found = find_state({"state_dict": zero, key: weights()}, "w.pth")
+    found = taken({"state_dict": zero, key: weights()})
     assert same(found.state, weights())
     assert found.notes == (f"its averaged (EMA) weights, '{key}'",)
 
 
 def test_no_averaged_weights_after_all():
-    found = find_state({"state_dict": weights(), "state_dict_ema": None}, "w.pth")
+    found = taken({"state_dict": weights(), "state_dict_ema": None})
     assert same(found.state, weights())
 
 
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "_orig_mod.module."])
 def test_wrappers_are_taken_off_aloud(prefix):
     wrapped = {prefix + key: value for key, value in weights().items()}
-    found = find_state(wrapped, "w.pth")
+    found = taken(wrapped)
     assert same(found.state, weights())
     assert "".join(note.split("'")[1] for note in found.notes) == prefix
 
 
 def test_what_tools_leave_behind_is_left_out():
     averaged = torch.optim.swa_utils.AveragedModel(timm.create_model("test_resnet"))
-    found = find_state({**averaged.state_dict(), "module.conv1.total_ops": torch.ones(1)}, "w")
+    found = taken({**averaged.state_dict(), "module.conv1.total_ops": torch.ones(1)})
     assert found.state.keys() == weights().keys()
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_every_fraction_becomes_float32_aloud(dtype):
     other = {k: v.to(dtype) if v.is_floating_point() else v for k, v in weights().items()}
-    found = find_state(other, "w.pth")
+    found = taken(other)
     assert {v.dtype for v in found.state.values()} == {torch.float32, torch.int64}
     assert found.notes == (f"{str(dtype)[6:]} converted to float32",)
 
@@ -96,7 +108,7 @@ def test_every_fraction_becomes_float32_aloud(dtype):
 @pytest.mark.parametrize("raw", [{}, {"epoch": 3, "lr": 0.1}, [1], torch.ones(2)])
 def test_no_weights_anywhere(raw):
     with pytest.raises(DamagedFile, match=r"w\.pth: no weights found in it") as caught:
-        find_state(raw, "w.pth")
+        taken(raw)
     assert caught.value.fix
 
 
@@ -210,3 +222,145 @@ def test_a_start_makes_another_classifier_anew(classes):
     state = module.state_dict()
     assert all(torch.equal(state[k], fresh[k]) for k in fresh)
     assert all(torch.equal(state[k], v) for k, v in given.items() if k not in fresh)
+
+
+# Beside and around ------------------------------------------------------------------------------
+
+
+def below(prefix, state):
+    return {prefix + key: value for key, value in state.items()}
+
+
+def raised(state):
+    return {key: value + 1 for key, value in state.items()}
+
+
+@pytest.mark.parametrize(
+    "prefix", ["backbone.", "encoder.", "net.", "teacher.backbone.", "my_cnn.", "model.module."]
+)
+@pytest.mark.parametrize("beside", [{}, {"criterion.weight": torch.ones(5)}])
+def test_whatever_a_module_calls_its_model(prefix, beside):
+    found = taken({"state_dict": below(prefix, weights()) | beside})
+    assert same(found.state, weights())
+    assert f"without their '{prefix}'" in found.notes[0]
+    assert ("criterion.weight" in "".join(found.notes)) == bool(beside)
+
+
+def test_what_a_training_keeps_beside_its_model_is_left_out_aloud():
+    """Lightning's: its module's loss, metrics and normalisation stand in one state dict."""
+    beside = {
+        "loss_fn.weight": torch.ones(5),
+        "train_acc.tp": torch.zeros(5),
+        "val_metrics.MulticlassAccuracy.tp": torch.zeros(5),
+        "normalize.mean": torch.tensor([0.5, 0.4, 0.3]).reshape(1, 3, 1, 1),
+        "normalize.std": torch.tensor([0.2, 0.2, 0.25]).reshape(1, 3, 1, 1),
+    }
+    for state in (weights() | beside, below("model.", weights()) | beside):
+        found = taken({"state_dict": state, "epoch": 3})
+        assert same(found.state, weights())
+        assert "left out, as no part of test_resnet: loss_fn.weight, train_acc" in found.notes[-1]
+        assert found.normalisation == ((0.5, 0.4, 0.3), (0.2, 0.2, 0.25))
+
+
+def test_parts_that_may_be_the_models_are_never_left_out():
+    state = weights() | {"attention.weight": torch.ones(3, 3)}
+    with pytest.raises(UsageError, match=r"1 unexpected: attention.weight") as caught:
+        taken(state)
+    assert "name the model that has these parts" in caught.value.fix
+
+
+def test_two_models_in_one_file_are_not_guessed_between():
+    both = below("student.", weights()) | below("teacher.", raised(weights()))
+    with pytest.raises(UsageError, match=r"under 'student\.' and 'teacher\.'") as caught:
+        taken(both)
+    assert "removeprefix('teacher.')" in caught.value.fix
+    alike = below("model.", weights()) | below("module.", weights())
+    assert same(taken(alike).state, weights())
+    averaged = below("model.", raised(weights())) | below("ema_model.", weights())
+    assert same(taken(averaged).state, weights())
+
+
+def test_an_average_of_parameters_takes_the_buffers_of_its_model():
+    whole, names = weights(), dict(timm.create_model("test_resnet").named_parameters())
+    plain = {k: v + 1 if k in names else v for k, v in whole.items()}
+    averaged = {k: v for k, v in whole.items() if k in names}
+    found = taken({"state_dict": below("model.", plain), "ema": averaged})
+    assert same(found.state, whole)
+    assert "'ema'" in found.notes[0]
+    assert "its buffers are those of the plain weights" in "".join(found.notes)
+
+
+def test_an_average_that_fits_nothing_hides_no_good_weights():
+    found = taken({"state_dict": weights(), "ema": {"decay": torch.ones(1)}})
+    assert same(found.state, weights())
+    assert "'ema', do not fit: left out" in found.notes[0]
+
+
+# timm's converters ------------------------------------------------------------------------------
+
+
+def torchvisions(name):
+    """Its own implementation, with something in every buffer."""
+    with seeded(1, name):
+        heads = {"init_weights": True} if name == "inception_v3" else {}
+        return with_buffers(getattr(torchvision.models, name)(num_classes=7, **heads))
+
+
+def regnet(group_width):
+    """torchvision's RegNetY of 200 million operations, which it has no name for: the smallest."""
+    sizes = torchvision.models.regnet.BlockParams.from_init_params(
+        13, 24, 36.44, 2.49, group_width, se_ratio=0.25
+    )
+    with seeded(1, "regnet"):
+        return with_buffers(torchvision.models.RegNet(sizes, num_classes=7))
+
+
+def with_buffers(model):
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.05)
+            module.running_var.uniform_(0.8, 1.2)
+    return model.eval()
+
+
+def answers_alike(theirs, name, size):
+    args = plan(name, 2, size, None)
+    fitted = fit(theirs.state_dict(), args, "w.pth")
+    ours = build(replace(args, num_classes=fitted.num_classes)).eval()
+    ours.load_state_dict(fitted.state)
+    images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(ours(images), theirs(images), rtol=1e-3, atol=1e-5)
+    return fitted
+
+
+def test_torchvisions_regnet_is_converted_by_timms_rules():
+    """Which take the state dict alone, unlike most of timm's."""
+    theirs = regnet(8)
+    assert "timm's own rules for regnety_002" in answers_alike(theirs, "regnety_002", 32).notes[-1]
+    wrapped = below("model.", theirs.state_dict())
+    assert "'model.'" in fit(wrapped, plan("regnety_002", 2, 32, None), "w.pth").notes[0]
+
+
+def test_another_width_is_told_in_timms_keys():
+    """Not as strange keys throughout: those timm's rules know."""
+    with pytest.raises(UsageError, match=r"of another shape: s1\.b1"):
+        fit(regnet(16).state_dict(), plan("regnety_002", 2, 32, None), "w.pth")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("theirs", "ours", "size"),
+    [
+        ("vgg11", "vgg11", 64),
+        ("vgg11_bn", "vgg11_bn", 64),
+        ("regnet_y_400mf", "regnety_004", 64),
+        ("regnet_x_800mf", "regnetx_008", 64),
+        ("densenet121", "densenet121", 64),
+        ("inception_v3", "inception_v3", 128),
+        ("resnext50_32x4d", "resnext50_32x4d", 64),
+        ("wide_resnet50_2", "wide_resnet50_2", 64),
+    ],
+)
+def test_torchvisions_files_answer_as_there(theirs, ours, size):
+    answers_alike(torchvisions(theirs), ours, size)

@@ -4,9 +4,12 @@ import argparse
 import json
 import os
 import shutil
+from collections import defaultdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import timm
 import torch
@@ -226,6 +229,75 @@ def test_a_teacher_in_another_order_is_put_in_the_datas(
     adopted = weights_of(given(small)[0])
     assert torch.equal(adopted["fc.weight"], state["fc.weight"])
     assert torch.equal(adopted["fc.bias"], state["fc.bias"])
+
+
+def in_order_of(state: dict[str, torch.Tensor], order: list[int]) -> dict[str, torch.Tensor]:
+    return {k: v[order] if k.startswith("fc.") else v for k, v in state.items()}
+
+
+@pytest.mark.parametrize("where", ["in the file", "beside it"])
+def test_the_classes_that_a_checkpoint_names_are_put_in_the_datas_order(
+    where: str, foreign: Path, small: House, pictures: Path
+) -> None:
+    state = torch.load(foreign, weights_only=True)
+    names = {"zero": 0, "one": 1, "two": 2}
+    raw: dict[str, Any] = {"state_dict": in_order_of(state, [2, 0, 1])}
+    if where == "in the file":
+        raw |= {"hyper_parameters": {"class_to_idx": names}}
+    else:
+        config = {"id2label": {str(i): name for name, i in names.items()}}
+        foreign.with_name("config.json").write_text(json.dumps(config), "utf-8")
+    torch.save(raw, foreign)
+    answer = kd_ok(*line(f"{TEACHER}={foreign}", pictures, "--dry-run"))
+    assert "names no classes" not in answer.err
+    assert "zero, one, two" in answer.err
+    assert torch.equal(weights_of(given(small)[0])["fc.weight"], state["fc.weight"])
+
+
+def test_other_classes_in_a_checkpoint_are_refused(
+    foreign: Path, small: House, pictures: Path
+) -> None:
+    state = torch.load(foreign, weights_only=True)
+    torch.save({"state_dict": state, "classes": ["eins", "zwei", "null"]}, foreign)
+    answer = kd(*line(f"{TEACHER}={foreign}", pictures))
+    assert answer.code == 3
+    assert "its class 0 is 'eins', that of the data is 'one'" in answer.err
+    assert not given(small)
+
+
+@pytest.mark.parametrize(("names", "kept"), [("zero one two", True), ("null eins zwei", False)])
+def test_a_start_whose_classes_are_named_is_put_in_order(
+    names: str, *, kept: bool, foreign: Path, small: House, pictures: Path
+) -> None:
+    state = torch.load(foreign, weights_only=True)
+    torch.save({"model": in_order_of(state, [2, 0, 1]), "classes": names.split()}, foreign)
+    still = ("--set", "train.lr=1e-30", "--set", "train.weight_decay=0", "--set", "train.epochs=1")
+    answer = kd_ok("train", f"{TEACHER}={foreign}", "--data", pictures, *still, "--json")
+    after = weights_of(Path(answer.document["run"]) / "model.pt")
+    assert torch.equal(after["fc.weight"], state["fc.weight"]) == kept
+    assert ("in the order of the data's classes" in answer.err) == kept
+    assert ("it answers other classes" in answer.err) != kept
+
+
+def test_the_size_is_chosen_anew_for_other_images(
+    foreign: Path, small: House, pictures: Path, tmp_path: Path
+) -> None:
+    """Validation images choose it, so they are part of what the adopted file is found by."""
+    kd_ok(*line(f"{TEACHER}={foreign}", pictures, "--dry-run"))
+    other = tmp_path / pictures.name
+    shutil.copytree(pictures, other)
+    next(other.rglob("*.png")).unlink()
+    assert "adopted before" not in kd_ok(*line(f"{TEACHER}={foreign}", other, "--dry-run")).err
+    assert len(given(small)) == 2
+
+
+def test_plain_values_beside_weights_hold_no_code(
+    foreign: Path, small: House, pictures: Path
+) -> None:
+    raw = {"state_dict": torch.load(foreign, weights_only=True), "best": np.float64(0.9)}
+    raw |= {"dir": Path("/runs"), "curve": np.arange(3.0), "of": defaultdict(list, a=[1])}
+    torch.save(raw | {"when": datetime(2024, 2, 29, tzinfo=UTC)}, foreign)
+    kd_ok(*line(f"{TEACHER}={foreign}", pictures, "--dry-run"))
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,15 @@ def test_a_teacher_from_whom_as_many_labels_were_hidden_may_teach(
     assert len(aloud.warned) == 1
 
 
+def test_a_student_far_larger_than_its_teacher_is_told(pictures: Path) -> None:
+    aloud = Aloud()
+    spec_of(pictures, teachers=SMALL, student="resnet18", progress=aloud)
+    assert any("are --teacher and --student swapped?" in line for line in aloud.warned)
+    aloud = Aloud()
+    spec_of(pictures, teachers=TEACHER, student=STUDENT, progress=aloud)
+    assert aloud.warned == []
+
+
 # The scheme --------------------------------------------------------------------------------------
 
 

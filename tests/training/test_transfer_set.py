@@ -129,8 +129,8 @@ def test_one_member_is_there_at_a_time(source, files, monkeypatch):
 def test_members_that_label_are_measured_and_told_of(source, files, monkeypatch):
     """Trained here, so that they are not refused; once each, whatever is then asked."""
     measured, words = [], Words()
-    once = teachers._measured
-    monkeypatch.setattr(teachers, "_measured", lambda *given: (measured.append(1), once(*given))[1])
+    once = teachers.standing
+    monkeypatch.setattr(teachers, "standing", lambda *given: (measured.append(1), once(*given))[1])
     spec = spec_of(source, [], "teacher.seeds=3", weak=False)
     assemble(spec, Site(source[0], CPU, words), files)
     weak = [line for line in words.words if "hardly better than chance" in line]

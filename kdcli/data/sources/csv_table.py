@@ -1,7 +1,7 @@
 """A table of images: a CSV file with the columns image, label and, if there is one, split."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 from kdcli.core.errors import DataError
 from kdcli.core.progress import Progress, Silent
 from kdcli.core.text import class_name, did_you_mean, shown, some
+from kdcli.data.class_list import are_whole, class_list, in_order, one_number, order_digest
 from kdcli.data.defaults import defaults_of
 from kdcli.data.readers import digest_of, open_files, unique_ids
 from kdcli.data.source import Source, Split
@@ -31,6 +32,8 @@ class Row:
     label: str
     role: str
     """train, validation or test."""
+    spelled: str = ""
+    """The label as stored; `label` is normalised."""
 
 
 def open_table(path: Path, progress: Progress | None = None) -> Source:
@@ -39,8 +42,8 @@ def open_table(path: Path, progress: Progress | None = None) -> Source:
     Splits that it does not name are taken out of train, as for folders. Raises DataError, naming
     file and lines, for whatever makes no classification task.
 
-    Identity is of images, labels and splits, in no order: a table that is sorted anew, or has
-    another column, is the same data.
+    Identity is of images, labels and splits, in no order, and of the order of the classes: a table
+    that is sorted anew, or has another column, is the same data.
     """
     progress = progress or Silent()
     raw, notes = read_rows(path)
@@ -60,14 +63,19 @@ def open_table(path: Path, progress: Progress | None = None) -> Source:
         name=path.stem,
         where=str(path),
         classes=classes,
-        identity={"kind": "table", "files": digest_of(given, classes)},
+        identity={
+            "kind": "table",
+            "files": digest_of(given, classes),
+            "classes": order_digest(classes),
+        },
         defaults=defaults_of(given["train"]),
-        notes=notes + absent_classes(given, classes),
+        notes=notes + one_number(classes) + absent_classes(given, classes),
     )
 
 
 def _row(path: Path, line: int, cells: dict[str, str]) -> Row:
-    image, label = cells["image"], class_name(cells["label"])
+    image, spelled = cells["image"], cells["label"]
+    label = class_name(spelled)
     if not image or not label:
         raise DataError(
             f"{path}:{line}: no {'image' if not image else 'label'}",
@@ -85,7 +93,7 @@ def _row(path: Path, line: int, cells: dict[str, str]) -> Row:
         image = image.replace("\\", "/")
     # ./a.png and a.png are one image, and on Windows backslashes become slashes
     place = Path(os.path.normpath(image)).as_posix()
-    return Row(line, place, label, role)
+    return Row(line, place, label, role, spelled)
 
 
 def _once(path: Path, rows: Sequence[Row]) -> tuple[list[Row], int]:
@@ -124,16 +132,13 @@ def _named(rows: Sequence[Row], name: Callable[[Row], str]) -> str:
 
 
 def _classes(path: Path, rows: dict[str, list[Row]]) -> tuple[str, ...]:
-    """The labels of train: in the order of numbers if all are whole ones, else of letters.
-
-    By letters 10 would come before 2, and a model of the same labels elsewhere would be permuted.
-    """
+    """The labels of train, in their order (`class_list.in_order`)."""
     known = {row.label for row in rows["train"]}
     for role, others in rows.items():
         strange = [row for row in others if row.label not in known]
         if strange:
             # "did you mean 7?" for an 8 says nothing
-            near = "" if _are_whole(known) else did_you_mean(strange[0].label, known)
+            near = "" if are_whole(known) else did_you_mean(strange[0].label, known)
             raise DataError(
                 f"{path}: labels that no image of train has, in {role}: "
                 f"{_named(strange, lambda row: shown(row.label))}{near}",
@@ -144,11 +149,7 @@ def _classes(path: Path, rows: dict[str, list[Row]]) -> tuple[str, ...]:
             f"{path}: one class only ({shown(next(iter(known)))})",
             "a classifier needs two classes or more",
         )
-    return tuple(sorted(known, key=int) if _are_whole(known) else sorted(known))
-
-
-def _are_whole(labels: Iterable[str]) -> bool:
-    return all(label.isascii() and label.removeprefix("-").isdigit() for label in labels)
+    return class_list(in_order(row.spelled for row in rows["train"])).names
 
 
 def _split(root: Path, rows: Sequence[Row], classes: tuple[str, ...], progress: Progress) -> Split:

@@ -24,7 +24,8 @@ def open_folder(path: Path, progress: Progress | None = None) -> Source:
     has no folder is carved from the training images, stratified. Raises DataError, saying where
     and what to do, for folders that make no classification task.
 
-    Classes are numbered in the order of their names. Identity is of names, sizes and both ends of
+    Classes are numbered in the order of their folders' names as stored, which is ImageFolder's of
+    torchvision; the names themselves are normalised. Identity is of names, sizes and both ends of
     each file: a copy elsewhere is the same data, a renamed file is other data.
     """
     refuse_other_tasks(path)

@@ -15,7 +15,8 @@ class Listing:
 
     folder: Path
     images: dict[str, tuple[str, ...]]
-    """Class to the sorted posix paths of its images, relative to the data's root."""
+    """Class to the sorted posix paths of its images, relative to the data's root; classes in the
+    order of their folders' names as stored."""
     ignored: tuple[str, ...]
     """Files that are not images, or lie outside the class folders; relative to the data's root."""
 
@@ -36,14 +37,14 @@ def list_images(root: Path, folder: Path) -> Listing:
 
 
 def agreed_classes(root: Path, listings: dict[str, Listing]) -> tuple[str, ...]:
-    """The classes of train, sorted; every one has training images, and no other split has more.
+    """The classes of train, in order; every one has training images, and no other split has more.
 
     A class that only the test has could never be answered: every such image would count as wrong.
     Raises DataError for anything that makes no classification task. A class may be absent from
     validation or test.
     """
     train = listings["train"]
-    classes = tuple(sorted(train.images))
+    classes = tuple(train.images)
     _refuse_no_task(root, train)
     for listing in listings.values():
         _refuse_strangers(listing, train)

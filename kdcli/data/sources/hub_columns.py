@@ -12,6 +12,7 @@ import numpy as np
 from kdcli.core.arrays import Indices
 from kdcli.core.errors import DataError
 from kdcli.core.text import some
+from kdcli.data.class_list import class_list
 
 ONE_LABEL = "kd takes one label per image, of a column of class labels"
 
@@ -73,17 +74,19 @@ def read_labels(name: str, table: Any, column: str, known: tuple[str, ...] | Non
     kind = str(getattr(feature, "dtype", ""))
     names = getattr(feature, "names", None)
     if names is not None:
-        return Labels(_numbers(values), tuple(names))
+        own = class_list(names)
+        place = np.array([*(own.index[name] for name in names), -1])  # the last of what is below 0
+        return Labels(place[np.maximum(_numbers(values), -1)], own.names)
     if kind.startswith(("int", "uint", "bool")):
         indices = _numbers(values)
         count = int(indices.max(initial=-1)) + 1
         _refuse_strangers(name, range(count), range(len(known)) if known else range(count))
         return Labels(indices, known or tuple(map(str, range(count))))
     if kind in ("string", "large_string"):
-        words = sorted({word for word in values if word is not None})
-        classes = known or tuple(words)
-        _refuse_strangers(name, words, classes)
-        number = {word: i for i, word in enumerate(classes)}
+        own = class_list(sorted({word for word in values if word is not None}))
+        classes = known or own.names
+        _refuse_strangers(name, own.names, classes)
+        number = {word: classes.index(own.names[i]) for word, i in own.index.items()}
         return Labels(np.array([number.get(word, -1) for word in values], np.int64), classes)
     measured = kind.startswith(("float", "double"))
     reason = "numbers to be predicted: regression" if measured else "several labels per image"

@@ -18,7 +18,7 @@ from kdcli.core.arrays import Indices, Pixels
 from kdcli.core.errors import DataError, UsageError
 from kdcli.core.files import cache_folder
 from kdcli.core.progress import Progress
-from kdcli.core.text import did_you_mean
+from kdcli.core.text import class_name, did_you_mean
 from kdcli.data.defaults import defaults_of
 from kdcli.data.readers import ArrayImages, digest_of, open_files, unique_ids
 from kdcli.data.source import Defaults, Schedule, Source, Split
@@ -88,7 +88,7 @@ def open_torch(name: str, progress: Progress) -> Source:
 
 def _from_arrays(name: str, folder: Path, progress: Progress) -> Source:
     sets = {role: _created(name, folder, role, progress) for role in ("train", "test")}
-    classes = tuple(str(each) for each in sets["train"].classes)
+    classes = tuple(class_name(str(each)) for each in sets["train"].classes)
     given, sums = {}, []
     for role, found in sets.items():
         images = np.ascontiguousarray(np.asarray(found.data, dtype=np.uint8))
@@ -180,7 +180,7 @@ def _listed(found: Any) -> list[tuple[str, int]]:
 def _class_names(found: Any) -> tuple[str, ...]:
     """ImageNet's classes have several names each, and two are both cranes."""
     raw = found.all_categories if hasattr(found, "all_categories") else found.classes
-    names = [each if isinstance(each, str) else ", ".join(each) for each in raw]
+    names = [class_name(each if isinstance(each, str) else ", ".join(each)) for each in raw]
     return tuple(f"{name} ({i})" if names.count(name) > 1 else name for i, name in enumerate(names))
 
 

@@ -1,5 +1,6 @@
 """Tables of images: what they may look like, and how each mistake is named."""
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -221,3 +222,22 @@ def test_numbers_to_be_predicted(folder: Path) -> None:
 def test_few_different_fractions_are_classes(folder: Path) -> None:
     rows = (f"{n},{(0.5, 1.5)[i % 2]}" for i, n in enumerate(NAMES))
     assert open_table(table(folder, *rows)).classes == ("0.5", "1.5")
+
+
+def test_labels_that_are_one_number_have_one_order(folder: Path) -> None:
+    labels = ("1", "01", "2", "10")
+    rows = [f"{name},{labels[i % 4]}" for i, name in enumerate(NAMES)]
+    for ordered in (rows, rows[::-1]):
+        source = open_table(table(folder, *ordered))
+        assert source.classes == ("01", "1", "2", "10")
+        assert any("01 and 1" in note for note in source.notes)
+
+
+def test_labels_stand_in_their_order_as_stored(folder: Path) -> None:
+    """Written on a Mac, the umlaut is two characters, of which the first is A."""
+    rows = [f"{name},{('Äpfel', 'Birne')[i % 2]}" for i, name in enumerate(NAMES)]
+    here = open_table(table(folder, *rows))
+    decomposed = [row.replace("Äpfel", unicodedata.normalize("NFD", "Äpfel")) for row in rows]
+    there = open_table(table(folder, *decomposed))
+    assert (here.classes, there.classes) == (("Birne", "Äpfel"), ("Äpfel", "Birne"))
+    assert here.identity != there.identity

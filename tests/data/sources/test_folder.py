@@ -2,11 +2,13 @@
 
 import os
 import sys
+import unicodedata
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from torchvision.datasets import ImageFolder
 
 from kdcli.core.errors import DataError, ExitCode
 from kdcli.core.progress import Silent
@@ -220,10 +222,20 @@ def test_a_corrupt_image_is_named_however_it_is_read(tmp_path: Path, workers: in
     assert "Traceback" not in str(caught.value)
 
 
+def test_classes_have_the_places_that_image_folder_gives_them(tmp_path):
+    """Wherever the folders were made: a Mac writes the umlaut as two characters, A first."""
+    names = ("Zebra", "Äpfel", "Ähren", "apfel", "Birne")
+    for form in ("NFC", "NFD"):
+        root = tmp_path / form
+        for i, name in enumerate(names):
+            images(root / unicodedata.normalize(form, name), 20, i + 3)
+        theirs = [unicodedata.normalize("NFC", name) for name in ImageFolder(root).classes]
+        assert list(open_folder(root).classes) == theirs
+    assert open_folder(tmp_path / "NFD").classes != open_folder(tmp_path / "NFC").classes
+
+
 def test_an_umlaut_is_the_same_however_it_is_written(tmp_path):
     """macOS writes it as two characters."""
-    import unicodedata
-
     for split, form in (("train", "NFC"), ("valid", "NFD"), ("test", "NFC")):
         for name in ("Äpfel", "Birnen"):
             folder = tmp_path / split / unicodedata.normalize(form, name)
