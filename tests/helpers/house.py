@@ -14,7 +14,7 @@ import pytest
 
 TEACHER, STUDENT = "test_resnet", "test_efficientnet"
 QUICK_TEACHER = Path(__file__).with_name("quick_teacher.yaml")
-QUICK = ("--set", f"teacher.recipe={QUICK_TEACHER}")
+QUICK = ("--set", f"teacher.recipe={QUICK_TEACHER}", "--set", "train.batch_size=32")
 DISTILL = ("distill", "--teacher", TEACHER, "--student", STUDENT, *QUICK)
 ON_DIGITS = (*DISTILL, "--set", "train.epochs=2")
 

@@ -30,7 +30,7 @@ from kdcli.runs.run import Run
 from kdcli.runs.spec import Spec
 from kdcli.training.ensure import ensure
 
-EPOCHS = ("--set", "train.epochs=3", "--set", "train.patience=null")
+EPOCHS = ("--set", "train.epochs=3", "--set", "train.batch_size=32", "--set", "train.patience=null")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def teacher_recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("recipe") / "three.yaml"
     path.write_text(
         "# Three epochs.\n#\nscheme: alone\ntask: {weight: 1.0}\n"
-        "train: {epochs: 3, patience: null}\n"
+        "train: {epochs: 3, batch_size: 32, patience: null}\n"
     )
     return path
 
@@ -172,7 +172,9 @@ def test_a_trajectory_that_was_interrupted_is_continued(
 
 def _two_epochs(folder: Path) -> Path:
     path = folder / "two.yaml"
-    path.write_text("# Two.\n#\nscheme: alone\ntask: {weight: 1.0}\ntrain: {epochs: 2}\n")
+    path.write_text(
+        "# Two.\n#\nscheme: alone\ntask: {weight: 1.0}\ntrain: {epochs: 2, batch_size: 32}\n"
+    )
     return path
 
 
