@@ -6,7 +6,6 @@ import numpy as np
 
 from kdcli.core.arrays import Doubles, Ints, Reals
 from kdcli.core.errors import NotFinite
-from kdcli.evaluation.intervals import Interval, share_interval
 
 # One model -------------------------------------------------------------------------------------
 
@@ -16,30 +15,22 @@ def accuracy(logits: Reals, labels: Ints) -> float:
     return float(np.mean(logits.argmax(axis=1) == labels))
 
 
-def balanced_accuracy(predictions: Ints, labels: Ints, num_classes: int) -> tuple[float, Interval]:
-    """Mean recall over the classes that occur among the labels, and its 95% interval."""
+def balanced_accuracy(predictions: Ints, labels: Ints, num_classes: int) -> float:
+    """Mean recall over the classes that occur among the labels."""
     counts = np.bincount(labels, minlength=num_classes)
     hits = np.bincount(labels[predictions == labels], minlength=num_classes)
     present = counts > 0
-    recall = float(np.mean(hits[present] / counts[present]))
-    return recall, balanced_interval(recall, labels)
+    return float(np.mean(hits[present] / counts[present]))
 
 
-def balanced_interval(recall: float, labels: Ints) -> Interval:
-    """The 95% interval of a mean recall on images with these labels.
+def images_worth(labels: Ints) -> float:
+    """On how many images one accuracy varies as much as the mean recall does on these labels.
 
-    A mean of k recalls varies like one accuracy on k^2 / sum(1 / n_class) images, so that number
-    goes into the interval of a share: it is N where classes are even, and small where one is rare.
+    k^2 / sum(1 / n_class) of k classes: N where they are even, few where one is rare.
     """
     counts = np.bincount(labels)
     counts = counts[counts > 0]
-    return share_interval(recall, float(len(counts) ** 2 / np.sum(1 / counts)))
-
-
-def too_weak(balanced: Interval, num_classes: int) -> bool:
-    """Whether a balanced accuracy may be no better than chance and a twentieth of what is left."""
-    chance = 1 / num_classes
-    return balanced.low <= chance + 0.05 * (1 - chance)
+    return float(len(counts) ** 2 / np.sum(1 / counts))
 
 
 def nll(logits: Reals, labels: Ints) -> float:

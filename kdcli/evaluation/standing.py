@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 
 from kdcli.core.arrays import Ints
-from kdcli.evaluation.intervals import Interval
-from kdcli.evaluation.metrics import balanced_accuracy, balanced_interval, too_weak
+from kdcli.evaluation.intervals import Interval, share_interval
+from kdcli.evaluation.metrics import balanced_accuracy, images_worth
+
+ABOVE = 0.05
+"""By this share of what is left above chance a teacher has to be better than chance."""
 
 
 @dataclass(frozen=True)
@@ -18,13 +21,22 @@ class Standing:
     who: str
     share: float
     """Balanced accuracy, in [0, 1]."""
-    interval: Interval
+    images: float
+    """On as many as its share is worth."""
     classes: int
 
     @property
+    def interval(self) -> Interval:
+        """The 95% one of its share."""
+        return share_interval(self.share, self.images)
+
+    @property
     def weak(self) -> bool:
-        """It may be no better than chance (`metrics.too_weak`)."""
-        return too_weak(self.interval, self.classes)
+        """An exact test, one-sided at 5%, does not show that it is better than chance and `ABOVE`:
+        on nine images of ten classes three right ones are too few."""
+        chance = 1 / self.classes
+        at_least = share_interval(self.share, self.images, confidence=0.9).low
+        return at_least <= chance + ABOVE * (1 - chance)
 
     @property
     def words(self) -> str:
@@ -44,9 +56,9 @@ class Standing:
 
 def standing(who: str, predictions: Ints, labels: Ints, classes: int) -> Standing:
     """Of its answers (N,) to images of these labels (N,)."""
-    return Standing(who, *balanced_accuracy(predictions, labels, classes), classes)
+    return standing_at(who, balanced_accuracy(predictions, labels, classes), labels, classes)
 
 
 def standing_at(who: str, recall: float, labels: Ints, classes: int) -> Standing:
     """Of the balanced accuracy that was written down, on images of these labels."""
-    return Standing(who, recall, balanced_interval(recall, labels), classes)
+    return Standing(who, recall, images_worth(labels), classes)

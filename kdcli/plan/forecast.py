@@ -250,7 +250,7 @@ def _fewer_epochs(spec: Spec, found: Forecast) -> Iterator[Shorter]:
 
 
 def _shorter(job: Job, place: Path) -> Iterator[Shorter]:
-    for shortcut in shortcuts(job.spec, typical_side(job.source.train)):
+    for shortcut in shortcuts(job.spec, job.source, typical_side(job.source.train)):
         specs = replace(job, spec=shortcut.spec).specs
         chain = _alike((one, _Begun()) for one in [*_before(specs), *specs])
         try:

@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from kdcli.data.source import Source
 from kdcli.models.cards import smaller_sibling
 from kdcli.plan.defaults import head_only
 from kdcli.recipe.edit import update
@@ -29,21 +30,21 @@ class Shortcut:
     spec: Spec
 
 
-def shortcuts(spec: Spec, side: float) -> list[Shortcut]:
+def shortcuts(spec: Spec, source: Source, side: float) -> list[Shortcut]:
     """Head only, a smaller teacher (or model), smaller images: those that apply.
 
     `side` is the typical shorter side of the images as they are, in pixels.
     """
-    found = [_head_only(spec), _smaller_model(spec), _smaller_images(spec, side)]
+    found = [_head_only(spec, source), _smaller_model(spec), _smaller_images(spec, side)]
     return [one for one in found if one is not None]
 
 
-def _head_only(spec: Spec) -> Shortcut | None:
+def _head_only(spec: Spec, source: Source) -> Shortcut | None:
     """Only of a pretrained trunk: a random one has nothing to keep."""
     big = _big(spec)
     if big is None or big.recipe.train.tune == "head" or not big.recipe.student.pretrained:
         return None
-    fitted = big.model_copy(update={"recipe": update(big.recipe, head_only())})
+    fitted = big.model_copy(update={"recipe": update(big.recipe, head_only(big.recipe, source))})
     ask = "--set teacher.tune=head" if spec.teachers else "--set train.tune=head"
     return Shortcut("only the classifier of the big model", ask, _with(spec, fitted))
 

@@ -193,7 +193,7 @@ def batching_of(spec: Spec, classes: int, samples_per_epoch: int | None = None) 
 
 def _validate(store: Store, classes: int, device: torch.device, model: nn.Module) -> Validation:
     logits = predict(model, plain_batches(store, num_classes=classes), device)
-    balanced, _ = balanced_accuracy(logits.argmax(1), store.labels, classes)
+    balanced = balanced_accuracy(logits.argmax(1), store.labels, classes)
     return Validation(accuracy(logits, store.labels), balanced, nll(logits, store.labels))
 
 

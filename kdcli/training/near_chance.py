@@ -1,6 +1,6 @@
 """What was trained, and is hardly better than chance: said, so that nobody relies on it."""
 
-from kdcli.evaluation.metrics import balanced_interval, too_weak
+from kdcli.evaluation.standing import standing_at
 from kdcli.runs.run import Run
 from kdcli.training.site import Site
 
@@ -13,10 +13,10 @@ def warn_of_chance(run: Run, site: Site) -> None:
     labels, spec = site.source.validation.labels, run.spec
     one = {f"{spec.title} {spec.model}": best.get("val_balanced_accuracy", 1.0)}
     for name, recall in best.get("val_balanced_accuracy_of", one).items():
-        if too_weak(balanced_interval(recall, labels), site.classes):
+        found = standing_at(name, recall, labels, site.classes)
+        if found.weak:
             few = len(site.source.train), len(labels)
             site.progress.warn(
-                f"{name}: balanced validation accuracy {recall:.3f}, hardly better than chance "
-                f"({1 / site.classes:.3f}) on {few[1]:,} validation images, after {few[0]:,} "
-                "training images: more of them, or pretrained weights, help most"
+                f"{found.words} on {few[1]:,} validation images, after {few[0]:,} training images: "
+                "more of them, or pretrained weights, help most"
             )

@@ -352,7 +352,7 @@ def test_refused_again_loses_nothing(small: House, pictures: Path) -> None:
     before = (small.student / "model.pt").read_bytes()
     (small.teacher / "model.pt").unlink()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kdcli.training.teachers.too_weak", lambda *interval: 1 / 0)
+        patch.setattr("kdcli.training.teachers.standing", lambda *answers: 1 / 0)
         assert kd(*on_pictures(pictures), "--again").code == 1
     assert (small.student / "model.pt").read_bytes() == before
 

@@ -63,7 +63,7 @@ def test_members_are_rehearsed_once(
     """Through an assistant; what only differs in its seed is one rehearsal."""
     rehearsed = []
 
-    def noted(spec: Any, *others: Any) -> Estimate:
+    def noted(spec: Any, *others: Any, **named: Any) -> Estimate:
         rehearsed.append(spec)
         return one(role=spec.role, model=spec.model, epochs=1, seconds=1.0)
 
@@ -216,7 +216,7 @@ def test_a_long_training_on_a_processor_is_told_what_shortens_it(
 ) -> None:
     """Every estimate is real, but for the number of its seconds."""
 
-    def slow(spec: Any, *others: Any) -> Estimate:
+    def slow(spec: Any, *others: Any, **named: Any) -> Estimate:
         size, epochs = int(spec.recipe.data.image_size), int(spec.recipe.train.epochs)
         found = one(role=spec.role, model=spec.model, epochs=epochs)
         return replace(found, seconds=size**2 * epochs * (1 if "18" in spec.model else 4))
@@ -245,7 +245,7 @@ def test_images_are_offered_no_larger_than_they_are(
     job = train_job(
         Ask("supervised", model="test_resnet", settings=settings, data=str(pictures)), Silent()
     )
-    asks = [one.ask for one in shortcuts(job.spec, side) if "images" in one.what]
+    asks = [one.ask for one in shortcuts(job.spec, job.source, side) if "images" in one.what]
     assert asks == ([f"--set data.image_size={asked}"] if asked else [])
 
 
@@ -260,7 +260,7 @@ def test_a_pretrained_teacher_may_be_fitted_at_its_head_only(pictures: Path) -> 
         ),
         Silent(),
     )
-    found = {shortcut.ask: shortcut.spec for shortcut in shortcuts(job.spec, 8)}
+    found = {shortcut.ask: shortcut.spec for shortcut in shortcuts(job.spec, job.source, 8)}
     head = found["--set teacher.tune=head"].teachers[0].spec
     assert head is not None
     assert head.recipe.train.tune == "head"
@@ -309,8 +309,8 @@ def test_a_shortcut_that_suits_no_one_ends_no_command(
     """With mixup, the head alone is refused; nobody has asked for it."""
     real = verb.estimate
 
-    def slow(spec: Any, *others: Any) -> Estimate:
-        found = real(spec, *others)
+    def slow(spec: Any, *others: Any, **named: Any) -> Estimate:
+        found = real(spec, *others, **named)
         return replace(found, seconds=verb.LONG * found.epochs)
 
     weights = empty_house.path.parent / "w.pth"
