@@ -4,7 +4,6 @@ Decided once: what belongs to a run later (its baseline, further seeds) has the 
 by a timing, since all of it is part of the run's digest.
 """
 
-from functools import partial
 from typing import Any
 
 import torch
@@ -34,15 +33,15 @@ def resolve_recipe(
     return fill_auto(recipe, auto_values(recipe, model, teachers, source, device))
 
 
-def head_only(schedule: Schedule = HEAD_ONLY) -> dict[str, Any]:
+def head_only() -> dict[str, Any]:
     """What fitting the classifier alone comes down to, by the recipe's keys: no trunk to slow down,
     no images to vary, for each is shown to the trunk once."""
     return {
         "train.tune": "head",
-        "train.epochs": schedule.epochs,
-        "train.batch_size": schedule.batch_size,
-        "train.lr": schedule.lr,
-        "train.patience": schedule.patience,
+        "train.epochs": HEAD_ONLY.epochs,
+        "train.batch_size": HEAD_ONLY.batch_size,
+        "train.lr": HEAD_ONLY.lr,
+        "train.patience": HEAD_ONLY.patience,
         "train.trunk_lr": 1.0,
         "data.augment": None,
     }
@@ -66,8 +65,7 @@ def auto_values(
     # on the meta device: the schedule goes by parameters, the precision by kinds of layers
     meta = build_meta(plan(model, classes, size, None))
     images = images_left(recipe, source)
-    fit = partial(fitted, images=images, validated=len(source.validation))
-    schedule = fit(defaults.schedule(parameters(meta)))
+    schedule = fitted(defaults.schedule(parameters(meta)), images, len(source.validation))
     values: dict[str, Any] = {
         "data.image_size": size,
         "data.augment": defaults.augment,
@@ -82,8 +80,7 @@ def auto_values(
         "teacher.precision": "fp32",
     }
     if recipe.train.tune == "head":
-        values |= head_only(fit(HEAD_ONLY))
-        values["train.epochs"] = HEAD_ONLY.epochs  # enough of them, however few the images
+        values |= head_only()
     if teachers:
         # each architecture once: a thousand members are one
         metas = [build_meta(plan(name, classes, size, None)) for name in dict.fromkeys(teachers)]
