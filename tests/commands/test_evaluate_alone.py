@@ -31,7 +31,8 @@ def _mutual(pictures: Path, *more: str) -> tuple[str, ...]:
     """Three networks: the student, a peer of another architecture, a copy of the student."""
     line = ("distill", "--student", STUDENT, "--recipe", "mutual", "--data", str(pictures))
     peers = ("--peer", TEACHER, "--set", "scheme.peers=3", "--set", "train.epochs=2")
-    return (*line, *peers, *more)
+    two_steps = ("--set", "train.batch_size=32")
+    return (*line, *peers, *two_steps, *more)
 
 
 @pytest.fixture(scope="module")
