@@ -3,7 +3,6 @@
 import gc
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,20 +39,6 @@ def _hurried(shared: Path) -> Iterator[None]:
 def _wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables are as wide as they like: words are looked for in them."""
     monkeypatch.setenv("COLUMNS", "300")
-
-
-@pytest.fixture(autouse=True)
-def _quick_teachers_may_teach(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Most teachers here have learnt for a few steps: they are warned of, and go on."""
-    if "torch" not in sys.modules:  # nothing is trained
-        yield
-        return
-    from kdcli.training import teachers
-
-    with pytest.MonkeyPatch.context() as patch:
-        if "strict" not in request.keywords:
-            patch.setattr(teachers, "needs_good_teachers", lambda spec: False)
-        yield
 
 
 @pytest.fixture

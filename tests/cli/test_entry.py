@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import torch
-from house import DISTILL, TEACHER, House, kd, kd_ok
+from house import DISTILL, SMALL_TEACHER, TEACHER, House, kd, kd_ok
 
 import kdcli
 from kdcli import __version__
@@ -174,7 +174,7 @@ def test_a_family_is_said_aloud(empty_house: House) -> None:
 
 @pytest.mark.parametrize("flags", [(), ("--json",)], ids=["words", "json"])
 def test_a_run_folder_in_use(flags: tuple[str, ...], small: House, pictures: Path) -> None:
-    line = ("train", TEACHER, "--data", str(pictures), "--again", *flags)
+    line = ("train", TEACHER, "--recipe", SMALL_TEACHER, "--data", pictures, "--again", *flags)
     with lock(small.teacher):
         answer = kd(*line)
     assert answer.code == 9

@@ -15,6 +15,7 @@ import yaml
 from house import (
     DISTILL,
     ON_DIGITS,
+    SMALL_TEACHER,
     STUDENT,
     TEACHER,
     House,
@@ -162,10 +163,10 @@ def test_other_epochs_of_the_student_train_no_other_teacher(small: House, pictur
 
 def test_a_disturbed_teacher_teaches_something_else(small: House, pictures: Path) -> None:
     plain = small.student
-    kd_ok(*on_pictures(pictures), "--set", "match.augment=[{noise: {scale: 30, probability: 1}}]")
+    kd_ok(*on_pictures(pictures), "--set", "match.augment=[{noise: {scale: 3, probability: 1}}]")
     (noisy,) = [run for run in small.runs("kd-") if run != plain]
     (entry,) = Run(noisy).spec.recipe.match.augment
-    assert entry.rule == Noise(scale=30.0, probability=1.0)
+    assert entry.rule == Noise(scale=3.0, probability=1.0)
     first, second = (Run(run).lines()[0]["terms"]["kd"] for run in (plain, noisy))
     assert second > 1.2 * first
     assert len(small.runs("teacher-")) == 1
@@ -394,6 +395,7 @@ def job(pictures: Path, tmp_path: Path) -> Path:
     path = tmp_path / "job.yaml"
     who = {"teacher": TEACHER, "student": STUDENT, "data": str(pictures), "seed": 3}
     raw = {"methods": {"kd": None}, "train": {"epochs": 1}, "who": who}
+    raw["teacher"] = {"recipe": str(SMALL_TEACHER)}
     path.write_text(yaml.safe_dump(raw))
     return path
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from house import (
     QUICK_TEACHER,
+    SMALL_TEACHER,
     STUDENT,
     TEACHER,
     House,
@@ -81,13 +82,13 @@ def test_without_data_it_says_so_first_and_last(distilled: House) -> None:
 def test_what_was_a_prerequisite_is_now_asked_for(small: House, pictures: Path) -> None:
     run = Run(small.teacher)
     assert not run.file().asked
-    answer = kd_ok("train", TEACHER, "--recipe", QUICK_TEACHER, "--data", pictures)
+    answer = kd_ok("train", TEACHER, "--recipe", SMALL_TEACHER, "--data", pictures)
     assert f"{small.teacher}: finished earlier, nothing to train" in answer.err
     assert run.file().asked
 
 
 def test_from_python_it_returns_a_frozen_result(small: House, pictures: Path) -> None:
-    job = train_job(Ask(str(QUICK_TEACHER), model=TEACHER, data=str(pictures)), Silent())
+    job = train_job(Ask(str(SMALL_TEACHER), model=TEACHER, data=str(pictures)), Silent())
     (result,) = carry_out(job, Silent())
     assert isinstance(result, Trained)
     assert result.reused
@@ -109,7 +110,7 @@ def test_again_starts_afresh_and_comes_to_the_same(small: House, pictures: Path)
     (small.teacher / "my notes.txt").touch()
     (small.teacher / "report.md").touch()
     answer = kd_ok(
-        *("train", TEACHER, "--recipe", QUICK_TEACHER, "--data", pictures, "--again", "--json")
+        *("train", TEACHER, "--recipe", SMALL_TEACHER, "--data", pictures, "--again", "--json")
     )
     assert answer.document["reused"] is False
     assert (small.teacher / "my notes.txt").exists()
@@ -343,7 +344,7 @@ def test_who_resumes_it_has_asked_for_it(small: House, pictures: Path) -> None:
     teacher = Run(small.teacher)
     teacher.model.unlink()
     assert not teacher.file().asked
-    kd_ok("train", TEACHER, "--recipe", QUICK_TEACHER, "--data", pictures)
+    kd_ok("train", TEACHER, "--recipe", SMALL_TEACHER, "--data", pictures)
     assert teacher.finished
     assert teacher.file().asked
 

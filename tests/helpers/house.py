@@ -14,9 +14,10 @@ import pytest
 
 TEACHER, STUDENT = "test_resnet", "test_efficientnet"
 QUICK_TEACHER = Path(__file__).with_name("quick_teacher.yaml")
-QUICK = ("--set", f"teacher.recipe={QUICK_TEACHER}", "--set", "train.batch_size=32")
-DISTILL = ("distill", "--teacher", TEACHER, "--student", STUDENT, *QUICK)
-ON_DIGITS = (*DISTILL, "--set", "train.epochs=2")
+SMALL_TEACHER = Path(__file__).with_name("small_teacher.yaml")
+WHO = ("distill", "--teacher", TEACHER, "--student", STUDENT)
+DISTILL = (*WHO, "--set", f"teacher.recipe={SMALL_TEACHER}", "--set", "train.batch_size=32")
+ON_DIGITS = (*WHO, "--set", f"teacher.recipe={QUICK_TEACHER}", "--set", "train.epochs=2")
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,8 @@ def hurry(patch: pytest.MonkeyPatch, memory: Path) -> None:
     """Rehearse two steps, time each model for a moment, measure the memory of one file alone; build
     no model on the meta device twice for the same question, convert none twice.
 
-    None of it decides what a command does, only how long it takes and the times that it tells.
+    None of it decides what a command does, only how long it takes and the times that it tells; but
+    for weak teachers, who may teach (tests/training/test_near_chance.py has them refused).
     Nothing happens where torch was not imported: then no test is of that kind.
     """
     if "torch" not in sys.modules:
@@ -48,7 +49,7 @@ def hurry(patch: pytest.MonkeyPatch, memory: Path) -> None:
     from kdcli.models import build
     from kdcli.models.foreign import fitting
     from kdcli.plan import defaults, fitting_students, rehearsal
-    from kdcli.training import loop
+    from kdcli.training import loop, teachers
 
     for module in (loop, rehearsal):
         patch.setattr(module, "REHEARSED", 2)
@@ -56,6 +57,8 @@ def hurry(patch: pytest.MonkeyPatch, memory: Path) -> None:
         patch.setattr(module, "latency", hardly_timed)
     one_for_all = asked_once(onnx_export.peak_memory, key=lambda *file: "")
     patch.setattr(onnx_export, "peak_memory", one_for_all)
+    # most teachers have learnt for a few steps: they are warned of, and go on
+    patch.setattr(teachers, "needs_good_teachers", lambda spec: False)
     patch.setattr(rehearsal, "gc", SimpleNamespace(collect=lambda: 0))  # a full one takes 0.2 s
     patch.setattr(build, "_takes", asked_once(build._takes))
     patch.setattr(defaults, "build_meta", asked_once(defaults.build_meta))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from house import STUDENT, TEACHER, House, asked, kd, save_untrained
+from house import SMALL_TEACHER, STUDENT, TEACHER, House, asked, kd, save_untrained
 
 from kdcli.commands.distill import distill_job
 from kdcli.commands.train import train_job
@@ -100,10 +100,14 @@ def test_nobody_teaches_by_name_and_by_run(
 ) -> None:
     file = small.teacher / "model.pt"
     thing = small.teacher if place == "run" else shutil.copy(file, tmp_path / "mine.pt")
+    trained = f"teacher.recipe={SMALL_TEACHER}"
     for teachers in ([TEACHER, str(thing)], [str(thing), TEACHER]):
         with pytest.raises(UsageError, match=r"teacher .* is named twice"):
-            spec_of(pictures, teachers=teachers)
-    assert len(spec_of(pictures, "teacher.seed=1", teachers=[TEACHER, str(thing)]).members) == 2
+            spec_of(pictures, trained, teachers=teachers)
+    assert (
+        len(spec_of(pictures, trained, "teacher.seed=1", teachers=[TEACHER, str(thing)]).members)
+        == 2
+    )
 
 
 def test_two_subsets_are_two_teachers(pictures: Path) -> None:

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from house import QUICK_TEACHER, House, kd_ok, on_pictures
+from house import SMALL_TEACHER, House, kd_ok, on_pictures
 from tiny_job import STEPS, Job, equal, train, without_seconds
 from torch import nn
 
@@ -311,7 +311,7 @@ def test_the_summary_has_a_table_of_terms(small: House, pictures):
 
 def test_labels_alone_have_no_shares(small: House):
     answer = kd_ok(
-        *("train", "test_resnet", "--recipe", QUICK_TEACHER),
+        *("train", "test_resnet", "--recipe", SMALL_TEACHER),
         *("--data", Run(small.teacher).spec.data.location),
     )
     assert "share of" not in answer.out
