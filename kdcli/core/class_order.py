@@ -11,7 +11,7 @@ OF_RUN = "repeat the command that made the run with --again: its data are read i
 
 def canonical(names: Iterable[object]) -> tuple[str, ...]:
     """Names as a data source has them: normalised, printable."""
-    return tuple(shown(class_name(str(name).strip())) for name in names)
+    return tuple(shown(class_name(str(name))) for name in names)
 
 
 def places_in(model: Sequence[str], data: Sequence[str], who: str, fix: str) -> list[int] | None:

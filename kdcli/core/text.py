@@ -93,8 +93,9 @@ def some(words: Iterable[str], most: int = 10) -> str:
 
 def class_name(text: str) -> str:
     """The same name for what reads the same: macOS writes an umlaut as two characters (NFD), so
-    that a folder copied from there, or a table made there, would bring a second class "Äpfel"."""
-    return unicodedata.normalize("NFC", text)
+    that a folder copied from there, or a table made there, would bring a second class "Äpfel". No
+    list of names can hold a blank at its end."""
+    return unicodedata.normalize("NFC", text.strip() or text)
 
 
 def cut(text: str, size: int) -> str:

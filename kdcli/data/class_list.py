@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from kdcli.core.text import class_name
+from kdcli.core.text import class_name, shown
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,16 @@ def class_list(spellings: Iterable[str]) -> ClassList:
     places: dict[str, int] = {}
     index = {spelled: places.setdefault(class_name(spelled), len(places)) for spelled in spellings}
     return ClassList(tuple(places), index)
+
+
+def written_twice(spellings: Iterable[str]) -> tuple[str, ...]:
+    """A note for each class whose name stands there in several spellings that read the same."""
+    times = Counter(class_name(spelled) for spelled in set(spellings))
+    return tuple(
+        f"class '{shown(name)}' is written in {n} ways that read the same: taken as one"
+        for name, n in times.items()
+        if n > 1
+    )
 
 
 def in_order(labels: Iterable[str]) -> list[str]:

@@ -32,6 +32,9 @@ IMBALANCED = 5
 """Images of the largest class for one of the smallest, above which something should be done. A rule
 of thumb; nothing but a warning hangs on it."""
 
+MISSING = frozenset(("nan", "null", "n/a", "#n/a", "<na>", "undefined"))
+"""What programs write in a table's cell where there is nothing."""
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -107,6 +110,7 @@ class Survey:
             *self._of_near_doubles(),
             *self._of_two_classes(),
             *self._of_spelling(),
+            *self._of_missing(),
         )
 
     def refuse_unreadable(self) -> None:
@@ -144,13 +148,18 @@ class Survey:
     def _of_spelling(self) -> Iterable[str]:
         spelt: dict[str, list[str]] = defaultdict(list)
         for name in self.per_class:
-            spelt[re.sub(r"[\W_]", "", name.casefold()) or name].append(name)
+            spelt[_letters(name)].append(name)
         for names in spelt.values():
             if len(names) > 1:
                 yield (
                     f"classes {some(map(repr, names))} differ in their spelling alone: if they are "
                     "one, give it one name"
                 )
+
+    def _of_missing(self) -> Iterable[str]:
+        for name in self.per_class:
+            if name.casefold() in MISSING:
+                yield f"class '{name}' looks like labels that are missing"
 
     def advice(self) -> tuple[str, ...]:
         """What to set where a class is rare; apart from `warnings`, as whoever has set
@@ -163,6 +172,14 @@ class Survey:
             "consider --set train.balance=sampler (or loss) and --set "
             "train.select=balanced_accuracy, and look at student.worst_class_recall",
         )
+
+
+def _letters(name: str) -> str:
+    """What is left of a name without case and punctuation; of a number, its value."""
+    try:
+        return str(float(name))
+    except ValueError:
+        return re.sub(r"[\W_]", "", name.casefold()) or name
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,9 @@ from PIL import Image
 from kdcli.core.errors import DataError, ExitCode
 from kdcli.data.image_files import FORMATS, SUFFIXES, begins_as_image, is_image_name, suffix_of
 from kdcli.data.images import read_image
+from kdcli.data.sources.csv_table import open_table
 from kdcli.data.sources.folder import open_folder
+from kdcli.data.survey import survey
 
 SAVED = {
     **{"avif": "AVIF", "bmp": "BMP", "gif": "GIF", "jpg": "JPEG", "jp2": "JPEG2000"},
@@ -110,3 +112,33 @@ def test_classes_that_differ_in_their_spelling_alone(tmp_path: Path) -> None:
     answer = kd("doctor", tmp_path)
     assert "classes 'Cat', 'cat' differ in their spelling alone" in answer.err + answer.out
     assert "'big dog', 'big_dog'" in answer.err + answer.out
+
+
+def test_folders_that_read_the_same_are_one_class_and_told_of(tmp_path: Path) -> None:
+    for i, name in enumerate(("A\u0308", "\u00c4", "z ")):
+        for number in range(6):
+            picture(tmp_path / name / f"{number}.png", 10 * i + number)
+    if len(list(tmp_path.iterdir())) < 3:
+        pytest.skip("to this file system they are one")
+    source = open_folder(tmp_path)
+    assert source.classes == ("\u00c4", "z"), "no list of names holds a blank at its end"
+    assert any("'\u00c4' is written in 2 ways" in note for note in source.notes)
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (("-1", "0", "1"), None),
+        (("1", "1.0", "2"), "'1', '1.0' differ in their spelling alone"),
+        (("a", "NaN"), "class 'NaN' looks like labels that are missing"),
+    ],
+)
+def test_labels_of_a_table(tmp_path: Path, labels: tuple[str, ...], told: str | None) -> None:
+    rows = ["image,label"]
+    for i, label in enumerate(labels):
+        for number in range(6):
+            picture(tmp_path / f"{i}.{number}.png", 10 * i + number)
+            rows.append(f"{i}.{number}.png,{label}")
+    (tmp_path / "table.csv").write_text("\n".join(rows))
+    said = " ".join(survey(open_table(tmp_path / "table.csv")).warnings())
+    assert told in said if told else "class" not in said

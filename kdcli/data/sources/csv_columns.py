@@ -93,7 +93,14 @@ def _refuse_columns(path: Path, names: list[str], raw: list[tuple[int, list[str]
     # before "no column 'label'", which would send somebody to rename one of twenty columns
     if missing == ["label"] and (hot := _hot(names, [cells for _, cells in raw])):
         places = [names.index(name) for name in hot]
-        if all(sum(_IS_ONE[cells[i]] for i in places) == 1 for _, cells in raw):
+        ones = [sum(_IS_ONE[cells[i]] for i in places) for _, cells in raw]
+        if max(ones) == 1:
+            if 0 in ones:
+                line = raw[ones.index(0)][0]
+                raise DataError(
+                    f"{path}:{line}: no label: none of its columns of 0 and 1 has a 1",
+                    "fill it in, or take the row out",
+                )
             return
         raise DataError(
             f"{path}: not for kd: several labels per image (columns of 0 and 1: "

@@ -84,5 +84,6 @@ def _notes(listings: dict[str, Listing], classes: tuple[str, ...], ignored: int)
     for listing in listings.values():
         absent = [shown(group) for group in classes if not listing.images.get(group)]
         place = shown(listing.folder.name)
+        lines += [f"{place}/: {note}" for note in listing.notes]
         lines += [f"{place}/ has no images of {', '.join(absent)}"] if absent else []
     return tuple(lines)

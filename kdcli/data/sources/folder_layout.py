@@ -5,6 +5,7 @@ from pathlib import Path
 
 from kdcli.core.errors import DataError
 from kdcli.core.text import class_name, did_you_mean, shown
+from kdcli.data.class_list import written_twice
 from kdcli.data.sources.split_folders import no_classes
 from kdcli.data.sources.tree import images_below, loose_files, refuse_dead_links, subfolders
 
@@ -19,6 +20,7 @@ class Listing:
     order of their folders' names as stored."""
     ignored: tuple[str, ...]
     """Files that are not images, or lie outside the class folders; relative to the data's root."""
+    notes: tuple[str, ...] = ()
 
 
 def list_images(root: Path, folder: Path) -> Listing:
@@ -33,7 +35,8 @@ def list_images(root: Path, folder: Path) -> Listing:
         # two folders whose names differ in spelling an umlaut alone are one class
         images[name] = tuple(sorted((*images.get(name, ()), *names)))
         ignored += others
-    return Listing(folder, images, tuple(ignored))
+    notes = written_twice(place.name for place in classes)
+    return Listing(folder, images, tuple(ignored), notes)
 
 
 def agreed_classes(root: Path, listings: dict[str, Listing]) -> tuple[str, ...]:

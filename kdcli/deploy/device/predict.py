@@ -86,6 +86,8 @@ try:
         image = ((fit(image / np.float32(255), size).clip(0, 1) - mean) / std).transpose(2, 0, 1)
 except ImportError:
     sys.exit(f"{asked.image}: no .npy or PPM of {size} x {size} pixels; pip install pillow")
+except Exception as error:  # damaged bytes make decoders raise almost anything
+    sys.exit(f"{asked.image}: not a readable image ({error})")
 
 batch = takes.shape[0] if isinstance(takes.shape[0], int) else 1
 row = session.run(None, {takes.name: np.stack([image] * batch)})[0][0]

@@ -12,11 +12,15 @@ from typing import Any
 from kdcli.core.errors import UsageError
 from kdcli.core.text import some
 
-_TO_NUMBER = ("class_to_idx", "class_to_index", "class2idx", "label2id", "label_to_idx")
+_TO_NUMBER = (
+    *("class_to_idx", "class_to_index", "class2idx", "cls2idx", "cat2idx", "cat_to_idx"),
+    *("label2id", "label_to_idx", "label2idx"),
+)
 _LISTED = (
     *("label_names", "class_names", "classnames", "classes", "names", "categories", "labels"),
     *("target_names", "label_list", "class_list", "idx_to_class", "index_to_class", "idx2class"),
     *("id2label", "idx_to_label", "idx2label", "class_map", "label_map", "labels_map", "mapping"),
+    *("class_mapping", "label_mapping", "idx2cls", "idx2cat", "vocab", "classes_"),
 )
 """Lists of names, or names by their places; the reverse is told from what is in them."""
 _AROUND = (
@@ -97,7 +101,11 @@ def _listed(key: str, value: Any) -> tuple[str, ...]:
     value = value.tolist() if hasattr(value, "tolist") else value
     if not isinstance(value, list | tuple):
         return ()
-    names = [one.get("name") if isinstance(one, Mapping) else one for one in value]
+    if value and all(isinstance(one, Mapping) for one in value):  # COCO's, each with its number
+        numbered = any("id" in one for one in value)
+        pairs = {one.get("id") if numbered else i: one.get("name") for i, one in enumerate(value)}
+        return _from_mapping(pairs, reverse=False) if len(pairs) == len(value) else ()
+    names = list(value)
     return tuple(map(str, names)) if all(isinstance(name, str) for name in names) else ()
 
 
@@ -109,9 +117,10 @@ def _from_mapping(value: Mapping[Any, Any], *, reverse: bool) -> tuple[str, ...]
     if reverse:
         pairs = [(place, name) for name, place in pairs]
     placed = {_place(place): name for place, name in pairs}
-    if set(placed) != set(range(len(pairs))):
-        return ()
-    names = [placed[i] for i in range(len(pairs))]
+    first = min((place for place in placed if place is not None), default=0)
+    if first not in (0, 1) or set(placed) != set(range(first, first + len(pairs))):
+        return ()  # numbered from 1 they are in the same order
+    names = [placed[i] for i in range(first, first + len(pairs))]
     named = all(isinstance(n, str) or _place(n) is not None for n in names)
     return tuple(map(str, names)) if named else ()
 

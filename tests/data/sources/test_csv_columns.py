@@ -37,6 +37,9 @@ def test_one_hot_columns_are_one_label(place: Path, off: str, on: str) -> None:
     table.write_text(lines(("image", "Cat", "dog"), *((row[0], on, on) for row in rows)))
     with pytest.raises(DataError, match="several labels per image"):
         open_table(table)
+    table.write_text(lines(("image", "Cat", "dog"), *((*row[:2], off) for row in rows)))
+    with pytest.raises(DataError, match=r"hot.csv:\d+: no label"):
+        open_table(table)
 
 
 def test_paths_as_windows_writes_them(place: Path) -> None:
