@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from house import ON_DIGITS, STUDENT, TEACHER, Answer, House, kd, kd_ok
+from house import ON_DIGITS, SMALL_TEACHER, STUDENT, TEACHER, Answer, House, kd, kd_ok
 
 from kdcli.plan import forecast
 from kdcli.plan.rehearsal import Estimate
@@ -125,6 +125,8 @@ def test_a_matched_pair_is_the_one_that_is_trained(
 ) -> None:
     teacher = TEACHER if taught_by == "name" else str(small.teacher)
     changes = ("--set", "match.pairs=[[1, 1]]", "--set", "train.epochs=1")
+    if taught_by == "name":
+        changes += ("--set", f"teacher.recipe={SMALL_TEACHER}")
     pair = ("--teacher", teacher, "--student", STUDENT, "--data", str(pictures))
     (command,) = _printed(kd_ok("match", *pair, *changes))
     assert "match.pairs=[[1, 1]]" in command
