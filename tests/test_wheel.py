@@ -37,7 +37,7 @@ def test_it_holds_recipes_types_and_licence(wheel: Path) -> None:
     assert not [n for n in names if n.startswith(("tests/", "docs/", "recipes/", "benchmarks/"))]
     assert any(n.endswith("LICENSE") for n in names)
     (entry,) = [n for n in names if n.endswith("entry_points.txt")]
-    assert b"kd = kdcli.cli:main" in zipfile.ZipFile(wheel).read(entry)
+    assert b"kd = kdcli.__main__:main" in zipfile.ZipFile(wheel).read(entry)
 
 
 def test_recipes_are_found_in_it(wheel: Path, tmp_path: Path) -> None:

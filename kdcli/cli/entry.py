@@ -70,7 +70,7 @@ def _run(app: typer.Typer, given: list[str]) -> int:
     try:
         code = int(app(given, standalone_mode=False, prog_name="kd") or 0)
         if code == ExitCode.INTERRUPTED:  # typer's own, from before a command began
-            raise Interrupted(STOPPED)
+            raise _KINDS[_stopped[0]] if _stopped else Interrupted(STOPPED)
         return code
     except SystemExit as error:  # how typer ends a completion, and help that nobody reads
         if isinstance(error.__context__, OSError) and _reader_is_gone(error.__context__):

@@ -29,7 +29,7 @@ def show_runs(console: Console, found: "list[Folder]") -> None:
     console.table(heads, [_run_row(folder) for folder in found])
     total = size_in_words(sum(folder.bytes for folder in found))
     console.line(f"{total} in all; * = a person asked for it, the others came with one")
-    asked = [folder.path for folder in found if folder.asked and folder.finished]
+    asked = [folder.path for folder in found if folder.asked and folder.state == "finished"]
     verbs = [f"kd {verb} {shlex.quote(str(asked[-1]))}" for verb in ("evaluate", "export") if asked]
     console.next(*verbs, "kd list runs --prune")
 

@@ -6,6 +6,7 @@ multiplication. Within a quarter of the truth, in eight trials on two cores from
 """
 
 import gc
+import shutil
 import tempfile
 import time
 from collections import Counter
@@ -263,7 +264,9 @@ def _seconds_of_validation(parts: Assembled, device: torch.device) -> float:
 @cache
 def _seconds_per_byte(disk: Path) -> float:
     """Of writing a checkpoint into this folder; measured once in a process."""
+    # a small disk may have room for the run, and none for this
+    size = min(TRIED_BYTES, shutil.disk_usage(disk).free // 4)
     with disk_errors(disk), tempfile.TemporaryDirectory(dir=disk) as folder:
         start = time.monotonic()
-        save_state({"tried": torch.empty(TRIED_BYTES // 4)}, Path(folder) / "tried.pt")
-        return (time.monotonic() - start) / TRIED_BYTES
+        save_state({"tried": torch.empty(size // 4)}, Path(folder) / "tried.pt")
+        return (time.monotonic() - start) / max(size, 1)

@@ -22,7 +22,7 @@ class Until(Options):
 class Train(Options):
     """The training itself; the baseline gets the same."""
 
-    epochs: Annotated[int, Field(ge=1)] | Auto = "auto"
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] | Auto = "auto"
     batch_size: Annotated[int, Field(ge=2)] | Auto = "auto"
     """At least 2: batch norm has nothing to average over in one image."""
     optimizer: Literal["adamw", "sgd"] = "adamw"

@@ -83,6 +83,10 @@ def notes(c: Comparison, models: dict[str, ModelPart]) -> list[str]:
             f"ahead of the baseline ({baseline.accuracy:.4f}) on test: there was little to learn "
             "from it"
         )
+    if baseline.converged is None:
+        found.append(
+            "whether the baseline had converged is not known: its metrics.jsonl is gone or damaged"
+        )
     if baseline.converged is False:
         found.append(
             "the baseline had not converged: its training accuracy was still rising; "

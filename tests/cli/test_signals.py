@@ -1,14 +1,18 @@
 """Ctrl-C and SIGTERM stop kd wherever it is, also where Python only prints what is raised."""
 
+import contextlib
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
+import typer
 from house import Answer, House, kd
+
+from kdcli.cli.entry import enter
 
 SIGNALS = pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
@@ -46,6 +50,18 @@ def test_what_is_raised_while_an_object_is_cleared_away_is_raised_again(
     assert "Exception ignored" not in answer.err
     assert passed == ["the finaliser"]
     assert sys.unraisablehook is before
+
+
+@SIGNALS
+def test_a_signal_before_a_command_began_keeps_its_code(number: signal.Signals, code: int) -> None:
+    """Typer takes each for Ctrl-C, and returns 130."""
+
+    def app(*_: Any, **how: Any) -> int:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(number)
+        return 130
+
+    assert enter(cast("typer.Typer", app), []) == code
 
 
 @SIGNALS

@@ -374,6 +374,9 @@ def test_supervised_is_labels_only():
 def test_a_mistake_in_a_setting_over_a_shipped_recipe():
     with pytest.raises(RecipeError) as caught:
         load_recipe("kd", ("methods.kd.tempature=3", "train.epochs=0"))
+    too_many = "expects a number at most 1000000 or 'auto'"
+    with pytest.raises(RecipeError, match=too_many):
+        load_recipe("kd", ("train.epochs=1000000000000",))
     assert set(caught.value.problems) == {
         "--set: methods.kd.tempature: unknown key; did you mean 'methods.kd.temperature'?",
         "--set: train.epochs: expects a number at least 1 or 'auto', not 0",

@@ -71,7 +71,10 @@ def _comparison(drop: float) -> Comparison:
 
 
 def _models(**accuracies: float) -> dict[str, ModelPart]:
-    return {role: ModelPart(name="m", params=7, accuracy=a) for role, a in accuracies.items()}
+    return {
+        role: ModelPart(name="m", params=7, accuracy=a, converged=True)
+        for role, a in accuracies.items()
+    }
 
 
 def test_a_chain_says_what_each_step_lost() -> None:

@@ -491,6 +491,14 @@ def test_the_inventory_tells_each_folder(finished: House) -> None:
     assert found["kd"].needs == {(teacher.path / "model.pt").resolve()}
 
 
+def test_a_run_that_cannot_be_read_is_not_what_comes_next(finished: House) -> None:
+    shutil.copytree(finished.student, finished.path / "kd-zz")
+    assert f"kd evaluate {finished.path / 'kd-zz'}" in kd_ok("list", "runs").out
+    (finished.path / "kd-zz" / "run.yaml").write_text("")
+    (line,) = [line for line in kd_ok("list", "runs").out.splitlines() if "kd evaluate" in line]
+    assert "kd-zz" not in line
+
+
 def test_a_folder_that_may_not_be_read_hides_no_other(
     finished: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
