@@ -82,11 +82,18 @@ def _choices(defaults: "Defaults") -> list[list[str]]:
     size = f"{defaults.image_size} pixels"
     return [
         ["image size", f"the model's own, else {size}" if defaults.own_size else size],
-        ["augmentation", defaults.augment or "none"],
+        ["augmentation", _mirrored(defaults.augment)],
         ["weights to begin with", "pretrained" if defaults.pretrained else "random"],
         ["small models", _schedule(defaults.small)],
         ["models above 10 M parameters", _schedule(defaults.large)],
     ]
+
+
+def _mirrored(augment: str | None) -> str:
+    from kdcli.data.augment import MIRRORED
+
+    plain = MIRRORED.get(augment or "")
+    return f"{augment} (mirrors; {plain} does not)" if plain else augment or "none"
 
 
 def _schedule(schedule: "Schedule") -> str:

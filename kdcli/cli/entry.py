@@ -159,7 +159,7 @@ def in_words(error: BaseException) -> KdError:
     """Any exception as an error that a person can act on; names the log that has its story."""
     known = error if isinstance(error, KdError) else _in_words(error)
     story = story_of(error)
-    if story and story not in known.fix:
+    if story and known.code != ExitCode.USAGE and story not in known.fix:  # a typo has none
         known.fix = "\n".join(filter(None, (known.fix, story)))
     return known
 

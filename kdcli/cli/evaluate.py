@@ -51,7 +51,7 @@ def show_report(console: Console, report: "Report", gates: "list[Checked]") -> N
                     f"{g.gate.kind} {g.gate.key}",
                     f"{g.gate.limit:g}",
                     "null" if g.value is None else g.shown,
-                    "passed" if g.passed else "MISSED",
+                    g.outcome,
                 ]
                 for g in gates
             ],

@@ -111,7 +111,9 @@ def show_exported(console: Console, result: "Exported", data: str | None = None)
     if entries[0].parity.synthetic:
         return
     run = shlex.quote(str(result.place.parent))
-    console.next(f"kd evaluate {run}{on_data(data)}{_gates(result.report)}")
+    console.next(
+        f"kd evaluate {run}{on_data(data)}{_gates(result.report)}", f"kd predict {run} IMAGE"
+    )
 
 
 def show_measured(console: Console, result: "Exported") -> None:

@@ -15,6 +15,7 @@ from kdcli.models.build import build_meta
 from kdcli.models.given import read_labels
 from kdcli.models.model_args import ModelArgs
 from kdcli.plan.ask import Ask
+from kdcli.plan.data import say_mirrored, warn_of_unbalanced
 from kdcli.plan.job import Job, open_shared
 from kdcli.plan.lineage import Roles, distill_spec, refuse_peers
 from kdcli.plan.names import assistant_start, model_name, starting_point
@@ -57,6 +58,8 @@ def distill_job(ask: Ask, progress: Progress) -> Job:
     shared = replace(open_shared(loaded, who.data, ask.device, progress), labels=labels)
     advise(loaded, shared.source, progress)
     spec = distill_spec(roles, shared, who.seed or 0)
+    say_mirrored(spec, loaded, progress)
+    warn_of_unbalanced(spec, shared.source, progress)
     _warn_of_small(spec, shared.source, progress)
     return Job(spec, shared.source, shared.device)
 

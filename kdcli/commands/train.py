@@ -5,6 +5,7 @@ from pathlib import Path
 from kdcli.core.errors import UsageError
 from kdcli.core.progress import Progress, Silent
 from kdcli.plan.ask import Ask
+from kdcli.plan.data import say_mirrored
 from kdcli.plan.forecast import Forecast, foresee
 from kdcli.plan.job import Job, open_shared, refuse_taught, train_spec, trained_alone
 from kdcli.plan.names import started, starting_point
@@ -30,6 +31,7 @@ def train_job(ask: Ask, progress: Progress) -> Job:
     shared = open_shared(started(loaded, start.weights), who.data, ask.device, progress)
     spec = train_spec(start.model, shared, who.seed or 0)
     spec = spec.model_copy(update={"weights": start.weights})
+    say_mirrored(spec, loaded, progress)
     return Job(spec, shared.source, shared.device, ask.seeds)
 
 

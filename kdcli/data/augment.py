@@ -11,7 +11,10 @@ from kdcli.core.arrays import Doubles, Ints
 from kdcli.data.order import hashes, uniform
 from kdcli.data.randaugment import rand_augment
 
-AUGMENTS = ("shift", "shift_flip", "crop_flip")
+AUGMENTS = ("shift", "shift_flip", "crop", "crop_flip")
+MIRRORED = {"shift_flip": "shift", "crop_flip": "crop"}
+"""Those that mirror half of the images, and what is the same without it: for digits, letters, left
+and right shoes."""
 
 AREA = (0.35, 1.0)
 """Share of the image that a random crop keeps. Milder than Inception's 0.08 to 1 (arXiv:1409.4842),
@@ -48,13 +51,13 @@ def augment(
         raise ValueError(f"unknown augmentation {name!r}; known: {', '.join(AUGMENTS)}")
     # all but the last, which RandAugment takes as bits, further down
     draws = [uniform(seed, view, index, number) for number in range(7)] if name else []
-    if name == "crop_flip":
+    if name in ("crop", "crop_flip"):
         images = crop(images, draws[_AREA], draws[_ASPECT], draws[_TOP], draws[_LEFT], size)
     else:
         images = resize(images, size)
     if name in ("shift", "shift_flip"):
         images = shift(images, draws[_DOWN], draws[_ACROSS])
-    if name in ("shift_flip", "crop_flip"):
+    if name in MIRRORED:
         images = flip(images, draws[_FLIP])
     if randaugment:
         images = rand_augment(images, randaugment, hashes(seed, view, index, _RANDAUGMENT))

@@ -66,7 +66,7 @@ class Batching:
     def one_by_one(self) -> bool:
         """Whether each image is worked on by itself, rather than all of them at once: crops differ
         in size, and RandAugment is Pillow's."""
-        return self.augment == "crop_flip" or self.randaugment is not None
+        return self.augment in ("crop", "crop_flip") or self.randaugment is not None
 
     @property
     def mixes(self) -> bool:

@@ -20,6 +20,7 @@ from kdcli.core.text import counted, some
 from kdcli.data.duplicates import Double, doubles, in_two_classes, same_images, told
 from kdcli.data.near_doubles import near_doubles
 from kdcli.data.nothing_shown import Shown, look_at_some
+from kdcli.data.rare_classes import IMBALANCED, WHAT_HELPS, few_measured
 from kdcli.data.readers import ArrayImages
 from kdcli.data.source import Source, Split, broken
 from kdcli.data.threads import WAITING, spread
@@ -27,10 +28,6 @@ from kdcli.data.threads import WAITING, spread
 _TAKE_OUT = (
     "repair these files, or take them out; kd doctor DATA also finds images that break off halfway"
 )
-
-IMBALANCED = 5
-"""Images of the largest class for one of the smallest, above which something should be done. A rule
-of thumb; nothing but a warning hangs on it."""
 
 MISSING = frozenset(("nan", "null", "n/a", "#n/a", "<na>", "undefined"))
 """What programs write in a table's cell where there is nothing."""
@@ -69,6 +66,8 @@ class Survey:
     unreadable: tuple[DataError, ...]
     shown: Shown = field(default_factory=Shown)
     """By some of the training images."""
+    measured: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Images in validation and test, by class."""
 
     @property
     def largest(self) -> tuple[str, int]:
@@ -111,6 +110,7 @@ class Survey:
             *self._of_two_classes(),
             *self._of_spelling(),
             *self._of_missing(),
+            *self._of_few_measured(),
         )
 
     def refuse_unreadable(self) -> None:
@@ -161,17 +161,20 @@ class Survey:
             if name.casefold() in MISSING:
                 yield f"class '{name}' looks like labels that are missing"
 
+    def _of_few_measured(self) -> Iterable[str]:
+        """Where classes are uneven: of data that are small altogether, the intervals tell."""
+        told = few_measured(self.per_class, self.measured)
+        if told and self.imbalance > IMBALANCED:
+            yield told
+
     def advice(self) -> tuple[str, ...]:
         """What to set where a class is rare; apart from `warnings`, as whoever has set
         train.balance needs none (`plan/data.py`)."""
         if self.imbalance <= IMBALANCED:
             return ()
         times = f"{self.imbalance:.1f} times" if self.smallest[1] else "all"
-        return (
-            f"class '{self.largest[0]}' has {times} the images of '{self.smallest[0]}': "
-            "consider --set train.balance=sampler (or loss) and --set "
-            "train.select=balanced_accuracy, and look at student.worst_class_recall",
-        )
+        larger = f"class '{self.largest[0]}' has {times} the images of '{self.smallest[0]}'"
+        return (f"{larger}: {WHAT_HELPS}",)
 
 
 def _letters(name: str) -> str:
@@ -201,12 +204,12 @@ def survey(source: Source, progress: Progress | None = None) -> Survey:
     splits = source.splits
     everyone = list(chain.from_iterable(_looked_at(one, progress) for one in splits.values()))
     same = same_images(splits)
-    counts = np.bincount(source.train.labels, minlength=len(source.classes))
+    counts = {role: _per_class(split, source.classes) for role, split in splits.items()}
     sizes = _sizes([one.size for one in everyone if one.size])
     return Survey(
         name=source.name,
         images={role: len(split) for role, split in splits.items()},
-        per_class={name: int(n) for name, n in zip(source.classes, counts, strict=True)},
+        per_class=counts.pop("train"),
         sizes=sizes,
         ignored=source.ignored,
         doubles=doubles(same, source),
@@ -214,7 +217,13 @@ def survey(source: Source, progress: Progress | None = None) -> Survey:
         in_two_classes=in_two_classes(same, source),
         unreadable=tuple(one.error for one in everyone if one.error),
         shown=look_at_some(source.train, math.prod(sizes.median)) if sizes else Shown(),
+        measured=counts,
     )
+
+
+def _per_class(split: Split, classes: tuple[str, ...]) -> dict[str, int]:
+    counts = np.bincount(split.labels, minlength=len(classes))
+    return {name: int(n) for name, n in zip(classes, counts, strict=True)}
 
 
 def refuse_unreadable(split: Split, progress: Progress) -> None:

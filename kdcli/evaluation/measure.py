@@ -131,10 +131,10 @@ def training(files: list[Path]) -> dict[str, Any]:
         return {}
     curves = [[line["train_accuracy"] for line in run.lines() if "epoch" in line] for run in runs]
     shared = min(map(len, curves))  # patience ends seeds at different epochs
+    curve = [mean(row) for row in zip(*(c[-shared:] for c in curves), strict=True)]
     return {
         "train_seconds": mean(end["seconds"] for end in ends),
         "epochs": round(mean(end["epochs"] for end in ends)),
-        "converged": metrics.converged(
-            [mean(row) for row in zip(*(c[-shared:] for c in curves), strict=True)]
-        ),
+        "converged": metrics.converged(curve),
+        "train_accuracy_rise": metrics.rise(curve),
     }

@@ -51,17 +51,25 @@ def ece(logits: Reals, labels: Ints, bins: int = 15) -> float:
 
 
 def converged(train_accuracies: Sequence[float]) -> bool:
-    """Whether training accuracy, one number per epoch, has stopped rising.
+    """Whether training accuracy, one number per epoch, has stopped rising: by less than half a
+    point (`rise`). One epoch cannot tell, so it says no."""
+    found = rise(train_accuracies)
+    return found is not None and found < STILL
 
-    That is: the straight line through the last fifth of the epochs rises by less than half a
-    point over that fifth; single epochs are noisy. One epoch cannot tell, so it says no.
-    """
+
+STILL = 0.005
+"""Half a point: a training accuracy that rises by less at its end has converged."""
+
+
+def rise(train_accuracies: Sequence[float]) -> float | None:
+    """By how much the straight line through the last fifth of the epochs rises over that fifth, as
+    single epochs are noisy; None of a single epoch."""
     epochs = len(train_accuracies)
     if epochs < 2:
-        return False
+        return None
     window = -(-epochs // 5)
     slope = np.polyfit(np.arange(window + 1), train_accuracies[-1 - window :], 1)[0]
-    return bool(slope * window < 0.005)
+    return float(slope * window)
 
 
 # Two models ------------------------------------------------------------------------------------

@@ -49,12 +49,14 @@ def teacher_from(
     told = labels or given.classes
     place = runs_root() / _folder_name(given, classes, data, sizes, told) / "model.pt"
     if place.is_file():  # its name holds all that decides its content: nothing is read again
-        progress.say(f"{given.thing}: adopted before as {place}")
+        by = ", its classes by --classes" if labels else ""
+        progress.say(f"{given.thing}: adopted before as {place}{by}")
         return place
     found = read(given, sizes[0], progress)
     answered = found.args.num_classes
     if labels:
         _refuse_count(given, labels, answered)
+        progress.say(f"{given.file}: its classes by --classes: {_listed(labels)}")
     elif answered != len(classes):
         progress.say(f"{_answers(given, answered, len(classes))}: a start; {_ANEW} on the data")
         return start_from(given)
@@ -66,6 +68,8 @@ def teacher_from(
         )
     # read anew for each size: a ViT's position embedding is converted to it; said once is enough
     others = [read(given, size, Silent()) for size in sizes[1:]]
+    if names and names != classes:
+        progress.say(f"{given.file}: its answers are put in the data's order")
     tried = [_in_order(one, names or classes, classes, given) for one in (found, *others)]
     best = tried[0] if len(tried) == 1 else _best(tried, score, given, progress)
     progress.say(f"{given.thing}: fed {best.args.input_size} pixels; adopted as {place}")

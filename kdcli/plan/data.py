@@ -8,17 +8,21 @@ from pathlib import Path
 from kdcli.core.errors import KdError
 from kdcli.core.progress import Progress
 from kdcli.core.text import counted, some
+from kdcli.data.augment import MIRRORED
 from kdcli.data.decoding import Decoding
 from kdcli.data.duplicates import same_images
 from kdcli.data.near_doubles import near_doubles
 from kdcli.data.open import location, open_source
+from kdcli.data.rare_classes import IMBALANCED
 from kdcli.data.source import Source, Split
 from kdcli.data.subset import training_split
 from kdcli.data.survey import Survey, survey
 from kdcli.data.unlabelled import identity_of, open_unlabelled
+from kdcli.evaluation.per_class import imbalance
 from kdcli.models.checkpoint import load_model
-from kdcli.recipe.load import scheme_of
+from kdcli.recipe.load import LoadedRecipe, load_recipe, scheme_of
 from kdcli.recipe.schema import Recipe
+from kdcli.recipe.teacher import BALANCED, own_recipe
 from kdcli.runs.run import Run
 from kdcli.runs.spec import RULES, DataRef, Spec, TeacherRef
 
@@ -93,6 +97,62 @@ def warn_of_seen(
             f"teacher {some(unknown, SHOWN)}: nobody can know whether it has seen labels that "
             "data.hidden hides from the student"
         )
+
+
+def say_test_maybe_seen(
+    teachers: Sequence[TeacherRef], data: DataRef, source: Source, progress: Progress
+) -> None:
+    """Of finished teachers that kd has not trained on this very split, where its test set was
+    carved out here: out of images that they may have been trained on."""
+    if "test" not in source.carved:
+        return
+    runs = {ref.path: _spec_beside(ref.path) for ref in teachers if ref.path}
+    unknown = [p for p, spec in runs.items() if not spec or spec.data.identity != data.identity]
+    if unknown:
+        progress.say(
+            f"teacher {some(unknown, SHOWN)}: not trained by kd on this split: if it has seen "
+            "these images, then also those of the test set that was carved out here, and its "
+            "accuracy flatters; give a test split that it has not seen"
+        )
+
+
+def say_mirrored(spec: Spec, loaded: LoadedRecipe, progress: Progress) -> None:
+    """Where images are mirrored that nobody asked to be: the learner's, and those of teachers that
+    are to be trained, whom data.augment does not reach."""
+    instead = {} if loaded.chosen("data.augment") else MIRRORED
+    own = instead.get(str(spec.recipe.data.augment))
+    taught = _heads(spec)
+    if taught and load_recipe(loaded.recipe.teacher.recipe).chosen("data.augment"):
+        taught = []
+    theirs = next((m for one in taught if (m := MIRRORED.get(str(one.recipe.data.augment)))), None)
+    ways = [f"--set data.augment={own}"] if own else []
+    ways += [own_recipe(f"data: {{augment: {theirs}}}")] if theirs else []
+    if ways:
+        whose = "images" if own else "the teacher's images"
+        progress.say(
+            f"{whose} are mirrored at random; where left and right differ: "
+            f"{', and for the teacher '.join(ways)}"
+        )
+
+
+def warn_of_unbalanced(spec: Spec, source: Source, progress: Progress) -> None:
+    """Where a student has rare classes balanced, and a teacher that is to be trained has not."""
+    recipe, rare = spec.recipe, imbalance(source.train.labels) > IMBALANCED
+    sees_as_many = recipe.teacher.follow == "together" and recipe.train.balance == "sampler"
+    if recipe.train.balance == "none" or not rare or sees_as_many:
+        return
+    names = [one.model for one in _heads(spec) if one.recipe.train.balance == "none"]
+    if names:
+        progress.warn(
+            f"teacher {some(dict.fromkeys(names), SHOWN)}: trained on classes as rare as they are: "
+            f"train.balance reaches the student alone; {own_recipe(BALANCED)}"
+        )
+
+
+def _heads(spec: Spec) -> list[Spec]:
+    """The teachers at the head of the chain that are trained, from labels, by teacher.recipe."""
+    above = [ref.spec for ref in spec.teachers if ref.spec]
+    return [one for up in above for one in ([up] if up.role == "teacher" else _heads(up))]
 
 
 def say_other_decoding(model: Path, source: Source, progress: Progress) -> None:

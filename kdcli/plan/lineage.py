@@ -78,11 +78,10 @@ def _with_peers(spec: Spec, named: Sequence[str], shared: Shared) -> Spec:
         return spec
     count, wanted = 1 + len(named), int(spec.recipe.scheme.options["peers"])
     if count > wanted:
-        origin = shared.loaded.origins.get("scheme.peers", "default")
-        if origin not in ("default", f"recipe {shared.loaded.name}"):
+        if shared.loaded.chosen("scheme.peers"):
             raise UsageError(
-                f"scheme.peers={wanted} ({origin}): the student and {len(named)} named by --peer "
-                f"are {count} networks",
+                f"scheme.peers={wanted} ({shared.loaded.origin('scheme.peers')}): the student "
+                f"and {len(named)} named by --peer are {count} networks",
                 f"--set scheme.peers={count}, or leave a --peer out",
             )
         shared.progress.say(f"scheme.peers: {count}, as many as are named and the student")

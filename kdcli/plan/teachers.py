@@ -21,7 +21,7 @@ from kdcli.models.given import Read, is_given, parse, size_of
 from kdcli.models.loading import read_args
 from kdcli.models.reordered import in_order
 from kdcli.models.tap import Tap, predict
-from kdcli.plan.data import say_other_decoding, warn_of_seen
+from kdcli.plan.data import say_other_decoding, say_test_maybe_seen, warn_of_seen
 from kdcli.plan.job import Job, Shared, refuse_taught, train_spec
 from kdcli.plan.names import is_file, started, teacher_name
 from kdcli.recipe.edit import update
@@ -60,7 +60,9 @@ def teacher_refs(entries: Sequence[Entry], shared: Shared) -> tuple[TeacherRef, 
     _refuse_twice(found)
     recipe = shared.loaded.recipe
     warn_of_seen(found, shared.data, recipe.data.hidden, shared.progress)
-    if recipe.teacher.seeds > 1 and not any(one.spec for one in found):
+    say_test_maybe_seen(found, shared.data, shared.source, shared.progress)
+    idle = recipe.teacher.seeds > 1 and not any(one.spec for one in found)
+    if idle and shared.loaded.chosen("teacher.seeds"):
         shared.progress.say(
             f"every teacher is finished: teacher.seeds={recipe.teacher.seeds} means nothing here"
         )

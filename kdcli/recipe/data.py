@@ -52,7 +52,7 @@ class Data(Options):
 
     image_size: Annotated[int, Field(ge=8, le=1024)] | Auto = "auto"
     """Pixels of a side."""
-    augment: Literal["shift", "shift_flip", "crop_flip", "auto"] | None = "auto"
+    augment: Literal["shift", "shift_flip", "crop", "crop_flip", "auto"] | None = "auto"
     """How training images are varied."""
     randaugment: str | None = None
     """On top of it, in timm's words: "rand-m9-n2-mstd0.5"."""

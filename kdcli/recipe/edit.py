@@ -15,7 +15,7 @@ def stored_size(recipe: Recipe) -> int:
     no larger than the crops come out, every one of them would be enlarged.
     """
     size = int(recipe.data.image_size)
-    return size * 8 // 7 if recipe.data.augment == "crop_flip" else size
+    return size * 8 // 7 if recipe.data.augment in ("crop", "crop_flip") else size
 
 
 def update(recipe: Recipe, values: dict[str, Any]) -> Recipe:

@@ -35,6 +35,10 @@ class LoadedRecipe:
     origins: dict[str, str]
     """`{"train.epochs": "--set"}`; keys that are missing here have the schema's default."""
 
+    def chosen(self, key: str) -> bool:
+        """Whether a person set this very key: by a flag, or in a recipe file of their own."""
+        return self.origins.get(key, "default") not in ("default", f"recipe {self.name}")
+
     def origin(self, key: str) -> str:
         """Where this key's value came from."""
         return origin_of(key, self.origins, "default")

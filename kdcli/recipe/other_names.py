@@ -8,7 +8,7 @@ from typing import Any
 from kdcli.core import registry
 from kdcli.core.errors import UsageError
 from kdcli.core.other_names import called, or_words, spelling
-from kdcli.core.text import did_you_mean
+from kdcli.core.text import did_you_mean, some
 from kdcli.recipe.places import fields_of, keys, keys_at
 from kdcli.recipe.schema import Recipe
 
@@ -58,6 +58,9 @@ OTHER_NAMES = {
 }
 """Full key, flag, or what there is in its place: what else it is called. `*`: of each method."""
 
+_IN_ITS_RECIPE = ("train", "task", "data", "methods", "student")
+"""Sections of the recipe that trains a teacher."""
+
 _APART = ("who.", "match.", "teacher.checkpoints.")
 """Rarely what is meant by whoever does not write the section."""
 
@@ -93,6 +96,12 @@ def in_words(path: str, value: Any, further: Sequence[str]) -> str:
     `further` as of `likely`.
     """
     section, _, _ = path.rpartition(".")
+    if section == "teacher" and path[8:] in _IN_ITS_RECIPE:
+        inside = list(value) if isinstance(value, dict) else []
+        own = [f"teacher.{key}" for key in inside]
+        if own and set(own) <= set(keys()):  # teacher.train.tune
+            return or_words(own)
+        return _in_its_recipe([f"{path[8:]}.{key}" for key in inside] or [path[8:]])
     if isinstance(value, dict) and value and not section:  # a whole section is unknown
         if any(key.startswith(f"methods.{path}.") for key in further):
             inside = [f"methods.{path}.{key}" for key in value]
@@ -102,10 +111,15 @@ def in_words(path: str, value: Any, further: Sequence[str]) -> str:
         return or_words(key for word in value for key in likely(word, further))
     found = likely(path, further)
     if section == "teacher" and found and found[0].startswith(("train.", "task.", "data.")):
-        return f"; '{found[0]}' stands in the recipe that teacher.recipe names, a file of yours"
+        return _in_its_recipe(found[:1])
     if section == "teacher":  # its name, its model
         found = tuple("--teacher" if "student" in key else key for key in found)
     return or_words(found)
+
+
+def _in_its_recipe(found: Sequence[str]) -> str:
+    what = some(map(repr, found), 3) + (" stands" if len(found) == 1 else " stand")
+    return f"; {what} in the recipe that teacher.recipe names, a file of yours"
 
 
 def option_keys(raw: dict[str, Any]) -> list[str]:

@@ -48,6 +48,15 @@ class Checkpoints(Options):
 Precision = Literal["fp32", "bf16", "auto"]
 
 
+def own_recipe(keys: str) -> str:
+    """How a teacher is trained with `keys`, in YAML: nothing of the student's recipe reaches it."""
+    return f"--set teacher.recipe=FILE, in FILE {{scheme: alone, {keys}}}"
+
+
+BALANCED = "train: {balance: sampler, select: balanced_accuracy}"
+"""What its recipe says for the sake of rare classes."""
+
+
 class TeacherSettings(Options):
     """How a teacher is made and run."""
 

@@ -25,6 +25,10 @@ CLASS = "CLASS"
 """Stands for the name of a class in keys such as `models.student.recall.CLASS`."""
 
 
+FEW_IMAGES = 30
+"""Of a class: on fewer, a single one moves its recall by more than three points."""
+
+
 @dataclass(frozen=True)
 class Gate:
     """One limit; `key` is the number's full path in the report."""
@@ -50,6 +54,8 @@ class Checked:
     value: float | None
     why: str = ""
     """It is None."""
+    images: int | None = None
+    """Test images of the class whose recall it is."""
 
     @property
     def passed(self) -> bool:
@@ -66,6 +72,13 @@ class Checked:
             "value": self.value,
             "passed": self.passed,
         } | ({"why": self.why} if self.value is None else {})
+
+    @property
+    def outcome(self) -> str:
+        """`passed`, `MISSED`; `passed (on 2 images)` where a class has so few."""
+        few = self.images is not None and self.images < FEW_IMAGES
+        on = f" (on {counted(self.images or 0, 'image')})" if few else ""
+        return ("passed" if self.passed else "MISSED") + on
 
     @property
     def shown(self) -> str:
@@ -194,9 +207,19 @@ def check_gates(gates: tuple[Gate, ...], report: Report) -> list[Checked]:
         raw["comparison"]["class_lost_most"] = {"drop": 0.0}
     found = ((gate, _value(raw, gate.key)) for gate in gates)
     return [
-        Checked(gate, value, why_null(report, gate.key) if value is None else "")
-        for gate, value in found
+        Checked(g, value, "" if value is not None else why_null(report, g.key), _images(g, report))
+        for g, value in found
     ]
+
+
+def _images(gate: Gate, report: Report) -> int | None:
+    """Test images of the class that a recall is of: named, or the worst one."""
+    counts = (report.data and report.data.test_images_by_class) or {}
+    if gate.named is not None:
+        return counts.get(gate.named)
+    _, role, last = ["", "", *gate.key.split(".")][-3:]
+    part = report.models.get(role) if last == "worst_class_recall" else None
+    return counts.get(part.worst_class) if part and part.worst_class else None
 
 
 def missed(checked: list[Checked]) -> GateMissed | None:

@@ -134,6 +134,8 @@ class ModelPart(Part):
     train_seconds: float | None = None
     epochs: int | None = None
     converged: bool | None = None
+    train_accuracy_rise: Change | None = None
+    """Of training accuracy, over the last fifth of the epochs; null after a single one."""
     file_bytes: int | None = None
     """Of the fp32 ONNX file."""
     latency_ms: LatencyMs | None = None

@@ -3,6 +3,7 @@
 import math
 
 from kdcli.core.text import points, span
+from kdcli.recipe.teacher import BALANCED, own_recipe
 from kdcli.recipe.train import Train
 from kdcli.report.comparison import WORTH_CLOSING, Comparison
 from kdcli.report.model import ModelPart
@@ -88,8 +89,15 @@ def notes(c: Comparison, models: dict[str, ModelPart]) -> list[str]:
             "whether the baseline had converged is not known: its metrics.jsonl is gone or damaged"
         )
     if baseline.converged is False:
+        rise = baseline.train_accuracy_rise
+        told = (
+            "one epoch does not tell"
+            if rise is None
+            else f"its training accuracy rose by {100 * rise:.1f} points over the last fifth of "
+            "its epochs, and less than 0.5 is converged"
+        )
         found.append(
-            "the baseline had not converged: its training accuracy was still rising; "
+            f"the baseline had not converged: {told}; "
             "train longer (--set train.epochs=...) before believing a gain"
         )
     return [*found, _power(c)]
@@ -122,7 +130,8 @@ def _rare_in_training(imbalance: float | None, train: Train) -> str | None:
         return None
     return (
         f"the largest training class has {imbalance:.1f} times the images of the smallest: "
-        f"for the sake of the rare ones, train again with {' and '.join(wanted)}"
+        f"for the sake of the rare ones, train again with {' and '.join(wanted)}; a teacher with "
+        f"{own_recipe(BALANCED)}"
     )
 
 

@@ -162,6 +162,13 @@ def test_gates_are_read_before_anything_runs(distilled: House) -> None:
     assert not (distilled.student / "export" / "model.onnx").exists()
 
 
+def test_a_mistyped_class_of_a_gate_sends_nobody_to_a_log(distilled: House) -> None:
+    answer = kd("evaluate", distilled.student, "--min", "student.recall.Seven=0.7")
+    assert answer.code == 2
+    assert "no class 'Seven' in the data" in answer.err
+    assert "run.log" not in answer.err
+
+
 def test_a_family_is_said_aloud(empty_house: House) -> None:
     answer = kd("recipe", "show", "kd", "--student", "mobilenetv3", "--teacher", TEACHER, "--json")
     assert answer.code == 0

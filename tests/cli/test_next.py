@@ -33,7 +33,7 @@ def _printed(answer: Answer) -> list[list[str]]:
 
 
 def _typed(command: list[str], pictures: Path) -> list[str]:
-    known = PLACEHOLDERS | {"DIR": str(pictures), "DATA": str(pictures)}
+    known = PLACEHOLDERS | {"DIR": str(pictures), "DATA": str(pictures), "IMAGE": str(pictures)}
     return [known.get(word, word) for word in command]
 
 
@@ -78,15 +78,16 @@ def test_after_one_teacher_it_teaches_and_is_evaluated(empty_house: House, pictu
     assert _to_train(inspected, pictures) == ["student"]
 
 
-def test_from_a_student_to_its_gates(finished: House) -> None:
+def test_from_a_student_to_its_gates(finished: House, pictures: Path) -> None:
     """`kd distill`, `kd evaluate`, `kd export`, `kd evaluate --min`: each prints the next one."""
     evaluate, export = _printed(kd_ok(*ON_DIGITS))
     (after,) = _printed(kd_ok(*evaluate))
     assert after == export
     runs = finished.runs()
-    (gated,) = _printed(kd_ok(*export))
+    gated, predict = _printed(kd_ok(*export))
     assert "--min" in gated
     kd_ok(*gated)
+    assert kd_ok(*_typed(predict, pictures), "--json").document["predictions"]
     *listed, prune = _printed(kd_ok("list", "runs"))
     assert listed == [evaluate, export]
     kd_ok(*prune)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kdcli.data.augment import AUGMENTS, augment, flip, resize, shift
+from kdcli.data.augment import AUGMENTS, MIRRORED, augment, flip, resize, shift
 
 NAMES = (None, *AUGMENTS)
 
@@ -78,6 +78,17 @@ def test_crops_of_larger_images_keep_their_pixels() -> None:
     from_large = augment(large, "crop_flip", 0, view, index, size=32)
     from_small = augment(resize(large, 32), "crop_flip", 0, view, index)
     assert from_large.std(-1).mean() > 1.2 * from_small.std(-1).mean()
+
+
+@pytest.mark.parametrize(("mirrored", "plain"), MIRRORED.items())
+def test_without_mirroring_the_rest_is_the_same(mirrored: str, plain: str) -> None:
+    batch, index, view = images(16), np.arange(16), np.zeros(16, int)
+    ours, flipped = (augment(batch, name, 0, view, index) for name in (plain, mirrored))
+    same = [torch.equal(a, b) for a, b in zip(ours, flipped, strict=True)]
+    assert 0 < sum(same) < 16
+    assert all(
+        one or torch.equal(a, b.flip(-1)) for one, a, b in zip(same, ours, flipped, strict=True)
+    )
 
 
 def test_resize_is_the_whole_image() -> None:

@@ -52,6 +52,13 @@ def test_what_is_said_before_training(folder: Path) -> None:
     assert warning.startswith("class 'Hose groß' has 12.0 times the images of 'Hut': consider")
     for word in ("train.balance=sampler", "train.select=balanced_accuracy", "worst_class_recall"):
         assert word in warning
+    assert "teacher.recipe=FILE" in warning
+
+
+def test_few_images_to_measure_a_rare_class_on_are_told(folder: Path) -> None:
+    (warning,) = survey(open_folder(folder)).warnings()
+    told = "class 'Hut': 3 validation and 4 test images (1 more have fewer than 10); gates "
+    assert warning.startswith(told)
 
 
 def test_five_to_one_is_no_imbalance_to_speak_of(folder: Path) -> None:
@@ -78,7 +85,7 @@ def test_a_copy_in_another_class_is_said(folder: Path) -> None:
     shutil.copy(here / "01.png", folder / "train" / "Hose groß" / "kopie.png")
     shutil.copy(here / "02.png", folder / "test" / "Hose groß" / "kopie.png")
     pictures(folder / "test" / "Hut", 1, first=200)  # as in val/Hose groß
-    across, within = survey(open_folder(folder)).warnings()
+    across, within, _ = survey(open_folder(folder)).warnings()
     assert "2 images stand in two splits, 2 of them in another class, so what" in across
     assert "train/Hut/02.png (Hut) = test/Hose groß/kopie.png (Hose groß)" in across
     assert within == (

@@ -225,7 +225,9 @@ def test_a_teacher_in_another_order_is_put_in_the_datas(
     torch.save({k: v[order] if k.startswith("fc.") else v for k, v in state.items()}, foreign)
     labels = tmp_path / "labels.txt"
     labels.write_text("zero\none\ntwo\n", "utf-8")
-    kd_ok(*line(f"{TEACHER}={foreign}", pictures, "--classes", labels))
+    told = kd_ok(*line(f"{TEACHER}={foreign}", pictures, "--classes", labels)).err
+    assert "its classes by --classes: zero, one, two" in told
+    assert "its answers are put in the data's order" in told
     adopted = weights_of(given(small)[0])
     assert torch.equal(adopted["fc.weight"], state["fc.weight"])
     assert torch.equal(adopted["fc.bias"], state["fc.bias"])

@@ -125,6 +125,8 @@ def test_a_finished_teacher_is_one_member_whatever_the_recipe_says(
     idle = "every teacher is finished: teacher.seeds=3 means nothing here"
     assert idle in aloud.said
     aloud.said.clear()
+    spec_of(pictures, recipe="mimic_all", teachers=[str(given)], progress=aloud)
+    assert not [line for line in aloud.said if "means nothing here" in line]  # who set it?
     both = {"teachers": [str(given), SMALL], "progress": aloud}
     assert len(spec_of(pictures, *settings, **both).members) == 4
     assert idle not in aloud.said

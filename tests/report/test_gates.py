@@ -11,7 +11,7 @@ from kdcli.core.errors import UsageError
 from kdcli.report.comparison import Comparison
 from kdcli.report.gates import check_gates, for_classes, missed, numeric_keys, parse_gates
 from kdcli.report.model import ModelPart, Range, TeacherPart
-from kdcli.report.schema import Report
+from kdcli.report.schema import DataPart, Report
 
 CLASSES = ("cat", "Über Hemd", "a.b", "a.b.low", "x=y")
 DOCS = Path(__file__).parents[2] / "docs" / "report.md"
@@ -236,6 +236,18 @@ def test_a_class_without_test_images_misses_its_gate() -> None:
     (checked,) = check_gates(gates, _report())
     assert checked.value is None
     assert not checked.passed
+
+
+@pytest.mark.parametrize("key", ["student.recall.cat", "student.worst_class_recall"])
+@pytest.mark.parametrize(("count", "words"), [(2, "passed (on 2 images)"), (30, "passed")])
+def test_a_recall_of_few_images_says_so(key: str, count: int, words: str) -> None:
+    counts = {"test_images_by_class": {"cat": count}}
+    data = DataPart(name="d", is_default=0, classes=1, test_images=count, **counts)
+    models = {"student": ModelPart(name="m", params=1, recall={"cat": 0.5}, worst_class="cat")}
+    models["student"] = models["student"].model_copy(update={"worst_class_recall": 0.5})
+    report = _report().model_copy(update={"models": models, "data": data})
+    (checked,) = check_gates(for_classes(parse_gates((f"{key}=0.5",), ()), CLASSES), report)
+    assert checked.outcome == words
 
 
 def test_where_no_class_lost_anything_the_drop_is_nothing() -> None:

@@ -104,6 +104,20 @@ def test_a_scheme_without_teacher_is_named(code: str) -> None:
     assert taught == named.replace(" (scheme mutual)", "")
 
 
+@pytest.mark.parametrize(
+    ("rise", "words"),
+    [
+        (0.031, "its training accuracy rose by 3.1 points over the last fifth of its epochs, and "),
+        (None, "had not converged: one epoch does not tell; train longer"),
+    ],
+)
+def test_a_baseline_that_has_not_converged_tells_its_rise(rise: float | None, words: str) -> None:
+    models = _models(student=0.9, baseline=0.8, teacher=0.95)
+    told = {"converged": False, "train_accuracy_rise": rise}
+    models["baseline"] = models["baseline"].model_copy(update=told)
+    assert words in " ".join(notes(_comparison(0.05), models))
+
+
 def test_without_a_teacher_there_is_no_word_of_one() -> None:
     found = _comparison(0.0).model_copy(update={"accuracy_drop": None, "agreement": None})
     models = _models(student=0.9, baseline=0.9, peers=0.95)
