@@ -88,7 +88,7 @@ def inspect(
     with door(json) as console:
         from kdcli.commands.inspect import inspect, prepare
 
-        found = inspect(thing, console)
+        found = inspect(thing, console, data)
         look = prepare(found, data, console)
         console.show(found, partial(document, look=look), partial(show_inspected, look=look))
 
@@ -132,4 +132,5 @@ def _next(found: "Inspected") -> list[str]:
         more = "".join(f" {word}" for word in map(shlex.quote, with_images_of(spec, None)))
         on = on_data(spec.data.location)
         return [f"kd distill --teacher {thing} --student {STUDENT}{more}{on}"]
-    return [f"kd export {thing}"]
+    size = f" --size {found.module.args.input_size}" if found.source else ""
+    return [f"kd export {thing}{size}"]
