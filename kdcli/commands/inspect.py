@@ -278,7 +278,7 @@ def _source(found: Trained, data: str | None, progress: Progress) -> Source | No
         return None
     ref = found.run.spec.data
     if is_gone(ref):
-        progress.say(f"{ref.location}: gone, no answers are softened; --data gives another place")
+        progress.say(f"{ref.location}: gone, so no answers are softened; --data says where")
         return None
     try:
         return reopen_data(ref, progress)
