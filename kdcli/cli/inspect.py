@@ -88,9 +88,10 @@ def inspect(
     with door(json) as console:
         from kdcli.commands.inspect import inspect, prepare
 
-        found = inspect(thing, console)
+        found = inspect(thing, console, data)
         look = prepare(found, data, console)
-        console.show(found, partial(document, look=look), partial(show_inspected, look=look))
+        show = partial(show_inspected, look=look, data=data)
+        console.show(found, partial(document, look=look), show)
 
 
 LARGE = 10_000_000
@@ -98,9 +99,10 @@ LARGE = 10_000_000
 
 
 def show_inspected(
-    console: Console, found: "Inspected", look: "Callable[[], Softened] | None"
+    console: Console, found: "Inspected", look: "Callable[[], Softened] | None", data: str | None
 ) -> None:
-    """`kd inspect`; `look` takes its time, so what is known already is shown before."""
+    """`kd inspect`; `look` takes its time, so what is known already is shown before. `data` is
+    where they lie now."""
     from kdcli.cli.temperature import show_softened
 
     shown, warning = rows(found)
@@ -109,14 +111,14 @@ def show_inspected(
         console.warn(warning)
     if look:
         show_softened(console, look())
-    console.next(*_next(found))
+    console.next(*_next(found, data))
 
 
 def _title(found: "Inspected") -> str:
     return found.card.name if hasattr(found, "card") else str(found.path)
 
 
-def _next(found: "Inspected") -> list[str]:
+def _next(found: "Inspected", data: str | None) -> list[str]:
     from kdcli.commands.inspect import Model, Trained
 
     if isinstance(found, Model):
@@ -130,6 +132,7 @@ def _next(found: "Inspected") -> list[str]:
     if found.run and found.role == "teacher":
         spec = found.run.spec
         more = "".join(f" {word}" for word in map(shlex.quote, with_images_of(spec, None)))
-        on = on_data(spec.data.location)
+        on = on_data(data or spec.data.location)
         return [f"kd distill --teacher {thing} --student {STUDENT}{more}{on}"]
-    return [f"kd export {thing}"]
+    size = f" --size {found.module.args.input_size}" if found.source else ""
+    return [f"kd export {thing}{size}"]

@@ -140,19 +140,17 @@ def _history(found: "Trained") -> Rows:
     accuracy = provenance.get("val_accuracy", "")  # None: an exit's, say, nobody has measured
     validated = "unknown" if accuracy is None else accuracy and f"{accuracy:.4f}"
     versions = provenance.get("versions") or {}
+    trained = "seed" in provenance  # not of somebody else's weights
     kept = provenance.get("decoding")
     decoding = Decoding.from_dict(kept).words if kept else ()
     rows = [
         ("role", found.role),
         ("teachers", counted_names(provenance.get("teachers") or ())),
         ("learnt with", ", ".join(path.name for path in found.beside)),
-        ("began from", began if provenance else None),
-        (
-            "data, seed",
-            f"{provenance.get('data')}, {provenance.get('seed')}" if provenance else None,
-        ),
+        ("began from", began if trained else None),
+        ("data, seed", f"{provenance.get('data')}, {provenance.get('seed')}" if trained else None),
         ("image files", ", ".join(decoding)),
-        ("epochs", epochs if provenance else None),
+        ("epochs", epochs if trained else None),
         ("validation accuracy", validated),
         *_recipe(found),
         ("made with", ", ".join(f"{k} {v}" for k, v in versions.items())),

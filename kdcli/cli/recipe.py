@@ -13,7 +13,7 @@ from kdcli.cli.entry import door
 from kdcli.cli.flags import Data, Debug, Json, Set, Student, Teacher
 
 if TYPE_CHECKING:
-    from kdcli.commands.recipe import Setting
+    from kdcli.commands.recipe import Shown
 
 
 def show(
@@ -37,8 +37,7 @@ def show(
             student=student,
             data=data,
         )
-        found, command = show(ask, console)
-        console.show(found, _document, partial(show_settings, command=command))
+        console.show(show(ask, console), _document, show_settings)
 
 
 def check(
@@ -49,12 +48,9 @@ def check(
 ) -> None:
     """Say everything that is wrong with a recipe."""
     with door(json) as console:
-        from kdcli.recipe.conflicts import refuse_in_recipe
-        from kdcli.recipe.load import load_recipe, refuse_idle
+        from kdcli.commands.recipe import check
 
-        loaded = load_recipe(name, tuple(set_ or ()))
-        refuse_idle(loaded)
-        refuse_in_recipe(loaded.recipe)
+        loaded = check(name, tuple(set_ or ()))
         show = partial(show_ok, settings=tuple(set_ or ()))
         console.show(name, lambda _: {"recipe": loaded.name, "ok": True}, show)
 
@@ -74,15 +70,18 @@ def show_ok(console: Console, name: str, settings: tuple[str, ...]) -> None:
     console.next(shlex.join(["kd", "recipe", "show", name, *changes]))
 
 
-def _document(found: "list[Setting]") -> dict[str, Any]:
-    return {"settings": {s.key: {"value": s.value, "from": s.origin} for s in found}}
+def _document(found: "Shown") -> dict[str, Any]:
+    settings = {s.key: {"value": s.value, "from": s.origin} for s in found.settings}
+    return {"settings": settings, "teachers": found.teachers}
 
 
-def show_settings(console: Console, found: "list[Setting]", command: str) -> None:
-    """`kd recipe show`; `command` would use these settings."""
+def show_settings(console: Console, found: "Shown") -> None:
+    """`kd recipe show`."""
     rows = [
         [s.key, s.value if isinstance(s.value, str) else json.dumps(s.value), s.origin]
-        for s in found
+        for s in found.settings
     ]
     console.table(["key", "value", "from"], rows, figures=False)
-    console.next(command)
+    for command in found.teachers:
+        console.line(f"a teacher that is trained first: {command}")
+    console.next(found.command)

@@ -133,16 +133,19 @@ def _next(results: "list[Trained]", job: "Job") -> list[str]:
     from kdcli.plan.teachers import flags_of
 
     spec, run = job.spec, shlex.quote(str(results[0].run.path))
+    place = spec.data.location
+    # a run that was made where the data lay before would look for them there
+    moved = on_data(place) if place != results[0].run.spec.data.location else ""
     if spec.is_taught:
-        return [f"kd evaluate {run}", f"kd export {run}"]
+        return [f"kd evaluate {run}{moved}", f"kd export {run}{moved}"]
     runs = [word for one in results for word in ("--teacher", str(one.run.path))]
     sizes = job.source.defaults
     usual = None if sizes.own_size else sizes.image_size
     teachers = flags_of(job) if len(results) > 1 else None
     more = [] if teachers else with_images_of(spec, usual)
     command = shlex.join(["kd", "distill", *(teachers or runs), "--student", STUDENT, *more])
-    alone = [f"kd evaluate {run}"] if len(results) == 1 else []
-    return [command + on_data(spec.data.location), *alone]
+    alone = [f"kd evaluate {run}{moved}"] if len(results) == 1 else []
+    return [command + on_data(place), *alone]
 
 
 def with_images_of(spec: "Spec", usual_size: int | None) -> list[str]:

@@ -29,6 +29,7 @@ from kdcli.models.model_args import ModelArgs
 from kdcli.models.tap import Tap
 from kdcli.plan.data import open_data
 from kdcli.plan.names import model_name
+from kdcli.plan.teachers import shown_on
 from kdcli.recipe.edit import get
 from kdcli.report.file import read_report
 from kdcli.report.licences import LicencesPart
@@ -82,6 +83,8 @@ class Trained:
     """Of what it was made from."""
     spelled: str | None = None
     """Of somebody else's weights: as the command line takes them."""
+    source: Source | None = None
+    """And the data that chose the size they are fed with."""
 
     @property
     def beside(self) -> list[Path]:
@@ -129,15 +132,15 @@ class Onnx:
 Inspected = Model | Trained | Onnx
 
 
-def inspect(thing: str, progress: Progress) -> Inspected:
-    """Look at one thing: paths first, then names.
+def inspect(thing: str, progress: Progress, data: str | None = None) -> Inspected:
+    """Look at one thing: paths first, then names; at somebody else's weights on `data`, if given.
 
     Raises:
         UsageError: there is no such file, run or model.
         DamagedFile: it is not kd's, or damaged; nothing in it was run.
     """
     if is_given(thing):
-        return _given(thing, progress)
+        return _given(thing, data, progress)
     path = Path(thing)
     if path.suffix.lower() == ".onnx":
         return _onnx(path, progress)
@@ -167,11 +170,14 @@ def _module(args: ModelArgs) -> Module:
     return Module(args, type(build_meta(args.single)).__name__, **costs(args))
 
 
-def _given(thing: str, progress: Progress) -> Trained:
+def _given(thing: str, data: str | None, progress: Progress) -> Trained:
     """Somebody else's weights, as kd would adopt them; nothing is kept."""
     given = parse(thing, progress)
+    source = open_data(data, progress)[0] if data is not None else None
     with TemporaryDirectory() as scratch:
-        loaded = load(alone(given, Path(scratch), None, None, Silent()))
+        folder = Path(scratch)
+        known = shown_on(source, given, folder, open_device("auto"), progress) if source else None
+        loaded = load(known or alone(given, folder, None, None, Silent()))
     return Trained(
         path=given.file,
         file_bytes=given.file.stat().st_size,
@@ -184,6 +190,7 @@ def _given(thing: str, progress: Progress) -> Trained:
         report=None,
         licences=licences_of(loaded.file),
         spelled=given.spelled,
+        source=source,
     )
 
 
@@ -263,7 +270,7 @@ def _ask(found: Trained, source: Source, progress: Progress) -> Softened:
 
 def _source(found: Trained, data: str | None, progress: Progress) -> Source | None:
     if data is not None:
-        source, _ = open_data(data, progress)
+        source = found.source or open_data(data, progress)[0]
         _order(found, source)  # other classes are refused before the work
         return source
     if found.run is None:
@@ -271,9 +278,7 @@ def _source(found: Trained, data: str | None, progress: Progress) -> Source | No
         return None
     ref = found.run.spec.data
     if is_gone(ref):
-        progress.say(
-            f"{ref.location}: gone, so no answers are softened; --data gives another place"
-        )
+        progress.say(f"{ref.location}: gone, so no answers are softened; --data says where")
         return None
     try:
         return reopen_data(ref, progress)

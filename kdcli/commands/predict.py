@@ -111,7 +111,9 @@ def model_file(model: str, progress: Progress) -> Path:
         if not found:
             raise UsageError(f"{path}: no ONNX file in it", f"make one: {command}")
         file = min(found, key=lambda file: (file.parent == path, len(file.name), file.name))
-        progress.say(f"{path}: using {file}")
+        more = [quote(str(one)) for one in sorted(found) if one != file]
+        beside = f"; others lie there: kd predict {' or '.join(more)}" if more else ""
+        progress.say(f"{path}: using {file}{beside}")
         return file
     if path.suffix.lower() in OF_PYTORCH and path.exists():
         raise UsageError(f"{path}: a model of PyTorch, no ONNX file", f"make one: {command}")

@@ -1,18 +1,24 @@
-"""`kd recipe show | schema`: what a recipe comes down to, and the format."""
+"""`kd recipe show | check | schema`: what a recipe comes down to, if anything, and the format."""
 
+import json
+import shlex
 from dataclasses import dataclass, replace
 from typing import Any
 
 from kdcli.commands.distill import advise
 from kdcli.core import registry
+from kdcli.core.errors import RecipeError, UsageError
 from kdcli.core.examples import STUDENT, TEACHER
 from kdcli.core.progress import Progress
+from kdcli.models.given import is_given
 from kdcli.plan.ask import Ask
 from kdcli.plan.data import open_data
 from kdcli.plan.defaults import auto_values
-from kdcli.plan.names import architecture, started, starting_point
+from kdcli.plan.job import SAME, refuse_taught
+from kdcli.plan.names import architecture, is_file, started, starting_point
+from kdcli.recipe.conflicts import refuse_in_recipe
 from kdcli.recipe.edit import dump, fill_auto, get
-from kdcli.recipe.load import LoadedRecipe, load_recipe, scheme_of
+from kdcli.recipe.load import LoadedRecipe, load_recipe, refuse_idle, scheme_of
 from kdcli.recipe.schema import MethodUse, Recipe
 from kdcli.recipe.who import Who
 from kdcli.training.devices import open_device
@@ -28,12 +34,52 @@ class Setting:
     origin: str
 
 
-def show(ask: Ask, progress: Progress) -> tuple[list[Setting], str]:
-    """Every value that a run with these data and models would use, and the command that runs it.
+@dataclass(frozen=True)
+class Shown:
+    """What a recipe comes down to."""
+
+    settings: list[Setting]
+    command: str
+    """It would use them."""
+    teachers: list[str]
+    """Commands that show the settings of the teachers that it would train first."""
+
+
+def check(name: str, settings: tuple[str, ...]) -> LoadedRecipe:
+    """The recipe, of which nothing is wrong; nor of the one that it names for its teachers.
+
+    Raises:
+        UsageError: something is; RecipeError where it is a matter of keys and values.
+    """
+    loaded = load_recipe(name, settings)
+    refuse_idle(loaded)
+    refuse_in_recipe(loaded.recipe)
+    named = loaded.recipe.teacher.recipe
+    try:
+        teachers = load_recipe(named)
+        refuse_taught(teachers)
+        refuse_in_recipe(teachers.recipe)
+    except UsageError as error:
+        found = [f"teacher.recipe={named}: {line}" for line in error.what.splitlines()]
+        raise RecipeError(found, error.fix) from error
+    return loaded
+
+
+def show(ask: Ask, progress: Progress) -> Shown:
+    """Every value that a run with these data and models would use.
 
     Who and on what: by flags, else by the recipe's `who:` block, else by the examples.
+
+    Raises:
+        UsageError: a teacher is named to a recipe that has none.
     """
     loaded = load_recipe(ask.recipe, ask.settings)
+    if ask.teachers and not loaded.recipe.methods:
+        raise UsageError(
+            f"--teacher {ask.teachers[0]}: recipe {loaded.name} has no teacher (scheme "
+            f"{loaded.recipe.scheme.name}); who learns by it is --student",
+            _show(replace(ask, student=ask.student or ask.teachers[0])),
+        )
     who = ask.who(loaded.recipe, progress)
     source, _ = open_data(who.data, progress, surveyed=False)
     advise(loaded, source, progress)
@@ -51,7 +97,29 @@ def show(ask: Ask, progress: Progress) -> tuple[list[Setting], str]:
         Setting(key, value, _origin(key, get(before, key) != value, loaded, source.name))
         for key, value in ((key, get(after, key)) for key in _keys(after))
     ]
-    return found, _command(ask, loaded, who)
+    return Shown(found, _command(ask, loaded, who), _of_teachers(loaded, who))
+
+
+def _show(ask: Ask) -> str:
+    words = ["kd", "recipe", "show", ask.recipe, *(w for s in ask.settings for w in ("--set", s))]
+    flags = {"--student": ask.student, "--data": ask.data}
+    return shlex.join([*words, *(w for flag, v in flags.items() if v for w in (flag, v))])
+
+
+def _of_teachers(loaded: LoadedRecipe, who: Who) -> list[str]:
+    """Of each that is trained first: what is handed to it goes along."""
+    if not loaded.recipe.methods or (scheme_of(loaded.recipe).teaches_itself and not who.taught_by):
+        return []
+    raw, usual = dump(loaded.recipe), dump(Recipe())
+    handed = SAME | {key: key for key in ("data.image_size", "data.hidden", "data.licence")}
+    changed = {
+        own: get(raw, key) for key, own in handed.items() if get(raw, key) != get(usual, key)
+    }
+    settings = tuple(f"{key}={json.dumps(value)}" for key, value in changed.items())
+    trained = [one for one in _teachers(who) if not (is_given(one) or is_file(one))]
+    recipe = loaded.recipe.teacher.recipe
+    asks = (Ask(recipe, settings, student=one, data=who.data) for one in trained)
+    return list(dict.fromkeys(map(_show, asks)))
 
 
 def _teachers(who: Who) -> list[str]:

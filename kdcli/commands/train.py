@@ -4,6 +4,8 @@ from pathlib import Path
 
 from kdcli.core.errors import UsageError
 from kdcli.core.progress import Progress, Silent
+from kdcli.core.text import counted
+from kdcli.data.defaults import FEW_VALIDATED
 from kdcli.plan.ask import Ask
 from kdcli.plan.data import say_mirrored
 from kdcli.plan.forecast import Forecast, foresee
@@ -46,7 +48,7 @@ def dry_run(
     """
     _refuse_one_place(job, out)
     if _to_train(job, out, again):
-        warn_of_licences(job.spec, progress)
+        _warn_before(job, progress)
     found = foresee(job, progress, out=out, again=again)
     if found.now:
         measure_given(job.spec, job.site(progress))
@@ -62,7 +64,7 @@ def carry_out(
     finished = [spec not in _to_train(job, out, again) for spec in job.specs]
     choose: Choose = nobody_knows
     if not all(finished):
-        warn_of_licences(job.spec, progress)
+        _warn_before(job, progress)
         forecast = foresee(job, progress, out=out, again=again)
         for line in forecast.lines():
             progress.say(line)
@@ -76,6 +78,16 @@ def carry_out(
         trained.append(ensure(spec, site, out=out, again=again, asked=True))
         state_licence(trained[-1].run, spec.recipe.data.licence)
     return trained
+
+
+def _warn_before(job: Job, progress: Progress) -> None:
+    """Once for all that the command trains."""
+    warn_of_licences(job.spec, progress)
+    if (count := len(job.source.validation)) < FEW_VALIDATED:
+        progress.warn(
+            f"{counted(count, 'validation image')}: the choice of epoch and the judgement of "
+            "teachers hang on single images; give more, in val/"
+        )
 
 
 def _to_train(job: Job, out: Path | None, again: bool) -> list[Spec]:

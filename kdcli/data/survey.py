@@ -5,9 +5,7 @@ looks like a good model.
 """
 
 import math
-import re
 import statistics
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -16,10 +14,11 @@ import numpy as np
 
 from kdcli.core.errors import DataError
 from kdcli.core.progress import Progress, Silent
-from kdcli.core.text import counted, some
+from kdcli.core.text import counted
 from kdcli.data.duplicates import Double, doubles, in_two_classes, same_images, told
 from kdcli.data.near_doubles import near_doubles
 from kdcli.data.nothing_shown import Shown, look_at_some
+from kdcli.data.odd_names import odd_names
 from kdcli.data.rare_classes import IMBALANCED, WHAT_HELPS, few_measured
 from kdcli.data.readers import ArrayImages
 from kdcli.data.source import Source, Split, broken
@@ -28,9 +27,6 @@ from kdcli.data.threads import WAITING, spread
 _TAKE_OUT = (
     "repair these files, or take them out; kd doctor DATA also finds images that break off halfway"
 )
-
-MISSING = frozenset(("nan", "null", "n/a", "#n/a", "<na>", "undefined"))
-"""What programs write in a table's cell where there is nothing."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +104,7 @@ class Survey:
             *self._of_doubles(),
             *self._of_near_doubles(),
             *self._of_two_classes(),
-            *self._of_spelling(),
-            *self._of_missing(),
+            *odd_names(self.per_class),
             *self._of_few_measured(),
         )
 
@@ -145,22 +140,6 @@ class Survey:
                 f"is wrong: {_examples(self.in_two_classes)}"
             )
 
-    def _of_spelling(self) -> Iterable[str]:
-        spelt: dict[str, list[str]] = defaultdict(list)
-        for name in self.per_class:
-            spelt[_letters(name)].append(name)
-        for names in spelt.values():
-            if len(names) > 1:
-                yield (
-                    f"classes {some(map(repr, names))} differ in their spelling alone: if they are "
-                    "one, give it one name"
-                )
-
-    def _of_missing(self) -> Iterable[str]:
-        for name in self.per_class:
-            if name.casefold() in MISSING:
-                yield f"class '{name}' looks like labels that are missing"
-
     def _of_few_measured(self) -> Iterable[str]:
         """Where classes are uneven: of data that are small altogether, the intervals tell."""
         told = few_measured(self.per_class, self.measured)
@@ -175,14 +154,6 @@ class Survey:
         times = f"{self.imbalance:.1f} times" if self.smallest[1] else "all"
         larger = f"class '{self.largest[0]}' has {times} the images of '{self.smallest[0]}'"
         return (f"{larger}: {WHAT_HELPS}",)
-
-
-def _letters(name: str) -> str:
-    """What is left of a name without case and punctuation; of a number, its value."""
-    try:
-        return str(float(name))
-    except ValueError:
-        return re.sub(r"[\W_]", "", name.casefold()) or name
 
 
 @dataclass(frozen=True, eq=False)

@@ -60,21 +60,57 @@ def teacher_from(
     elif answered != len(classes):
         progress.say(f"{_answers(given, answered, len(classes))}: a start; {_ANEW} on the data")
         return start_from(given)
+    best = _fit_to(found, given, classes, sizes, score, labels, progress)
+    said = " (--set data.image_size=N says otherwise)" if len(sizes) > 1 else ""
+    progress.say(f"{given.thing}: fed {best.args.input_size} pixels{said}; adopted as {place}")
+    _adopt(given, best, classes, place, data.name)
+    return place
+
+
+def shown(
+    given: Given,
+    folder: Path,
+    classes: tuple[str, ...],
+    *,
+    sizes: tuple[int, ...],
+    score: Callable[[Read], float],
+    progress: Progress,
+) -> Path | None:
+    """The model.pt in `folder` that `teacher_from` would make, as whoever only looks needs it; None
+    where the weights answer another number of classes.
+
+    Raises: what `teacher_from` does.
+    """
+    found = read(given, sizes[0], progress)
+    if found.args.num_classes != len(classes):
+        return None
+    best = _fit_to(found, given, classes, sizes, score, None, progress)
+    _adopt(given, best, classes, folder / "model.pt", "")
+    return folder / "model.pt"
+
+
+def _fit_to(
+    found: Read,
+    given: Given,
+    classes: tuple[str, ...],
+    sizes: tuple[int, ...],
+    score: Callable[[Read], float],
+    labels: tuple[str, ...] | None,
+    progress: Progress,
+) -> Read:
+    """As it answers the data's classes, in their order, fed the size that it knows best."""
     names = labels or _names(found, classes, given, progress)
     if names is None:
         progress.say(
             f"{given.file} names no classes: taken to be the data's, in order: {_listed(classes)} "
-            "(--classes FILE says otherwise)"
+            "(kd distill --classes FILE says otherwise)"
         )
     # read anew for each size: a ViT's position embedding is converted to it; said once is enough
     others = [read(given, size, Silent()) for size in sizes[1:]]
     if names and names != classes:
         progress.say(f"{given.file}: its answers are put in the data's order")
     tried = [_in_order(one, names or classes, classes, given) for one in (found, *others)]
-    best = tried[0] if len(tried) == 1 else _best(tried, score, given, progress)
-    progress.say(f"{given.thing}: fed {best.args.input_size} pixels; adopted as {place}")
-    _adopt(given, best, classes, place, data.name)
-    return place
+    return tried[0] if len(tried) == 1 else _best(tried, score, given, progress)
 
 
 def _names(
@@ -98,7 +134,7 @@ def _best(
     found = (f"{s:.0%} at {one.args.input_size}" for s, one in zip(scores, tried, strict=True))
     progress.say(
         f"{given.file} says no image size; tried on some validation images, it gets right "
-        f"{', '.join(found)} pixels (--set data.image_size=N says which)"
+        f"{', '.join(found)} pixels"
     )
     return tried[scores.index(max(scores))]
 

@@ -14,10 +14,10 @@ from kdcli.data.loader import plain_batches
 from kdcli.data.source import Source
 from kdcli.data.store import open_store
 from kdcli.evaluation.metrics import accuracy
-from kdcli.models.adopt import teacher_from
+from kdcli.models.adopt import shown, teacher_from
 from kdcli.models.build import build
 from kdcli.models.checkpoint import load_model
-from kdcli.models.given import Read, is_given, parse, size_of
+from kdcli.models.given import Given, Read, is_given, parse, size_of
 from kdcli.models.loading import read_args
 from kdcli.models.reordered import in_order
 from kdcli.models.tap import Tap, predict
@@ -122,15 +122,11 @@ def _foreign_teacher(entry: TeacherEntry, shared: Shared) -> TeacherRef:
     """Finished, where it answers the data's classes; else trained on the data from its weights."""
     source, size = shared.source, shared.loaded.recipe.data.image_size
     given = parse(entry.model, Silent())  # said before
-    wanted = size if isinstance(size, int) else None
-    sizes = [size_of(given, wanted)]
-    if not (wanted or given.size):  # nobody says what they were trained for
-        sizes += {source.defaults.image_size} - set(sizes)
     found = teacher_from(
         given,
         source.classes,
         shared.data,
-        sizes=tuple(sizes),
+        sizes=_sizes_of(given, size if isinstance(size, int) else None, source),
         score=lambda read: share_right(read, source, shared.device),
         labels=shared.labels,
         progress=shared.progress,
@@ -138,6 +134,28 @@ def _foreign_teacher(entry: TeacherEntry, shared: Shared) -> TeacherRef:
     if isinstance(found, Path):
         return _given_teacher(str(found), shared)
     return _taught_first(entry.model_copy(update={"model": given.model}), shared, found)
+
+
+def shown_on(
+    source: Source, given: Given, folder: Path, device: torch.device, progress: Progress
+) -> Path | None:
+    """A model.pt in `folder` of given weights as they would teach on these data; None where they
+    answer another number of classes."""
+    return shown(
+        given,
+        folder,
+        source.classes,
+        sizes=_sizes_of(given, None, source),
+        score=lambda read: share_right(read, source, device),
+        progress=progress,
+    )
+
+
+def _sizes_of(given: Given, wanted: int | None, source: Source) -> tuple[int, ...]:
+    """Pixels of a side that given weights are tried with; several where nobody says what they were
+    trained for."""
+    first, usual = size_of(given, wanted), source.defaults.image_size
+    return (first,) if wanted or given.size or usual == first else (first, usual)
 
 
 def _taught_first(entry: TeacherEntry, shared: Shared, weights: FileRef | None) -> TeacherRef:

@@ -7,6 +7,7 @@ for the same name. Nothing of it enters a digest, so to state a licence later tr
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 
 from kdcli.core.errors import KdError
@@ -47,7 +48,7 @@ def entries_of(spec: Spec) -> list[LicencePart]:
     A given teacher's file is read for what it says of itself. A teacher's weights count as the
     student's own do: what was learnt from them may be bound by their licence, too.
     """
-    above = [part for ref in spec.teachers for part in _of_teacher(ref)]
+    above = [part for ref in spec.teachers for part in _of_teacher(ref, spec)]
     begun = [_start(spec, spec.role, spec.model), *(_start(spec, "peer", p) for p in spec.peers)]
     each = {(one.role, one.what): one for one in [*above, *begun, *_images(spec)]}
     return sorted(each.values(), key=lambda one: one.role == "data")
@@ -57,8 +58,11 @@ def _recorded(raw: Iterable[dict[str, object]]) -> list[LicencePart]:
     return [LicencePart.model_validate(one) for one in raw]
 
 
-def _of_teacher(ref: TeacherRef) -> Iterator[LicencePart]:
-    """What it began with, and whoever taught it; of a file that is gone, that it is."""
+def _of_teacher(ref: TeacherRef, pupil: Spec) -> Iterator[LicencePart]:
+    """What it began with, and whoever taught it; of a file that is gone, that it is.
+
+    Images that it shares with its pupil have the pupil's name for them: they may have been moved.
+    """
     if ref.spec:
         yield from entries_of(ref.spec)
         return
@@ -69,8 +73,11 @@ def _of_teacher(ref: TeacherRef) -> Iterator[LicencePart]:
         found = licences_of(load_model(path), spec).entries
     except KdError:  # of an earlier kd's run: whoever begins one is told before
         found = [_part("teacher", ref.model, None, "its file is gone")]
+    pairs = product(_refs(spec) if spec else (), _refs(pupil))
+    moved = {was.name: now.name for was, now in pairs if was.identity == now.identity}
     for one in found:
-        yield one if one.role == "data" else one.model_copy(update={"role": "teacher"})
+        changed = {"what": moved.get(one.what, one.what)}
+        yield one.model_copy(update=changed if one.role == "data" else {"role": "teacher"})
 
 
 def _of_earlier(file: ModelFile, spec: Spec | None) -> list[LicencePart]:
@@ -95,8 +102,11 @@ def _start(spec: Spec, role: str, model: str) -> LicencePart:
 
 
 def _images(spec: Spec) -> list[LicencePart]:
-    refs = [spec.data, *([spec.unlabelled] if spec.unlabelled else [])]
-    return [_of_images(ref, spec.recipe.data.licence) for ref in refs]
+    return [_of_images(ref, spec.recipe.data.licence) for ref in _refs(spec)]
+
+
+def _refs(spec: Spec) -> list[DataRef]:
+    return [spec.data, *([spec.unlabelled] if spec.unlabelled else [])]
 
 
 def _of_images(data: DataRef, said: str) -> LicencePart:

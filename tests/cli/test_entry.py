@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import torch
-from house import DISTILL, SMALL_TEACHER, TEACHER, House, kd, kd_ok
+from house import DISTILL, SMALL_TEACHER, TEACHER, House, kd, kd_ok, save_untrained
 
 import kdcli
 from kdcli import __version__
@@ -612,6 +612,48 @@ def test_check_finds_nothing_wrong() -> None:
     assert "kd: nothing wrong" in kd_ok("recipe", "check", "kd").out
     document = kd_ok("recipe", "check", "kd", "--json").document
     assert document == {"schema": 1, "recipe": "kd", "ok": True}
+
+
+@pytest.mark.parametrize(
+    ("teachers", "words"),
+    [
+        (None, "no recipe '{}': neither a shipped one nor a file"),
+        ("scheme: alone\ntrain: {epocs: 3}\n", "{}: train.epocs: unknown key"),
+        ("methods: {kd: }\n", "recipe theirs needs a teacher"),
+        ("scheme: alone\ntrain: {tune: head, mixup: 0.2}\n", "tune=head shows each image"),
+    ],
+)
+def test_check_follows_the_recipe_of_the_teachers(
+    teachers: str | None, words: str, tmp_path: Path
+) -> None:
+    mine, theirs = tmp_path / "mine.yaml", tmp_path / "theirs.yaml"
+    mine.write_text(f"methods: {{kd: }}\nteacher: {{recipe: {theirs}}}\n", "utf-8")
+    if teachers:
+        theirs.write_text(teachers, "utf-8")
+    answer = kd("recipe", "check", mine)
+    assert answer.code == 2
+    assert f"teacher.recipe={theirs}: {words.format(theirs)}" in answer.err
+
+
+def test_show_leads_to_the_settings_of_the_teachers(empty_house: House, tmp_path: Path) -> None:
+    line = ("recipe", "show", "kd", "--teacher", TEACHER, "--data", "digits")
+    changes = ("--set", "teacher.subset=0.5", "--set", "data.image_size=40")
+    (command,) = kd_ok(*line, *changes, "--json").document["teachers"]
+    assert f"a teacher that is trained first: {command}\n" in kd_ok(*line, *changes).out
+    settings = kd_ok(*shlex.split(command)[1:], "--json").document["settings"]
+    wanted = {"data.subset": 0.5, "data.image_size": 40, "data.licence": "auto"}
+    assert {key: settings[key]["value"] for key in wanted} == wanted
+    finished = ("kd", "--teacher", save_untrained(tmp_path / "a.pt", ("a", "b")))
+    for untrained in (finished, ("born_again",), ("supervised",)):
+        assert kd_ok("recipe", "show", *untrained, "--json").document["teachers"] == []
+
+
+def test_show_refuses_a_teacher_where_there_is_none(empty_house: House) -> None:
+    answer = kd("recipe", "show", "supervised", "--teacher", TEACHER)
+    assert answer.code == 2
+    command = answer.err.strip().splitlines()[-1]
+    assert command.endswith(f"kd recipe show supervised --student {TEACHER}")
+    assert f"kd train {TEACHER}" in kd_ok("recipe", "show", "supervised", "--student", TEACHER).out
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,13 @@
 """`--data NEW`: a run's images where they lie now; and what evaluate would have to train first."""
 
+import shlex
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
-from house import House, kd, kd_ok
+from house import SMALL_TEACHER, TEACHER, House, kd, kd_ok, on_pictures
 
 from kdcli.commands import evaluate as verb
 from kdcli.core.progress import Silent
@@ -44,6 +45,23 @@ def test_evaluate_and_export_take_them_from_where_they_lie_now(
     assert "made-up" not in answer.err + answer.out
     assert f"kd evaluate {moved.student} --data {pictures} --min" in answer.out
     assert str(tmp_path / "gone") in (moved.student / "run.yaml").read_text("utf-8"), "as it was"
+
+
+def test_what_is_found_again_is_evaluated_where_the_data_lie_now(
+    moved: House, pictures: Path
+) -> None:
+    """As it is printed; by train and inspect, too."""
+    answer = kd_ok(*on_pictures(pictures))
+    assert "finished earlier" in answer.err
+    words = shlex.split(answer.out.partition("next: ")[2].splitlines()[0])
+    assert words == ["kd", "evaluate", str(moved.student), "--data", str(pictures)]
+    assert "lacks 1 training" in kd(*words[1:], "--no-train").err, "and no data"
+    assert f"kd export {moved.student} --data {pictures}" in answer.out
+    line = ("train", TEACHER, "--recipe", SMALL_TEACHER, "--data", pictures)
+    again = kd_ok(*line).out
+    assert f"kd evaluate {moved.teacher} --data {pictures}" in again
+    inspected = kd_ok("inspect", moved.teacher, "--data", pictures).out
+    assert f" --data {pictures}\n" in inspected
 
 
 def test_other_images_are_refused(moved: House, pictures: Path, tmp_path: Path) -> None:

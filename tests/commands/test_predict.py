@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -272,3 +273,10 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
         (one,) = kd_ok("predict", model, given, "--json").document["predictions"]
         assert one["image"] == str(picture)
         assert one["top"][0]["class"] == os.fsdecode(b"gr\xfcn")
+
+
+def test_a_smaller_file_beside_it_is_named(model: Path, folder: Path) -> None:
+    assert "others" not in kd_ok("predict", model.parent, folder).err
+    smaller = Path(shutil.copy(model, model.with_name("model.int8.onnx")))
+    answer = kd_ok("predict", model.parent, folder)
+    assert f"using {model}; others lie there: kd predict {smaller}" in answer.err

@@ -570,3 +570,18 @@ def test_classes_in_another_order_are_noticed(
     if order[0] == 0:
         assert "it answers '3' where the data say '8', '8' where the data say '3'" in answer.err
     assert "--classes" in answer.err
+
+
+def test_inspect_tries_the_sizes_that_distill_does(
+    foreign: Path, small: House, pictures: Path
+) -> None:
+    spelled = f"{TEACHER}={foreign}"
+    answer = kd_ok("inspect", spelled, "--data", pictures)
+    tried = kd_ok(*line(spelled, pictures, "--dry-run")).err.partition("it gets right ")[2]
+    right = tried.splitlines()[0]
+    size = load_model(given(small)[0]).model["input_size"]
+    assert right in answer.err
+    assert f"{size} x {size} px" in answer.out
+    assert f"next: kd export '{spelled}' --size {size}" in answer.out
+    for wrong in ("None", "data, seed", "random weights"):
+        assert wrong not in answer.out

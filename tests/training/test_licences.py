@@ -1,6 +1,7 @@
 """Licences of a run's ingredients: listed, warned about before the wait, reported, gated."""
 
 import json
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -283,3 +284,16 @@ def test_a_start_that_forbids_commercial_use_is_told_before_and_gated_after(
     missed = kd("export", run, "--min", "licences.all_permissive=1")
     assert missed.code == 8
     assert warning not in missed.err
+
+
+def test_images_that_were_moved_are_warned_of_once(
+    small: House, pictures: Path, tmp_path: Path
+) -> None:
+    place = shutil.copytree(pictures, tmp_path / "photos")
+    line = ("distill", "--teacher", small.teacher, "--student", STUDENT, "--data", place)
+    said = kd_ok(*line, "--set", "teacher.allow_weak=true", "--dry-run").err.splitlines()
+    unknown = [row for row in said if "licence unknown" in row]
+    assert len(unknown) == 1
+    assert "photos: licence unknown" in unknown[0]
+    few = [row for row in said if "12 validation images: the choice of epoch" in row]
+    assert len(few) == 1
