@@ -1,4 +1,4 @@
-"""Names of classes that are hardly meant: one name spelt in two ways, cells with nothing in them."""
+"""Names of classes that are hardly meant: one name spelt in two ways, cells that hold nothing."""
 
 import re
 from collections import defaultdict
