@@ -211,7 +211,7 @@ def test_a_methods_later_option_is_left_out_while_it_is_as_before(
 
 def show(name: str) -> list[Setting]:
     ask = Ask(recipe=name, student="test_resnet", teachers=("test_vit",))
-    return recipe.show(ask, Silent())[0]
+    return recipe.show(ask, Silent()).settings
 
 
 FIRST = set((Path(__file__).parent / "first_keys.txt").read_text("utf-8").split())
