@@ -11,7 +11,7 @@ import typer
 from kdcli.cli import completion
 from kdcli.cli.console import Console
 from kdcli.cli.entry import door
-from kdcli.cli.flags import Data, Debug, Json
+from kdcli.cli.flags import Classes, Data, Debug, Json
 from kdcli.cli.inspect_rows import rows
 from kdcli.cli.train import on_data, with_images_of
 from kdcli.core.examples import STUDENT, TEACHER
@@ -81,6 +81,7 @@ def inspect(
         ),
     ],
     data: Data = None,
+    classes: Classes = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -88,7 +89,7 @@ def inspect(
     with door(json) as console:
         from kdcli.commands.inspect import inspect, prepare
 
-        found = inspect(thing, console, data)
+        found = inspect(thing, console, data, classes)
         look = prepare(found, data, console)
         show = partial(show_inspected, look=look, data=data)
         console.show(found, partial(document, look=look), show)

@@ -156,7 +156,7 @@ def _measured(run: Run, seeds: int, site: Site) -> Report:
     with lock(run.path, wait=WAIT_SECONDS):
         _keep_predictions(run, test, source, models)
         remarks = [*notes_on_peers(students), *notes_on_generations(students)]
-        return _report(run, source, test, models, ensemble, remarks)
+        return _report(run, site, test, models, ensemble, remarks)
 
 
 def _taught_by(
@@ -233,13 +233,13 @@ def _baseline(student: Run, site: Site) -> Run:
 
 def _report(
     run: Run,
-    source: Source,
+    site: Site,
     test: Store,
     measured: dict[str, Measured],
     ensemble: MeasuredEnsemble | None,
     remarks: list[str],
 ) -> Report:
-    settings = run.spec.recipe.evaluate
+    source, settings = site.source, run.spec.recipe.evaluate
     data = _data(source, test)
     parts = {role: found.part for role, found in measured.items()}
     comparison, said = None, list[str]()
@@ -249,7 +249,7 @@ def _report(
         said = [*notes(comparison, parts), *remarks, *notes_on_exits(run, parts)]
         verdict = sentence(
             comparison,
-            run=shlex.quote(str(run.path)),
+            run=shlex.join([str(run.path), *(("--data", site.moved) if site.moved else ())]),
             test_images=len(test),
             margin=settings.margin,
             scheme=_own_scheme(run),

@@ -23,7 +23,7 @@ from kdcli.evaluation.temperature import Softened, look, recipe_temperature
 from kdcli.models.adopt import alone
 from kdcli.models.build import build_meta, plan
 from kdcli.models.cards import Card, card
-from kdcli.models.given import is_given, parse
+from kdcli.models.given import is_given, parse, read_labels
 from kdcli.models.loading import Loaded, load
 from kdcli.models.model_args import ModelArgs
 from kdcli.models.tap import Tap
@@ -132,20 +132,24 @@ class Onnx:
 Inspected = Model | Trained | Onnx
 
 
-def inspect(thing: str, progress: Progress, data: str | None = None) -> Inspected:
-    """Look at one thing: paths first, then names; at somebody else's weights on `data`, if given.
+def inspect(
+    thing: str, progress: Progress, data: str | None = None, classes: Path | None = None
+) -> Inspected:
+    """Look at one thing: paths first, then names; at somebody else's weights on `data`, if given,
+    with the names of their classes in the file `classes`.
 
     Raises:
         UsageError: there is no such file, run or model.
         DamagedFile: it is not kd's, or damaged; nothing in it was run.
     """
     if is_given(thing):
-        return _given(thing, data, progress)
+        return _given(thing, data, classes, progress)
     path = Path(thing)
     if path.suffix.lower() == ".onnx":
         return _onnx(path, progress)
     is_run = path.is_dir() and (path / "run.yaml").is_file()
-    if path.is_file() or is_run or _means_a_path(thing):
+    means_a_path = path.name != thing or path.suffix.lower() in _FILES
+    if path.is_file() or is_run or means_a_path:
         return _trained(thing, progress)
     try:
         return _model(model_name(thing, progress))
@@ -153,11 +157,6 @@ def inspect(thing: str, progress: Progress, data: str | None = None) -> Inspecte
         raise UsageError(
             error.what, f"{error.fix}; or give a run folder, a model.pt, an .onnx file"
         ) from error
-
-
-def _means_a_path(thing: str) -> bool:
-    path = Path(thing)
-    return path.name != thing or path.suffix.lower() in _FILES
 
 
 def _model(name: str) -> Model:
@@ -170,14 +169,15 @@ def _module(args: ModelArgs) -> Module:
     return Module(args, type(build_meta(args.single)).__name__, **costs(args))
 
 
-def _given(thing: str, data: str | None, progress: Progress) -> Trained:
+def _given(thing: str, data: str | None, classes: Path | None, progress: Progress) -> Trained:
     """Somebody else's weights, as kd would adopt them; nothing is kept."""
     given = parse(thing, progress)
     source = open_data(data, progress)[0] if data is not None else None
+    labels = read_labels(classes) if classes else None
     with TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        known = shown_on(source, given, folder, open_device("auto"), progress) if source else None
-        loaded = load(known or alone(given, folder, None, None, Silent()))
+        folder, device = Path(scratch), open_device("auto")
+        known = shown_on(source, given, folder, device, labels, progress) if source else None
+        loaded = load(known or alone(given, folder, None, labels, Silent()))
     return Trained(
         path=given.file,
         file_bytes=given.file.stat().st_size,
@@ -289,8 +289,8 @@ def _source(found: Trained, data: str | None, progress: Progress) -> Source | No
 
 def _order(found: Trained, source: Source) -> list[int] | None:
     """Where the data's classes stand among its answers; None: in the same places."""
-    fix = "give the data that it was trained on"
-    return places_in(found.loaded.file.classes, source.classes, str(found.path), fix)
+    own = found.loaded.file.classes
+    return places_in(own, source.classes, str(found.path), "give the data it was trained on")
 
 
 def _predict(loaded: Loaded, store: Store, progress: Progress) -> Floats:

@@ -77,6 +77,6 @@ def place_of_format(format_: Format, out: Path | None, located: Located) -> Path
     if out.suffix != ending:
         raise UsageError(
             f"--out {out}: {FORMATS[format_].what} ends in {ending}",
-            f"--out {out.with_suffix(ending)}",
+            f"--out {out.with_suffix(ending)}; a folder has to be there before: mkdir {out}",
         )
     return out

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from kdcli.core.arrays import Bools, Ints
+from kdcli.core.text import some
 
+NAMED = 4
+"""Pairs that a message names."""
 SURE = 0.001
 """How often a model whose classes are in order may be called permuted."""
 
@@ -21,6 +24,15 @@ class Renaming:
     """Its accuracy as it is, in [0, 1]."""
     renamed: float
     """Its accuracy under these names."""
+
+    def words(self, classes: Sequence[str]) -> str:
+        """What was found, with the first pairs by their names."""
+        pairs = [f"'{classes[it]}' where the data say '{classes[they]}'" for it, they in self.pairs]
+        return (
+            f"right on {self.right:.0%} of the validation images, but on {self.renamed:.0%} if its "
+            f"classes had other names: it answers {some(pairs, NAMED)}; they seem to stand in "
+            "another order than the data's"
+        )
 
 
 def permuted_classes(predictions: Ints, labels: Ints, num_classes: int) -> Renaming | None:
@@ -54,6 +66,12 @@ def permuted_classes(predictions: Ints, labels: Ints, num_classes: int) -> Renam
         float(np.mean(predictions == labels)),
         float(np.mean(names[predictions] == labels)),
     )
+
+
+def told_apart(predictions: Ints, labels: Ints, num_classes: int) -> float:
+    """Share of images that are right under the names that suit the answers best: how well classes
+    are told apart, whatever they are called."""
+    return float(np.mean(_best_names(predictions, labels, num_classes)[predictions] == labels))
 
 
 def _best_names(predictions: Ints, labels: Ints, num_classes: int) -> Ints:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from kdcli.core.class_order import places_in
@@ -21,6 +22,9 @@ from kdcli.runs.names import LONGEST, folder_name, slug
 from kdcli.runs.run import versions
 from kdcli.runs.spec import DataRef, FileRef
 
+Score = Callable[..., float]
+"""(read, named) -> a share of some images of the data in [0, 1]: those that the weights get right;
+where nobody has named their classes, those they would, were these called what suits them best."""
 _SHOWN = 6
 """Class names that a message spells out."""
 
@@ -31,7 +35,7 @@ def teacher_from(
     data: DataRef,
     *,
     sizes: tuple[int, ...],
-    score: Callable[[Read], float],
+    score: Score,
     labels: tuple[str, ...] | None = None,
     progress: Progress,
 ) -> Path | FileRef:
@@ -63,7 +67,7 @@ def teacher_from(
     best = _fit_to(found, given, classes, sizes, score, labels, progress)
     said = " (--set data.image_size=N says otherwise)" if len(sizes) > 1 else ""
     progress.say(f"{given.thing}: fed {best.args.input_size} pixels{said}; adopted as {place}")
-    _adopt(given, best, classes, place, data.name)
+    _adopt(given, best, classes, place)
     return place
 
 
@@ -73,7 +77,8 @@ def shown(
     classes: tuple[str, ...],
     *,
     sizes: tuple[int, ...],
-    score: Callable[[Read], float],
+    score: Score,
+    labels: tuple[str, ...] | None,
     progress: Progress,
 ) -> Path | None:
     """The model.pt in `folder` that `teacher_from` would make, as whoever only looks needs it; None
@@ -82,10 +87,12 @@ def shown(
     Raises: what `teacher_from` does.
     """
     found = read(given, sizes[0], progress)
+    if labels:
+        _refuse_count(given, labels, found.args.num_classes)
     if found.args.num_classes != len(classes):
         return None
-    best = _fit_to(found, given, classes, sizes, score, None, progress)
-    _adopt(given, best, classes, folder / "model.pt", "")
+    best = _fit_to(found, given, classes, sizes, score, labels, progress)
+    _adopt(given, best, classes, folder / "model.pt")
     return folder / "model.pt"
 
 
@@ -94,7 +101,7 @@ def _fit_to(
     given: Given,
     classes: tuple[str, ...],
     sizes: tuple[int, ...],
-    score: Callable[[Read], float],
+    score: Score,
     labels: tuple[str, ...] | None,
     progress: Progress,
 ) -> Read:
@@ -110,7 +117,9 @@ def _fit_to(
     if names and names != classes:
         progress.say(f"{given.file}: its answers are put in the data's order")
     tried = [_in_order(one, names or classes, classes, given) for one in (found, *others)]
-    return tried[0] if len(tried) == 1 else _best(tried, score, given, progress)
+    if len(tried) == 1:
+        return tried[0]
+    return _best(tried, partial(score, named=names is not None), given, names is not None, progress)
 
 
 def _names(
@@ -124,19 +133,23 @@ def _names(
 
 
 def _best(
-    tried: list[Read], score: Callable[[Read], float], given: Given, progress: Progress
+    tried: list[Read],
+    score: Callable[[Read], float],
+    given: Given,
+    named: bool,
+    progress: Progress,
 ) -> Read:
-    """The one with the best score, said with the others; of equals the first.
+    """The one with the best score, said with the others; of equals the last, the data's own size.
 
     Many CNNs answer at any size, only worse: nothing but trying tells which one they know.
     """
     scores = [score(one) for one in tried]
     found = (f"{s:.0%} at {one.args.input_size}" for s, one in zip(scores, tried, strict=True))
     progress.say(
-        f"{given.file} says no image size; tried on some validation images, it gets right "
-        f"{', '.join(found)} pixels"
+        f"{given.file} says no image size; tried on some validation images, it "
+        f"{'gets right' if named else 'tells apart'} {', '.join(found)} pixels"
     )
-    return tried[scores.index(max(scores))]
+    return tried[max(range(len(tried)), key=lambda i: (scores[i], i))]
 
 
 def alone(
@@ -168,7 +181,7 @@ def alone(
         f"{given.thing}: fed {found.args.input_size} pixels (--size N says otherwise); "
         f"adopted as {place}"
     )
-    _adopt(given, found, names, place, "")
+    _adopt(given, found, names, place)
     return place
 
 
@@ -218,16 +231,15 @@ def _folder_name(
     return folder_name(["given", slug(given.model), slug(data.name), digest])
 
 
-def _adopt(given: Given, found: Read, classes: tuple[str, ...], place: Path, data: str) -> None:
+def _adopt(given: Given, found: Read, classes: tuple[str, ...], place: Path) -> None:
     """Write the model.pt; the same weights give the same bytes, wherever they lay.
 
-    A student's digest counts a given teacher by the sha256 of this file: with a path or a date in
-    it, weights that are adopted a second time would make every student of theirs a new run. (Other
-    versions of torch or timm, which are recorded, do.)
+    A student's digest counts a given teacher by the sha256 of this file: with a path, a date or the
+    data's name in it, weights that are adopted a second time would make every student of theirs a
+    new run. (Other versions of torch or timm, which are recorded, do.)
     """
     provenance = {
         "role": "given",
-        "data": data,
         "given": given.origin,
         "sha256": sha256(given.file),
         "licence": given.licence,

@@ -22,11 +22,11 @@ from kdcli.models.foreign.plain_values import harmless
 
 SCHEMA = 1
 """Of model.pt's layout, under its key `kd`; another number is refused, not guessed at."""
-_AGAIN = "repeat the command with --again"
+AFRESH = "delete that file and repeat the command: its training starts afresh"
 _ANOTHER = "copy it again; if kd made it, remove its folder and repeat the command"
 _WHOSE = (
     "give a run folder or the model.pt of a kd run; for weights from elsewhere say whose they are: "
-    "--teacher {named}, --student {named}, kd export {path} --model NAME"
+    "kd inspect {named}, --teacher {named}, --student {named}, kd export {path} --model NAME"
 )
 
 Weights = dict[str, torch.Tensor]
@@ -154,9 +154,9 @@ def load_state(path: Path) -> dict[str, Any] | None:
     """
     if not path.is_file():
         return None
-    raw = _load(path, _AGAIN)
+    raw = _load(path, AFRESH)
     if not isinstance(raw, dict):
-        raise DamagedFile(f"{path}: not a resume state", _AGAIN)
+        raise DamagedFile(f"{path}: not a resume state", AFRESH)
     return raw
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ from kdcli.core.progress import Progress, Silent
 from kdcli.data.loader import plain_batches
 from kdcli.data.source import Source
 from kdcli.data.store import open_store
+from kdcli.evaluation.answers import answers_of
+from kdcli.evaluation.class_order import permuted_classes, told_apart
 from kdcli.evaluation.metrics import accuracy
 from kdcli.models.adopt import shown, teacher_from
 from kdcli.models.build import build
 from kdcli.models.checkpoint import load_model
 from kdcli.models.given import Given, Read, is_given, parse, size_of
-from kdcli.models.loading import read_args
+from kdcli.models.loading import load, read_args
 from kdcli.models.reordered import in_order
 from kdcli.models.tap import Tap, predict
 from kdcli.plan.data import say_other_decoding, say_test_maybe_seen, warn_of_seen
@@ -127,7 +130,7 @@ def _foreign_teacher(entry: TeacherEntry, shared: Shared) -> TeacherRef:
         source.classes,
         shared.data,
         sizes=_sizes_of(given, size if isinstance(size, int) else None, source),
-        score=lambda read: share_right(read, source, shared.device),
+        score=partial(share_right, source=source, device=shared.device),
         labels=shared.labels,
         progress=shared.progress,
     )
@@ -137,18 +140,32 @@ def _foreign_teacher(entry: TeacherEntry, shared: Shared) -> TeacherRef:
 
 
 def shown_on(
-    source: Source, given: Given, folder: Path, device: torch.device, progress: Progress
+    source: Source,
+    given: Given,
+    folder: Path,
+    device: torch.device,
+    labels: tuple[str, ...] | None,
+    progress: Progress,
 ) -> Path | None:
     """A model.pt in `folder` of given weights as they would teach on these data; None where they
-    answer another number of classes."""
-    return shown(
+    answer another number of classes. `labels` as --classes names them."""
+    path = shown(
         given,
         folder,
         source.classes,
         sizes=_sizes_of(given, None, source),
-        score=lambda read: share_right(read, source, device),
+        score=partial(share_right, source=source, device=device),
+        labels=labels,
         progress=progress,
     )
+    if path and not (labels or given.classes):
+        loaded = load(path)
+        tap = Tap(loaded.module, loaded.args, "").to(device)
+        store = open_store(source.validation, source.defaults.image_size, Silent())
+        answers = answers_of(tap, store, device).argmax(1)
+        if found := permuted_classes(answers, store.labels, len(source.classes)):
+            progress.warn(f"{given.thing}: {found.words(source.classes)} (--classes labels.txt)")
+    return path
 
 
 def _sizes_of(given: Given, wanted: int | None, source: Source) -> tuple[int, ...]:
@@ -222,15 +239,19 @@ IMAGES = 128
 standard error at worst)."""
 
 
-def share_right(found: Read, source: Source, device: torch.device) -> float:
-    """Share of some validation images, spread evenly, that the weights get right."""
+def share_right(found: Read, *, source: Source, device: torch.device, named: bool) -> float:
+    """Share of some validation images, spread evenly, that the weights get right; without names of
+    their classes, under those that suit them best."""
     split = source.validation.sample(IMAGES)
     store = open_store(split, source.defaults.image_size, Silent())
     module = build(found.args)
     module.load_state_dict(found.fitted.state)
     tap = Tap(module, found.args, "").to(device)
     batches = plain_batches(store, num_classes=found.args.num_classes, batch_size=32, workers=0)
-    return accuracy(predict(tap, batches, device), split.labels)
+    logits = predict(tap, batches, device)
+    if named:
+        return accuracy(logits, split.labels)
+    return told_apart(logits.argmax(1), split.labels, found.args.num_classes)
 
 
 def with_trail(spec: Spec, recipe: Recipe) -> Spec:

@@ -14,6 +14,8 @@ RARE = 5
 """Largest : smallest training class above which the run says what to set."""
 FEW = 10
 """Test images of a class: of fewer, a single one moves its recall by more than ten points."""
+AFFORDABLE = 30
+"""Seeds that are proposed at most."""
 
 
 def sentence(
@@ -65,11 +67,12 @@ def _what_would_decide(c: Comparison, test_images: int, run: str, margin: float)
         )
     wanted = max(abs(c.gain), margin)  # nobody needs to settle less than the margin
     factor = max(2, math.ceil((c.detectable_gain / wanted) ** 2))
+    seeds = f", or kd evaluate {run} --seeds {c.seeds * factor}"
     return (
         f"{test_images} test images and {c.seeds} seeds show differences of "
         f"{100 * c.detectable_gain:.1f} points at best; to settle {100 * wanted:.1f} points takes "
-        f"about {factor} times as many: more test images, or kd evaluate {run} "
-        f"--seeds {min(c.seeds * factor, 30)}"
+        f"about {factor:,} times as many: more test images"
+        f"{seeds if c.seeds * factor <= AFFORDABLE else ''}"
     )
 
 

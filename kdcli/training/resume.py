@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from kdcli.core.errors import DamagedFile
 from kdcli.core.files import disk_errors, write_text
-from kdcli.models.checkpoint import load_state, save_state
+from kdcli.models.checkpoint import AFRESH, load_state, save_state
 from kdcli.recipe.train import Train
 from kdcli.runs.run import Run
 
@@ -145,9 +145,7 @@ def resume(run: Run, parts: dict[str, Any]) -> Epochs:
             part.load_state_dict(kept[name])
         epochs = Epochs(**kept["progress"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise DamagedFile(
-            f"{run.state}: no resume state of this training", "repeat the command with --again"
-        ) from error
+        raise DamagedFile(f"{run.state}: no resume state of this training", AFRESH) from error
     # a torn last line is left out by `lines`, one without an epoch is the end of an earlier attempt
     write_lines(run, [x for x in run.lines() if x.get("epoch", math.inf) <= epochs.done])
     return epochs

@@ -9,7 +9,6 @@ import torch
 
 from kdcli.core.arrays import Indices
 from kdcli.core.errors import UnfitTeacher
-from kdcli.core.text import some
 from kdcli.data.store import Store, open_store
 from kdcli.evaluation.answers import answers_of
 from kdcli.evaluation.class_order import permuted_classes
@@ -186,23 +185,16 @@ _IF_FOREIGN = (
 )
 
 
-PAIRS = 4
-"""Of classes in the wrong place, that a message names."""
-
-
 def _refuse_permuted(
     teacher: Opened, answers: Indices, labels: Indices, classes: tuple[str, ...]
 ) -> None:
     """A good teacher whose classes stand in another order than the data's teaches nonsense."""
     if (found := permuted_classes(answers, labels, len(classes))) is None:
         return
-    pairs = [f"'{classes[it]}' where the data say '{classes[they]}'" for it, they in found.pairs]
     # --classes is for NAME=FILE: of one that kd trained, the same file as anybody's
     file = "" if teacher.foreign else quote(f"{teacher.tap.args.name}={teacher.path}")
     named = f"--teacher {file} --classes labels.txt" if file else "--classes labels.txt"
     raise UnfitTeacher(
-        f"teacher {teacher.path}: right on {found.right:.0%} of the validation images, but on "
-        f"{found.renamed:.0%} if its classes had other names: it answers {some(pairs, PAIRS)}; "
-        "they seem to stand in another order than the data's",
+        f"teacher {teacher.path}: {found.words(classes)}",
         f"name them in their own order ({named}), or go on with --set teacher.allow_weak=true",
     )

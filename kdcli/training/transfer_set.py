@@ -35,6 +35,10 @@ from kdcli.training.teachers import Roll
 FEW = 64
 """Unlabelled images of a rehearsal, which would else decode thousands to time a few steps."""
 
+FEW_VIEWS = 20
+"""Of each image in all epochs, below which more of them are likely to help: of 527 images, 30 of
+them labelled, a student reached 0.81 when each was shown 9 times, 0.96 at 68."""
+
 
 @dataclass(frozen=True, eq=False)
 class Answers:
@@ -113,7 +117,8 @@ def open_transfer(
     ids = (*training_split(spec, site.source).ids, *(further.ids if further else ()))
     shown = len(training) if rehearsal else labelled_images(spec, site.source)
     shape = len(real) * _copies(spec), site.classes
-    _say(shape[0], len(training), len(real), len(teachers), progress)
+    epochs = int(spec.recipe.train.epochs)
+    _say(shape[0], len(training), len(real), len(teachers), epochs * shown / shape[0], progress)
     sums = () if rehearsal else tuple(sha256(path) for path in teachers if path)
     if recorded and (found := read_answers(recorded, sums, shape, progress)):
         return _labelled(spec, real, found, ids, shown, read=True)
@@ -215,10 +220,14 @@ def _labelled(
     )
 
 
-def _say(images: int, training: int, real: int, teachers: int, progress: Progress) -> None:
+def _say(
+    images: int, training: int, real: int, teachers: int, views: float, progress: Progress
+) -> None:
+    more = "; more: --set train.epochs=..." if views < FEW_VIEWS else ""
     progress.say(
         f"transfer set: {images:,} images ({training:,} of training, {real - training:,} "
-        f"unlabelled, {images - real:,} synthetic), labelled by {counted(teachers, 'teacher')}"
+        f"unlabelled, {images - real:,} synthetic), labelled by {counted(teachers, 'teacher')}, "
+        f"each shown {views:.3g} times{more}"
     )
 
 

@@ -72,5 +72,6 @@ def test_no_false_alarm_on_digits() -> None:
 
 
 @pytest.mark.skipif(not FASHION.is_dir(), reason="apt install dataset-fashion-mnist")
+@pytest.mark.slow
 def test_no_false_alarm_on_fashion_mnist() -> None:
     assert not warned(FASHION)

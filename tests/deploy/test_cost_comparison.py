@@ -74,6 +74,7 @@ def test_an_ensemble_prepares_its_image_once(
     assert found["latency_ms"]["pytorch"]["p50"] == 3 * IN_PYTORCH
 
 
+@pytest.mark.slow
 def test_whom_an_old_opset_cannot_resize_for_is_timed_in_another(
     finished: House, by_hand: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -215,7 +215,7 @@ def test_no_resume_state_is_none(place):
 def test_a_resume_state_that_is_none(place, raw):
     torch.save(raw, place)
     assert "not a resume state" in refusal(place, load_state)
-    assert "--again" in refusal(place, load_state)
+    assert "delete that file and repeat the command" in refusal(place, load_state)
 
 
 # Somebody else's ---------------------------------------------------------------------------------

@@ -553,6 +553,18 @@ def test_what_cannot_be_exported(
     assert not list(tmp_path.glob("*.onnx"))
 
 
+def test_the_same_weights_teach_data_that_were_moved_and_renamed(
+    foreign: Path, small: House, pictures: Path, tmp_path: Path
+) -> None:
+    """Its bytes are in every student's digest."""
+    elsewhere = shutil.copytree(pictures, tmp_path / "bilder")
+    for data in (pictures, elsewhere):
+        kd_ok(*line(f"{TEACHER}={foreign}", data), "--set", "data.image_size=32", "--dry-run")
+    adopted = list(small.path.glob("given-*/model.pt"))
+    assert len(adopted) == 2
+    assert len(set(map(sha256, adopted))) == 1
+
+
 @pytest.mark.parametrize("order", [[*range(1, 10), 0], [0, 1, 2, 8, 4, 5, 6, 7, 3, 9]])
 def test_classes_in_another_order_are_noticed(
     distilled: House, tmp_path: Path, order: list[int]
@@ -569,6 +581,11 @@ def test_classes_in_another_order_are_noticed(
     assert "seem to stand in another order" in answer.err
     if order[0] == 0:
         assert "it answers '3' where the data say '8', '8' where the data say '3'" in answer.err
+    looked = ("inspect", given[1], "--data", "digits")
+    assert "seem to stand in another order" in kd_ok(*looked).err
+    (tmp_path / "labels.txt").write_text("\n".join(map(str, order)))
+    named = kd_ok(*looked, "--classes", tmp_path / "labels.txt")
+    assert "another order" not in named.err
     assert "--classes" in answer.err
 
 
@@ -577,7 +594,7 @@ def test_inspect_tries_the_sizes_that_distill_does(
 ) -> None:
     spelled = f"{TEACHER}={foreign}"
     answer = kd_ok("inspect", spelled, "--data", pictures)
-    tried = kd_ok(*line(spelled, pictures, "--dry-run")).err.partition("it gets right ")[2]
+    tried = kd_ok(*line(spelled, pictures, "--dry-run")).err.partition("it tells apart ")[2]
     right = tried.splitlines()[0]
     size = load_model(given(small)[0]).model["input_size"]
     assert right in answer.err

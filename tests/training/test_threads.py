@@ -121,6 +121,7 @@ def test_what_was_chosen_is_said_kept_and_kept_to(
     assert run.threads == 2
 
 
+@pytest.mark.slow
 def test_the_environment_wins_over_a_begun_run_aloud(
     chosen: list[int], empty_house: House, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +134,7 @@ def test_the_environment_wins_over_a_begun_run_aloud(
     assert Run(empty_house.teacher).threads == 1
 
 
+@pytest.mark.slow
 def test_baselines_and_seeds_of_an_evaluation_choose_too(
     chosen: list[int], small: House, pictures: Path
 ) -> None:

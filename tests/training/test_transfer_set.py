@@ -93,9 +93,11 @@ def test_it_holds_all_images_and_an_epoch_those_with_labels(source, files, pictu
     assert made.steps_per_epoch == made.transfer.samples_per_epoch // 32
     assert len(list(made.batches(0))) == made.steps_per_epoch
     said = [line for line in words.words if line.startswith("transfer set")]
+    views = 3 * (train - round(train / 2)) / (2 * (train + 40))
     assert said == [
         f"transfer set: {2 * (train + 40)} images ({train} of training, 40 unlabelled, "
-        f"{train + 40} synthetic), labelled by 3 teachers"
+        f"{train + 40} synthetic), labelled by 3 teachers, each shown "
+        f"{views:.3g} times; more: --set train.epochs=..."
     ]
 
 
