@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,10 @@ def pytest_collection_finish() -> None:
     """What was imported stays: no collection of garbage looks at it again."""
     gc.collect()
     gc.freeze()
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a script's background, `make test &`
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
