@@ -322,6 +322,7 @@ def test_heads_that_agree_are_folded(finished: House) -> None:
 
 
 @pytest.mark.usefixtures("in_no_time")
+@pytest.mark.slow
 def test_heads_that_do_not_agree_are_kept(distilled: House) -> None:
     give_heads(distilled.student / "model.pt", lambda rows: 5 * rows, louder_and_wrong)
     report = kd_ok("export", distilled.student, "--json").document

@@ -193,6 +193,7 @@ def test_inspect_tells(finished: House) -> None:
 
 
 @pytest.mark.parametrize(("batch", "flags"), [(1, ()), (3, PIXELS)])
+@pytest.mark.slow
 def test_static_shapes(batch: int, flags: tuple[str, ...], finished: House, digits: Images) -> None:
     answer = kd_ok("export", finished.student, "--batch", str(batch), *flags)
     assert f"always {batch} image" in answer.out

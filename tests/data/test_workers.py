@@ -40,6 +40,7 @@ def spawning() -> Iterator[None]:
     multiprocessing.set_start_method(before, force=True)
 
 
+@pytest.mark.slow
 def test_spawned_workers_change_no_bit(spawning: None) -> None:
     of = store("on demand")
     assert same(training(of, **EVERYTHING), training(of, **EVERYTHING, workers=1))

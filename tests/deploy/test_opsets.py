@@ -128,6 +128,7 @@ def test_models_of_timm(name: str, version: int, tmp_path: Path) -> None:
 # The command -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_export_in_another_opset(distilled: House) -> None:
     report = kd_ok("export", distilled.student, "--opset", "15", "--json").document
     (entry,) = report["exports"]

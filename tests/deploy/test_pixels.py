@@ -200,6 +200,7 @@ def symbols(proto: onnx.ModelProto) -> set[str]:
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_vit"])
 @pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.slow
 def test_a_static_batch(name: str, batch: int, tmp_path: Path) -> None:
     args = plan(name, 5, 32, None)
     module = build(args)

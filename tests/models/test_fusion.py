@@ -162,6 +162,7 @@ def test_it_costs_what_all_its_networks_cost():
 
 
 @pytest.mark.parametrize("args", [TWINS, STRANGERS], ids=["twins", "strangers"])
+@pytest.mark.slow
 def test_the_exported_model_answers_alike(args, tmp_path):
     module, path = built(args), tmp_path / "model.onnx"
     export_onnx(module, path, input_size=(SIZE, SIZE), metadata={})

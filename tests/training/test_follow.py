@@ -61,6 +61,7 @@ def numbers(run: Path) -> list[dict[str, Any]]:
 # What is trained ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_together_is_a_trajectory_with_a_checkpoint_at_every_step(
     pictures: Path, teacher_recipe: Path, empty_house: House
 ) -> None:
