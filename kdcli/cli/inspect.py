@@ -87,7 +87,8 @@ def inspect(
 ) -> None:
     """What a model is: costs, classes, licence, history, and its answers softened."""
     with door(json) as console:
-        from kdcli.commands.inspect import inspect, prepare
+        from kdcli.commands.inspect import inspect
+        from kdcli.commands.temperature import prepare
 
         found = inspect(thing, console, data, classes)
         look = prepare(found, data, console)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-Kind = Literal["response", "feature", "relation"]
+Knowledge = Literal["response", "feature", "relation"]
 
 
 class Method(Options, ABC):
@@ -22,7 +22,7 @@ class Method(Options, ABC):
     `<name>_loss(student, teacher, ...)` of tensors beside it.
     """
 
-    kind: ClassVar[Kind]
+    kind: ClassVar[Knowledge]
     """The knowledge it transfers: answers, what layers see, or how samples or layers relate."""
     needs: ClassVar[frozenset[str]]
     """The fields of Outputs that it reads of student and teacher."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any, get_args
 
-from kdcli.core.method import Kind, Method
+from kdcli.core.method import Knowledge, Method
 from kdcli.core.options import Options
 from kdcli.core.records import Outputs
 
@@ -47,7 +47,7 @@ def _of_method(found: type[Method]) -> Iterator[str]:
     for name in ("kind", "needs", "default_weight", "weight_source"):
         if not hasattr(found, name):
             yield f"does not say its {name}"
-    kinds = get_args(Kind)
+    kinds = get_args(Knowledge)
     if (kind := getattr(found, "kind", kinds[0])) not in kinds:
         yield f"is of kind {kind!r}: one of {', '.join(kinds)}"
     weight = getattr(found, "default_weight", 1.0)

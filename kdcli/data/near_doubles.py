@@ -7,14 +7,17 @@ them (imagehash) would bring PyWavelets. Correlations need nothing new, and tell
 images in 10 s. What correlates is compared once more, finer and in colour.
 """
 
+import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import combinations
 
 import numpy as np
 from PIL import Image
 
 from kdcli.core.arrays import Bools, Floats, Indices, Pixels
-from kdcli.core.errors import DataError
+from kdcli.core.cache import Cache
+from kdcli.core.errors import DataError, DiskError
 from kdcli.core.files import cache_folder
 from kdcli.core.progress import Progress
 from kdcli.core.row_cache import RowCache, key_of
@@ -35,6 +38,8 @@ quality 50, have 0.9996 and more. Of Fashion-MNIST's 10,000 test images 8 have 0
 train, of the digits none has 0.995."""
 FLAT = 2.0
 """Standard deviation in levels of 255, up to which a thumbnail shows nothing to compare."""
+_KEY = ("near doubles", SIDE, ALIKE, SAME, SAME_SMALL)
+"""Under what is found is kept: by other measures other pairs would be."""
 ROWS, COLUMNS, MOST = 1024, 8192, 200_000
 """Of one block of correlations; and pairs of it that are looked at, above which each image of its
 rows keeps its best alone."""
@@ -45,18 +50,42 @@ def near_doubles(
 ) -> list[tuple[Place, Place]]:
     """Pairs of images of two splits that show the same picture, and are not the same file.
 
-    An image of a later split is in one pair at most with each earlier one. Thumbnails are kept
-    between runs under `name`.
+    An image of a later split is in one pair at most with each earlier one. What was found is kept
+    between runs by the images' content, and so are thumbnails, under `name`: a million images would
+    take minutes at each start.
     """
-    thumbnails = _thumbnails(splits, name, progress)
-    found = []
-    for one, other in combinations(splits, 2):
-        seen: set[int] = set()
-        for i, j in _alike(thumbnails[one], thumbnails[other]):
-            if j not in seen and _same(splits[one], i, splits[other], j):
-                seen.add(j)
-                found.append((_place(splits, one, i), _place(splits, other, j)))
-    return found
+    prints = {role: _print(split) for role, split in splits.items()}
+    cache = Cache(cache_folder() / "near_doubles.json")
+    pairs = list(combinations(splits, 2))
+    known = {pair: cache.get(*_KEY, *(prints[role] for role in pair)) for pair in pairs}
+    found = {pair: entry["rows"] for pair, entry in known.items() if entry}
+    if len(found) < len(pairs):
+        thumbnails = _thumbnails(splits, name, progress)
+        for one, other in (pair for pair in pairs if pair not in found):
+            rows = list(_pairs(splits[one], splits[other], thumbnails[one], thumbnails[other]))
+            found[one, other] = rows
+            cache.put(*_KEY, prints[one], prints[other], value={"rows": rows})
+        with suppress(DiskError):  # then they are compared again
+            cache.save()
+    return [
+        (_place(splits, one, i), _place(splits, other, j))
+        for one, other in pairs
+        for i, j in found[one, other]
+    ]
+
+
+def _pairs(one: Split, other: Split, of_one: Pixels, of_other: Pixels) -> Iterator[tuple[int, int]]:
+    seen: set[int] = set()
+    for i, j in _alike(of_one, of_other):
+        if j not in seen and _same(one, i, other, j):
+            seen.add(j)
+            yield i, j
+
+
+def _print(split: Split) -> str:
+    """Of the content of all its images, in their order."""
+    sums = np.array([split.read.fingerprint(i) for i in range(len(split))], "<i8")
+    return hashlib.sha256(sums.tobytes()).hexdigest()[:32]
 
 
 def _place(splits: dict[str, Split], split: str, row: int) -> Place:

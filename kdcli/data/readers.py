@@ -41,7 +41,7 @@ class ImageFiles:
 
     def size(self, i: int) -> tuple[int, int]:
         """Width and height, from the file's header."""
-        return image_dimensions(self.root / self.names[i], self.root / self.names[i])
+        return image_dimensions(self.file(i), self.file(i))
 
     def fingerprint(self, i: int) -> tuple[int, int]:
         """Of the whole file, read when the source was opened."""
@@ -49,8 +49,7 @@ class ImageFiles:
 
     def thumbnail(self, i: int) -> Pixels:
         """Of the file."""
-        path = self.root / self.names[i]
-        return small_grey(path, path)
+        return small_grey(self.file(i), self.file(i))
 
     def take(self, rows: Indices) -> "ImageFiles":
         """Some of the files."""

@@ -1,7 +1,7 @@
 """How sure one may be of a share, of the difference of two on the same images, over seeds.
 
-All hold at 0 and 1, on few images, and where no two answers differ; `benchmarks/intervals.py`
-measures how often the truth lies inside.
+All hold at 0 and 1, on few images, and where no two answers differ;
+`tests/evaluation/test_intervals.py` counts how often the truth lies inside.
 """
 
 import math

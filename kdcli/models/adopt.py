@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from kdcli.core.class_order import places_in
@@ -110,7 +109,7 @@ def _fit_to(
     if names is None:
         progress.say(
             f"{given.file} names no classes: taken to be the data's, in order: {_listed(classes)} "
-            "(kd distill --classes FILE says otherwise)"
+            "(--classes FILE says otherwise)"
         )
     # read anew for each size: a ViT's position embedding is converted to it; said once is enough
     others = [read(given, size, Silent()) for size in sizes[1:]]
@@ -119,7 +118,7 @@ def _fit_to(
     tried = [_in_order(one, names or classes, classes, given) for one in (found, *others)]
     if len(tried) == 1:
         return tried[0]
-    return _best(tried, partial(score, named=names is not None), given, names is not None, progress)
+    return _best(tried, score, given, names is not None, progress)
 
 
 def _names(
@@ -134,7 +133,7 @@ def _names(
 
 def _best(
     tried: list[Read],
-    score: Callable[[Read], float],
+    score: Score,
     given: Given,
     named: bool,
     progress: Progress,
@@ -143,7 +142,7 @@ def _best(
 
     Many CNNs answer at any size, only worse: nothing but trying tells which one they know.
     """
-    scores = [score(one) for one in tried]
+    scores = [score(one, named=named) for one in tried]
     found = (f"{s:.0%} at {one.args.input_size}" for s, one in zip(scores, tried, strict=True))
     progress.say(
         f"{given.file} says no image size; tried on some validation images, it "

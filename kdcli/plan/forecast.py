@@ -24,7 +24,7 @@ from kdcli.plan.rehearsal import Estimate, estimate
 from kdcli.plan.shortcuts import shortcuts
 from kdcli.recipe.edit import update
 from kdcli.runs.baseline import baseline_of
-from kdcli.runs.find import find, runs_root
+from kdcli.runs.find import find, is_finished, runs_root
 from kdcli.runs.run import Run
 from kdcli.runs.spec import Spec
 from kdcli.training.ensure import reach_weights, run_of
@@ -269,7 +269,7 @@ def _before(specs: Iterable[Spec]) -> list[Spec]:
     for spec in specs:
         before = {digest: one for one in spec.before if (digest := one.digest) not in looked}
         looked |= before.keys()
-        todo = [one for one in before.values() if not _finished(one)]
+        todo = [one for one in before.values() if not is_finished(one)]
         for one in (*_before(todo), *todo):
             found.setdefault(one.digest, one)
     return list(found.values())
@@ -284,14 +284,9 @@ def _begun(run: Run | None, again: bool) -> _Begun:
 
 def _later(spec: Spec) -> list[Spec]:
     """What `kd evaluate` would train: the baseline of what is taught, where there is none yet."""
-    if not spec.is_taught or _finished(baseline := baseline_of(spec)):
+    if not spec.is_taught or is_finished(baseline := baseline_of(spec)):
         return []
     return [baseline]
-
-
-def _finished(spec: Spec) -> bool:
-    run = find(spec)
-    return run is not None and run.finished
 
 
 def _days(ends: datetime) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kdcli.evaluation.participants import cast_of, with_given_files
 from kdcli.runs.baseline import baseline_of
-from kdcli.runs.find import find
+from kdcli.runs.find import find, is_finished
 from kdcli.runs.run import Need, Run
 from kdcli.runs.spec import Spec, TeacherRef
 
@@ -21,7 +21,7 @@ def missing(run: Run, seeds: int) -> list[Spec]:
             found[student.digest] = student
         elif own is run or _own_generations(student):  # else its teachers are the run's
             found |= {spec.digest: spec for spec in _above(own)}
-        if student.is_taught and not _finished(baseline := baseline_of(student)):
+        if student.is_taught and not is_finished(baseline := baseline_of(student)):
             found[baseline.digest] = baseline
     return list(found.values())
 
@@ -48,8 +48,3 @@ def _above(run: Run) -> Iterator[Spec]:
     if run.spec.teachers and not run.spec.alongside:
         cast_of(run, place)
     yield from lost
-
-
-def _finished(spec: Spec) -> bool:
-    known = find(spec)
-    return known is not None and known.finished

@@ -14,14 +14,13 @@ from kdcli.core.progress import Progress, Silent
 from kdcli.data.loader import plain_batches
 from kdcli.data.source import Source
 from kdcli.data.store import open_store
-from kdcli.evaluation.answers import answers_of
-from kdcli.evaluation.class_order import permuted_classes, told_apart
+from kdcli.evaluation.class_order import told_apart
 from kdcli.evaluation.metrics import accuracy
 from kdcli.models.adopt import shown, teacher_from
 from kdcli.models.build import build
 from kdcli.models.checkpoint import load_model
 from kdcli.models.given import Given, Read, is_given, parse, size_of
-from kdcli.models.loading import load, read_args
+from kdcli.models.loading import read_args
 from kdcli.models.reordered import in_order
 from kdcli.models.tap import Tap, predict
 from kdcli.plan.data import say_other_decoding, say_test_maybe_seen, warn_of_seen
@@ -149,7 +148,7 @@ def shown_on(
 ) -> Path | None:
     """A model.pt in `folder` of given weights as they would teach on these data; None where they
     answer another number of classes. `labels` as --classes names them."""
-    path = shown(
+    return shown(
         given,
         folder,
         source.classes,
@@ -158,14 +157,6 @@ def shown_on(
         labels=labels,
         progress=progress,
     )
-    if path and not (labels or given.classes):
-        loaded = load(path)
-        tap = Tap(loaded.module, loaded.args, "").to(device)
-        store = open_store(source.validation, source.defaults.image_size, Silent())
-        answers = answers_of(tap, store, device).argmax(1)
-        if found := permuted_classes(answers, store.labels, len(source.classes)):
-            progress.warn(f"{given.thing}: {found.words(source.classes)} (--classes labels.txt)")
-    return path
 
 
 def _sizes_of(given: Given, wanted: int | None, source: Source) -> tuple[int, ...]:

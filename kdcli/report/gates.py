@@ -2,7 +2,6 @@
 
 import math
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -11,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 
 from kdcli.core.errors import GateMissed, UsageError
-from kdcli.core.text import counted, did_you_mean
+from kdcli.core.text import class_name, counted, did_you_mean
 from kdcli.report.model import Unit
 from kdcli.report.null_reasons import why_null
 from kdcli.report.schema import Report
@@ -184,7 +183,7 @@ def _for_classes(gate: Gate, classes: tuple[str, ...]) -> Gate:
     if name is None or name in classes:
         return gate
     for known in classes:
-        if _composed(known) == _composed(name):
+        if class_name(known) == class_name(name):
             return replace(gate, key=gate.pattern.replace(CLASS, known))
     shown = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
     raise UsageError(
@@ -192,10 +191,6 @@ def _for_classes(gate: Gate, classes: tuple[str, ...]) -> Gate:
         f"{did_you_mean(name, classes)}",
         f"the {len(classes)} classes: {shown}",
     )
-
-
-def _composed(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
 
 
 def check_gates(gates: tuple[Gate, ...], report: Report) -> list[Checked]:

@@ -62,7 +62,7 @@ def _of_comparison(report: Report, key: str) -> str:
     if key == "ensemble.gap_kept":
         return f"the ensemble is less than {100 * WORTH_CLOSING:g} point ahead of its best member"
     if key == "detectable_gain":
-        return "the test images are too few to show any"
+        return "test images are too few, or seeds too far apart, to show any"
     if key.startswith(_OF_TEACHER) and (reason := _without_teacher(report)):
         return reason
     if key == "gap_closed":

@@ -109,7 +109,10 @@ def notes(c: Comparison, models: dict[str, ModelPart]) -> list[str]:
 def _power(c: Comparison) -> str:
     """Which true gain would have been found; one image more or less is none."""
     if c.detectable_gain is None:
-        return "this comparison could not have shown any gain: there are too few test images"
+        return (
+            "this comparison could not have shown any gain: test images are too few, or seeds too "
+            "far apart"
+        )
     shown = math.ceil(1000 * c.detectable_gain - 1e-6) / 10  # never less than it is
     return f"this comparison could have shown a gain of {shown:.1f} points or more (80% power)"
 

@@ -34,6 +34,12 @@ def find(spec: Spec) -> Run | None:
     return None
 
 
+def is_finished(spec: Spec) -> bool:
+    """Whether there is such a run, and it has come to its end."""
+    run = find(spec)
+    return run is not None and run.finished
+
+
 def _made_from(digest: str, run: Run) -> bool:
     """As run.yaml says, or nobody can tell; parsed only where no line says so at once.
 

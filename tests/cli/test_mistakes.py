@@ -26,6 +26,7 @@ MEANT = {
     "train a --output x": "kd train a --out x",
     "train a --out-dir x": "kd train a --out x",
     "train a --dataset photos": "kd train a --data photos",
+    "train a --threads 4": "KD_THREADS=4 in the environment",
     "train a --gpu 1": "kd train a --device cuda:1",
     "train a --cpu": "kd train a --device cpu",
     "train a --force": "kd train a --again",

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -99,10 +100,31 @@ def test_flat_and_identical_images_are_not_their_business(folder: Path) -> None:
     assert found_in(folder) == ["test/dog/b.bmp"]
 
 
-def test_thumbnails_are_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_found_is_kept(
+    folder: Path, crops: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crops[0].resize((90, 90)).save(folder / "test" / "cat" / "smaller.png")
+    first = survey(open_folder(folder)).near_doubles
+    assert first
+    monkeypatch.setattr("kdcli.data.near_doubles._thumbnails", None)
+    assert survey(open_folder(folder)).near_doubles == first
+
+
+def test_thumbnails_are_kept(
+    folder: Path, crops: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One more image, and all pairs are looked at again; its thumbnail alone is made."""
     survey(open_folder(folder))
-    monkeypatch.setattr("kdcli.data.readers.small_grey", None)
+    made = []
+
+    def noted(file: Path, name: Path) -> Any:
+        made.append(file.name)
+        return small_grey(file, name)
+
+    monkeypatch.setattr("kdcli.data.readers.small_grey", noted)
+    crops[0].rotate(90).save(folder / "test" / "dog" / "new.png")
     survey(open_folder(folder))
+    assert made == ["new.png"]
 
 
 def test_a_turned_jpeg_is_seen_as_it_is_meant(tmp_path: Path, crops: list[Image.Image]) -> None:

@@ -20,8 +20,9 @@ SHADOWS = frozenset(
         *("@__thumb", "@recycle", "@recently-snapshot", "@transcode"),
         # NetApp's earlier states of every file
         "~snapshot",
-        # Windows: what was deleted (of three ages), its own notes, thumbnails
-        *("$recycle.bin", "recycled", "recycler", "system volume information"),
+        # Windows: what was deleted, its own notes, thumbnails; not `recycled`, as it was called
+        # before Vista: a class of waste may be
+        *("$recycle.bin", "system volume information"),
         *("thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini"),
         # macOS: a shadow of every file in a zip; on shared folders; a folder's own picture
         *("__macosx", "network trash folder", "temporary items", "icon\r"),

@@ -64,7 +64,6 @@ if __name__ == "__main__":
             models.append(alone.submit(measure, path, *how).result())
     board = told("/proc/device-tree/model") or told("/proc/cpuinfo", "model name")
     versions = {"onnxruntime": onnxruntime.__version__, "python": platform.python_version()}
-    versions = {"onnxruntime": onnxruntime.__version__, "python": platform.python_version()}
     about = {"schema": 1, "threads": how[0], "system": " ".join(platform.uname()[::2])}
     about["device"] = board or platform.processor() or platform.machine()
     print(json.dumps(about | versions | {"models": models}, indent=2))

@@ -50,6 +50,11 @@ def test_what_devices_and_desktops_keep_does_not_exist(folder: Path, place: str)
     assert len(open_unlabelled(folder, Silent())) == 20
 
 
+def test_a_kind_of_waste_is_a_class(folder: Path) -> None:
+    pictures(folder / "Recycled", 10, first=100)
+    assert open_folder(folder).classes == ("Recycled", "cat", "dog")
+
+
 @links
 def test_linked_images_classes_and_splits_count(folder: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
