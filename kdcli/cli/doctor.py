@@ -49,7 +49,7 @@ def show_data(console: Console, found: "Data") -> None:
 
 
 def _facts(found: "Data") -> list[list[str]]:
-    from kdcli.data.survey import described
+    from kdcli.data.quality.survey import described
 
     survey = found.survey
     rows = [[f"images, {role}", f"{count:,}"] for role, count in survey.images.items()]

@@ -16,11 +16,11 @@ from kdcli.core.openmp import usable_cores, wanted_threads
 from kdcli.core.progress import Progress
 from kdcli.core.text import counted
 from kdcli.data.defaults import fitted
-from kdcli.data.duplicates import Double
 from kdcli.data.open import open_source
+from kdcli.data.quality.duplicates import Double
+from kdcli.data.quality.survey import Survey, survey, undecodable
 from kdcli.data.source import OUT, Defaults
 from kdcli.data.sources.torchvision_sets import data_folder
-from kdcli.data.survey import Survey, survey, undecodable
 from kdcli.models.precision import has_fast_bf16
 from kdcli.runs.find import runs_root
 from kdcli.runs.run import versions

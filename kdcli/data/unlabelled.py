@@ -8,10 +8,10 @@ import numpy as np
 from kdcli.core.errors import DataError
 from kdcli.core.progress import Progress
 from kdcli.core.text import counted
+from kdcli.data.quality.survey import refuse_unreadable
 from kdcli.data.readers import digest_of, open_files, unique_ids
 from kdcli.data.source import Split
 from kdcli.data.sources.tree import images_below
-from kdcli.data.survey import refuse_unreadable
 
 UNKNOWN = -1
 """The label of an image that has none: `smooth` spreads its target evenly, `class_weights` does not

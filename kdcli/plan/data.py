@@ -10,13 +10,13 @@ from kdcli.core.progress import Progress
 from kdcli.core.text import counted, some
 from kdcli.data.augment import MIRRORED
 from kdcli.data.decoding import Decoding
-from kdcli.data.duplicates import same_images
-from kdcli.data.near_doubles import near_doubles
 from kdcli.data.open import location, open_source
-from kdcli.data.rare_classes import IMBALANCED
+from kdcli.data.quality.duplicates import same_images
+from kdcli.data.quality.near_doubles import near_doubles
+from kdcli.data.quality.rare_classes import IMBALANCED
+from kdcli.data.quality.survey import Survey, survey
 from kdcli.data.source import Source, Split
 from kdcli.data.subset import training_split
-from kdcli.data.survey import Survey, survey
 from kdcli.data.unlabelled import identity_of, open_unlabelled
 from kdcli.evaluation.per_class import imbalance
 from kdcli.models.checkpoint import load_model

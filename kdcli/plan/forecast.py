@@ -15,9 +15,9 @@ from kdcli.core.files import existing, probe
 from kdcli.core.progress import Progress
 from kdcli.core.text import duration, size_in_words
 from kdcli.data.defaults import typical_side
+from kdcli.data.quality.survey import refuse_undecodable
 from kdcli.data.reopen import reopen_unlabelled
 from kdcli.data.source import Source
-from kdcli.data.survey import refuse_undecodable
 from kdcli.plan.data import say_left
 from kdcli.plan.job import Job
 from kdcli.plan.rehearsal import Estimate, estimate

@@ -12,9 +12,9 @@ from PIL import Image
 from kdcli.core.errors import DataError, ExitCode
 from kdcli.data.image_files import FORMATS, SUFFIXES, begins_as_image, is_image_name, suffix_of
 from kdcli.data.images import read_image
+from kdcli.data.quality.survey import survey
 from kdcli.data.sources.csv_table import open_table
 from kdcli.data.sources.folder import open_folder
-from kdcli.data.survey import survey
 
 SAVED = {
     **{"avif": "AVIF", "bmp": "BMP", "gif": "GIF", "jpg": "JPEG", "jp2": "JPEG2000"},

@@ -13,9 +13,9 @@ from pictures import pictures
 from kdcli.core.errors import DataError, ExitCode
 from kdcli.core.progress import Silent
 from kdcli.data.open import open_source
+from kdcli.data.quality.survey import survey
 from kdcli.data.source import Source
 from kdcli.data.sources.folder import open_folder
-from kdcli.data.survey import survey
 from kdcli.data.unlabelled import open_unlabelled
 
 links = pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")

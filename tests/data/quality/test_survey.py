@@ -9,9 +9,9 @@ from pictures import picture, pictures
 
 from kdcli.core.errors import DataError
 from kdcli.data.open import open_source
+from kdcli.data.quality.survey import described, survey
 from kdcli.data.sources.digits import open_digits
 from kdcli.data.sources.folder import open_folder
-from kdcli.data.survey import described, survey
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from kdcli.core.progress import Silent
-from kdcli.data.near_doubles import near_doubles
 from kdcli.data.open import open_source
+from kdcli.data.quality.near_doubles import near_doubles
+from kdcli.data.quality.survey import survey
 from kdcli.data.sources.folder import open_folder
-from kdcli.data.survey import survey
 from kdcli.data.thumbnails import small_grey
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
@@ -106,7 +106,7 @@ def test_what_was_found_is_kept(
     crops[0].resize((90, 90)).save(folder / "test" / "cat" / "smaller.png")
     first = survey(open_folder(folder)).near_doubles
     assert first
-    monkeypatch.setattr("kdcli.data.near_doubles._thumbnails", None)
+    monkeypatch.setattr("kdcli.data.quality.near_doubles._thumbnails", None)
     assert survey(open_folder(folder)).near_doubles == first
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from kdcli.core.progress import Silent
 from kdcli.data.open import open_source
-from kdcli.data.survey import survey
+from kdcli.data.quality.survey import survey
 from kdcli.plan.data import open_data
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")

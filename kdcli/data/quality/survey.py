@@ -15,11 +15,11 @@ import numpy as np
 from kdcli.core.errors import DataError
 from kdcli.core.progress import Progress, Silent
 from kdcli.core.text import counted
-from kdcli.data.duplicates import Double, doubles, in_two_classes, same_images, told
-from kdcli.data.near_doubles import near_doubles
-from kdcli.data.nothing_shown import Shown, look_at_some
-from kdcli.data.odd_names import odd_names
-from kdcli.data.rare_classes import IMBALANCED, WHAT_HELPS, few_measured
+from kdcli.data.quality.duplicates import Double, doubles, in_two_classes, same_images, told
+from kdcli.data.quality.near_doubles import near_doubles
+from kdcli.data.quality.nothing_shown import Shown, look_at_some
+from kdcli.data.quality.odd_names import odd_names
+from kdcli.data.quality.rare_classes import IMBALANCED, WHAT_HELPS, few_measured
 from kdcli.data.readers import ArrayImages
 from kdcli.data.source import Source, Split, broken
 from kdcli.data.threads import WAITING, spread

@@ -21,8 +21,8 @@ from kdcli.core.errors import DataError, DiskError
 from kdcli.core.files import cache_folder
 from kdcli.core.progress import Progress
 from kdcli.core.row_cache import RowCache, key_of
-from kdcli.data.duplicates import Place
 from kdcli.data.file_sums import UNREADABLE
+from kdcli.data.quality.duplicates import Place
 from kdcli.data.source import Split
 from kdcli.data.threads import spread
 from kdcli.data.thumbnails import SIDE

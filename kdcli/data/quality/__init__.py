@@ -1,0 +1,1 @@
+"""What may be wrong with the images, found before a training learns it."""
