@@ -160,7 +160,9 @@ def _history(found: "Trained") -> Rows:
 
 
 def _recipe(found: "Trained") -> list[tuple[str, str | None]]:
-    """The recipe in three lines; --json has every key."""
+    """The recipe in four lines; --json has every key."""
+    from kdcli.recipe.edit import crop_pct_of
+
     recipe = found.loaded.file.recipe
     if not recipe:
         return []
@@ -177,6 +179,7 @@ def _recipe(found: "Trained") -> list[tuple[str, str | None]]:
         ("recipe", f"{named}scheme {scheme.get('name')}; {', '.join(terms)}"),
         ("training", how),
         ("augmentation", f"{data.get('augment') or 'none'}, at {data.get('image_size')} px"),
+        ("evaluated on", f"the central {crop_pct_of(data.get('crop_pct')):.1%} of a side"),
     ]
 
 

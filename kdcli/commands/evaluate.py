@@ -18,7 +18,7 @@ from kdcli.core.text import counted, some
 from kdcli.data.open import location
 from kdcli.data.reopen import refuse_gone, reopen_data
 from kdcli.data.source import Source, Split
-from kdcli.data.store import Store, open_store
+from kdcli.data.store import Store, plain_store
 from kdcli.evaluation import per_class
 from kdcli.evaluation.answers import ask
 from kdcli.evaluation.attention_maps import with_maps
@@ -211,7 +211,7 @@ def find_cast(run: Run, site: Site) -> Cast:
 
 
 def _images(split: Split, run: Run, site: Site) -> Store:
-    return open_store(split, int(run.spec.recipe.data.image_size), site.progress)
+    return plain_store(split, run.spec.recipe, site.progress)
 
 
 def _validate(run: Run, site: Site) -> Validate:

@@ -111,7 +111,8 @@ def _of_teachers(loaded: LoadedRecipe, who: Who) -> list[str]:
     if not loaded.recipe.methods or (scheme_of(loaded.recipe).teaches_itself and not who.taught_by):
         return []
     raw, usual = dump(loaded.recipe), dump(Recipe())
-    handed = SAME | {key: key for key in ("data.image_size", "data.hidden", "data.licence")}
+    of_data = ("image_size", "crop_pct", "hidden", "licence")
+    handed = SAME | {key: key for key in (f"data.{one}" for one in of_data)}
     changed = {
         own: get(raw, key) for key, own in handed.items() if get(raw, key) != get(usual, key)
     }

@@ -18,7 +18,7 @@ from kdcli.evaluation.temperature import Softened, look, recipe_temperature
 from kdcli.models.loading import Loaded
 from kdcli.models.tap import Tap
 from kdcli.plan.data import open_data
-from kdcli.recipe.edit import get
+from kdcli.recipe.edit import crop_pct_of, get
 from kdcli.training.devices import open_device
 
 
@@ -47,7 +47,8 @@ def _ask(found: Trained, source: Source, progress: Progress) -> Softened:
     recipe = found.loaded.file.recipe
     size = get(recipe, "data.image_size")
     size = size if isinstance(size, int) else found.loaded.args.input_size
-    store = open_store(source.validation, size, progress)
+    crop_pct = crop_pct_of(get(recipe, "data.crop_pct"))
+    store = open_store(source.validation, size, progress, crop_pct=crop_pct)
     logits = _predict(found.loaded, store, progress)
     if (order := _order(found, source)) is not None:
         logits = logits[:, order]

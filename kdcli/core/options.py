@@ -1,5 +1,6 @@
 """How every recipe key, method and scheme is declared, and which of them a run's digest holds."""
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar
 
@@ -42,6 +43,17 @@ NO_WEIGHT = Mark.NO_WEIGHT
 """It changes no weight, and is in no digest."""
 
 
+@dataclass(frozen=True)
+class Later:
+    """LATER, where the default is `auto`: what it was resolved to before there was the key.
+
+    `crop_pct: Annotated[float | Auto, Later(1.0)] = "auto"`: neither 1.0 is in the digest, nor
+    `auto`, which only a run from before the key still has.
+    """
+
+    before: Any
+
+
 def left_out(value: Any, *marks: Mark) -> dict[Any, Any]:
     """Which keys of a record these marks leave out, at any depth, as pydantic's `exclude`."""
     found: dict[Any, Any] = {}
@@ -58,7 +70,8 @@ def _of_field(record: BaseModel, name: str, marks: tuple[Mark, ...]) -> Any:
     """True: all of it."""
     field, value = type(record).model_fields[name], getattr(record, name)
     marked = [mark for mark in field.metadata if mark in marks]
-    as_before = value == field.get_default(call_default_factory=True)
-    if NO_WEIGHT in marked or (LATER in marked and as_before):
+    before = [one.before for one in field.metadata if isinstance(one, Later) and LATER in marks]
+    as_before = value in (field.get_default(call_default_factory=True), *before)
+    if NO_WEIGHT in marked or (as_before and (before or LATER in marked)):
         return True
     return left_out(value, *marks)

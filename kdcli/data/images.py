@@ -5,6 +5,7 @@ What is decided here decides pixels, and with them every result: whoever changes
 """
 
 import io
+import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,9 @@ from kdcli.data.pixel_depth import (
 
 USUAL = Decoding()
 """The rule where nobody has looked for one."""
+STRIP = 16
+"""Of an image longer than so many of its shorter sides only the middle is resized: one of 1 x
+10,000 pixels would grow to two gigabytes."""
 
 # Once and for good: catch_warnings around each image would race between the threads that decode.
 # What Pillow warns of is refused below (far too many pixels), or hinders nobody.
@@ -120,20 +124,24 @@ def _refuse_bomb(image: Image.Image) -> None:
         raise Image.DecompressionBombError
 
 
-def fit(array: Pixels, size: int) -> Pixels:
-    """Centre square of the image at `size` pixels, uint8 (size, size, 3), bicubic.
+def fit(array: Pixels, size: int, crop_pct: float = 1.0) -> Pixels:
+    """The square in the middle of an image, uint8 (size, size, 3), as evaluation shows it.
 
-    What is outside the square is never trained on; stretching it all into the square would change
-    what things look like. Exported with `--resize`, the graph does the same (docs/deploy.md).
+    The shorter side is resized to size / `crop_pct`, bicubic, then the middle is cut out: the very
+    pixels of timm's own transform, with its roundings, for images up to `STRIP`. Exported with
+    `--resize`, the graph does the same (docs/deploy.md).
     """
+    longest = STRIP * min(array.shape[:2])
+    top, left = (max(0, side - longest) // 2 for side in array.shape[:2])
+    array = array[top : top + longest, left : left + longest]
     height, width = array.shape[:2]
-    if height == width == size:
-        return array
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    # Cropping first keeps a 1 x 10,000 strip from growing to a gigabyte.
-    square = Image.fromarray(array[top : top + side, left : left + side])
-    return np.asarray(square.resize((size, size), Image.Resampling.BICUBIC))
+    scaled, short = math.floor(size / crop_pct), min(height, width)
+    tall, wide = scaled * height // short, scaled * width // short
+    if (tall, wide) != (height, width):
+        resized = Image.fromarray(array).resize((wide, tall), Image.Resampling.BICUBIC)
+        array = np.asarray(resized)
+    top, left = round((tall - size) / 2), round((wide - size) / 2)
+    return array[top : top + size, left : left + size]
 
 
 def resize(image: Floats, size: int) -> Floats:

@@ -14,6 +14,8 @@ from kdcli.core.progress import Progress
 from kdcli.data.images import fit
 from kdcli.data.source import Split, broken
 from kdcli.data.threads import spread
+from kdcli.recipe.edit import crop_pct_of
+from kdcli.recipe.schema import Recipe
 
 MOST_BYTES = 2 << 30
 """Of one split's decoded images in memory: 14,000 of 224 pixels, 170,000 of 64. On a GPU a small
@@ -59,6 +61,7 @@ class OnDemand:
 
     split: Split
     image_size: int
+    crop_pct: float = 1.0
 
     @property
     def labels(self) -> Indices:
@@ -75,7 +78,9 @@ class OnDemand:
 
     def fetch(self, index: Indices) -> Tensor:
         try:
-            images = np.stack([fit(self.split.read(int(i)), self.image_size) for i in index])
+            images = np.stack(
+                [fit(self.split.read(int(i)), self.image_size, self.crop_pct) for i in index]
+            )
         except DataError as error:
             raise DataError(error.what, self.split.way_out) from error
         return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
@@ -135,22 +140,33 @@ def bytes_in_memory(images: int, image_size: int, limit_bytes: int = MOST_BYTES)
     return size if size <= limit_bytes else 0
 
 
+def plain_store(split: Split, recipe: Recipe, progress: Progress) -> Store:
+    """The split as evaluation shows it, and whatever is to be shown the same; see `open_store`."""
+    shown = recipe.data
+    return open_store(split, int(shown.image_size), progress, crop_pct=crop_pct_of(shown.crop_pct))
+
+
 def open_store(
-    split: Split, image_size: int, progress: Progress, limit_bytes: int = MOST_BYTES
+    split: Split,
+    image_size: int,
+    progress: Progress,
+    limit_bytes: int = MOST_BYTES,
+    crop_pct: float = 1.0,
 ) -> Store:
-    """The split at `image_size` pixels: in memory if it takes at most `limit_bytes` there.
+    """The split's middle squares (`images.fit`) of `image_size` pixels: in memory if they take at
+    most `limit_bytes` there.
 
     Decoding into memory raises one DataError that names all images that cannot be read; on
     demand, the batch that holds one does. Either way come the same pixels.
     """
     if not bytes_in_memory(len(split), image_size, limit_bytes):
-        return OnDemand(split, image_size)
+        return OnDemand(split, image_size, crop_pct)
     images = torch.empty((len(split), 3, image_size, image_size), dtype=torch.uint8)
     pixels = images.numpy()  # the same memory: threads write their images where they belong
 
     def decode(i: int) -> DataError | None:
         try:
-            pixels[i] = fit(split.read(i), image_size).transpose(2, 0, 1)
+            pixels[i] = fit(split.read(i), image_size, crop_pct).transpose(2, 0, 1)
         except DataError as error:
             return error
         return None

@@ -25,7 +25,6 @@ from kdcli.deploy.onnx_file.session import open_session
 from kdcli.deploy.onnx_file.write import export_onnx, write
 from kdcli.deploy.outgoing import Outgoing
 from kdcli.deploy.parity import as_function
-from kdcli.deploy.request import Wanted
 from kdcli.evaluation.cost import architecture, costs
 from kdcli.evaluation.generations import files_of_all
 from kdcli.evaluation.participants import Member, cast_at_hand
@@ -98,7 +97,7 @@ def costs_side_by_side(
                 continue
             models[kind], exported[kind] = load(file), Path(scratch) / f"{len(models)}.onnx"
             progress.say(f"exporting {role} {models[kind].args.words} for comparison")
-            core = _export(models[kind], exported[kind], wanted, side, progress)
+            core = _export(models[kind], exported[kind], outgoing, progress)
             if core != exported[kind] and roles[role].total() > 1:
                 bare[kind] = core
         calls = _calls(exported, models, bare, side)
@@ -122,10 +121,11 @@ def costs_side_by_side(
     return Costs({"student": parts["student"]} | together, of_files, *again)
 
 
-def _export(model: Loaded, path: Path, wanted: Wanted, image_size: int, progress: Progress) -> Path:
+def _export(model: Loaded, path: Path, outgoing: Outgoing, progress: Progress) -> Path:
     """As the student was; where it cannot be in that opset, in torch's own, said so. The file of
     the model alone: another one where something stands in front of it."""
-    args, front = model.args, wanted.front(model.args, image_size)
+    args, wanted, samples = model.args, outgoing.wanted, outgoing.samples
+    front = wanted.front(args, samples.image_size, samples.crop_pct)
     core = path.with_suffix(".core.onnx") if front else path
 
     def to_file(opset: int | None) -> None:

@@ -1,5 +1,6 @@
 """What lies beside exported files, so that their folder can be copied to the device as it is."""
 
+import math
 from importlib.resources import files
 from pathlib import Path
 
@@ -110,7 +111,8 @@ def _ports(file: Path, feeding: Feeding) -> list[str]:
     if feeding.any_size:
         fed += "; of any size, the model scales it"
     else:
-        fed += f"; the square in the image's middle, at {feeding.image_size} pixels a side"
+        side, scaled = feeding.image_size, math.floor(feeding.image_size / feeding.crop_pct)
+        fed += f"; the image's shorter side at {scaled} pixels, its middle {side} x {side}"
     if unusual := feeding.decoding.words:
         fed += f"; image files: {', '.join(unusual)}"
     answer = "probabilities" if feeding.probabilities else "softmax makes probabilities of them"

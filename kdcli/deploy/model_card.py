@@ -10,6 +10,7 @@ from kdcli import __version__
 from kdcli.core.text import shown
 from kdcli.data.decoding import UNTOLD, Decoding
 from kdcli.models.loading import Loaded
+from kdcli.recipe.edit import crop_pct_of
 from kdcli.recipe.safe_yaml import to_yaml
 from kdcli.report.export import FoldPart
 from kdcli.report.licences import licence_line, licence_of_all, licence_row
@@ -36,6 +37,8 @@ class Origin:
     input_size: int
     image_size: int | None = None
     """Pixels of a side that images were brought to first."""
+    crop_pct: float = 1.0
+    """Share of an image's shorter side that it is shown."""
     teachers: tuple[str, ...] = ()
     recipe: str | None = None
     data: str | None = None
@@ -59,7 +62,7 @@ class Origin:
 def origin_of(student: Loaded, located: Located) -> Origin:
     """What model.pt and its run say; of a lone file what it says itself."""
     file, spec = student.file, located.run.spec if located.run else None
-    made, size = file.provenance, file.recipe.get("data", {}).get("image_size")
+    made, data = file.provenance, file.recipe.get("data", {})
     versions = made.get("versions") or {}
     licences = licences_of(student.file, spec)
     return Origin(
@@ -67,7 +70,8 @@ def origin_of(student: Loaded, located: Located) -> Origin:
         model=student.args.name,
         classes=file.classes,
         input_size=student.args.input_size,
-        image_size=size if isinstance(size, int) else None,
+        image_size=data.get("image_size"),
+        crop_pct=crop_pct_of(data.get("crop_pct")),
         teachers=tuple(made.get("teachers") or ()),
         recipe=_recipe(spec.recipe_name if spec else "", file.recipe),
         data=made.get("data"),
@@ -168,17 +172,9 @@ from PIL import Image, ImageOps
 model = timm.create_model("local-dir:.", pretrained=True).eval()  # on the Hub: hf-hub:YOU/NAME
 transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model))
 
-
-def prepare(image):  # as the model learnt it: turned as the camera says, the square in the middle
-    image = ImageOps.exif_transpose(image).convert("RGB")
-    side = min(image.size)
-    left, top = ((length - side) // 2 for length in image.size)
-    return transform(image.crop((left, top, left + side, top + side)))
-
-
-logits = model(prepare(Image.open("photo.jpg"))[None])
+image = ImageOps.exif_transpose(Image.open("photo.jpg"))  # turned as the camera says
+logits = model(transform(image.convert("RGB"))[None])
 ```"""
-"""The square first: timm's transform alone resizes before it crops (docs/deploy.md)."""
 
 
 def _use(origin: Origin) -> str:
@@ -239,7 +235,10 @@ def _limits(report: Report, origin: Origin) -> Iterator[str]:
     else:
         yield "It has not been evaluated: nothing is known of its accuracy."
     yield "It answers one of its classes for every image, also where none of them is to be seen."
-    yield "The centre square of an image is what it sees."
+    yield (
+        "What it sees of an image is the square in its middle, "
+        f"{origin.crop_pct:.1%} of the shorter side."
+    )
     if origin.image_size not in (None, origin.input_size):
         yield (
             f"It learnt from images of {origin.image_size} pixels a side, brought to "

@@ -64,8 +64,9 @@ def make_all(outgoing: Outgoing, kept: ExitStack, progress: Progress) -> list[Ma
         outgoing.path,
     )
     args, size = student.args, student.args.input_size
-    front = wanted.front(args, samples.image_size)
-    metadata = _metadata(student, outgoing.fold) | wanted.feeding(samples.image_size, size)
+    side, crop_pct = samples.image_size, samples.crop_pct
+    front = wanted.front(args, side, crop_pct)
+    metadata = _metadata(student, outgoing.fold) | wanted.feeding(side, size, crop_pct)
     if not path.parent.exists():
         kept.callback(_remove_empty, path.parent)
     kept.enter_context(_then_without_earlier(path, wanted, progress))

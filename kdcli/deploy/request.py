@@ -1,5 +1,6 @@
 """What `kd export` was asked: of whom, where to, and what its files shall be like."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -64,26 +65,30 @@ class Wanted:
         more: dict[Precision, bool] = {"int8": self.int8, "fp16": self.fp16}
         return ("fp32", *(precision for precision, asked in more.items() if asked))
 
-    def front(self, args: ModelArgs, image_size: int) -> Front | None:
+    def front(self, args: ModelArgs, image_size: int, crop_pct: float) -> Front | None:
         """What stands in front of a model; None: it takes a tensor."""
         if self.input == "tensor":
             return None
-        return Front(image_size, args.mean, args.std, self.resize)
+        return Front(image_size, args.mean, args.std, self.resize, crop_pct)
 
-    def feeding(self, image_size: int, input_size: int) -> dict[str, str]:
+    def feeding(self, image_size: int, input_size: int, crop_pct: float) -> dict[str, str]:
         """What a file says of how it is fed with images, and of what it answers."""
         pixels = self.input == "pixels"
         return {
             "kd.input_kind": self.input,
-            "kd.input": self._words(image_size, input_size),
+            "kd.input": self._words(image_size, input_size, crop_pct),
             "kd.output": "probabilities" if pixels else "logits",
             "kd.image_size": str(image_size),
+            "kd.crop_pct": str(crop_pct),
             "kd.resize": str(int(self.resize)),
             "kd.batch": "any" if self.batch is None else str(self.batch),
         }
 
-    def _words(self, image_size: int, input_size: int) -> str:
-        square = f"centre square, bicubic with antialias to {image_size} x {image_size}"
+    def _words(self, image_size: int, input_size: int, crop_pct: float) -> str:
+        square = (
+            f"shorter side to {math.floor(image_size / crop_pct)}, bicubic with antialias, and its "
+            f"centre {image_size} x {image_size}"
+        )
         if self.resize:
             return f"uint8 RGB, NHWC, any height and width; in the graph: {square}, normalised"
         if self.input == "pixels":

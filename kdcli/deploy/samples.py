@@ -1,7 +1,7 @@
 """The images that a student's files are tried on, before they are kept."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -18,11 +18,12 @@ from kdcli.core.progress import Progress
 from kdcli.data.images import fit
 from kdcli.data.reopen import is_gone, reopen_data
 from kdcli.data.source import Source, Split
-from kdcli.data.store import InMemory, Store, open_store
+from kdcli.data.store import InMemory, Store, plain_store
 from kdcli.deploy.onnx_file.pixels import takes_any_size, takes_pixels
 from kdcli.deploy.onnx_file.read import Port
 from kdcli.models.loading import Loaded, read_args
 from kdcli.models.tap import Tap
+from kdcli.recipe.edit import crop_pct_of
 from kdcli.runs.locate import Located
 
 MADE_UP = 32
@@ -40,6 +41,8 @@ class Samples:
     """Pixels of a side in the store."""
     read: Callable[[int], Pixels]
     """(H, W, 3), of any size; cut to size they are those of the store."""
+    crop_pct: float = 1.0
+    """Share of the shorter side that is in it."""
     made_up: bool = False
 
     def __len__(self) -> int:
@@ -75,7 +78,7 @@ class Samples:
         """Neighbours of one size together; PyTorch is fed what Pillow makes of them."""
         for _, alike in groupby(map(self.read, rows), key=np.shape):
             images = np.stack(list(alike))
-            squares = np.stack([fit(image, self.image_size) for image in images])
+            squares = np.stack([fit(image, self.image_size, self.crop_pct) for image in images])
             yield images, self.ready(torch.from_numpy(squares).permute(0, 3, 1, 2))
 
 
@@ -105,18 +108,19 @@ def source_of(located: Located, progress: Progress, moved: str | None = None) ->
 
 
 def store_of(located: Located, split: Split, progress: Progress) -> Store:
-    """A split of the run's data, at the run's size."""
+    """A split of the run's data, as the run evaluates it."""
     assert located.run is not None  # there is no source without it
-    return open_store(split, int(located.run.spec.recipe.data.image_size), progress)
+    return plain_store(split, located.run.spec.recipe, progress)
 
 
 def samples_of(
     located: Located, student: Loaded, source: Source | None, progress: Progress
 ) -> Samples:
     """The test images of its run where they are at hand, else made-up ones, said so."""
-    tap, size = Tap(student.module, student.args, ""), _image_size(located, student)
+    tap, (size, crop_pct) = Tap(student.module, student.args, ""), _shown(located, student)
     if source is not None:
-        return Samples(store_of(located, source.test, progress), tap, size, source.test.read)
+        store = store_of(located, source.test, progress)
+        return Samples(store, tap, size, source.test.read, crop_pct)
     lacking, way = "run beside", ""
     if located.run is not None:
         lacking = "data for"
@@ -126,7 +130,7 @@ def samples_of(
         f"no {lacking} {located.model}: compared on {MADE_UP} made-up images; accuracy stays empty"
         f"{way}"
     )
-    return made_up_samples(tap, size)
+    return replace(made_up_samples(tap, size), crop_pct=crop_pct)
 
 
 def made_up_samples(tap: Tap, size: int, count: int = MADE_UP) -> Samples:
@@ -137,12 +141,15 @@ def made_up_samples(tap: Tap, size: int, count: int = MADE_UP) -> Samples:
     return Samples(store, tap, size, partial(_made_up, size=size), made_up=True)
 
 
-def _image_size(located: Located, student: Loaded) -> int:
-    """That of its run; a model.pt that lies alone remembers it, somebody else's weights do not."""
+def _shown(located: Located, student: Loaded) -> tuple[int, float]:
+    """Image size and crop_pct of its run; a model.pt that lies alone remembers them, somebody
+    else's weights do not."""
     if located.run is not None:
-        return int(located.run.spec.recipe.data.image_size)
-    known = student.file.recipe.get("data", {}).get("image_size")
-    return known if isinstance(known, int) else student.args.input_size
+        data = located.run.spec.recipe.data
+        return int(data.image_size), crop_pct_of(data.crop_pct)
+    known = student.file.recipe.get("data", {})
+    size = known.get("image_size", student.args.input_size)
+    return size, crop_pct_of(known.get("crop_pct"))
 
 
 def _made_up(number: int, size: int) -> Pixels:

@@ -65,6 +65,7 @@ def write_folder(outgoing: Outgoing) -> Kept:
             student.module,
             student.args,
             student.file.classes,
+            samples.crop_pct,
             origin.licence,
             {"version": __version__, **made},
             beside / CONFIG,

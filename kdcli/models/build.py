@@ -133,6 +133,13 @@ def own_size(name: str) -> int:
     return int(config.input_size[-1]) if config else 224
 
 
+def own_crop_pct(name: str, size: int) -> float:
+    """Share of the shorter side that timm tests this name's weights on, at `size` pixels."""
+    config = timm.get_pretrained_cfg(name) or timm.models.PretrainedCfg()
+    at_test_size = config.test_input_size and size == config.test_input_size[-1]
+    return float((at_test_size and config.test_crop_pct) or config.crop_pct)
+
+
 def _takes(args: ModelArgs) -> bool:
     """Whether a forward pass works, on the meta device: shapes only, no arithmetic.
 

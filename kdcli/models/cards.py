@@ -53,7 +53,7 @@ class Card:
     interpolation: str
     """In timm's own tests; kd resizes bicubically, whatever stands here."""
     crop_share: float
-    """Of the resized image, that is shown in timm's own tests; kd shows all of it."""
+    """Of the resized image, that is shown in timm's own tests (`data.crop_pct`)."""
     mean: tuple[float, ...]
     std: tuple[float, ...]
     weights: Weights | None

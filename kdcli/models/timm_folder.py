@@ -177,6 +177,7 @@ def write_config(
     module: nn.Module,
     args: ModelArgs,
     classes: tuple[str, ...],
+    crop_pct: float,
     licence: str | None,
     made: Mapping[str, Any],
     path: Path,
@@ -198,7 +199,7 @@ def write_config(
             "input_size": (3, size, size),
             "mean": args.mean,
             "std": args.std,
-            "crop_pct": 1.0,  # as a tap feeds it: the whole square, resized; timm's default crops
+            "crop_pct": crop_pct,
             "crop_mode": "center",
             "interpolation": "bicubic",
         },

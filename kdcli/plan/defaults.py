@@ -11,10 +11,10 @@ import torch
 from kdcli.data.defaults import fitted
 from kdcli.data.source import Defaults, Schedule, Source
 from kdcli.evaluation.cost import parameters
-from kdcli.models.build import build_meta, own_size, plan
+from kdcli.models.build import build_meta, own_crop_pct, own_size, plan
 from kdcli.models.precision import resolve_precision
 from kdcli.models.weights import has_weights
-from kdcli.recipe.edit import fill_auto
+from kdcli.recipe.edit import CROPS, fill_auto
 from kdcli.recipe.load import scheme_of
 from kdcli.recipe.schema import Recipe
 
@@ -82,6 +82,10 @@ def auto_values(
     }
     if recipe.train.tune == "head":
         values |= head_only(recipe, source)
+    augment = recipe.data.augment
+    values["data.crop_pct"] = usual_crop_pct(
+        model, size, defaults, values["data.augment"] if augment == "auto" else augment
+    )
     if teachers:
         # each architecture once: a thousand members are one
         metas = [build_meta(plan(name, classes, size, None)) for name in dict.fromkeys(teachers)]
@@ -89,6 +93,12 @@ def auto_values(
         values["teacher.pretrained"] = all(_begins_pretrained(one, defaults) for one in teachers)
         values["teacher.precision"] = suit.pop() if len(suit) == 1 else "fp32"
     return values
+
+
+def usual_crop_pct(model: str, size: int, defaults: Defaults, augment: str | None) -> float:
+    """timm's of the model for photographs that it learns random crops of; small pictures, digits
+    say, must not lose their edges."""
+    return own_crop_pct(model, size) if defaults.own_size and augment in CROPS else 1.0
 
 
 def images_left(recipe: Recipe, source: Source) -> int:

@@ -24,6 +24,7 @@ from kdcli.models.loading import read_args
 from kdcli.models.reordered import in_order
 from kdcli.models.tap import Tap, predict
 from kdcli.plan.data import say_other_decoding, say_test_maybe_seen, warn_of_seen
+from kdcli.plan.defaults import usual_crop_pct
 from kdcli.plan.job import Job, Shared, refuse_taught, train_spec
 from kdcli.plan.names import is_file, started, teacher_name
 from kdcli.recipe.edit import update
@@ -175,6 +176,7 @@ def _taught_first(entry: TeacherEntry, shared: Shared, weights: FileRef | None) 
         "student.pretrained": settings.pretrained,
         "student.stem_stride": settings.stem_stride,
         "data.image_size": recipe.data.image_size,  # images have one size in a run
+        "data.crop_pct": recipe.data.crop_pct,
         "data.subset": settings.subset if entry.subset is None else entry.subset,
         "data.licence": recipe.data.licence,
         "data.hidden": recipe.data.hidden,  # from everyone who learns from labels
@@ -233,8 +235,10 @@ standard error at worst)."""
 def share_right(found: Read, *, source: Source, device: torch.device, named: bool) -> float:
     """Share of some validation images, spread evenly, that the weights get right; without names of
     their classes, under those that suit them best."""
-    split = source.validation.sample(IMAGES)
-    store = open_store(split, source.defaults.image_size, Silent())
+    split, usual = source.validation.sample(IMAGES), source.defaults
+    size = usual.image_size
+    crop_pct = usual_crop_pct(found.args.name, size, usual, usual.augment)
+    store = open_store(split, size, Silent(), crop_pct=crop_pct)
     module = build(found.args)
     module.load_state_dict(found.fitted.state)
     tap = Tap(module, found.args, "").to(device)

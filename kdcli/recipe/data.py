@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from kdcli.core.errors import UsageError
-from kdcli.core.options import NO_WEIGHT, Options
+from kdcli.core.options import NO_WEIGHT, Later, Options
 
 Auto = Literal["auto"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -54,6 +54,9 @@ class Data(Options):
     """Pixels of a side."""
     augment: Literal["shift", "shift_flip", "crop", "crop_flip", "auto"] | None = "auto"
     """How training images are varied."""
+    crop_pct: Annotated[_Part | Auto, Later(1.0)] = "auto"
+    """Share of an image's shorter side that evaluation shows, the square in its middle; so do
+    stored and exported models. Training without random crops is shown the same."""
     randaugment: str | None = None
     """On top of it, in timm's words: "rand-m9-n2-mstd0.5"."""
     subset: Subset = 1.0

@@ -6,6 +6,19 @@ from kdcli.core.errors import RecipeError
 from kdcli.recipe.places import shorthand_at
 from kdcli.recipe.schema import Recipe
 
+CROPS = ("crop", "crop_flip")
+"""Augmentations that cut parts out of an image."""
+
+
+def crop_pct_of(said: Any) -> float:
+    """What a resolved recipe says of `data.crop_pct`; 1.0 of one from before there was the key."""
+    return float(said) if isinstance(said, int | float) else 1.0
+
+
+def stored_crop_pct(recipe: Recipe) -> float:
+    """Of the squares that training images are kept as: all of it, where crops are taken of them."""
+    return 1.0 if recipe.data.augment in CROPS else crop_pct_of(recipe.data.crop_pct)
+
 
 def stored_size(recipe: Recipe) -> int:
     """Pixels of a side at which images are decoded and kept.
@@ -15,7 +28,7 @@ def stored_size(recipe: Recipe) -> int:
     no larger than the crops come out, every one of them would be enlarged.
     """
     size = int(recipe.data.image_size)
-    return size * 8 // 7 if recipe.data.augment in ("crop", "crop_flip") else size
+    return size * 8 // 7 if recipe.data.augment in CROPS else size
 
 
 def update(recipe: Recipe, values: dict[str, Any]) -> Recipe:

@@ -9,7 +9,7 @@ import torch
 
 from kdcli.core.arrays import Indices
 from kdcli.core.errors import UnfitTeacher
-from kdcli.data.store import Store, open_store
+from kdcli.data.store import Store, plain_store
 from kdcli.evaluation.answers import answers_of
 from kdcli.evaluation.class_order import permuted_classes
 from kdcli.evaluation.standing import Standing, standing
@@ -157,7 +157,7 @@ def measure_given(spec: Spec, site: Site) -> None:
             measure_given(ref.spec, site)
     if given := tuple(ref for ref in spec.teachers if ref.path):
         only = spec.model_copy(update={"teachers": given})
-        store = open_store(site.source.validation, int(spec.recipe.data.image_size), site.progress)
+        store = plain_store(site.source.validation, spec.recipe, site.progress)
         roll = Roll(only, site, store)
         for ref in given:
             roll.call(open_teacher(Path(ref.path or ""), site.device), ref)

@@ -25,7 +25,7 @@ from kdcli.data.source import Source, Split
 from kdcli.data.store import Joined, Labelled, Store, open_store
 from kdcli.data.subset import labelled_split, training_split
 from kdcli.models.teachers import Recorded
-from kdcli.recipe.edit import stored_size
+from kdcli.recipe.edit import stored_crop_pct, stored_size
 from kdcli.recipe.load import scheme_of
 from kdcli.recipe.schema import Recipe
 from kdcli.runs.spec import Spec
@@ -178,7 +178,8 @@ def _real(spec: Spec, training: Store, further: Split | None, progress: Progress
     """The images that are there, the training ones first: the order of `ids` and of the answers."""
     if further is None:
         return training
-    return Joined((training, open_store(further, stored_size(spec.recipe), progress)))
+    kept, crop_pct = stored_size(spec.recipe), stored_crop_pct(spec.recipe)
+    return Joined((training, open_store(further, kept, progress, crop_pct=crop_pct)))
 
 
 def _copies(spec: Spec) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from timm.data.transforms_factory import create_transform
 
 from kdcli.core.errors import DataError, ExitCode
 from kdcli.data.image_files import is_image_name
@@ -84,16 +85,24 @@ def test_names() -> None:
     assert not is_image_name("labels.csv")
 
 
-def test_fit_takes_the_centre() -> None:
-    wide = np.zeros((10, 30, 3), np.uint8)
-    wide[:, 10:20] = 200
-    assert (fit(wide, 5) == 200).all()
-    assert fit(wide, 20).shape == (20, 20, 3)
+@pytest.mark.parametrize("crop_pct", [1.0, 0.95, 0.875, 0.5])
+@pytest.mark.parametrize("sides", [(375, 500), (500, 375), (251, 333), (1, 1000), (30, 10), (9, 9)])
+def test_fit_is_timms_transform(sides: tuple[int, int], crop_pct: float) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (*sides, 3), dtype=np.uint8)
+    for size in (32, 33, 224) if min(sides) > 1 else (32, 33):
+        how = {"interpolation": "bicubic", "crop_pct": crop_pct, "normalize": False}
+        theirs = create_transform((3, size, size), **how)(Image.fromarray(image))
+        assert (fit(image, size, crop_pct) == theirs.permute(1, 2, 0).numpy()).all(), size
+
+
+def test_fit_of_a_strip_stays_small() -> None:
+    """The whole of it resized would be 6 GB."""
+    assert fit(np.zeros((1, 50_000, 3), np.uint8), 224, 0.875).shape == (224, 224, 3)
 
 
 def test_fit_leaves_the_right_size_alone() -> None:
     square = np.zeros((8, 8, 3), np.uint8)
-    assert fit(square, 8) is square
+    assert np.shares_memory(fit(square, 8), square)
 
 
 def test_reading_images_needs_no_torch() -> None:

@@ -79,7 +79,7 @@ def save(path: Path, pixels: NDArray[np.uint8]) -> Path:
 def test_it_answers_as_kd_predict_does(kind: str, size: tuple[int, int], folder: Path) -> None:
     path = folder / "model.onnx"
     model = {
-        "tensor": lambda: tensor_file(path),
+        "tensor": lambda: tensor_file(path, **{"kd.crop_pct": "0.7"}),
         "larger": lambda: tensor_file(path, **{"kd.image_size": "6"}),
         "pixels": lambda: pixels_file(path),
         "any size": lambda: pixels_file(path, size="height", **{"kd.resize": "1"}),

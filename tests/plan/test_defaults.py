@@ -150,6 +150,19 @@ def test_photographs_begin_pretrained_at_the_model_s_own_size(photos: Path) -> N
     assert _auto(photos, "test_vit")["data.image_size"] == 160
 
 
+def test_photographs_are_evaluated_as_timm_does(photos: Path, pictures: Path) -> None:
+    def shown(data: Path, model: str, **values: object) -> object:
+        return _auto(data, model, **{f"data.{key}": one for key, one in values.items()})[
+            "data.crop_pct"
+        ]
+
+    assert shown(photos, "mobilenetv3_small_100") == 0.875
+    assert shown(photos, "resnet50.a1_in1k") == 0.95
+    assert shown(photos, "resnet50.a1_in1k", image_size=288) == 1.0, "timm's size of tests"
+    assert shown(photos, "resnet50.a1_in1k", augment="shift") == 1.0, "trained on all of it"
+    assert shown(pictures, "mobilenetv3_small_100", augment="crop") == 1.0, "edges count"
+
+
 def test_from_random_weights_the_trunk_learns_as_fast_as_the_rest(photos: Path) -> None:
     found = _auto(photos, "resnet18", **{"student.pretrained": False})
     assert found["train.trunk_lr"] == 1.0

@@ -12,6 +12,7 @@ from kdcli.recipe.weight import Ramp, span_epochs, weight_at
 AUTO = {
     "data.image_size": 32,
     "data.augment": "shift",
+    "data.crop_pct": 1.0,
     "train.epochs": 20,
     "train.batch_size": 32,
     "train.lr": 3e-3,

@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from kdcli.commands import recipe
 from kdcli.commands.recipe import Setting
 from kdcli.core import registry
-from kdcli.core.options import LATER, NO_WEIGHT, Mark
+from kdcli.core.options import LATER, NO_WEIGHT, Later, Mark
 from kdcli.core.progress import Silent
 from kdcli.methods.kd import KD
 from kdcli.plan.ask import Ask
@@ -167,7 +167,7 @@ class Colour(Data):
     """Keep some to look at."""
 
 
-class Later(Recipe):
+class LaterRecipe(Recipe):
     """The format of a later kd, with a key and a section more."""
 
     data: Colour = Colour()
@@ -179,7 +179,7 @@ def later(**values: Any) -> Spec:
     raw = dump(TEACHER.recipe)
     for key, value in values.items():
         put(raw, key.replace("__", "."), value)
-    return TEACHER.model_copy(update={"recipe": Later.model_validate(raw)})
+    return TEACHER.model_copy(update={"recipe": LaterRecipe.model_validate(raw)})
 
 
 def test_a_later_key_changes_no_digest_unless_it_says_something() -> None:
@@ -233,6 +233,7 @@ def test_a_marked_key_keeps_its_default() -> None:
     """ "As before" for every run that does not mention it."""
     marked = {key: field.default for key, field in _keys() if _marks(field)}
     assert marked == {
+        "data.crop_pct": "auto",
         "data.licence": "auto",
         "evaluate": Evaluate(),
         "teacher": TeacherSettings(),
@@ -242,8 +243,16 @@ def test_a_marked_key_keeps_its_default() -> None:
     assert not resolved, "`auto` is resolved before the digest, so it cannot mean as before"
 
 
-def _marks(field: FieldInfo) -> set[Mark]:
-    return {one for one in field.metadata if isinstance(one, Mark)}
+def test_what_auto_was_before_is_in_no_digest() -> None:
+    def shown(crop_pct: object) -> str:
+        recipe = update(TEACHER.recipe, {"data.crop_pct": crop_pct})
+        return TEACHER.model_copy(update={"recipe": recipe}).digest
+
+    assert shown("auto") == shown(1.0) == TEACHER.digest != shown(0.875)
+
+
+def _marks(field: FieldInfo) -> set[Mark | Later]:
+    return {one for one in field.metadata if isinstance(one, Mark | Later)}
 
 
 def _keys() -> Iterator[tuple[str, FieldInfo]]:

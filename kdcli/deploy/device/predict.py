@@ -55,17 +55,17 @@ def read(path: Path, known: Any) -> Any:
     return np.asarray(image.convert("RGB"))
 
 
-def fit(image: Any, size: int) -> Any:
-    """The square in its middle, at `size` pixels a side."""
-    side = min(image.shape[:2])
-    top, left = ((length - side) // 2 for length in image.shape[:2])
-    image = image[top : top + side, left : left + side]
-    if side != size:
+def fit(image: Any, size: int, crop_pct: Any = 1) -> Any:
+    """Its shorter side at size / crop_pct pixels, and of that the middle, `size` a side."""
+    most = 16 * min(image.shape[:2])  # of a strip the middle is enough
+    image = image[tuple(slice(max(0, n - most) // 2, (n + most) // 2) for n in image.shape[:2])]
+    tall, wide = (int(size / float(crop_pct)) * n // min(image.shape[:2]) for n in image.shape[:2])
+    if (tall, wide) != image.shape[:2]:
         from PIL import Image
 
         channels = [Image.fromarray(image[..., i]) for i in range(3)]
-        image = np.stack([np.asarray(c.resize((size, size), 3)) for c in channels], 2)  # bicubic
-    return image
+        image = np.stack([np.asarray(c.resize((wide, tall), 3)) for c in channels], 2)  # bicubic
+    return image[round((tall - size) / 2) :, round((wide - size) / 2) :][:size, :size]
 
 
 parser = argparse.ArgumentParser(description=__doc__)
@@ -80,7 +80,7 @@ size = int(known["kd.input_size"])
 try:
     image = read(asked.image, known)
     if known.get("kd.resize") != "1":  # else the model does it
-        image = fit(image, int(known.get("kd.image_size", size)))
+        image = fit(image, int(known.get("kd.image_size", size)), known.get("kd.crop_pct", 1))
     if known.get("kd.input_kind") != "pixels":
         mean, std = (np.array(json.loads(known[f"kd.{x}"]), np.float32) for x in ("mean", "std"))
         image = ((fit(image / np.float32(255), size).clip(0, 1) - mean) / std).transpose(2, 0, 1)

@@ -35,11 +35,13 @@ class Feeding:
     """It gives probabilities, not logits."""
     decoding: Decoding = UNTOLD
     """How image files become pixels."""
+    crop_pct: float = 1.0
+    """Share of an image's shorter side that it is shown."""
 
     def ready(self, images: Sequence[Pixels]) -> NDArray[Any]:
         """Images (H, W, 3) as the file takes them; of one size where it takes any."""
         if not self.any_size:
-            images = [fit(image, self.image_size) for image in images]
+            images = [fit(image, self.image_size, self.crop_pct) for image in images]
         return np.stack(images if self.pixels else [self._normalised(image) for image in images])
 
     def _normalised(self, image: Pixels) -> Floats:
@@ -91,4 +93,5 @@ def _parsed(known: Mapping[str, str]) -> Feeding:
         any_size=known.get("kd.resize") == "1",
         probabilities=known.get("kd.output") == "probabilities",
         decoding=Decoding.from_texts(known),
+        crop_pct=float(known.get("kd.crop_pct", 1)),
     )

@@ -5,6 +5,7 @@ B images, K classes. Opset 18 gave Resize its antialias: https://onnx.ai/onnx/op
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kdcli.core.errors import UsageError
+from kdcli.data.images import STRIP
 from kdcli.deploy.onnx_file.read import Port, inputs, opset_of
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ class Front:
     std: tuple[float, ...]
     resize: bool = False
     """Images are of any height and width, and cut to size in the graph."""
+    crop_pct: float = 1.0
+    """Share of the shorter side that is left then."""
 
 
 def with_pixels(core: ModelProto, front: Front) -> ModelProto:
@@ -65,12 +69,11 @@ def with_pixels(core: ModelProto, front: Front) -> ModelProto:
         )
     chain = _Chain(PIXELS)
     if front.resize:
-        _crop(chain)
-    chain.then("Cast", to=onnx.TensorProto.FLOAT)
-    if front.resize:
-        _resize(chain, front.image_size, whole=True)
+        _fit(chain, front.image_size, math.floor(front.image_size / front.crop_pct))
+    else:
+        chain.then("Cast", to=onnx.TensorProto.FLOAT)
     if size != front.image_size:
-        _resize(chain, size, whole=False)
+        _resize(chain, size)
     chain.then("Transpose", perm=[0, 3, 1, 2])
     mean, std = (np.array(values).reshape(1, 3, 1, 1) for values in (front.mean, front.std))
     chain.then("Mul", chain.floats(1 / (255 * std)))
@@ -121,32 +124,60 @@ class _Chain:
         return name
 
 
-def _crop(chain: _Chain) -> None:
-    """The centre square of (B, height, width, 3)."""
+def _fit(chain: _Chain, size: int, scaled: int) -> None:
+    """As `data.images.fit`: (B, height, width, 3) with its shorter side at `scaled`, of that the
+    middle, `size` a side. Whole pixel values after each pass, halves rounded up, as Pillow has it.
+    """
+    from onnx import TensorProto
+
     sides = chain.then("Shape", start=1, end=3)
-    side = chain.then("ReduceMin", keepdims=1)
+    chain.then("ReduceMin", keepdims=1)
+    longest = chain.then("Mul", chain.integers([STRIP]))
     chain.last = sides
-    chain.then("Sub", side)
+    chain.then("Sub", longest)
+    chain.then("Max", chain.integers([0]))
     start = chain.then("Div", chain.integers([2]))
-    end = chain.then("Add", side)
+    end = chain.then("Add", longest)
     chain.last = PIXELS
-    chain.then("Slice", start, end, chain.integers([1, 2]))
+    middle = chain.then("Slice", start, end, chain.integers([1, 2]))
+    sides = chain.then("Shape", start=1, end=3)
+    short = chain.then("ReduceMin", keepdims=1)
+    chain.last = sides
+    chain.then("Mul", chain.integers([scaled]))
+    new = chain.then("Div", short)
+    chain.then("Sub", chain.integers([size]))
+    chain.then("Cast", to=TensorProto.FLOAT)
+    chain.then("Mul", chain.floats(0.5))
+    chain.then("Round")  # halves to the even number, as Python
+    corner = chain.then("Cast", to=TensorProto.INT64)
+    chain.last = middle
+    image = chain.then("Cast", to=TensorProto.FLOAT)
+    for side, shape in ((1, [0, 1, -1, 3 * size]), (0, [0, size, size, 3])):
+        one = chain.integers([side])
+        chain.last = new
+        length = chain.then("Gather", one)
+        chain.last = corner
+        start = chain.then("Gather", one)
+        end = chain.then("Add", chain.integers([size]))
+        chain.last = image
+        chain.then("Resize", "", "", length, axes=[2], **_BICUBIC)
+        chain.then("Add", chain.floats(0.5))
+        chain.then("Floor")
+        chain.then("Clip", chain.floats(0), chain.floats(255))
+        chain.then("Slice", start, end, chain.integers([2]))
+        image = chain.then("Reshape", chain.integers(shape))
 
 
-def _resize(chain: _Chain, size: int, *, whole: bool) -> None:
-    """(B, height, width, 3) to `size` a side: rows first, then columns, the last two axes each.
+def _resize(chain: _Chain, size: int) -> None:
+    """Squares (B, S, S, 3) to `size` a side: rows first, then columns, the last two axes each.
 
     In front of the transposition: onnxruntime's optimiser, which moves one past a Resize, misreads
-    `axes`. With `whole`, Pillow's way: each pass ends in whole pixel values, halves rounded up.
+    `axes`.
     """
     for shape in ([0, 1, -1, 3 * size], [0, size, size, 3]):
         chain.then("Resize", "", "", chain.integers([size]), axes=[2], **_BICUBIC)
-        if whole:
-            chain.then("Add", chain.floats(0.5))
-            chain.then("Floor")
-        if whole or shape[-1] == 3:  # bicubic overshoots
-            chain.then("Clip", chain.floats(0), chain.floats(255))
         chain.then("Reshape", chain.integers(shape))
+    chain.then("Clip", chain.floats(0), chain.floats(255))  # bicubic overshoots
 
 
 def _dressed(
