@@ -17,6 +17,8 @@ import torch.nn.functional as F
 from house import House, kd, kd_ok, save_untrained
 from PIL import Image
 from sklearn.datasets import load_sample_images
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.functional import center_crop, resize
 
 from kdcli.core.latency import latency
 from kdcli.data.images import fit
@@ -74,10 +76,9 @@ def ask(path: Path, images: Images) -> np.ndarray:
 
 
 def cut(image: np.ndarray, size: int) -> np.ndarray:
-    side = min(image.shape[:2])
-    top, left = ((length - side) // 2 for length in image.shape[:2])
-    box = (left, top, left + side, top + side)
-    return np.asarray(Image.fromarray(image).crop(box).resize((size, size), Image.BICUBIC))
+    """By torchvision, of the whole square."""
+    whole = resize(Image.fromarray(image), [size], InterpolationMode.BICUBIC)
+    return np.asarray(center_crop(whole, [size]))
 
 
 def normalise(image: np.ndarray, said: dict[str, str]) -> np.ndarray:

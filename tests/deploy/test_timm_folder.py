@@ -14,7 +14,6 @@ import torch
 from house import STUDENT, House, kd, kd_ok, save_untrained
 from numpy.typing import NDArray
 from PIL import Image
-from timm.data import create_transform, resolve_model_data_config
 
 from kdcli.core.errors import UnmetNeeds
 from kdcli.core.files import sha256
@@ -67,13 +66,6 @@ def test_timm_loads_the_very_weights(packaged: Path) -> None:
     assert {f.name for f in (packaged / "timm").iterdir()} == FILES
 
 
-def test_timm_prepares_a_square_as_kd_does(packaged: Path) -> None:
-    again = timm.create_model(f"local-dir:{packaged / 'timm'}", pretrained=True).eval()
-    prepare = create_transform(**resolve_model_data_config(again))
-    pixels = np.random.default_rng(0).integers(0, 256, (77, 77, 3), dtype=np.uint8)
-    torch.testing.assert_close(prepare(Image.fromarray(pixels))[None], _prepared(packaged, pixels))
-
-
 def _prepared(run: Path, pixels: NDArray[np.uint8]) -> torch.Tensor:
     """As kd evaluates it."""
     loaded = load(run / "model.pt")
@@ -105,7 +97,7 @@ def test_the_lines_of_its_card_run(
     found: dict[str, Any] = {}
     exec(there.replace("photo.jpg", "photo.png"), found)
     assert found["logits"].shape == (1, 10)
-    prepared = found["prepare"](Image.open("photo.png"))[None]
+    prepared = found["transform"](found["image"])[None]
     torch.testing.assert_close(prepared, _prepared(packaged, pixels))
     assert "gain over the baseline" in card
     assert str(packaged.parent) not in card
