@@ -18,7 +18,7 @@ from kdcli.commands.evaluate import find_cast
 from kdcli.core.files import write_text
 from kdcli.core.progress import Silent
 from kdcli.core.text import signed
-from kdcli.data.store import open_store
+from kdcli.data.store import plain_store
 from kdcli.evaluation.measure import Measured, likeness, measure
 from kdcli.evaluation.nearness import closer_in_accuracy
 from kdcli.evaluation.significance import paired_gain, verdict_code
@@ -130,7 +130,7 @@ def measured(study: Study, group: str, name: str, job: Job) -> Row:
     """Train what is missing, every seed and its baseline, then ask all of them about test."""
     specs = job.spec.alike(study.seeds)
     student, baseline = _asked(job, specs), _asked(job, [baseline_of(spec) for spec in specs])
-    labels = open_store(job.source.test, _size(job), Silent()).labels
+    labels = plain_store(job.source.test, job.spec.recipe, Silent()).labels
     right, alone = student.right(labels), baseline.right(labels)
     found = paired_gain(right, alone)
     row = Row(
@@ -162,7 +162,7 @@ def _beside_teacher(
         return {}
     runs = [ensure(spec, job.site(Silent())).run for spec in specs]
     casts = [find_cast(run, job.site(Silent())) for run in runs]
-    test = open_store(job.source.test, _size(job), Silent())
+    test = plain_store(job.source.test, job.spec.recipe, Silent())
     teacher = measure([cast.teachers[0].file for cast in casts], test, job.device)
     # decided against one teacher alone, which has to be the same for every seed
     right, nearer = teacher.right(labels), "undecided"
@@ -189,12 +189,8 @@ def _likeness(role: Measured, teacher: Measured) -> tuple[float, float]:
 
 def _asked(job: Job, specs: Sequence[Spec]) -> Measured:
     runs = [ensure(spec, job.site(Silent()), asked=True).run for spec in specs]
-    test = open_store(job.source.test, _size(job), Silent())
+    test = plain_store(job.source.test, job.spec.recipe, Silent())
     return measure([run.model for run in runs], test, job.device)
-
-
-def _size(job: Job) -> int:
-    return int(job.spec.recipe.data.image_size)
 
 
 def _of_accuracy(name: str, spread: str, right: Right) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcli.core.progress import Silent
-from kdcli.data.store import open_store
+from kdcli.data.store import plain_store
 from kdcli.evaluation.measure import measure
 from kdcli.evaluation.significance import paired_gain, verdict_code
 from kdcli.plan.data import open_data
@@ -61,7 +61,7 @@ def pool() -> Right:
     source, data = open_data("digits", Silent())
     loaded = load_recipe("supervised", (f"train.epochs={EPOCHS}",))
     first = train_spec(MODEL, Shared(loaded, source, data, device))
-    test = open_store(source.test, int(first.recipe.data.image_size), Silent())
+    test = plain_store(source.test, first.recipe, Silent())
     rows = []
     for seed in range(POOL):
         run = ensure(with_seed(first, seed), Site(source, device, Silent())).run

@@ -46,6 +46,7 @@ def test_the_script_without_kd_runs(
     told = {
         **Decoding().as_texts(),
         "kd.image_size": "8",
+        "kd.crop_pct": "0.9",
         "kd.resize": str(int(kind == "any size")),
     }
     if kind == "tensor":

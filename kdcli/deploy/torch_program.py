@@ -36,7 +36,7 @@ def write_program(outgoing: Outgoing) -> Kept:
         ParityError: what was loaded back disagrees.
     """
     student = outgoing.student
-    program, about = _captured(student), json.dumps(_about(student))
+    program, about = _captured(student), json.dumps(_about(student, outgoing.samples.crop_pct))
     with atomic(outgoing.path) as beside:
         buffer = io.BytesIO()  # torch wants another ending than that of a file beside its place
         with silence():
@@ -82,13 +82,14 @@ def _loaded(path: Path) -> Callable[[Floats], Floats]:
     return answer
 
 
-def _about(student: Loaded) -> dict[str, Any]:
+def _about(student: Loaded, crop_pct: float) -> dict[str, Any]:
     args, made = student.args, student.file.provenance
     return {
         "model": args.words,
         "classes": student.file.classes,
         "input": "float32 RGB, (pixel / 255 - mean) / std, NCHW",
         "input_size": args.input_size,
+        "crop_pct": crop_pct,
         "mean": args.mean,
         "std": args.std,
         "decoding": Decoding.from_dict(made.get("decoding")).as_dict(),

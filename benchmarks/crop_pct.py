@@ -1,30 +1,32 @@
-"""What timm's own transform costs, which resizes before it crops; kd crops before it resizes.
+"""What share of a photograph evaluation should show a model that learnt random crops.
 
-    python benchmarks/timm_preprocessing.py make DIR
-    kd train test_resnet --data DIR --out RUN --set data.image_size=64 --set train.epochs=25 \
-        --set student.pretrained=false --set train.patience=null
-    kd export RUN --format timm
-    python benchmarks/timm_preprocessing.py compare RUN DIR
+    python benchmarks/crop_pct.py make DIR
+    for seed in 0 1 2; do kd train test_resnet --data DIR --out RUN$seed --seed $seed \
+        --set data.image_size=64 --set train.epochs=25 --set student.pretrained=false \
+        --set train.patience=null; done
+    python benchmarks/crop_pct.py compare RUN0 RUN1 RUN2 DIR [--json]
 
 Pictures made up like photographs: pink noise in colour, 200 to 520 pixels a side, none square, with
 a blurred polygon whose kind is the class; 1,800 / 120 / 600 of them.
 """
 
 import argparse
+import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import timm
 import torch
 from PIL import Image, ImageDraw, ImageFilter
-from timm.data.config import resolve_model_data_config
-from timm.data.transforms_factory import create_transform
 
-from kdcli.core.arrays import Floats, Pixels
-from kdcli.data.images import fit, read_image
-from kdcli.models.loading import load
-from kdcli.models.tap import Tap
+from kdcli.core.arrays import Pixels
+from kdcli.core.progress import Silent
+from kdcli.data.open import open_source
+from kdcli.data.store import open_store
+from kdcli.evaluation.answers import ask
+from kdcli.evaluation.metrics import accuracy
+from kdcli.runs.run import Run
+
+SHARES = (1.0, 0.95, 0.9, 0.875, 0.8, 0.7)
 
 KINDS = ((3, 1.0), (4, 1.0), (5, 0.4), (40, 1.0), (4, 0.35), (8, 0.5))
 """Corners, and how far the points between them are from the middle."""
@@ -69,34 +71,29 @@ def make(folder: Path) -> None:
                 picture(noise, kind).save(place / f"{i:03}.jpg", quality=90)
 
 
-def compare(run: Path, folder: Path) -> None:
-    loaded = load(run / "model.pt")
-    tap = Tap(loaded.module, loaded.args, "").eval()
-    model = timm.create_model(f"local-dir:{run / 'timm'}", pretrained=True).eval()
-    known: dict[str, Any] = resolve_model_data_config(model)  # type: ignore[no-untyped-call]
-    transform = create_transform(**known)
-    grey = 255 * np.array(loaded.args.std)[:, None, None]
-    apart, answers, labels = [], [], []
-    for file in sorted((folder / "test").rglob("*.jpg")):
-        pixels = read_image(file)
-        square = torch.tensor(fit(pixels, loaded.args.input_size)).permute(2, 0, 1)[None]
-        ours, theirs = tap.prepare(square / 255), transform(Image.fromarray(pixels))[None]
-        with torch.inference_mode():
-            answers.append([model(images)[0].softmax(0).numpy() for images in (ours, theirs)])
-        apart.append(np.abs((ours - theirs)[0].numpy() * grey))
-        labels.append(int(file.parent.name))
-    given: Floats = np.array(answers)
-    best = given.argmax(axis=2)
-    right = (best == np.array(labels)[:, None]).mean(axis=0)
-    print(f"{len(labels)} images: {np.mean(apart):.2f} of 255 apart, at most {np.max(apart):.0f}")
-    print(f"accuracy {right[0]:.4f} kd's way, {right[1]:.4f} timm's")
-    print(f"the same class on {np.mean(best[:, 0] == best[:, 1]):.4f}")
-    print(f"a probability differs by up to {np.abs(given[:, 0] - given[:, 1]).max():.3f}")
+def compare(runs: list[Path], folder: Path) -> dict[str, list[float]]:
+    """Accuracy on the test images of each run, by the share that is shown."""
+    found: dict[str, list[float]] = {}
+    for crop_pct in SHARES:
+        for run in map(Run, runs):
+            size, test = int(run.spec.recipe.data.image_size), open_source(str(folder)).test
+            store = open_store(test, size, Silent(), crop_pct=crop_pct)
+            logits = ask(run.model, store, torch.device("cpu")).logits
+            found.setdefault(str(crop_pct), []).append(accuracy(logits, store.labels))
+    return found
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["make", "compare"])
     parser.add_argument("places", nargs="+", type=Path)
+    parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    (make if asked.what == "make" else compare)(*asked.places)
+    *runs, folder = asked.places
+    if asked.what == "make":
+        make(folder)
+    elif asked.json:
+        print(json.dumps({"accuracy": compare(runs, folder)}))
+    else:
+        for share, each in compare(runs, folder).items():
+            print(f"{share:>6}  {np.mean(each):.4f}  ({', '.join(f'{one:.4f}' for one in each)})")
