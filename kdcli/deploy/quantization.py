@@ -21,10 +21,9 @@ from kdcli.deploy.onnx_file.read import load
 from kdcli.deploy.onnx_file.session import filled, open_session
 from kdcli.deploy.onnx_file.write import write
 from kdcli.deploy.parity import answers
-from kdcli.deploy.samples import Samples, store_of
+from kdcli.deploy.samples import Samples, split_of
 from kdcli.evaluation import metrics
 from kdcli.models.loading import Loaded
-from kdcli.models.tap import Tap
 from kdcli.report.choices import Calibration, Target
 from kdcli.report.export import QuantizedPart, TriedPart
 from kdcli.runs.locate import Located
@@ -66,14 +65,8 @@ def refuse_without_images(located: Located) -> None:
 
 def images_of(located: Located, student: Loaded, source: Source, progress: Progress) -> Images:
     """As the student is fed when it is evaluated: no augmentation."""
-    tap = Tap(student.module, student.args, "")
     splits = source.train.sample(CALIBRATED_ON), source.validation.sample(CHOSEN_ON)
-    assert located.run is not None  # there is no source without it
-    size = int(located.run.spec.recipe.data.image_size)
-    training, validation = (
-        Samples(store_of(located, one, progress), tap, size, one.read) for one in splits
-    )
-    return Images(training, validation)
+    return Images(*(split_of(located, student, one, progress) for one in splits))
 
 
 def quantized(

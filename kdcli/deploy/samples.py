@@ -113,14 +113,18 @@ def store_of(located: Located, split: Split, progress: Progress) -> Store:
     return plain_store(split, located.run.spec.recipe, progress)
 
 
+def split_of(located: Located, student: Loaded, split: Split, progress: Progress) -> Samples:
+    """The same, as it was taken and as the student is fed, too."""
+    store, (size, crop_pct) = store_of(located, split, progress), _shown(located, student)
+    return Samples(store, Tap(student.module, student.args, ""), size, split.read, crop_pct)
+
+
 def samples_of(
     located: Located, student: Loaded, source: Source | None, progress: Progress
 ) -> Samples:
     """The test images of its run where they are at hand, else made-up ones, said so."""
-    tap, (size, crop_pct) = Tap(student.module, student.args, ""), _shown(located, student)
     if source is not None:
-        store = store_of(located, source.test, progress)
-        return Samples(store, tap, size, source.test.read, crop_pct)
+        return split_of(located, student, source.test, progress)
     lacking, way = "run beside", ""
     if located.run is not None:
         lacking = "data for"
@@ -130,6 +134,7 @@ def samples_of(
         f"no {lacking} {located.model}: compared on {MADE_UP} made-up images; accuracy stays empty"
         f"{way}"
     )
+    tap, (size, crop_pct) = Tap(student.module, student.args, ""), _shown(located, student)
     return replace(made_up_samples(tap, size), crop_pct=crop_pct)
 
 

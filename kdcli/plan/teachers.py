@@ -236,9 +236,8 @@ def share_right(found: Read, *, source: Source, device: torch.device, named: boo
     """Share of some validation images, spread evenly, that the weights get right; without names of
     their classes, under those that suit them best."""
     split, usual = source.validation.sample(IMAGES), source.defaults
-    size = usual.image_size
-    crop_pct = usual_crop_pct(found.args.name, size, usual, usual.augment)
-    store = open_store(split, size, Silent(), crop_pct=crop_pct)
+    crop_pct = usual_crop_pct(found.args.name, found.args.input_size, usual, usual.augment)
+    store = open_store(split, usual.image_size, Silent(), crop_pct=crop_pct)
     module = build(found.args)
     module.load_state_dict(found.fitted.state)
     tap = Tap(module, found.args, "").to(device)

@@ -55,8 +55,8 @@ class Data(Options):
     augment: Literal["shift", "shift_flip", "crop", "crop_flip", "auto"] | None = "auto"
     """How training images are varied."""
     crop_pct: Annotated[_Part | Auto, Later(1.0)] = "auto"
-    """Share of an image's shorter side that evaluation shows, the square in its middle; so do
-    stored and exported models. Training without random crops is shown the same."""
+    """Share of an image's shorter side that evaluation shows, and exported files: the square in its
+    middle. Training without random crops sees the same."""
     randaugment: str | None = None
     """On top of it, in timm's words: "rand-m9-n2-mstd0.5"."""
     subset: Subset = 1.0

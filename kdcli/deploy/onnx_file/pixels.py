@@ -125,11 +125,43 @@ class _Chain:
 
 
 def _fit(chain: _Chain, size: int, scaled: int) -> None:
-    """As `data.images.fit`: (B, height, width, 3) with its shorter side at `scaled`, of that the
-    middle, `size` a side. Whole pixel values after each pass, halves rounded up, as Pillow has it.
+    """As `data.images.fit`: the shorter side at `scaled` pixels, of that the middle, `size` a side.
+
+    Whole pixel values after each pass, halves rounded up, as Pillow has it.
     """
     from onnx import TensorProto
 
+    middle = _without_ends(chain)
+    sides = chain.then("Shape", start=1, end=3)
+    short = chain.then("ReduceMin", keepdims=1)
+    chain.last = sides
+    chain.then("Mul", chain.integers([scaled]))
+    lengths = chain.then("Div", short)
+    chain.then("Sub", chain.integers([size]))
+    chain.then("Cast", to=TensorProto.FLOAT)
+    chain.then("Mul", chain.floats(0.5))
+    chain.then("Round")  # halves to the even number, as Python
+    corner = chain.then("Cast", to=TensorProto.INT64)
+    chain.last = middle
+    chain.then("Cast", to=TensorProto.FLOAT)
+    for side, shape in ((1, [0, 1, -1, 3 * size]), (0, [0, size, size, 3])):
+        image, one = chain.last, chain.integers([side])
+        chain.last = lengths
+        length = chain.then("Gather", one)
+        chain.last = corner
+        start = chain.then("Gather", one)
+        end = chain.then("Add", chain.integers([size]))
+        chain.last = image
+        chain.then("Resize", "", "", length, axes=[2], **_BICUBIC)
+        chain.then("Add", chain.floats(0.5))
+        chain.then("Floor")
+        chain.then("Clip", chain.floats(0), chain.floats(255))  # bicubic overshoots
+        chain.then("Slice", start, end, chain.integers([2]))
+        chain.then("Reshape", chain.integers(shape))
+
+
+def _without_ends(chain: _Chain) -> str:
+    """The middle of a strip; of any other image (B, height, width, 3) all of it."""
     sides = chain.then("Shape", start=1, end=3)
     chain.then("ReduceMin", keepdims=1)
     longest = chain.then("Mul", chain.integers([STRIP]))
@@ -139,37 +171,12 @@ def _fit(chain: _Chain, size: int, scaled: int) -> None:
     start = chain.then("Div", chain.integers([2]))
     end = chain.then("Add", longest)
     chain.last = PIXELS
-    middle = chain.then("Slice", start, end, chain.integers([1, 2]))
-    sides = chain.then("Shape", start=1, end=3)
-    short = chain.then("ReduceMin", keepdims=1)
-    chain.last = sides
-    chain.then("Mul", chain.integers([scaled]))
-    new = chain.then("Div", short)
-    chain.then("Sub", chain.integers([size]))
-    chain.then("Cast", to=TensorProto.FLOAT)
-    chain.then("Mul", chain.floats(0.5))
-    chain.then("Round")  # halves to the even number, as Python
-    corner = chain.then("Cast", to=TensorProto.INT64)
-    chain.last = middle
-    image = chain.then("Cast", to=TensorProto.FLOAT)
-    for side, shape in ((1, [0, 1, -1, 3 * size]), (0, [0, size, size, 3])):
-        one = chain.integers([side])
-        chain.last = new
-        length = chain.then("Gather", one)
-        chain.last = corner
-        start = chain.then("Gather", one)
-        end = chain.then("Add", chain.integers([size]))
-        chain.last = image
-        chain.then("Resize", "", "", length, axes=[2], **_BICUBIC)
-        chain.then("Add", chain.floats(0.5))
-        chain.then("Floor")
-        chain.then("Clip", chain.floats(0), chain.floats(255))
-        chain.then("Slice", start, end, chain.integers([2]))
-        image = chain.then("Reshape", chain.integers(shape))
+    return chain.then("Slice", start, end, chain.integers([1, 2]))
 
 
 def _resize(chain: _Chain, size: int) -> None:
-    """Squares (B, S, S, 3) to `size` a side: rows first, then columns, the last two axes each.
+    """Squares (B, S, S, 3) to `size` a side, as the tap does: rows first, then columns, the last
+    two axes each.
 
     In front of the transposition: onnxruntime's optimiser, which moves one past a Resize, misreads
     `axes`.
@@ -177,7 +184,7 @@ def _resize(chain: _Chain, size: int) -> None:
     for shape in ([0, 1, -1, 3 * size], [0, size, size, 3]):
         chain.then("Resize", "", "", chain.integers([size]), axes=[2], **_BICUBIC)
         chain.then("Reshape", chain.integers(shape))
-    chain.then("Clip", chain.floats(0), chain.floats(255))  # bicubic overshoots
+    chain.then("Clip", chain.floats(0), chain.floats(255))
 
 
 def _dressed(
