@@ -11,6 +11,8 @@ from house import House, kd_ok
 from PIL import Image
 
 from kdcli.models.checkpoint import load_model
+from kdcli.recipe.edit import stored_crop_pct, update
+from kdcli.recipe.schema import Recipe
 
 CROP_PCT, HEIGHT, WIDTH, EDGE = 0.5, 41, 60, 6
 
@@ -37,6 +39,12 @@ def photographs(tmp_path: Path) -> Path:
         for name, edge in (("black", 0), ("white", 255)):
             framed(folder / "test" / "ab"[i % 2] / f"{i}-{name}.png", 100 + i, edge)
     return folder
+
+
+@pytest.mark.parametrize(("augment", "share"), [(None, 0.5), ("shift", 0.5), ("crop", 1.0)])
+def test_what_is_kept_of_training_images(augment: str | None, share: float) -> None:
+    shown = {"data.image_size": 32, "data.augment": augment, "data.crop_pct": CROP_PCT}
+    assert stored_crop_pct(update(Recipe(), shown)) == share
 
 
 def test_the_edge_is_seen_nowhere(photographs: Path, empty_house: House) -> None:

@@ -94,7 +94,8 @@ def in_python(model: Path, image: Path) -> NDArray[np.float32]:
 
 def test_the_page_answers_as_python_does(folder: Path) -> None:
     feeding = feeding_of(folder / "model.onnx")
-    query = {"image": "digit.png", "mean": list(feeding.mean), "std": list(feeding.std)}
+    query = {"image": "digit.png", "crop_pct": feeding.crop_pct}
+    query |= {"mean": list(feeding.mean), "std": list(feeding.std)}
     with served(folder) as address:
         page = shown_in_chromium(f"{address}/predict.html?{urlencode(query)}", folder / "profile")
     answer = re.search(r'<pre id="answer" data-probabilities="([^"]*)">([^<]*)<', page)
