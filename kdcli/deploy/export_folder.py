@@ -112,7 +112,8 @@ def _ports(file: Path, feeding: Feeding) -> list[str]:
         fed += "; of any size, the model scales it"
     else:
         side, scaled = feeding.image_size, math.floor(feeding.image_size / feeding.crop_pct)
-        fed += f"; the image's shorter side at {scaled} pixels, its middle {side} x {side}"
+        fed += f"; the image's shorter side at {scaled} pixels, its middle {side} x {side} "
+        fed += f"(crop_pct {feeding.crop_pct:g})"
     if unusual := feeding.decoding.words:
         fed += f"; image files: {', '.join(unusual)}"
     answer = "probabilities" if feeding.probabilities else "softmax makes probabilities of them"

@@ -34,6 +34,7 @@ OTHER_NAMES = {
     "task.label_smoothing": "smoothing labelsmoothing ls",
     "task.weight": "ce_weight cls_weight hard_weight label_weight",
     "data.image_size": "img_size imgsize imgsz image_sz size resolution input_size crop_size res",
+    "data.crop_pct": "crop_ratio center_crop centre_crop test_crop_pct crop_percent",
     "data.augment": "aug augs augmentation augmentations transform transforms",
     "data.randaugment": "rand_aug randaug aa auto_augment autoaugment",
     "data.subset": "fraction sample samples limit train_fraction",
