@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from kdcli.core.arrays import Indices
 from kdcli.core.errors import DataError, KdError
 from kdcli.core.records import Batch
-from kdcli.data.augment import augment
+from kdcli.data.augment import CROPPED, augment, unit
 from kdcli.data.balance import balanced
 from kdcli.data.mixup import mixed
 from kdcli.data.order import all_but, hashes, passes
@@ -66,7 +66,7 @@ class Batching:
     def one_by_one(self) -> bool:
         """Whether each image is worked on by itself, rather than all of them at once: crops differ
         in size, and RandAugment is Pillow's."""
-        return self.augment in ("crop", "crop_flip") or self.randaugment is not None
+        return self.augment in CROPPED or self.randaugment is not None
 
     @property
     def mixes(self) -> bool:
@@ -154,7 +154,7 @@ class Batches(Dataset[Batch]):
         labels = torch.from_numpy(self.store.labels[rows])
         epoch = self.epoch + number / len(self) if how.epochs else 0.0
         images = augment(
-            self.store.fetch(rows),
+            self.store,
             how.augment,
             how.seed,
             views,
@@ -163,7 +163,7 @@ class Batches(Dataset[Batch]):
             randaugment=how.randaugment,
         )
         return Batch(
-            images=images,
+            images=unit(images),
             labels=labels,
             targets=smooth(labels, how.num_classes, how.label_smoothing),
             index=torch.from_numpy(rows),

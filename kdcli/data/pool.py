@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdcli.core.arrays import Indices
+from kdcli.core.arrays import Doubles, Indices
+from kdcli.data.crops import crops
 from kdcli.data.order import uniform
 from kdcli.data.store import Store
 from kdcli.recipe.data import Pool
@@ -58,6 +59,14 @@ class Pooled:
             return images
         places = torch.from_numpy(made)
         return images.index_copy(0, places, self._synthetic(index[made], images[places]))
+
+    def crops(self, index: Indices, draws: Doubles, size: int | None) -> Tensor:
+        # originals from the whole picture; what is made of them is square
+        which = index >= len(self.store)
+        made, real = np.flatnonzero(which), np.flatnonzero(~which)
+        found = [self.store.crops(index[real], draws[real], size)] if len(real) else []
+        found += [crops(self.fetch(index[made]), draws[made], size)] if len(made) else []
+        return torch.cat(found)[torch.from_numpy(np.argsort(np.concatenate([real, made])))]
 
     def _first(self, index: Indices) -> Indices:
         if self.settings.by == "munge_patch":

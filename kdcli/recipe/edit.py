@@ -8,7 +8,8 @@ from kdcli.recipe.schema import Recipe
 
 
 def stored_size(recipe: Recipe) -> int:
-    """Pixels of a side at which images are decoded and kept.
+    """Pixels of a side at which images are kept; of whole photographs, below which no side is
+    reduced.
 
     Random crops are taken from somewhat larger images, as 224 pixels from 256: the ratio in which
     ImageNet is resized and cropped (timm's crop_pct of 0.875 is its inverse). From an image that is

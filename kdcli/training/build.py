@@ -13,6 +13,7 @@ from torch import nn
 from kdcli.core.records import About, Batch, Teacher
 from kdcli.data.balance import class_weights
 from kdcli.data.loader import Batching, plain_batches, steps_per_epoch, training_batches
+from kdcli.data.photographs import open_training
 from kdcli.data.store import MOST_BYTES, Store, open_store
 from kdcli.data.subset import training_split
 from kdcli.evaluation.metrics import accuracy, balanced_accuracy, nll
@@ -21,7 +22,6 @@ from kdcli.models.checkpoint import Weights
 from kdcli.models.model_args import ModelArgs
 from kdcli.models.tap import predict
 from kdcli.recipe.conflicts import refuse_contradictions
-from kdcli.recipe.edit import stored_size
 from kdcli.recipe.load import scheme_of
 from kdcli.recipe.weight import weight_at
 from kdcli.runs.spec import Spec
@@ -150,7 +150,7 @@ def _stores(spec: Spec, site: Site, limit: int) -> tuple[Store, Store]:
     """Of the images to learn from, and of validation."""
     training, size = training_split(spec, site.source), int(spec.recipe.data.image_size)
     return (
-        open_store(training, stored_size(spec.recipe), site.progress, limit),
+        open_training(training, spec.recipe, site.progress, limit),
         open_store(site.source.validation, size, site.progress),
     )
 
