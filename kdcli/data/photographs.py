@@ -1,10 +1,10 @@
 """Whole photographs, from which each view of a training takes a part of its own."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import features
 from torch import Tensor
@@ -21,7 +21,7 @@ from kdcli.data.images import USUAL, reduction
 from kdcli.data.picture_cache import PictureCache, capacity, pictures_folder
 from kdcli.data.readers import ArrayImages
 from kdcli.data.source import Split, broken
-from kdcli.data.store import MOST_BYTES, OnDemand, Store, open_store
+from kdcli.data.store import MOST_BYTES, OnDemand, Store, bytes_in_memory, open_store
 from kdcli.data.threads import spread
 from kdcli.recipe.edit import stored_size
 from kdcli.recipe.schema import Recipe
@@ -51,9 +51,9 @@ class Photographs:
 
     @property
     def workers(self) -> int:
-        # A core makes some hundred crops a second. More than four take KD_WORKERS: each has its
-        # memory, and where processes are spawned its own torch.
-        return min(4, usable_cores())
+        # A core decodes and crops 700 photographs a second, or crops 2,000. More than four take
+        # KD_WORKERS: each has its memory, and where processes are spawned its own torch.
+        return 0 if isinstance(self.split.read, ArrayImages) else min(4, usable_cores())
 
     def __len__(self) -> int:
         return len(self.split)
@@ -87,25 +87,42 @@ def open_training(
     split: Split, recipe: Recipe, progress: Progress, limit_bytes: int = MOST_BYTES
 ) -> Store:
     """Images to learn from as the recipe varies them: whole photographs where it crops, else
-    squares; what synthetic images are made of are squares.
+    squares, of which synthetic images are made, too.
 
     Raises:
         DataError: images that are decoded now, and cannot be; all of them named.
         UsageError: `$KD_CACHE_BYTES` is no number.
     """
     side = stored_size(recipe)
-    if recipe.data.augment not in CROPPED:
+    if not _crops(recipe):
         return open_store(split, side, progress, limit_bytes)
     squares = open_store(split, side, progress, limit_bytes) if recipe.data.pool else None
     return open_photographs(split, side, progress, limit_bytes, squares)
 
 
-def photograph_bytes(split: Split, side: int) -> int:
-    """What all of them take, reduced: estimated from some of their headers."""
-    some = split.sample(LOOKED_AT).read
-    sizes = [some.size(i) for i in range(min(LOOKED_AT, len(split)))]
-    pixels = [w * h / reduction((w, h), side) ** 2 for w, h in sizes]
-    return round(3 * len(split) * float(np.mean(pixels)))
+def squares_in_memory(images: int, recipe: Recipe) -> int:
+    """Bytes of so many images that `open_training` decodes into memory."""
+    if _crops(recipe) and not recipe.data.pool:
+        return 0
+    return bytes_in_memory(images, stored_size(recipe))
+
+
+def kept_bytes(split: Split, recipe: Recipe) -> int:
+    """What the cache takes of the split, at most.
+
+    Raises:
+        UsageError: `$KD_CACHE_BYTES` is no number.
+    """
+    return _room_for(split, stored_size(recipe))[1] if _crops(recipe) else 0
+
+
+def decoded_once(split: Split, recipe: Recipe) -> bool:
+    """Whether from the second epoch on no image has to be decoded."""
+    side = stored_size(recipe)
+    if not _crops(recipe):
+        return bytes_in_memory(len(split), side) > 0
+    wanted, room = _room_for(split, side)
+    return wanted <= room
 
 
 def open_photographs(
@@ -118,37 +135,44 @@ def open_photographs(
     """The split, reduced to `side`; `squares` are its images as `fetch` gives them (None: decoded
     for each).
 
-    Where all of them fit into the cache, and take at most `limit_bytes`, they are decoded now.
-
-    Raises:
-        DataError: images that are decoded now, and cannot be; all of them named.
-        UsageError: `$KD_CACHE_BYTES` is no number.
+    Where all of them fit into the cache, and take at most `limit_bytes`, they are decoded now; with
+    a limit of 0 there is no cache. Raises what `open_training` does.
     """
-    kept = not isinstance(split.read, ArrayImages) and capacity() > 0
-    cache = PictureCache(_folder(split, side)) if kept else None
+    wanted, room = _room_for(split, side) if limit_bytes else (0, 0)
+    cache = PictureCache(_folder(split, side)) if room else None
     opened = Photographs(split, side, squares or OnDemand(split, side), cache)
-    if cache and decoded_before(split, side, limit_bytes):
+    if not cache or wanted > min(room, limit_bytes):
+        return opened
 
-        def decode(i: int) -> DataError | None:
-            try:
-                opened.picture(i)
-            except DataError as error:
-                return error
-            return None
+    def decode(i: int) -> DataError | None:
+        try:
+            opened.picture(i)
+        except DataError as error:
+            return error
+        return None
 
-        errors = [e for e in spread(len(split), decode, progress, "reading images") if e]
-        if errors:
-            raise broken(errors, len(split), split.way_out)
+    errors = [e for e in spread(len(split), decode, progress, "reading images") if e]
+    if errors:
+        raise broken(errors, len(split), split.way_out)
     return opened
 
 
-def decoded_before(split: Split, side: int, limit_bytes: int = MOST_BYTES) -> bool:
-    """Whether all photographs are decoded before the first step: they fit into the cache, and take
-    at most `limit_bytes`. Those in memory need not be."""
+def _crops(recipe: Recipe) -> bool:
+    return recipe.data.augment in CROPPED
+
+
+def _room_for(split: Split, side: int) -> tuple[int, int]:
+    """Bytes that all of them take in the cache, estimated from some of their headers (those that
+    cannot be read are left out), and how many of these it takes; images in memory need none."""
     if isinstance(split.read, ArrayImages):
-        return True
-    most = min(limit_bytes, capacity())
-    return most > 0 and photograph_bytes(split, side) <= most
+        return 0, 0
+    looked_at, pixels = split.sample(LOOKED_AT), []
+    for i in range(len(looked_at)):
+        with suppress(DataError):
+            width, height = looked_at.read.size(i)
+            pixels.append(width * height / reduction((width, height), side) ** 2)
+    wanted = round(3 * len(split) * sum(pixels) / max(1, len(pixels)))
+    return wanted, min(wanted, capacity())
 
 
 def _folder(split: Split, side: int) -> Path:
