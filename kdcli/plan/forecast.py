@@ -76,11 +76,6 @@ class Forecast:
         return sum(one.times * one.kept_bytes for one in everyone) + most
 
     @property
-    def photograph_bytes(self) -> int:
-        """In the cache, where trainings that crop alike share them."""
-        return sum({one.photograph_bytes for one in (*self.now, *self.later)})
-
-    @property
     def memory_bytes(self) -> int:
         """At most: one is in memory at a time."""
         return max((one.memory_bytes for one in (*self.now, *self.later)), default=0)
@@ -93,9 +88,9 @@ class Forecast:
         later = "".join(f" ({one.role} later ~ {duration(one.seconds)})" for one in self.later)
         ends = datetime.now() + timedelta(seconds=self.seconds)
         disk, free = size_in_words(self.disk_bytes), size_in_words(self.free_bytes)
-        cached = (
-            f", {size_in_words(n)} of photographs cached" if (n := self.photograph_bytes) else ""
-        )
+        # trainings that crop alike share them
+        kept = sum({one.photograph_bytes for one in (*self.now, *self.later)})
+        cached = f", {size_in_words(kept)} of photographs cached" if kept else ""
         words = (
             f"plan: {', '.join(trainings)}: about {duration(self.seconds)} in all{later}; "
             f"{disk} disk{cached} ({free} free), ~ {size_in_words(self.memory_bytes)} memory; "

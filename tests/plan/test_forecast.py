@@ -48,6 +48,12 @@ def test_the_plan_in_one_line() -> None:
     )
 
 
+def test_the_plan_says_what_photographs_take_in_the_cache() -> None:
+    alike = tuple(replace(each, photograph_bytes=900_000_000) for each in WHOLE.now)
+    (line,) = replace(WHOLE, now=alike).lines()
+    assert "; 216 MB disk, 900 MB of photographs cached (7.1 GB free), " in line
+
+
 def test_trainings_that_are_alike_are_one_entry() -> None:
     members = replace(WHOLE.now[0], times=5)
     several = replace(WHOLE, now=(members, WHOLE.now[1]))
