@@ -74,7 +74,11 @@ def _limit() -> int:
 
 
 def _used(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.glob("*/*"))
+    total = 0
+    for file in folder.glob("*/*"):
+        with suppress(OSError):  # another kd has just made room
+            total += file.stat().st_size
+    return total
 
 
 class _Place(NamedTuple):

@@ -109,22 +109,28 @@ class Joined:
         return sum(map(len, self.stores))
 
     def fetch(self, index: Indices) -> Tensor:
-        return self._each(index, lambda store, rows, places: store.fetch(rows))
+        return self._each(index, lambda store, own, places: store.fetch(own))
 
     def crops(self, index: Indices, draws: Doubles, size: int | None) -> Tensor:
-        return self._each(index, lambda store, rows, places: store.crops(rows, draws[places], size))
+        return self._each(index, lambda store, own, places: store.crops(own, draws[places], size))
 
     def _each(self, index: Indices, ask: Callable[[Store, Indices, Indices], Tensor]) -> Tensor:
-        """`ask` each store once, for rows of its own; then back into the order asked for."""
         starts = np.cumsum([0, *map(len, self.stores)])
         which = np.searchsorted(starts, index, side="right") - 1
-        places = [np.flatnonzero(which == number) for number in range(len(self.stores))]
-        found = [
-            ask(store, index[rows] - start, rows)
-            for store, rows, start in zip(self.stores, places, starts[:-1], strict=True)
-            if len(rows)
-        ]
-        return torch.cat(found)[torch.from_numpy(np.argsort(np.concatenate(places)))]
+
+        def of_one(number: int, places: Indices) -> Tensor:
+            return ask(self.stores[number], index[places] - starts[number], places)
+
+        return gathered(which, of_one)
+
+
+def gathered(which: Indices, ask: Callable[[int, Indices], Tensor]) -> Tensor:
+    """Rows that come from several: `ask` each number in `which` once, for all places that are its
+    own, and put what it gives into their order."""
+    numbers = np.unique(which).tolist()
+    places = [np.flatnonzero(which == number) for number in numbers]
+    found = [ask(*one) for one in zip(numbers, places, strict=True)]
+    return torch.cat(found)[torch.from_numpy(np.argsort(np.concatenate(places)))]
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ from kdcli.data.defaults import typical_side
 from kdcli.data.quality.survey import refuse_undecodable
 from kdcli.data.reopen import reopen_unlabelled
 from kdcli.data.source import Source
-from kdcli.plan.data import say_left
+from kdcli.plan.data import say_decoded_again, say_left
 from kdcli.plan.job import Job
 from kdcli.plan.rehearsal import Estimate, estimate
 from kdcli.plan.shortcuts import shortcuts
@@ -146,6 +146,7 @@ def foresee(
         reach_weights(one.spec)
     if todo:
         say_left(job.spec, source, progress)
+        say_decoded_again(job.spec, source, progress)
         unlabelled = job.spec.unlabelled
         further = [reopen_unlabelled(unlabelled, source, progress)] if unlabelled else []
         refuse_undecodable((source.validation, source.test, *further), progress)
