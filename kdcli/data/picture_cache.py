@@ -25,8 +25,8 @@ from kdcli.core.errors import UsageError
 from kdcli.core.files import cache_folder, existing
 
 MOST_BYTES = 20_000_000_000
-"""Of all pictures that are kept: as many as ImageNet's would take the page cache of no machine.
-`$KD_CACHE_BYTES` says otherwise; 0 keeps none."""
+"""Of all pictures that are kept: what memory may hold of a disk. `$KD_CACHE_BYTES` says otherwise;
+0 keeps none."""
 SHARE_OF_DISK = 10
 """At most one part in so many of what would be free without them."""
 PIECE = 1 << 26
@@ -41,6 +41,8 @@ Key = tuple[int, int]
 """Of a file's content (`Reader.fingerprint`)."""
 _ROW = struct.Struct("<3q3I")
 _SUM = struct.Struct("<I")
+_STEP = _ROW.size + _SUM.size
+"""Of rows: key and place of a picture, and a sum over that."""
 
 
 def pictures_folder() -> Path:
@@ -159,25 +161,23 @@ class PictureCache:
             if not self._places:
                 os.utime(self.folder)  # it is used
             for file in self.folder.glob("*.rows"):
-                begin, name = self._rows_read.get(file.stem, 0), file.stem
-                if file.stat().st_size >= begin + _ROW.size + _SUM.size:
-                    self._rows_read[name] = begin + self._read(file, name, begin)
+                if file.stat().st_size >= self._rows_read.get(file.stem, 0) + _STEP:
+                    self._read(file)
 
-    def _read(self, file: Path, name: str, begin: int) -> int:
-        """Bytes that were whole rows."""
+    def _read(self, file: Path) -> None:
+        begin = self._rows_read.get(file.stem, 0)
         with file.open("rb") as stream:
             stream.seek(begin)
             written = stream.read()
-        size = file.with_suffix(".pixels").stat().st_size
-        step = _ROW.size + _SUM.size
-        whole = len(written) // step * step
-        for at in range(0, whole, step):
+        size = file.with_suffix(".pixels").stat().st_size  # behind the rows, as they are written
+        whole = len(written) // _STEP * _STEP
+        for at in range(0, whole, _STEP):
             first, second, *place = _ROW.unpack_from(written, at)
             own = zlib.crc32(written[at : at + _ROW.size])
-            found = _Place(name, *place)
+            found = _Place(file.stem, *place)
             if _SUM.unpack_from(written, at + _ROW.size) == (own,) and found.end <= size:
                 self._places[first, second] = found
-        return whole
+        self._rows_read[file.stem] = begin + whole
 
 
 class _Segment:
@@ -195,7 +195,7 @@ class _Segment:
             return
         try:
             if self._size + picture.nbytes > self._granted:
-                self._granted = self._size + min(PIECE, _room(self._folder))
+                self._granted = self._size + min(max(PIECE, picture.nbytes), _room(self._folder))
             fits = self._size + picture.nbytes <= self._granted
             self._over = not (fits and self._write(key, np.ascontiguousarray(picture)))
         except OSError:
@@ -218,8 +218,9 @@ class _Segment:
 def _room(folder: Path) -> int:
     """Bytes that may still be written; folders that nobody has used for long make room, those used
     least recently first."""
-    others = {other: other.stat().st_mtime for other in folder.parent.glob("*") if other != folder}
-    idle = [other for other, used in others.items() if used < time.time() - IDLE]
+    used = {other: other.stat().st_mtime for other in folder.parent.glob("*") if other != folder}
+    idle = [other for other, last in used.items() if last < time.time() - IDLE]
+    idle.sort(key=used.__getitem__, reverse=True)
     while (room := capacity() - _used(folder.parent)) < PIECE and idle:
-        shutil.rmtree(idle.pop(idle.index(min(idle, key=others.__getitem__))), ignore_errors=True)
+        shutil.rmtree(idle.pop(), ignore_errors=True)
     return max(0, room)

@@ -150,6 +150,17 @@ def test_how_many_images_are_left_is_said(
     assert said in told if said else "of 84 training" not in told
 
 
+def test_what_the_cache_takes_of_photographs_and_what_not(
+    empty_house: House, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = ("train", TEACHER, "--data", pictures, "--dry-run", "--set", "data.augment=crop")
+    whole = kd_ok(*line)
+    assert "of photographs cached" in whole.out
+    assert "decoded in each epoch" not in whole.err
+    monkeypatch.setenv("KD_CACHE_BYTES", "1000")
+    assert "photographs: 1 kB of them" in kd_ok(*line).err
+
+
 @pytest.mark.parametrize("dry", [("--dry-run",), ()])
 def test_images_that_break_off_are_all_named_before_any_training(
     dry: tuple[str, ...], empty_house: House, pictures: Path, tmp_path: Path
