@@ -180,6 +180,7 @@ def _rgb(file: File, image: Image.Image, how: Decoding) -> Image.Image:
         turned = eight_bits(levels_of(file, image), how.integer_white)
     else:  # of colours of 16 bits Pillow takes the upper bytes: right where all 16 are used
         turned = image
+        turned.load()  # before anything is asked of it: some formats know more then
         ImageOps.exif_transpose(turned, in_place=True)  # not a copy of what lies as it should
     if turned.has_transparency_data:
         turned = _on(turned.convert("RGBA"), how.background)
