@@ -1,11 +1,12 @@
 """Does it cost accuracy that large photographs are decoded at a half, a quarter, ... of their size?
 
-    python benchmarks/reduced_decoding.py [--train 500] [--test 1000] [--epochs 15] [--json]
+    python benchmarks/reduced_decoding.py [--train 800] [--test 500] [--epochs 12] [--json]
 
 Photographs of 1000 x 750 made of Fashion-MNIST's pictures (Debian's dataset-fashion-mnist), one
-large in each, before colours that flow and the noise of a sensor. timm's test_resnet learns crops
-of 96 pixels, from photographs decoded at a quarter (as kd does) and in full; three seeds, whose
-crops and first weights are the same on both sides. Tested on squares that are decoded in full.
+large and bright in each, before dark colours that flow and the noise of a sensor. timm's
+test_resnet learns crops of 64 pixels, from photographs decoded at an eighth (as kd does) and in
+full; three seeds, whose crops and first weights are the same on both sides. Tested on squares that
+are decoded in full.
 """
 
 import argparse
@@ -32,17 +33,17 @@ from kdcli.data.source import Split
 from kdcli.data.sources.idx import read_idx
 from kdcli.data.store import Store, open_store
 
-SIZE, STORED, WHOLE, CLASSES, SEEDS = 96, 109, 750, 10, 3
+SIZE, STORED, WHOLE, CLASSES, SEEDS = 64, 73, 750, 10, 3
 WIDTH, HEIGHT, BATCH, RATE = 1000, 750, 32, 3e-3
-MEAN = 0.45
+MEAN = 0.35
 """Of the pixels, about; their deviation is taken to be a quarter."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--train", type=int, default=500)
-    parser.add_argument("--test", type=int, default=1000)
-    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--train", type=int, default=800)
+    parser.add_argument("--test", type=int, default=500)
+    parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -83,14 +84,14 @@ def photograph(picture: Pixels, seed: int) -> Pixels:
     """The picture at 400 to 600 pixels, tinted, somewhere before a background."""
     draws = np.random.default_rng(seed)
     bicubic = Image.Resampling.BICUBIC
-    colours = Image.fromarray(draws.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+    colours = Image.fromarray(draws.integers(0, 120, (6, 8, 3), dtype=np.uint8))
     canvas = np.asarray(colours.resize((WIDTH, HEIGHT), bicubic), np.float32).copy()
     side = int(draws.integers(400, 600))
     mask = np.asarray(Image.fromarray(picture).resize((side, side), bicubic), np.float32) / 255
     top, left = draws.integers(0, (HEIGHT - side, WIDTH - side))
     place = canvas[top : top + side, left : left + side]
     # what is dark in the picture lets the background through
-    place += mask[..., None] * (draws.uniform(0, 255, 3).astype(np.float32) - place)
+    place += mask[..., None] * (draws.uniform(160, 255, 3).astype(np.float32) - place)
     canvas += 12 * draws.standard_normal(canvas.shape, np.float32)
     return canvas.clip(0, 255).astype(np.uint8)
 
