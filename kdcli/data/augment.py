@@ -1,72 +1,68 @@
 """Augmentation in batch, each image a pure function of (seed, view, index) and its own pixels."""
 
-import math
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from kdcli.core.arrays import Doubles, Ints
+from kdcli.core.arrays import Doubles, Indices, Ints
 from kdcli.data.order import hashes, uniform
 from kdcli.data.randaugment import rand_augment
+from kdcli.data.store import Store
+from kdcli.recipe.data import CROPS
 
 AUGMENTS = ("shift", "shift_flip", "crop", "crop_flip")
 MIRRORED = {"shift_flip": "shift", "crop_flip": "crop"}
 """Those that mirror half of the images, and what is the same without it: for digits, letters, left
 and right shoes."""
 
-AREA = (0.35, 1.0)
-"""Share of the image that a random crop keeps. Milder than Inception's 0.08 to 1 (arXiv:1409.4842),
-which torchvision and timm take for hundreds of epochs of ImageNet; a choice, not measured here."""
-ASPECT = (3 / 4, 4 / 3)
-"""Width over height of a random crop, drawn on a log scale: Inception's, as torchvision has it."""
-
 # One number of its own for everything drawn: adding one leaves the others as they are.
 _DOWN, _ACROSS, _FLIP, _AREA, _ASPECT, _TOP, _LEFT, _RANDAUGMENT = range(8)
 
 
 def augment(
-    images: Tensor,
+    store: Store,
     name: str | None,
     seed: int,
     view: Ints,
-    index: Ints,
+    index: Indices,
     *,
     size: int | None = None,
     randaugment: str | None = None,
 ) -> Tensor:
-    """Augmented images, float32 (B, 3, S, S) in [0, 1].
+    """Augmented images of a store, (B, 3, S, S): uint8, or float32 in [0, 1] where they had to be
+    resized.
 
-    images: uint8 (B, 3, H, W) · name: one of AUGMENTS, or None for the images as they are ·
-    view, index: (B,), which view of which sample each one is · size: S pixels of a side (None:
-    as the images are); random crops are taken from the larger image, whatever else is varied is
-    resized first · randaugment: in timm's words, on top. An image comes out bit-identical
-    whatever batch it stands in: any number of workers makes the same student.
+    name: one of AUGMENTS, or None for the images as they are · view, index: (B,), which view of
+    which image each one is · size: S pixels of a side (None: as the store has them); random crops
+    are taken from the larger picture, whatever else is varied is resized first · randaugment: in
+    timm's words, on top. An image comes out bit-identical whatever batch it stands in: any number
+    of workers makes the same student.
 
     Raises:
+        DataError: an image that cannot be read.
         ValueError: an unknown name.
     """
     if name not in (None, *AUGMENTS):
         raise ValueError(f"unknown augmentation {name!r}; known: {', '.join(AUGMENTS)}")
     # all but the last, which RandAugment takes as bits, further down
     draws = [uniform(seed, view, index, number) for number in range(7)] if name else []
-    if name in ("crop", "crop_flip"):
-        images = crop(images, draws[_AREA], draws[_ASPECT], draws[_TOP], draws[_LEFT], size)
+    if name in CROPS:
+        images = store.crops(index, np.stack(draws[_AREA : _LEFT + 1], axis=1), size)
     else:
-        images = resize(images, size)
+        images = resize(store.fetch(index), size)
     if name in ("shift", "shift_flip"):
         images = shift(images, draws[_DOWN], draws[_ACROSS])
     if name in MIRRORED:
         images = flip(images, draws[_FLIP])
     if randaugment:
         images = rand_augment(images, randaugment, hashes(seed, view, index, _RANDAUGMENT))
-    return unit(images)
+    return images
 
 
 def unit(images: Tensor) -> Tensor:
     """uint8 levels to float32 in [0, 1]; floats are handed on."""
-    return images if images.is_floating_point() else images.float() / 255
+    return images if images.is_floating_point() else images.float().div_(255)
 
 
 def shift(images: Tensor, down: Doubles, across: Doubles) -> Tensor:
@@ -86,8 +82,9 @@ def shift(images: Tensor, down: Doubles, across: Doubles) -> Tensor:
 
 def flip(images: Tensor, draws: Doubles) -> Tensor:
     """Mirror every second image on average, left to right: those whose draw is below one half."""
-    mirrored = torch.from_numpy(draws < 0.5)[:, None, None, None]
-    return torch.where(mirrored, images.flip(3), images)
+    # one by one: a whole batch takes ten times as long
+    pairs = zip(images, draws < 0.5, strict=True)
+    return torch.stack([image.flip(2) if mirrored else image for image, mirrored in pairs])
 
 
 def resize(images: Tensor, size: int | None) -> Tensor:
@@ -97,37 +94,11 @@ def resize(images: Tensor, size: int | None) -> Tensor:
     """
     if size is None or images.shape[-2:] == (size, size):
         return images
-    return torch.cat([_resized(image, (size, size)) for image in images])
+    return torch.cat([_resized(image, size) for image in images])
 
 
-def crop(
-    images: Tensor,
-    area: Doubles,
-    aspect: Doubles,
-    top: Doubles,
-    left: Doubles,
-    size: int | None = None,
-) -> Tensor:
-    """A random part of each image, float32 in [0, 1]; `size` (None: of the whole) is its side.
-
-    `area`, `aspect`, `top`, `left`: (B,) in [0, 1), scaled to `AREA`, `ASPECT` and the room that is
-    left. A part that would be longer than a side is cut to it, where torchvision draws again: here
-    each image has as many draws as any other.
-    """
-    height, width = images.shape[-2:]
-    pixels = (AREA[0] + area * (AREA[1] - AREA[0])) * height * width
-    ratio = np.exp(math.log(ASPECT[0]) + aspect * math.log(ASPECT[1] / ASPECT[0]))
-    tall = np.clip(np.round(np.sqrt(pixels / ratio)), 1, height).astype(np.int64)
-    wide = np.clip(np.round(np.sqrt(pixels * ratio)), 1, width).astype(np.int64)
-    y = (top * (height - tall + 1)).astype(np.int64)
-    x = (left * (width - wide + 1)).astype(np.int64)
-    parts = zip(images, y, x, tall, wide, strict=True)
-    shape = (size or height, size or width)
-    return torch.cat([_resized(i[:, t : t + h, s : s + w], shape) for i, t, s, h, w in parts])
-
-
-def _resized(part: Tensor, shape: tuple[int, int]) -> Tensor:
+def _resized(image: Tensor, size: int) -> Tensor:
     # Contiguous, and one by one: strides and batch choose the kernel, and no two kernels promise
     # the same last bit.
-    single = unit(part[None].contiguous())
-    return F.interpolate(single, size=shape, mode="bilinear", antialias=True).clamp(0, 1)
+    single = unit(image[None].contiguous())
+    return F.interpolate(single, size=(size, size), mode="bilinear", antialias=True).clamp(0, 1)

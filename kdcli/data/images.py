@@ -40,23 +40,31 @@ STRIP = 16
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-def read_image(path: str | Path, how: Decoding = USUAL) -> Pixels:
+def read_image(path: str | Path, how: Decoding = USUAL, side: int | None = None) -> Pixels:
     """The image as it is meant to be seen, uint8 RGB (H, W, 3).
 
     EXIF orientation is applied; grey is repeated; palettes, CMYK and L*a*b* are converted; of an
     animation the first frame counts. `how` says what is behind transparent pixels, and which
-    number is white where pixels have more than 8 bits. Raises DataError for what cannot be decoded
-    or is brighter than that white, and for an image so large that it may be a decompression bomb.
+    number is white where pixels have more than 8 bits. With `side` it comes at a half, a quarter,
+    ... of its size (`reduction`), a JPEG at the cost of that. Raises DataError for what cannot be
+    decoded or is brighter than that white, and for an image so large that it may be a decompression
+    bomb.
 
     A file that breaks off halfway is one that cannot be decoded. Pillow can be told to fill up the
     rest (LOAD_TRUNCATED_IMAGES): with grey, and without a word.
     """
-    return _decode(path, path, how)
+    return _decode(path, path, how, side)
 
 
-def decode_image(data: bytes, name: str, how: Decoding = USUAL) -> Pixels:
+def decode_image(data: bytes, name: str, how: Decoding = USUAL, side: int | None = None) -> Pixels:
     """An image file's bytes as `read_image` reads the file; `name` stands in errors."""
-    return _decode(io.BytesIO(data), name, how)
+    return _decode(io.BytesIO(data), name, how, side)
+
+
+def reduction(size: tuple[int, int], side: int | None) -> int:
+    """The largest power of two by which width and height can be divided so that none falls below
+    `side` pixels; 1 where they are smaller, or without a side."""
+    return 1 << max(0, (min(size) // side).bit_length() - 1) if side else 1
 
 
 @dataclass(frozen=True)
@@ -107,13 +115,25 @@ def image_dimensions(file: File, name: str | Path) -> tuple[int, int]:
         raise _unreadable(name, error) from error
 
 
-def _decode(file: File, name: str | Path, how: Decoding) -> Pixels:
+def _decode(file: File, name: str | Path, how: Decoding, side: int | None) -> Pixels:
     try:
         with opened(file) as image:
             _refuse_bomb(image)
-            return np.asarray(_rgb(file, image, how))
+            times = reduction(image.size, side)
+            # a JPEG's decoder does without up to 7 of 8 rows and columns; nobody else's does
+            by_decoder = min(times, _LEAST_OF_JPEG)
+            drafted = times > 1 and image.draft(
+                None, (image.width // by_decoder, image.height // by_decoder)
+            )
+            turned = _rgb(file, image, how)
+            rest = times // by_decoder if drafted else times
+            return np.asarray(turned.reduce(rest) if rest > 1 else turned)
     except Exception as error:  # as above
         raise _unreadable(name, error) from error
+
+
+_LEAST_OF_JPEG = 8
+"""It decodes at a half, a quarter or an eighth."""
 
 
 def _refuse_bomb(image: Image.Image) -> None:
@@ -167,10 +187,12 @@ def _rgb(file: File, image: Image.Image, how: Decoding) -> Image.Image:
     elif depth == "integer" and not (image.mode[0] == "R" and how.integer_white == 0xFFFF):
         turned = eight_bits(levels_of(file, image), how.integer_white)
     else:  # of colours of 16 bits Pillow takes the upper bytes: right where all 16 are used
-        turned = ImageOps.exif_transpose(image)
+        turned = image
+        turned.load()  # before anything is asked of it: some formats know more then
+        ImageOps.exif_transpose(turned, in_place=True)  # not a copy of what lies as it should
     if turned.has_transparency_data:
         turned = _on(turned.convert("RGBA"), how.background)
-    return turned.convert("RGB")
+    return turned if turned.mode == "RGB" else turned.convert("RGB")
 
 
 def _on(clear: Image.Image, grey: int | None) -> Image.Image:

@@ -27,6 +27,7 @@ from kdcli.data.packed_batches import Packed
 from kdcli.data.processes import by_workers
 from kdcli.data.store import Store
 from kdcli.data.workers import worker_count
+from kdcli.recipe.data import CROPS
 
 Place = tuple[int, int]
 """Epoch and number of a batch."""
@@ -71,7 +72,7 @@ class Batching:
     def one_by_one(self) -> bool:
         """Whether each image is worked on by itself, rather than all of them at once: crops differ
         in size, and RandAugment is Pillow's."""
-        return self.augment in ("crop", "crop_flip") or self.randaugment is not None
+        return self.augment in CROPS or self.randaugment is not None
 
     @property
     def mixes(self) -> bool:
@@ -197,7 +198,7 @@ class InOrder(Dataset[Packed]):
     def _packed(self, rows: Indices, views: Indices) -> Packed:
         how = self.how
         images = augment(
-            self.store.fetch(rows),
+            self.store,
             how.augment,
             VIEWS,
             views,

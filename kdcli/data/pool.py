@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdcli.core.arrays import Indices
+from kdcli.core.arrays import Doubles, Indices
+from kdcli.data.crops import crops
 from kdcli.data.order import uniform
-from kdcli.data.store import Store
+from kdcli.data.store import Store, gathered
 from kdcli.recipe.data import Pool
 
 _FIRST, _SECOND, _SHARE, _SWAP = (0x706F6F6C00 + number for number in range(4))
@@ -58,6 +59,16 @@ class Pooled:
             return images
         places = torch.from_numpy(made)
         return images.index_copy(0, places, self._synthetic(index[made], images[places]))
+
+    def crops(self, index: Indices, draws: Doubles, size: int | None) -> Tensor:
+        def of(made: int, places: Indices) -> Tensor:
+            # originals from the whole picture; what is made of them is square
+            own, parts = index[places], draws[places]
+            return (
+                crops(self.fetch(own), parts, size) if made else self.store.crops(own, parts, size)
+            )
+
+        return gathered((index >= len(self.store)).astype(np.int64), of)
 
     def _first(self, index: Indices) -> Indices:
         if self.settings.by == "munge_patch":

@@ -25,6 +25,10 @@ class Reader(Protocol):
     def __call__(self, i: int) -> Pixels:
         """The image, uint8 (H, W, 3) of any size; raises DataError."""
 
+    def reduced(self, i: int, side: int) -> Pixels:
+        """The same at a half, a quarter, ... of its size, the smallest whose sides have `side`
+        pixels (`images.reduction`)."""
+
     def size(self, i: int) -> tuple[int, int]:
         """Width and height in pixels, without decoding the image; raises DataError."""
 

@@ -1,5 +1,6 @@
 """The decoded images of one split, ready to be put into batches."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -7,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdcli.core.arrays import Indices
+from kdcli.core.arrays import Doubles, Indices
 from kdcli.core.errors import DataError
 from kdcli.core.openmp import usable_cores
 from kdcli.core.progress import Progress
+from kdcli.data.crops import crops
 from kdcli.data.images import fit
 from kdcli.data.source import Split, broken
 from kdcli.data.threads import spread
@@ -36,7 +38,11 @@ class Store(Protocol):
     def __len__(self) -> int: ...
 
     def fetch(self, index: Indices) -> Tensor:
-        """uint8 (B, 3, S, S) for the places (B,)."""
+        """uint8 (B, 3, S, S) for the places (B,): centre squares."""
+
+    def crops(self, index: Indices, draws: Doubles, size: int | None) -> Tensor:
+        """uint8 (B, 3, `size`, `size`): a part of each by `crops.part_of` of its draws (B, 4);
+        size None: as `fetch` has it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +59,9 @@ class InMemory:
 
     def fetch(self, index: Indices) -> Tensor:
         return self.images[torch.from_numpy(index)]
+
+    def crops(self, index: Indices, draws: Doubles, size: int | None) -> Tensor:
+        return crops(self.fetch(index), draws, size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +92,9 @@ class OnDemand:
             raise DataError(error.what, self.split.way_out) from error
         return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
 
+    def crops(self, index: Indices, draws: Doubles, size: int | None) -> Tensor:
+        return crops(self.fetch(index), draws, size)
+
 
 @dataclass(frozen=True, eq=False)
 class Joined:
@@ -102,16 +114,28 @@ class Joined:
         return sum(map(len, self.stores))
 
     def fetch(self, index: Indices) -> Tensor:
+        return self._each(index, lambda store, own, places: store.fetch(own))
+
+    def crops(self, index: Indices, draws: Doubles, size: int | None) -> Tensor:
+        return self._each(index, lambda store, own, places: store.crops(own, draws[places], size))
+
+    def _each(self, index: Indices, ask: Callable[[Store, Indices, Indices], Tensor]) -> Tensor:
         starts = np.cumsum([0, *map(len, self.stores)])
-        # one fetch of each store, then back into the order that was asked for
         which = np.searchsorted(starts, index, side="right") - 1
-        places = [np.flatnonzero(which == number) for number in range(len(self.stores))]
-        found = [
-            store.fetch(index[rows] - start)
-            for store, rows, start in zip(self.stores, places, starts[:-1], strict=True)
-            if len(rows)
-        ]
-        return torch.cat(found)[torch.from_numpy(np.argsort(np.concatenate(places)))]
+
+        def of_one(number: int, places: Indices) -> Tensor:
+            return ask(self.stores[number], index[places] - starts[number], places)
+
+        return gathered(which, of_one)
+
+
+def gathered(which: Indices, ask: Callable[[int, Indices], Tensor]) -> Tensor:
+    """Rows that come from several: `ask` each number in `which` once, for all places that are its
+    own, and put what it gives into their order."""
+    numbers = np.unique(which).tolist()
+    places = [np.flatnonzero(which == number) for number in numbers]
+    found = [ask(*one) for one in zip(numbers, places, strict=True)]
+    return torch.cat(found)[torch.from_numpy(np.argsort(np.concatenate(places)))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +154,9 @@ class Labelled:
 
     def fetch(self, index: Indices) -> Tensor:
         return self.store.fetch(index)
+
+    def crops(self, index: Indices, draws: Doubles, size: int | None) -> Tensor:
+        return self.store.crops(index, draws, size)
 
 
 def bytes_in_memory(images: int, image_size: int, limit_bytes: int = MOST_BYTES) -> int:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from kdcli.core.errors import KdError
 from kdcli.core.progress import Progress
-from kdcli.core.text import counted, some
+from kdcli.core.text import counted, size_in_words, some
 from kdcli.data.augment import MIRRORED
 from kdcli.data.decoding import Decoding
 from kdcli.data.open import location, open_source
+from kdcli.data.photographs import decoded_once, kept_bytes
+from kdcli.data.picture_cache import pictures_folder
 from kdcli.data.quality.duplicates import same_images
 from kdcli.data.quality.near_doubles import near_doubles
 from kdcli.data.quality.rare_classes import IMBALANCED
@@ -20,6 +22,7 @@ from kdcli.data.subset import training_split
 from kdcli.data.unlabelled import identity_of, open_unlabelled
 from kdcli.evaluation.per_class import imbalance
 from kdcli.models.checkpoint import load_model
+from kdcli.recipe.data import CROPS
 from kdcli.recipe.load import LoadedRecipe, load_recipe, scheme_of
 from kdcli.recipe.schema import Recipe
 from kdcli.recipe.teacher import BALANCED, own_recipe
@@ -71,6 +74,17 @@ def say_left(spec: Spec, source: Source, progress: Progress) -> None:
         drawn = f" (seed {spec.seed})" if isinstance(data.subset, tuple) else ""
         left = len(training_split(spec, source))
         progress.say(f"{', '.join(keys)}: {left:,} of {everyone:,} training images{drawn}")
+
+
+def say_decoded_again(spec: Spec, source: Source, progress: Progress) -> None:
+    """Where the cache does not take all photographs that are cropped."""
+    split = training_split(spec, source)
+    if spec.recipe.data.augment in CROPS and not decoded_once(split, spec.recipe):
+        kept = size_in_words(kept_bytes(split, spec.recipe))
+        progress.say(
+            f"photographs: {kept} of them, decoded, have room in {pictures_folder()}; the others "
+            "are decoded in each epoch (KD_CACHE names another disk, KD_CACHE_BYTES a limit)"
+        )
 
 
 def warn_of_seen(

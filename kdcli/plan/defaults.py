@@ -14,7 +14,8 @@ from kdcli.evaluation.cost import parameters
 from kdcli.models.build import build_meta, own_crop_pct, own_size, plan
 from kdcli.models.precision import resolve_precision
 from kdcli.models.weights import has_weights
-from kdcli.recipe.edit import CROPS, fill_auto
+from kdcli.recipe.data import CROPS
+from kdcli.recipe.edit import fill_auto
 from kdcli.recipe.load import scheme_of
 from kdcli.recipe.schema import Recipe
 

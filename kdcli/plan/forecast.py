@@ -18,7 +18,7 @@ from kdcli.data.defaults import typical_side
 from kdcli.data.quality.survey import refuse_undecodable
 from kdcli.data.reopen import reopen_unlabelled
 from kdcli.data.source import Source
-from kdcli.plan.data import say_left
+from kdcli.plan.data import say_decoded_again, say_left
 from kdcli.plan.job import Job
 from kdcli.plan.rehearsal import Estimate, estimate
 from kdcli.plan.shortcuts import shortcuts
@@ -88,9 +88,12 @@ class Forecast:
         later = "".join(f" ({one.role} later ~ {duration(one.seconds)})" for one in self.later)
         ends = datetime.now() + timedelta(seconds=self.seconds)
         disk, free = size_in_words(self.disk_bytes), size_in_words(self.free_bytes)
+        # trainings that crop alike share them
+        kept = sum({one.photograph_bytes for one in (*self.now, *self.later)})
+        cached = f", {size_in_words(kept)} of photographs cached" if kept else ""
         words = (
             f"plan: {', '.join(trainings)}: about {duration(self.seconds)} in all{later}; "
-            f"{disk} disk ({free} free), ~ {size_in_words(self.memory_bytes)} memory; "
+            f"{disk} disk{cached} ({free} free), ~ {size_in_words(self.memory_bytes)} memory; "
             f"finishes about {ends:%H:%M}{_days(ends)}"
         )
         return [words, *(f"{s.what}: {s.ask} ~ {duration(s.seconds)} in all" for s in self.shorter)]
@@ -143,6 +146,7 @@ def foresee(
         reach_weights(one.spec)
     if todo:
         say_left(job.spec, source, progress)
+        say_decoded_again(job.spec, source, progress)
         unlabelled = job.spec.unlabelled
         further = [reopen_unlabelled(unlabelled, source, progress)] if unlabelled else []
         refuse_undecodable((source.validation, source.test, *further), progress)

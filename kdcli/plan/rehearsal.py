@@ -24,11 +24,12 @@ from kdcli.core.progress import Silent
 from kdcli.core.records import Batch
 from kdcli.core.text import counted, duration, size_in_words
 from kdcli.data.loader import steps_per_epoch
+from kdcli.data.photographs import decoded_once, kept_bytes, squares_in_memory
 from kdcli.data.source import Source
 from kdcli.data.store import bytes_in_memory
 from kdcli.data.subset import training_split
 from kdcli.models.checkpoint import save_state
-from kdcli.recipe.edit import stored_size, update
+from kdcli.recipe.edit import update
 from kdcli.runs.find import runs_root
 from kdcli.runs.spec import Spec
 from kdcli.training.build import Assembled, assemble
@@ -62,6 +63,8 @@ class Estimate:
     """Of the resume state, there while it trains."""
     memory_bytes: int
     """Of the process, and of the GPU where there is one."""
+    photograph_bytes: int = 0
+    """Of decoded photographs in the cache."""
     answers_bytes: int = 0
     """Of teachers' answers to a transfer set, kept with the run."""
     checkpoints: int = 0
@@ -141,6 +144,7 @@ def estimate(
         + peak_bytes(device)
         + _held(spec, source)
         + COPIES_OF_ANSWERS * answers_bytes,
+        photograph_bytes=kept_bytes(source.train, spec.recipe),
         answers_bytes=answers_bytes,
         checkpoints=checkpoints,
         checkpoint_bytes=checkpoint_bytes,
@@ -180,13 +184,13 @@ def _rehearsed(
 ) -> _Rehearsed:
     batch = min(int(spec.recipe.train.batch_size), len(source.train))
     few = _few(source, batch)
-    # where all of the images would not fit into memory, the training decodes them at each step: so
-    # must the rehearsal, though its few would fit
-    held = _held(spec, source) > 0
+    # where all of the images would not fit, the training decodes them at each step: so must the
+    # rehearsal, though its few would fit
+    on_demand = not decoded_once(source.train, spec.recipe)
     start = time.monotonic()
     teachers = [None if ref.spec else Path(ref.path or "") for ref in spec.members]
     site = Site(few, device, Silent())
-    parts = assemble(_bold(spec), site, teachers, rehearsal=True, on_demand=not held)
+    parts = assemble(_bold(spec), site, teachers, rehearsal=True, on_demand=on_demand)
     once = time.monotonic() - start - parts.preparing  # building: it does not grow with the images
     label = f"{spec.title} {spec.model}"
     threads, steps = rehearse(
@@ -219,12 +223,11 @@ def _rehearsed(
 
 
 def _held(spec: Spec, source: Source) -> int:
-    """Bytes of the decoded images in memory; 0 where they are decoded on demand."""
-    stored = stored_size(spec.recipe)
-    train = bytes_in_memory(len(source.train), stored)
-    validation = bytes_in_memory(len(source.validation), int(spec.recipe.data.image_size))
+    """Bytes of the decoded images in memory."""
     further = int(spec.unlabelled.identity["images"]) if spec.unlabelled else 0
-    return train + validation + bytes_in_memory(further, stored) if train else 0
+    learnt_from = (squares_in_memory(n, spec.recipe) for n in (len(source.train), further))
+    size = int(spec.recipe.data.image_size)
+    return sum(learnt_from) + bytes_in_memory(len(source.validation), size)
 
 
 def _bytes(weights: dict[str, torch.Tensor]) -> int:

@@ -13,6 +13,10 @@ Share = Annotated[float, Field(ge=0, le=1)]
 _Part = Annotated[float, Field(gt=0, le=1)]
 
 
+CROPS = ("crop", "crop_flip")
+"""Augmentations that cut a random part out of each image."""
+
+
 def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
     if ends[0] > ends[1]:
         raise ValueError("expects two shares, the smaller first")

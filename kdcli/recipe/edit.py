@@ -3,11 +3,9 @@
 from typing import Any
 
 from kdcli.core.errors import RecipeError
+from kdcli.recipe.data import CROPS
 from kdcli.recipe.places import shorthand_at
 from kdcli.recipe.schema import Recipe
-
-CROPS = ("crop", "crop_flip")
-"""Augmentations that cut parts out of an image."""
 
 
 def crop_pct_of(said: Any) -> float:
@@ -21,7 +19,8 @@ def stored_crop_pct(recipe: Recipe) -> float:
 
 
 def stored_size(recipe: Recipe) -> int:
-    """Pixels of a side at which images are decoded and kept.
+    """Pixels of a side at which images are kept; of whole photographs, below which no side is
+    reduced.
 
     Random crops are taken from somewhat larger images, as 224 pixels from 256: the ratio in which
     ImageNet is resized and cropped (timm's crop_pct of 0.875 is its inverse). From an image that is

@@ -13,7 +13,8 @@ from torch import nn
 from kdcli.core.records import About, Batch, Teacher
 from kdcli.data.balance import class_weights
 from kdcli.data.loader import Batching, plain_batches, steps_per_epoch, training_batches
-from kdcli.data.store import MOST_BYTES, Store, open_store, plain_store
+from kdcli.data.photographs import open_training
+from kdcli.data.store import MOST_BYTES, Store, plain_store
 from kdcli.data.subset import training_split
 from kdcli.evaluation.metrics import accuracy, balanced_accuracy, nll
 from kdcli.models.build import seeded
@@ -21,7 +22,6 @@ from kdcli.models.checkpoint import Weights
 from kdcli.models.model_args import ModelArgs
 from kdcli.models.tap import predict
 from kdcli.recipe.conflicts import refuse_contradictions
-from kdcli.recipe.edit import stored_crop_pct, stored_size
 from kdcli.recipe.load import scheme_of
 from kdcli.recipe.weight import weight_at
 from kdcli.runs.spec import Spec
@@ -149,9 +149,9 @@ def assemble(
 def _stores(spec: Spec, site: Site, limit: int) -> tuple[Store, Store]:
     """Of the images to learn from, and of validation."""
     recipe, progress = spec.recipe, site.progress
-    training, kept = training_split(spec, site.source), stored_size(recipe)
+    training = training_split(spec, site.source)
     return (
-        open_store(training, kept, progress, limit, stored_crop_pct(recipe)),
+        open_training(training, recipe, progress, limit),
         plain_store(site.source.validation, recipe, progress),
     )
 

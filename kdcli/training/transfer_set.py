@@ -19,13 +19,13 @@ from kdcli.core.files import atomic, sha256
 from kdcli.core.progress import Progress
 from kdcli.core.records import Panel
 from kdcli.core.text import counted
+from kdcli.data.photographs import open_training
 from kdcli.data.pool import Pooled
 from kdcli.data.reopen import reopen_unlabelled
 from kdcli.data.source import Source, Split
-from kdcli.data.store import Joined, Labelled, Store, open_store
+from kdcli.data.store import Joined, Labelled, Store
 from kdcli.data.subset import labelled_split, training_split
 from kdcli.models.teachers import Recorded
-from kdcli.recipe.edit import stored_crop_pct, stored_size
 from kdcli.recipe.load import scheme_of
 from kdcli.recipe.schema import Recipe
 from kdcli.runs.spec import Spec
@@ -178,8 +178,7 @@ def _real(spec: Spec, training: Store, further: Split | None, progress: Progress
     """The images that are there, the training ones first: the order of `ids` and of the answers."""
     if further is None:
         return training
-    kept, crop_pct = stored_size(spec.recipe), stored_crop_pct(spec.recipe)
-    return Joined((training, open_store(further, kept, progress, crop_pct=crop_pct)))
+    return Joined((training, open_training(further, spec.recipe, progress)))
 
 
 def _copies(spec: Spec) -> int:

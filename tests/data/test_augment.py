@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from kdcli.data.augment import AUGMENTS, MIRRORED, augment, flip, resize, shift
+from kdcli.data import augment as augments
+from kdcli.data.augment import AUGMENTS, MIRRORED, flip, resize, shift, unit
+from kdcli.data.store import InMemory
 
 NAMES = (None, *AUGMENTS)
 
@@ -16,6 +18,17 @@ def images(n: int, size: int = 33) -> Tensor:
     """Odd sides, so that vectorised kernels meet a tail."""
     numbers = np.random.default_rng(0).integers(0, 256, (n, 3, size, size), dtype=np.uint8)
     return torch.from_numpy(numbers)
+
+
+def augment(
+    batch: Tensor, name: str | None, seed: int, view: Any, index: Any, **more: Any
+) -> Tensor:
+    """Floats of the images, the first of them at the first place of `index`, ..."""
+    everyone = torch.zeros((max(index) + 1, *batch.shape[1:]), dtype=batch.dtype)
+    index = index.copy()  # backwards, too
+    everyone[torch.from_numpy(index)] = batch
+    store = InMemory(everyone, np.zeros(len(everyone), int))
+    return unit(augments.augment(store, name, seed, view, index, **more))
 
 
 @pytest.mark.parametrize("more", [{}, {"size": 21, "randaugment": "rand-m9-n2-mstd0.5"}])
@@ -76,7 +89,7 @@ def test_crops_of_larger_images_keep_their_pixels() -> None:
     large = fine.expand(8, 3, 64, 64)  # stripes of 2 pixels: grey at half the size
     index, view = np.arange(8), np.zeros(8, int)
     from_large = augment(large, "crop_flip", 0, view, index, size=32)
-    from_small = augment(resize(large, 32), "crop_flip", 0, view, index)
+    from_small = augment((resize(large, 32) * 255).byte(), "crop_flip", 0, view, index)
     assert from_large.std(-1).mean() > 1.2 * from_small.std(-1).mean()
 
 

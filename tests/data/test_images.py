@@ -11,7 +11,7 @@ from timm.data.transforms_factory import create_transform
 
 from kdcli.core.errors import DataError, ExitCode
 from kdcli.data.image_files import is_image_name
-from kdcli.data.images import fit, read_image
+from kdcli.data.images import fit, read_image, reduction
 
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8)
 
@@ -108,3 +108,36 @@ def test_fit_leaves_the_right_size_alone() -> None:
 def test_reading_images_needs_no_torch() -> None:
     program = "import sys, kdcli.data.images; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("size", "side", "expected"),
+    [((400, 300), 100, 2), ((400, 300), 75, 4), ((400, 300), 301, 1), ((20, 9000), 32, 1)],
+)
+def test_sides_are_divided_while_both_stay_long_enough(
+    size: tuple[int, int], side: int, expected: int
+) -> None:
+    assert reduction(size, side) == expected
+    assert reduction(size, None) == 1
+
+
+def test_a_reduced_photograph_is_the_decoders_or_the_mean_of_squares(tmp_path: Path) -> None:
+    smooth = Image.effect_noise((20, 13), 80).resize((801, 515), Image.Resampling.BICUBIC)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    for name in ("a.png", "a.jpg", "turned.jpg"):
+        colour = smooth.convert("RGB")
+        colour.save(
+            tmp_path / name, **({"exif": turned, "quality": 95} if "turned" in name else {})
+        )
+    png = read_image(tmp_path / "a.png", side=100)
+    assert np.array_equal(png, smooth.convert("RGB").reduce(4))
+    jpeg = read_image(tmp_path / "a.jpg", side=100)
+    with Image.open(tmp_path / "a.jpg") as image:
+        image.draft(None, (200, 128))
+        assert np.array_equal(jpeg, image)
+    assert jpeg.shape == png.shape == (129, 201, 3)
+    assert read_image(tmp_path / "turned.jpg", side=100).shape == (201, 129, 3)
+    tiny = read_image(tmp_path / "a.jpg", side=16)  # an eighth by the decoder, the rest by squares
+    assert tiny.shape == (17, 26, 3)
+    assert np.abs(tiny.astype(int) - smooth.convert("RGB").reduce(32)).mean() < 3

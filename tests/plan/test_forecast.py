@@ -48,6 +48,12 @@ def test_the_plan_in_one_line() -> None:
     )
 
 
+def test_the_plan_says_what_photographs_take_in_the_cache() -> None:
+    alike = tuple(replace(each, photograph_bytes=900_000_000) for each in WHOLE.now)
+    (line,) = replace(WHOLE, now=alike).lines()
+    assert "; 216 MB disk, 900 MB of photographs cached (7.1 GB free), " in line
+
+
 def test_trainings_that_are_alike_are_one_entry() -> None:
     members = replace(WHOLE.now[0], times=5)
     several = replace(WHOLE, now=(members, WHOLE.now[1]))
@@ -142,6 +148,17 @@ def test_how_many_images_are_left_is_said(
     sets = [word for setting in settings for word in ("--set", setting)]
     told = kd_ok("train", TEACHER, "--data", pictures, "--dry-run", *sets).err
     assert said in told if said else "of 84 training" not in told
+
+
+def test_what_the_cache_takes_of_photographs_and_what_not(
+    empty_house: House, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = ("train", TEACHER, "--data", pictures, "--dry-run", "--set", "data.augment=crop")
+    whole = kd_ok(*line)
+    assert "of photographs cached" in whole.out
+    assert "decoded in each epoch" not in whole.err
+    monkeypatch.setenv("KD_CACHE_BYTES", "1000")
+    assert "photographs: 1 kB of them" in kd_ok(*line).err
 
 
 @pytest.mark.parametrize("dry", [("--dry-run",), ()])
