@@ -15,7 +15,7 @@ from PIL import Image
 
 from kdcli.core.progress import Silent
 from kdcli.data import file_sums as module
-from kdcli.data.file_sums import UNREADABLE, file_sums
+from kdcli.data.file_sums import UNREADABLE, look_at_files
 from kdcli.data.open import open_source
 from kdcli.data.unlabelled import identity_of, open_unlabelled
 
@@ -99,7 +99,7 @@ def test_a_second_look_costs_no_reading(
 ) -> None:
     names = [f"cat/{i}.bmp" for i in range(10)] + ["cat/gone.bmp"]
     monkeypatch.setattr(module, "SETTLED", -module.SETTLED)
-    first = file_sums(folder, names, Silent())
+    first = look_at_files(folder, names, Silent()).sums
     assert tuple(first[-1]) == UNREADABLE
     assert len({tuple(each) for each in first}) == 11
 
@@ -107,15 +107,15 @@ def test_a_second_look_costs_no_reading(
         raise AssertionError("read again")
 
     monkeypatch.setattr(module.hashlib, "file_digest", refused)
-    assert (file_sums(folder, names, Silent()) == first).all()
+    assert (look_at_files(folder, names, Silent()).sums == first).all()
     shutil.copytree(folder, tmp_path / "elsewhere")
     with pytest.raises(AssertionError, match="read again"):
-        file_sums(tmp_path / "elsewhere", names, Silent())
+        look_at_files(tmp_path / "elsewhere", names, Silent())
 
 
 def test_what_was_touched_just_now_is_not_trusted(folder: Path, cache: Path) -> None:
     """Changed once more within the same tick, it would have the same dates."""
-    file_sums(folder, ["cat/1.bmp"], Silent())
+    look_at_files(folder, ["cat/1.bmp"], Silent())
     assert not list(cache.rglob("*.rows"))
 
 

@@ -20,8 +20,7 @@ from kdcli.core.cache import Cache
 from kdcli.core.errors import DataError, DiskError
 from kdcli.core.files import cache_folder
 from kdcli.core.progress import Progress
-from kdcli.core.row_cache import RowCache, key_of
-from kdcli.data.file_sums import UNREADABLE
+from kdcli.data.file_sums import UNREADABLE, cached_rows, content_keys
 from kdcli.data.quality.duplicates import Place
 from kdcli.data.source import Split
 from kdcli.data.threads import spread
@@ -45,14 +44,12 @@ ROWS, COLUMNS, MOST = 1024, 8192, 200_000
 rows keeps its best alone."""
 
 
-def near_doubles(
-    splits: dict[str, Split], name: str, progress: Progress
-) -> list[tuple[Place, Place]]:
+def near_doubles(splits: dict[str, Split], progress: Progress) -> list[tuple[Place, Place]]:
     """Pairs of images of two splits that show the same picture, and are not the same file.
 
     An image of a later split is in one pair at most with each earlier one. What was found is kept
-    between runs by the images' content, and so are thumbnails, under `name`: a million images would
-    take minutes at each start.
+    between runs by the images' content, and so are thumbnails, by their place: a million images
+    would take minutes at each start.
     """
     prints = {role: _print(split) for role, split in splits.items()}
     cache = Cache(cache_folder() / "near_doubles.json")
@@ -60,7 +57,7 @@ def near_doubles(
     known = {pair: cache.get(*_KEY, *(prints[role] for role in pair)) for pair in pairs}
     found = {pair: entry["rows"] for pair, entry in known.items() if entry}
     if len(found) < len(pairs):
-        thumbnails = _thumbnails(splits, name, progress)
+        thumbnails = _thumbnails(splits, progress)
         for one, other in (pair for pair in pairs if pair not in found):
             rows = list(_pairs(splits[one], splits[other], thumbnails[one], thumbnails[other]))
             found[one, other] = rows
@@ -84,45 +81,54 @@ def _pairs(one: Split, other: Split, of_one: Pixels, of_other: Pixels) -> Iterat
 
 def _print(split: Split) -> str:
     """Of the content of all its images, in their order."""
-    sums = np.array([split.read.fingerprint(i) for i in range(len(split))], "<i8")
-    return hashlib.sha256(sums.tobytes()).hexdigest()[:32]
+    return hashlib.sha256(split.read.sums.astype("<i8").tobytes()).hexdigest()[:32]
 
 
 def _place(splits: dict[str, Split], split: str, row: int) -> Place:
     return Place(split, row, int(splits[split].labels[row]))
 
 
-def _thumbnails(splits: dict[str, Split], name: str, progress: Progress) -> dict[str, Pixels]:
+def _thumbnails(splits: dict[str, Split], progress: Progress) -> dict[str, Pixels]:
     """(n, 256) of each split; zeros for what cannot be read."""
-    path = cache_folder() / "thumbnails" / f"{key_of(name.encode()).hex()}.rows"
-    cache = RowCache(path, SIDE * SIDE)
-    found = {role: _of_split(split, cache, progress) for role, split in splits.items()}
-    cache.save(asked=sum(map(len, splits.values())))
+    found: dict[str, Pixels] = {}
+    for place in {split.read.place for split in splits.values()}:
+        roles = [role for role, split in splits.items() if split.read.place == place]
+        together = [splits[role] for role in roles]  # as they are kept
+        ends = np.cumsum([len(split) for split in together])
+        found |= zip(roles, np.split(_of_place(place, together, progress), ends[:-1]), strict=True)
     return found
 
 
-def _of_split(split: Split, cache: RowCache, progress: Progress) -> Pixels:
-    def look(i: int) -> bytes:
-        known = split.read.fingerprint(i)
-        if known == UNREADABLE:
-            return bytes(SIDE * SIDE)
-        key = np.array(known, "<i8").tobytes()
-        if row := cache.get(key):
-            return row
-        try:
-            row = split.read.thumbnail(i).tobytes()
-        except DataError:  # reading the image will say why
-            return bytes(SIDE * SIDE)
-        cache.put(key, row)
-        return row
+def _of_place(place: str, splits: list[Split], progress: Progress) -> Pixels:
+    sums = np.concatenate([split.read.sums for split in splits])
+    keys, cache = content_keys(sums), cached_rows("thumbnails", place, SIDE * SIDE)
+    known, thumbnails = cache.find(keys)
+    known |= (sums == UNREADABLE).all(1)
+    before, begin = known.copy(), 0
+    for split in splits:
+        part = slice(begin, begin := begin + len(split))
+        _make(split, known[part], thumbnails[part], progress)
+    if place:
+        made = known & ~before
+        cache.keep(keys[made], thumbnails[made], len(keys))
+    return thumbnails
 
-    rows = spread(len(split), look, progress, "comparing images")
-    return np.frombuffer(b"".join(rows), np.uint8).reshape(-1, SIDE * SIDE)
+
+def _make(split: Split, known: Bools, thumbnails: Pixels, progress: Progress) -> None:
+    """Those that are not known; both arrays are filled in."""
+    new = np.flatnonzero(~known).tolist()
+
+    def look(place: int) -> None:
+        i = new[place]
+        with suppress(DataError):  # reading the image will say why
+            thumbnails[i], known[i] = split.read.thumbnail(i).reshape(-1), True
+
+    spread(len(new), look, progress, "comparing images")
 
 
 def _alike(one: Pixels, other: Pixels) -> Iterator[tuple[int, int]]:
     """Rows (i, j) whose thumbnails correlate; first found at half their size, a quarter of work."""
-    halves = [_unit(_halved(each)) for each in (one, other)]
+    halves = [_halves(each) for each in (one, other)]
     for top in range(0, len(other), ROWS):
         for left in range(0, len(one), COLUMNS):
             block = halves[1][top : top + ROWS] @ halves[0][left : left + COLUMNS].T
@@ -142,10 +148,15 @@ def _confirmed(one: Pixels, i: Indices, other: Pixels, j: Indices) -> Iterator[t
         yield from zip(rows[near].tolist(), columns[near].tolist(), strict=True)
 
 
-def _halved(thumbnails: Pixels) -> Floats:
+def _halves(thumbnails: Pixels) -> Floats:
+    """Of length 1 (`_unit`), at half the size; a few at a time, as floats are large."""
     half = SIDE // 2
-    means: Floats = thumbnails.reshape(-1, half, 2, half, 2).mean((2, 4), dtype=np.float32)
-    return means.reshape(-1, half * half)
+    found = np.zeros((len(thumbnails), half * half), np.float32)
+    for top in range(0, len(found), COLUMNS):
+        blocks = thumbnails[top : top + COLUMNS].reshape(-1, half, 2, half, 2)
+        means: Floats = blocks.mean((2, 4), dtype=np.float32)
+        found[top : top + COLUMNS] = _unit(means.reshape(-1, half * half))
+    return found
 
 
 def _unit(rows: Pixels | Floats) -> Floats:

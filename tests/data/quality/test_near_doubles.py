@@ -138,7 +138,7 @@ def test_a_turned_jpeg_is_seen_as_it_is_meant(tmp_path: Path, crops: list[Image.
 
 def test_digits_have_none() -> None:
     source = open_source("digits")
-    assert near_doubles(source.splits, "digits", Silent()) == []
+    assert near_doubles(source.splits, Silent()) == []
 
 
 @pytest.mark.slow
@@ -146,6 +146,6 @@ def test_digits_have_none() -> None:
 def test_fashion_mnist_has_next_to_none() -> None:
     source = open_source(str(FASHION))
     begun = time.perf_counter()
-    found = near_doubles(source.splits, "fashion", Silent())
+    found = near_doubles(source.splits, Silent())
     assert time.perf_counter() - begun < 0.002 * 70_000
     assert len({pair[1].row for pair in found if pair[1].split == "test"}) <= 10
