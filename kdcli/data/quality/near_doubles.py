@@ -8,7 +8,7 @@ images in 10 s. What correlates is compared once more, finer and in colour.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import combinations
 
@@ -43,6 +43,9 @@ ROWS, COLUMNS, MOST = 1024, 8192, 200_000
 """Of one block of correlations; and pairs of it that are looked at, above which each image of its
 rows keeps its best alone."""
 
+LONG = 1_000_000_000
+"""Pairs that take long enough to be waited for: 3 s of a core."""
+
 
 def near_doubles(splits: dict[str, Split], progress: Progress) -> list[tuple[Place, Place]]:
     """Pairs of images of two splits that show the same picture, and are not the same file.
@@ -59,7 +62,8 @@ def near_doubles(splits: dict[str, Split], progress: Progress) -> list[tuple[Pla
     if len(found) < len(pairs):
         thumbnails = _thumbnails(splits, progress)
         for one, other in (pair for pair in pairs if pair not in found):
-            rows = list(_pairs(splits[one], splits[other], thumbnails[one], thumbnails[other]))
+            blocks = _alike(thumbnails[one], thumbnails[other], progress)
+            rows = list(_pairs(splits[one], splits[other], blocks))
             found[one, other] = rows
             cache.put(*_KEY, prints[one], prints[other], value={"rows": rows})
         with suppress(DiskError):  # then they are compared again
@@ -71,9 +75,9 @@ def near_doubles(splits: dict[str, Split], progress: Progress) -> list[tuple[Pla
     ]
 
 
-def _pairs(one: Split, other: Split, of_one: Pixels, of_other: Pixels) -> Iterator[tuple[int, int]]:
+def _pairs(one: Split, other: Split, alike: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     seen: set[int] = set()
-    for i, j in _alike(of_one, of_other):
+    for i, j in alike:
         if j not in seen and _same(one, i, other, j):
             seen.add(j)
             yield i, j
@@ -126,10 +130,13 @@ def _make(split: Split, known: Bools, thumbnails: Pixels, progress: Progress) ->
     spread(len(new), look, progress, "comparing images")
 
 
-def _alike(one: Pixels, other: Pixels) -> Iterator[tuple[int, int]]:
+def _alike(one: Pixels, other: Pixels, progress: Progress) -> Iterator[tuple[int, int]]:
     """Rows (i, j) whose thumbnails correlate; first found at half their size, a quarter of work."""
     halves = [_halves(each) for each in (one, other)]
-    for top in range(0, len(other), ROWS):
+    tops: Iterable[int] = range(0, len(other), ROWS)
+    if len(one) * len(other) > LONG:
+        tops = progress.track(tops, len(range(0, len(other), ROWS)), "comparing splits")
+    for top in tops:
         for left in range(0, len(one), COLUMNS):
             block = halves[1][top : top + ROWS] @ halves[0][left : left + COLUMNS].T
             rows = np.flatnonzero(block.max(1) >= LIMIT)  # few: the rest is looked at once
