@@ -48,7 +48,7 @@ class RowCache:
         """Which of the keys (n, 16) are known, and the rows (n, width) of these; zeros else."""
         kept = self._read()
         rows = np.zeros((len(keys), self.width), np.uint8)
-        places, known = _places(kept[:, :KEY], keys)
+        places, known = places_of(kept[:, :KEY], keys)
         rows[known] = kept[places[known], KEY:]
         return known, rows
 
@@ -64,31 +64,42 @@ class RowCache:
         if not len(keys):
             return
         others = self._read()
-        others = others[~_places(keys, others[:, :KEY])[1]][: max(0, 2 * asked - len(keys))]
-        content = np.concatenate([others, np.concatenate([keys, rows], axis=1)]).reshape(-1).data
-        with suppress(DiskError, OSError):
-            with atomic(self.path) as beside, beside.open("wb") as file:
-                file.write(_HEAD + hashlib.sha256(content).digest())
-                file.write(content)
-            _prune(self.path.parent)
+        others = others[~places_of(keys, others[:, :KEY])[1]][: max(0, 2 * asked - len(keys))]
+        seal(self.path, np.concatenate([others, np.concatenate([keys, rows], axis=1)]))
 
     def _read(self) -> Pixels:
         """(n, 16 + width) as they were written."""
-        none = np.zeros((0, KEY + self.width), np.uint8)
-        try:
-            content = memoryview(self.path.read_bytes())
-        except OSError:
-            return none
-        begin = len(_HEAD) + _SUM
-        rows, known = content[begin:], content[len(_HEAD) : begin]
-        whole = known == hashlib.sha256(rows).digest()
-        if content[: len(_HEAD)] != _HEAD or not whole or len(rows) % (KEY + self.width):
-            return none
-        return np.frombuffer(rows, np.uint8).reshape(-1, KEY + self.width)
+        rows, step = unsealed(self.path), KEY + self.width
+        return (rows if len(rows) % step == 0 else rows[:0]).reshape(-1, step)
 
 
-def _places(kept: Pixels, keys: Pixels) -> tuple[Indices, Bools]:
-    """Where among `kept` each of the keys stands, and whether it does at all."""
+def seal(path: Path, content: Pixels) -> None:
+    """Write bytes under their sum, whole or not at all; where nothing can be written, nothing is
+    kept. The folder's oldest files go where all are too large."""
+    content = content.reshape(-1)
+    with suppress(DiskError, OSError):
+        with atomic(path) as beside, beside.open("wb") as file:
+            file.write(_HEAD + hashlib.sha256(content.data).digest())
+            file.write(content.data)
+        _prune(path.parent)
+
+
+def unsealed(path: Path) -> Pixels:
+    """(n,) bytes as they were sealed; none where they are damaged or not there."""
+    try:
+        content = memoryview(path.read_bytes())
+    except OSError:
+        return np.zeros(0, np.uint8)
+    begin = len(_HEAD) + _SUM
+    whole = content[len(_HEAD) : begin] == hashlib.sha256(content[begin:]).digest()
+    if content[: len(_HEAD)] != _HEAD or not whole:
+        return np.zeros(0, np.uint8)
+    return np.frombuffer(content[begin:], np.uint8)
+
+
+def places_of(kept: Pixels, keys: Pixels) -> tuple[Indices, Bools]:
+    """Where among `kept` (n, 16) each of the `keys` (m, 16) stands, the first of equal ones; and
+    whether it does at all."""
     if not len(kept):
         return np.zeros(len(keys), np.int64), np.zeros(len(keys), bool)
     sorted_by = np.argsort(_first(kept), kind="stable")

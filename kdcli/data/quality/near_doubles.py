@@ -8,19 +8,21 @@ images in 10 s. What correlates is compared once more, finer and in colour.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from kdcli.core.arrays import Bools, Floats, Indices, Pixels
-from kdcli.core.cache import Cache
-from kdcli.core.errors import DataError, DiskError
+from kdcli.core.errors import DataError
 from kdcli.core.files import cache_folder
 from kdcli.core.progress import Progress
+from kdcli.core.row_cache import key_of
 from kdcli.data.file_sums import UNREADABLE, cached_rows, content_keys
+from kdcli.data.quality.compared import Compared, recall, remember
 from kdcli.data.quality.duplicates import Place
 from kdcli.data.source import Split
 from kdcli.data.threads import spread
@@ -54,38 +56,55 @@ def near_doubles(splits: dict[str, Split], progress: Progress) -> list[tuple[Pla
     between runs by the images' content, and so are thumbnails, by their place: a million images
     would take minutes at each start.
     """
-    prints = {role: _print(split) for role, split in splits.items()}
-    cache = Cache(cache_folder() / "near_doubles.json")
-    pairs = list(combinations(splits, 2))
-    known = {pair: cache.get(*_KEY, *(prints[role] for role in pair)) for pair in pairs}
-    found = {pair: entry["rows"] for pair, entry in known.items() if entry}
-    if len(found) < len(pairs):
-        thumbnails = _thumbnails(splits, progress)
-        for one, other in (pair for pair in pairs if pair not in found):
-            blocks = _alike(thumbnails[one], thumbnails[other], progress)
-            rows = list(_pairs(splits[one], splits[other], blocks))
-            found[one, other] = rows
-            cache.put(*_KEY, prints[one], prints[other], value={"rows": rows})
-        with suppress(DiskError):  # then they are compared again
-            cache.save()
-    return [
-        (_place(splits, one, i), _place(splits, other, j))
-        for one, other in pairs
-        for i, j in found[one, other]
-    ]
+    keys = {role: content_keys(split.read.sums) for role, split in splits.items()}
+    files = {pair: _kept(splits, *pair) for pair in combinations(splits, 2)}
+    known = {
+        (one, other): recall(file, keys[one], keys[other]) for (one, other), file in files.items()
+    }
+    thumbnails: dict[str, Pixels] = {}
+    found = []
+    for (one, other), before in known.items():
+        pairs = before.pairs
+        if not before.is_all:
+            thumbnails = thumbnails or _thumbnails(splits, progress)
+            blocks = _new(before, thumbnails[one], thumbnails[other], progress)
+            pairs = list(_pairs(splits[one], splits[other], blocks, pairs))
+            remember(files[one, other], keys[one], keys[other], pairs)
+        found += [(_place(splits, one, i), _place(splits, other, j)) for i, j in pairs]
+    return found
 
 
-def _pairs(one: Split, other: Split, alike: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    seen: set[int] = set()
+def _kept(splits: dict[str, Split], one: str, other: str) -> Path:
+    reads = (splits[role].read for role in (one, other))
+    places = [read.place or hashlib.sha256(read.sums.tobytes()).hexdigest() for read in reads]
+    name = key_of(repr((*_KEY, one, other, *places)).encode()).hex()
+    return cache_folder() / "compared" / f"{name}.rows"
+
+
+def _new(
+    before: Compared, one: Pixels, other: Pixels, progress: Progress
+) -> Iterator[tuple[int, int]]:
+    """Rows whose thumbnails are alike, where at least one of them is new."""
+    mine, theirs = np.flatnonzero(before.new_one), np.flatnonzero(before.new_other)
+    old = np.flatnonzero(~before.new_other)
+    for i, j in _alike(one, other[theirs], progress):
+        yield i, int(theirs[j])
+    for i, j in _alike(one[mine], other[old], progress):
+        yield int(mine[i]), int(old[j])
+
+
+def _pairs(
+    one: Split,
+    other: Split,
+    alike: Iterable[tuple[int, int]],
+    before: Sequence[tuple[int, int]],
+) -> Iterator[tuple[int, int]]:
+    yield from before
+    seen = {j for _, j in before}
     for i, j in alike:
         if j not in seen and _same(one, i, other, j):
             seen.add(j)
             yield i, j
-
-
-def _print(split: Split) -> str:
-    """Of the content of all its images, in their order."""
-    return hashlib.sha256(split.read.sums.astype("<i8").tobytes()).hexdigest()[:32]
 
 
 def _place(splits: dict[str, Split], split: str, row: int) -> Place:
