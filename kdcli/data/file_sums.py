@@ -58,7 +58,7 @@ def look_at_files(root: Path, names: Sequence[str], progress: Progress) -> Looks
 
     Known by path, size, and the times of the last change of content and of the entry: the latter
     nobody can set, so that a file changed behind its back (`touch -r`) is read again. So is what
-    could not be read. What was read is kept, even where an interrupt ends it.
+    is no image that can be read. What was read is kept, even where an interrupt ends it.
     """
     place = str(root.absolute())
     cache = cached_rows("files", place, _ROW.itemsize)
@@ -71,15 +71,15 @@ def look_at_files(root: Path, names: Sequence[str], progress: Progress) -> Looks
     thumbnails = np.zeros((len(new), SIDE * SIDE), np.uint8)
     lasting, shown = np.zeros((2, len(new)), bool)
 
-    def read(place: int) -> None:
-        i = int(new[place])
+    def read(n: int) -> None:
+        i = int(new[n])
         try:
-            found[i], thumbnail, lasting[place] = _look(root / names[i])
+            found[i], thumbnail, lasting[n] = _look(root / names[i])
         except OSError:  # reading the image will say why
             found[i] = (0, UNREADABLE, 0)
             return
         if thumbnail is not None:
-            thumbnails[place], shown[place] = thumbnail.reshape(-1), lasting[place]
+            thumbnails[n], shown[n] = thumbnail.reshape(-1), lasting[n]
 
     try:
         spread(len(new), read, progress, "reading files", per_core=WAITING)
@@ -128,18 +128,19 @@ def _dates_of(root: Path, names: Sequence[str], rows: Indices, progress: Progres
     dates = np.full((len(rows), 3), -1)
     places, folder = rows.tolist(), str(root)
 
-    def look(place: int) -> None:
+    def look(n: int) -> None:
         # strings: a Path takes ten times as long
-        path = os.path.join(folder, names[places[place]])  # noqa: PTH118
+        path = os.path.join(folder, names[places[n]])  # noqa: PTH118
         with suppress(OSError):
-            dates[place] = _dates(os.stat(path))  # noqa: PTH116
+            dates[n] = _dates(os.stat(path))  # noqa: PTH116
 
     spread(len(places), look, progress, "looking at files", per_core=WAITING)
     return dates
 
 
 def _look(path: Path) -> tuple[tuple[Any, ...], Pixels | None, bool]:
-    """A row, the thumbnail if there is one, and whether both may be kept; raises OSError."""
+    """A row, the thumbnail if there is one, and whether both may be kept: of an image, settled, and
+    not written to meanwhile. Raises OSError."""
     begun = time.time_ns()
     with path.open("rb") as stream:
         before = _dates(os.fstat(stream.fileno()))
@@ -148,9 +149,8 @@ def _look(path: Path) -> tuple[tuple[Any, ...], Pixels | None, bool]:
         if size[0]:
             with _DECODING, suppress(DataError):
                 thumbnail = small_grey(stream, path)
-        # settled, and not written to meanwhile
-        lasting = max(before[1:]) < begun - SETTLED and before == _dates(os.fstat(stream.fileno()))
-    return (before, sums, size), thumbnail, lasting
+        settled = max(before[1:]) < begun - SETTLED and before == _dates(os.fstat(stream.fileno()))
+    return (before, sums, size), thumbnail, settled and size[0] > 0
 
 
 def _dates(found: os.stat_result) -> tuple[int, int, int]:

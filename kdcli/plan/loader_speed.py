@@ -51,10 +51,8 @@ class LoaderSpeed:
         if self.workers < usable_cores():
             ways.append(f"KD_WORKERS={usable_cores()} in the environment: a process per core")
         if sizes and min(sizes.median) >= LARGE * self.image_size:
-            ways.append(
-                f"a copy of the images scaled down to {LARGE * self.image_size} pixels, once"
-            )
-        ways.append("more cores, or a machine with more of them for each GPU")
+            ways.append(f"a copy of the images, {LARGE * self.image_size} pixels a side")
+        ways.append("more cores")
         return (f"a GPU may wait for images; what helps: {'; '.join(ways)}",)
 
 

@@ -36,7 +36,7 @@ def recall(path: Path, one: Pixels, other: Pixels) -> Compared:
     rows, still_there = places_of(one, mine)
     holds = paired.copy()
     holds[paired] = still_there[where[paired]]
-    partners = rows[where[holds]] if holds.any() else np.zeros(0, np.int64)
+    partners = rows[where[holds]]
     return Compared(
         ~places_of(before_one, one)[1],
         # whoever has lost its partner may have had another one

@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -20,7 +19,6 @@ from kdcli.core.arrays import Bools, Floats, Indices, Pixels
 from kdcli.core.errors import DataError
 from kdcli.core.files import cache_folder
 from kdcli.core.progress import Progress
-from kdcli.core.row_cache import key_of
 from kdcli.data.file_sums import UNREADABLE, cached_rows, content_keys
 from kdcli.data.quality.compared import Compared, recall, remember
 from kdcli.data.quality.duplicates import Place
@@ -57,28 +55,27 @@ def near_doubles(splits: dict[str, Split], progress: Progress) -> list[tuple[Pla
     would take minutes at each start.
     """
     keys = {role: content_keys(split.read.sums) for role, split in splits.items()}
-    files = {pair: _kept(splits, *pair) for pair in combinations(splits, 2)}
-    known = {
-        (one, other): recall(file, keys[one], keys[other]) for (one, other), file in files.items()
+    places = {
+        role: split.read.place or _sum(keys[role].tobytes()) for role, split in splits.items()
     }
     thumbnails: dict[str, Pixels] = {}
     found = []
-    for (one, other), before in known.items():
+    for one, other in combinations(splits, 2):
+        name = _sum(repr((*_KEY, one, other, places[one], places[other])).encode())
+        file = cache_folder() / "compared" / f"{name}.rows"
+        before = recall(file, keys[one], keys[other])
         pairs = before.pairs
         if not before.is_all:
             thumbnails = thumbnails or _thumbnails(splits, progress)
-            blocks = _new(before, thumbnails[one], thumbnails[other], progress)
-            pairs = list(_pairs(splits[one], splits[other], blocks, pairs))
-            remember(files[one, other], keys[one], keys[other], pairs)
+            alike = _new(before, thumbnails[one], thumbnails[other], progress)
+            pairs = list(_pairs(splits[one], splits[other], alike, pairs))
+            remember(file, keys[one], keys[other], pairs)
         found += [(_place(splits, one, i), _place(splits, other, j)) for i, j in pairs]
     return found
 
 
-def _kept(splits: dict[str, Split], one: str, other: str) -> Path:
-    reads = (splits[role].read for role in (one, other))
-    places = [read.place or hashlib.sha256(read.sums.tobytes()).hexdigest() for read in reads]
-    name = key_of(repr((*_KEY, one, other, *places)).encode()).hex()
-    return cache_folder() / "compared" / f"{name}.rows"
+def _sum(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]
 
 
 def _new(

@@ -27,8 +27,8 @@ def open_folder(path: Path, progress: Progress | None = None) -> Source:
     and what to do, for folders that make no classification task.
 
     Classes are numbered in the order of their folders' names as stored, which is ImageFolder's of
-    torchvision; the names themselves are normalised. Identity is of names, sizes and both ends of
-    each file: a copy elsewhere is the same data, a renamed file is other data.
+    torchvision; the names themselves are normalised. Identity is of names and content of the files:
+    a copy elsewhere is the same data, a renamed file is other data.
     """
     refuse_other_tasks(path)
     layout, listings, classes = _looked_at(path)
