@@ -35,8 +35,7 @@ from kdcli.data.crops import AREA, ASPECT
 from kdcli.data.loader import Batching, steps_per_epoch, training_batches
 from kdcli.data.photographs import Photographs, open_photographs
 from kdcli.data.picture_cache import PictureCache
-from kdcli.data.readers import open_files
-from kdcli.data.source import Split
+from kdcli.data.readers import open_splits
 
 SIZE, STORED, BATCH, CLASSES = 224, 256, 32, 4
 TARGETS = {"kd on demand": 1.2, "kd later epochs": 2.5}
@@ -104,7 +103,7 @@ def kd_epochs(root: Path, workers: int, epochs: int) -> dict[str, Epoch]:
     """Without a cache, with one that is empty (another each time), with one that is filled."""
     names = sorted(str(file.relative_to(root)) for file in root.rglob("*.jpg"))
     labels = np.array([int(Path(name).parent.name) for name in names])
-    split = Split(labels, tuple(names), open_files(root, names, Silent()))
+    split = open_splits(root, {"train": (names, labels)}, Silent())["train"]
     filled = open_photographs(split, STORED, Silent())
     how = Batching(CLASSES, BATCH, augment="crop_flip", image_size=SIZE)
 

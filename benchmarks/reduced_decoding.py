@@ -28,7 +28,7 @@ from kdcli.core.arrays import Pixels
 from kdcli.core.progress import Silent
 from kdcli.data.loader import Batching, plain_batches, steps_per_epoch, training_batches
 from kdcli.data.photographs import Photographs, open_photographs
-from kdcli.data.readers import open_files
+from kdcli.data.readers import open_splits
 from kdcli.data.source import Split
 from kdcli.data.sources.idx import read_idx
 from kdcli.data.store import Store, open_store
@@ -77,7 +77,8 @@ def photographs(folder: Path, part: str, count: int) -> Split:
     names = [f"{i:05}.jpg" for i in range(count)]
     for i, name in enumerate(names):
         Image.fromarray(photograph(pixels[i], seed=i)).save(folder / name, quality=90)
-    return Split(labels.astype(np.int64), tuple(names), open_files(folder, names, Silent()))
+    listed = {"train": (names, labels.astype(np.int64))}
+    return open_splits(folder, listed, Silent())["train"]
 
 
 def photograph(picture: Pixels, seed: int) -> Pixels:

@@ -13,6 +13,7 @@ from kdcli.core.examples import STUDENT, TEACHER
 if TYPE_CHECKING:
     from kdcli.commands.doctor import Data, Machine
     from kdcli.data.source import Defaults, Schedule
+    from kdcli.plan.loader_speed import LoaderSpeed
 
 CLASSES = 20
 """Classes that stand in the table one by one; of more, the largest and smallest do."""
@@ -29,6 +30,10 @@ def show_data(console: Console, found: "Data") -> None:
     console.table(["class", "images in training"], _classes(found.survey.per_class))
     console.table(["kd would choose", ""], _choices(found.defaults), figures=False)
     survey = found.survey
+    if found.loader:
+        console.line(_loader(found.loader))
+        for line in found.loader.advice(survey.sizes):
+            console.line(line)
     for doubles in (survey.doubles, survey.near_doubles, survey.in_two_classes):
         for double in doubles[:EXAMPLES] if len(doubles) > 3 else ():
             console.line(f"the same image: {double}")
@@ -87,6 +92,17 @@ def _choices(defaults: "Defaults") -> list[list[str]]:
         ["small models", _schedule(defaults.small)],
         ["models above 10 M parameters", _schedule(defaults.large)],
     ]
+
+
+def _loader(speed: "LoaderSpeed") -> str:
+    from kdcli.core.text import counted
+
+    words = f"loader: {speed.images_per_second:,.0f} images per second"
+    if speed.in_memory:
+        return f"{words}, from memory"
+    later = "; later epochs find them decoded" if speed.decoded_once else ""
+    workers = counted(speed.workers, "worker")
+    return f"{words} with {workers}, {speed.in_process:,.0f} without{later}"
 
 
 def _mirrored(augment: str | None) -> str:

@@ -22,6 +22,7 @@ from kdcli.data.quality.survey import Survey, survey, undecodable
 from kdcli.data.source import OUT, Defaults
 from kdcli.data.sources.torchvision_sets import data_folder
 from kdcli.models.precision import has_fast_bf16
+from kdcli.plan.loader_speed import LoaderSpeed, measure_loader
 from kdcli.runs.find import runs_root
 from kdcli.runs.run import versions
 
@@ -73,6 +74,8 @@ class Data:
     defaults: Defaults
     broken: tuple[DataError, ...]
     """One for each image that cannot be decoded."""
+    loader: LoaderSpeed | None
+    """None: not measured, as images are broken."""
 
     @property
     def failure(self) -> KdError | None:
@@ -100,6 +103,7 @@ class Data:
             "notes": list(self.notes),
             "warnings": [*found.warnings(), *found.advice()],
             "defaults": asdict(self.defaults),
+            "loader": asdict(self.loader) if self.loader else None,
         }
 
 
@@ -124,7 +128,8 @@ def doctor(folder: str | None, *, progress: Progress) -> Data | Machine:
         small=fitted(source.defaults.small, *sizes),
         large=fitted(source.defaults.large, *sizes),
     )
-    return Data(source.name, folder, found, source.notes, defaults, broken)
+    loader = None if broken else measure_loader(source)
+    return Data(source.name, folder, found, source.notes, defaults, broken, loader)
 
 
 def _machine() -> Machine:

@@ -1,16 +1,14 @@
 """What `auto` means for images that nobody has described: by how large they are."""
 
 import math
-import statistics
 
 import numpy as np
 
-from kdcli.core.errors import DataError
 from kdcli.data.source import Defaults, Schedule, Split
 
 SAMPLE = 64
-"""Images looked at to tell small pictures from photographs: headers only, spread over the split, as
-folders are sorted by class and a class may have a size of its own."""
+"""Images by which small pictures are told from photographs, spread over the split, as folders are
+sorted by class and a class may have a size of its own."""
 
 PICTURES = (
     (32, 40),
@@ -72,7 +70,10 @@ def typical_side(train: Split) -> float:
 
     Images without a readable header are left out; raises DataError if none has one.
     """
-    return statistics.median(min(size) for size in _sizes(train))
+    rows = np.linspace(0, len(train) - 1, min(SAMPLE, len(train))).astype(int)
+    sizes = train.read.sizes[rows]
+    known = sizes[sizes.all(1)]  # the survey will name the others
+    return float(np.median(known.min(1))) if len(known) else min(train.read.size(int(rows[0])))
 
 
 def defaults_for(side: float) -> Defaults:
@@ -83,16 +84,3 @@ def defaults_for(side: float) -> Defaults:
     # CIFAR's (sources/torchvision_sets.py) but for the batch
     small, large = Schedule(20, 32, 3e-3, None), Schedule(10, 32, 1e-3, None)
     return Defaults(size, "shift_flip", pretrained=False, small=small, large=large)
-
-
-def _sizes(train: Split) -> list[tuple[int, int]]:
-    rows = np.linspace(0, len(train) - 1, min(SAMPLE, len(train))).astype(int)
-    sizes, errors = [], []
-    for row in rows:
-        try:
-            sizes.append(train.read.size(int(row)))
-        except DataError as error:  # the survey will name all of them; here the others are enough
-            errors.append(error)
-    if not sizes:
-        raise errors[0]
-    return sizes

@@ -42,11 +42,12 @@ _MARKS = re.compile(
     re.DOTALL,
 )
 MARK_BYTES = 16
+_SUFFIX = re.compile(r"[^/\\]\.([A-Za-z]\w{0,9})$")
 
 
 def suffix_of(path: str | Path) -> str:
     """`jpg` of `a/b.JPG`; empty where a dot begins no suffix (`St. Bernard 3`, `val.00000001`)."""
-    found = re.search(r"[^/\\]\.([A-Za-z]\w{0,9})$", str(path))
+    found = _SUFFIX.search(str(path))
     return found[1].lower() if found else ""
 
 

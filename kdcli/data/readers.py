@@ -16,10 +16,13 @@ from kdcli.core.errors import DataError
 from kdcli.core.progress import Progress
 from kdcli.core.text import shown
 from kdcli.data.decoding import Decoding
-from kdcli.data.file_sums import bytes_sum, file_sums
+from kdcli.data.file_sums import bytes_sum, look_at_files
 from kdcli.data.images import USUAL, decode_image, image_dimensions, read_image, reduction
-from kdcli.data.source import Split
+from kdcli.data.source import Split, at
 from kdcli.data.thumbnails import reduced_grey, small_grey
+
+AT_ONCE = 1000
+"""Images whose names and sums are written together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +32,8 @@ class ImageFiles:
     root: Path
     names: tuple[str, ...]
     sums: Ints
-    """(n, 2), by `file_sums`."""
+    """(n, 2), by `look_at_files`, as are the sizes."""
+    sizes: Ints
     decoding: Decoding = USUAL
 
     def __call__(self, i: int) -> Pixels:
@@ -55,10 +59,16 @@ class ImageFiles:
         """Of the file."""
         return small_grey(self.file(i), self.file(i))
 
+    @property
+    def place(self) -> str:
+        """The folder."""
+        return str(self.root.absolute())
+
     def take(self, rows: Indices) -> "ImageFiles":
         """Some of the files."""
-        names = tuple(self.names[row] for row in rows)
-        return replace(self, names=names, sums=self.sums[rows])
+        return replace(
+            self, names=at(self.names, rows), sums=self.sums[rows], sizes=self.sizes[rows]
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +76,7 @@ class ArrayImages:
     """Images in memory, uint8: RGB (n, H, W, 3), or grey (n, H, W), which is repeated to RGB."""
 
     images: Pixels
+    place: str = ""
 
     def __call__(self, i: int) -> Pixels:
         image = self.images[i]
@@ -88,6 +99,17 @@ class ArrayImages:
         """Of the pixels."""
         return reduced_grey(Image.fromarray(self.images[i]))
 
+    @property
+    def sums(self) -> Ints:
+        """(n, 2)."""
+        found = [self.fingerprint(i) for i in range(len(self.images))]
+        return np.array(found, np.int64).reshape(-1, 2)
+
+    @property
+    def sizes(self) -> Ints:
+        """(n, 2), all the same."""
+        return np.broadcast_to(np.array(self.size(0)), (len(self.images), 2))
+
     def take(self, rows: Indices) -> "ArrayImages":
         """Some of the images."""
         return ArrayImages(self.images[rows])
@@ -103,7 +125,8 @@ class HubImages:
     rows: Indices
     """(n,) of the table."""
     sums: Ints
-    """(n, 2), by `bytes_sum`."""
+    """(n, 2), by `table_looks`, as are the sizes."""
+    sizes: Ints
     name: str
     """Stands in errors, with the row."""
     decoding: Decoding = USUAL
@@ -131,9 +154,14 @@ class HubImages:
         """Of the image's bytes."""
         return small_grey(io.BytesIO(self.encoded(i)), self._named(i))
 
+    @property
+    def place(self) -> str:
+        """The table's name."""
+        return self.name
+
     def take(self, rows: Indices) -> "HubImages":
         """Some of the images."""
-        return replace(self, rows=self.rows[rows], sums=self.sums[rows])
+        return replace(self, rows=self.rows[rows], sums=self.sums[rows], sizes=self.sizes[rows])
 
     def encoded(self, i: int) -> bytes:
         """The image file's bytes; raises DataError where the table holds none."""
@@ -149,20 +177,28 @@ class HubImages:
         return f"{self.name}, row {int(self.rows[i])}"
 
 
-def open_files(root: Path, names: Sequence[str], progress: Progress) -> ImageFiles:
-    """A reader of these files (relative to `root`, or absolute); each is read, or known to be as it
-    was."""
-    return ImageFiles(root, tuple(names), file_sums(root, names, progress))
+def open_splits(
+    root: Path, listed: Mapping[str, tuple[Sequence[str], Indices]], progress: Progress
+) -> dict[str, Split]:
+    """The files of each split (relative to `root`, or absolute), and their labels; each file is
+    read, or known to be as it was."""
+    looks = look_at_files(root, [n for names, _ in listed.values() for n in names], progress)
+    splits, begin = {}, 0
+    for role, (names, labels) in listed.items():
+        part = slice(begin, begin := begin + len(names))
+        read = ImageFiles(root, tuple(names), looks.sums[part], looks.sizes[part])
+        splits[role] = Split(labels, unique_ids(read.names), read)
+    return splits
 
 
-def unique_ids(names: Sequence[str]) -> tuple[str, ...]:
+def unique_ids(names: tuple[str, ...]) -> tuple[str, ...]:
     """The names as they can be written; those that would then be the same get a number.
 
     Ids stand in split.json, predictions.npz and messages, all of which are UTF-8.
     """
     ids = tuple(map(shown, names))
     if len(set(ids)) == len(ids):
-        return ids
+        return names if names == ids else ids
     return tuple(
         f"{name} #{i}" if name != raw else name
         for i, (raw, name) in enumerate(zip(names, ids, strict=True))
@@ -176,8 +212,15 @@ def digest_of(given: Mapping[str, Split], classes: Sequence[str] = ()) -> str:
     no order of files or rows counts. It is in the digest of every run that is made with the data.
     """
     known = sorted(
-        (name, *split.read.fingerprint(i), *((role, classes[label]) if classes else ()))
+        (name, first, second, *((role, classes[label]) if classes else ()))
         for role, split in given.items()
-        for i, (name, label) in enumerate(zip(split.ids, split.labels, strict=True))
+        for name, (first, second), label in zip(
+            split.ids, split.read.sums.tolist(), split.labels.tolist(), strict=True
+        )
     )
-    return hashlib.sha256(json.dumps(known).encode()).hexdigest()
+    found = hashlib.sha256(b"[")
+    for start in range(0, len(known), AT_ONCE):  # as JSON of all, of which a piece is in memory
+        text = json.dumps(known[start : start + AT_ONCE])[1:-1]
+        found.update(f"{', ' if start else ''}{text}".encode())
+    found.update(b"]")
+    return found.hexdigest()

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from kdcli.core.arrays import Indices, Pixels
+from kdcli.core.arrays import Indices, Ints, Pixels
 from kdcli.core.errors import DataError
 from kdcli.data.decoding import Decoding
 
@@ -22,6 +22,20 @@ class Reader(Protocol):
     Several threads may call it at once.
     """
 
+    @property
+    def sums(self) -> Ints:
+        """(n, 2), of each image's whole content, known since the source was opened; (-1, -1) for
+        what cannot be read."""
+
+    @property
+    def sizes(self) -> Ints:
+        """(n, 2), width and height in pixels as stored, known likewise; zeros where no header can
+        be read."""
+
+    @property
+    def place(self) -> str:
+        """Where the images lie: what is found out about them is kept by it; empty: nothing is."""
+
     def __call__(self, i: int) -> Pixels:
         """The image, uint8 (H, W, 3) of any size; raises DataError."""
 
@@ -33,8 +47,7 @@ class Reader(Protocol):
         """Width and height in pixels, without decoding the image; raises DataError."""
 
     def fingerprint(self, i: int) -> tuple[int, int]:
-        """Of the whole content, known since the source was opened; (-1, -1) for what cannot be
-        read."""
+        """A row of `sums`."""
 
     def thumbnail(self, i: int) -> Pixels:
         """(16, 16) uint8, grey (`near_doubles`), as cheaply as its format allows; raises
@@ -42,6 +55,11 @@ class Reader(Protocol):
 
     def take(self, rows: Indices) -> "Reader":
         """The same for some of the images."""
+
+
+def at(names: Sequence[str], rows: Indices) -> tuple[str, ...]:
+    """Some of the names, by their places."""
+    return tuple(map(names.__getitem__, rows.tolist()))
 
 
 OUT = "repair these files, or take them out; kd puts no other image in their place"
@@ -67,7 +85,7 @@ class Split:
 
     def take(self, rows: Indices) -> "Split":
         """Some of the images."""
-        ids = tuple(self.ids[row] for row in rows)
+        ids = at(self.ids, rows)
         return replace(self, labels=self.labels[rows], ids=ids, read=self.read.take(rows))
 
     def sample(self, n: int) -> "Split":

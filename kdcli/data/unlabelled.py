@@ -9,7 +9,7 @@ from kdcli.core.errors import DataError
 from kdcli.core.progress import Progress
 from kdcli.core.text import counted
 from kdcli.data.quality.survey import refuse_unreadable
-from kdcli.data.readers import digest_of, open_files, unique_ids
+from kdcli.data.readers import digest_of, open_splits
 from kdcli.data.source import Split
 from kdcli.data.sources.tree import images_below
 
@@ -34,8 +34,8 @@ def open_unlabelled(path: Path, progress: Progress) -> Split:
             f"{path}: no images in it ({counted(len(ignored), 'other file')})",
             "give a folder of images",
         )
-    files = open_files(path, names, progress)
-    split = Split(np.full(len(names), UNKNOWN, dtype=np.int64), unique_ids(names), files)
+    labels = np.full(len(names), UNKNOWN, dtype=np.int64)
+    split = open_splits(path, {"unlabelled": (names, labels)}, progress)["unlabelled"]
     refuse_unreadable(split, progress)
     return split
 

@@ -55,7 +55,7 @@ def measured_too(split: Split, source: Source, progress: Progress) -> int:
     picture: names tell nothing."""
     splits = {"unlabelled": split, "validation": source.validation, "test": source.test}
     same = [places for places in same_images(splits) if places[0].split == "unlabelled"]
-    near = near_doubles(splits, f"{source.name} unlabelled", progress)
+    near = near_doubles(splits, progress)
     near_by = [pair for pair in near if pair[0].split == "unlabelled"]
     found = {place for places in (*same, *near_by) for place in places}
     return sum(place.split != "unlabelled" for place in found)

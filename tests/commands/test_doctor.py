@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from house import House, kd, kd_ok
 
+from kdcli.plan import loader_speed
+
 
 @pytest.fixture
 def photos(pictures: Path, tmp_path: Path) -> Path:
@@ -75,7 +77,23 @@ def test_a_document(photos: Path) -> None:
     assert data["doubles"]["count"] == data["in_two_classes"]["count"] == 0
     assert len(data["broken"]) == 1
     assert data["defaults"]["image_size"] == 32
+    assert data["loader"] is None
     assert answer.document["error"]["code"] == 3
+
+
+def test_how_fast_the_images_come(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "images per second, from memory" in kd_ok("doctor", photos).out
+    monkeypatch.setattr(loader_speed, "squares_in_memory", lambda *_: 0)
+    monkeypatch.setattr(loader_speed, "decoded_once", lambda *_: False)
+    monkeypatch.setattr(loader_speed, "IMAGES", 20)
+    monkeypatch.setattr(loader_speed, "SLOW", float("inf"))
+    monkeypatch.setenv("KD_WORKERS", "1")
+    answer = kd_ok("doctor", photos)
+    assert "images per second with 1 worker, " in answer.out
+    assert "what helps: " in answer.out
+    found = kd_ok("doctor", photos, "--json").document["data"]["loader"]
+    assert found["images_per_second"] > 0 < found["in_process"]
+    assert (found["workers"], found["in_memory"], found["image_size"]) == (1, False, 32)
 
 
 def test_anything_that_data_takes(photos: Path, tmp_path: Path) -> None:

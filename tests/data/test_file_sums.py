@@ -4,10 +4,12 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 from house import TEACHER, kd_ok
 from pictures import lines, pictures
@@ -15,8 +17,12 @@ from PIL import Image
 
 from kdcli.core.progress import Silent
 from kdcli.data import file_sums as module
-from kdcli.data.file_sums import UNREADABLE, file_sums
+from kdcli.data import find_decoding, readers
+from kdcli.data.file_sums import UNREADABLE, look_at_files
 from kdcli.data.open import open_source
+from kdcli.data.quality import survey as survey_module
+from kdcli.data.quality.survey import survey, undecodable
+from kdcli.data.readers import ImageFiles
 from kdcli.data.unlabelled import identity_of, open_unlabelled
 
 
@@ -99,7 +105,7 @@ def test_a_second_look_costs_no_reading(
 ) -> None:
     names = [f"cat/{i}.bmp" for i in range(10)] + ["cat/gone.bmp"]
     monkeypatch.setattr(module, "SETTLED", -module.SETTLED)
-    first = file_sums(folder, names, Silent())
+    first = look_at_files(folder, names, Silent()).sums
     assert tuple(first[-1]) == UNREADABLE
     assert len({tuple(each) for each in first}) == 11
 
@@ -107,15 +113,93 @@ def test_a_second_look_costs_no_reading(
         raise AssertionError("read again")
 
     monkeypatch.setattr(module.hashlib, "file_digest", refused)
-    assert (file_sums(folder, names, Silent()) == first).all()
+    assert (look_at_files(folder, names, Silent()).sums == first).all()
     shutil.copytree(folder, tmp_path / "elsewhere")
     with pytest.raises(AssertionError, match="read again"):
-        file_sums(tmp_path / "elsewhere", names, Silent())
+        look_at_files(tmp_path / "elsewhere", names, Silent())
+
+
+def test_whatever_a_survey_asks_is_learnt_at_the_first_look(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SETTLED", -module.SETTLED)
+    first = survey(open_source(str(folder)))
+    monkeypatch.setattr(survey_module, "look_at_some", lambda *_: first.shown)
+    monkeypatch.setattr(find_decoding, "header_of", lambda *_: None)
+    with monkeypatch.context() as only_dates:
+        only_dates.setattr(module, "_look", None)
+        only_dates.setattr(PIL.Image, "open", None)
+        again = survey(open_source(str(folder)))
+    assert asdict(again) == asdict(first)
+
+
+def test_what_was_read_before_an_interrupt_is_kept(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SETTLED", -module.SETTLED)
+    names, looked, look = [f"cat/{i}.bmp" for i in range(10)], [], module._look
+
+    def interrupted(path: Path) -> Any:
+        looked.append(path)
+        if len(looked) == 7:
+            raise KeyboardInterrupt
+        return look(path)
+
+    monkeypatch.setattr(module, "_look", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        look_at_files(folder, names, Silent())
+    found = look_at_files(folder, names, Silent())
+    assert len(looked) == 7 + 4
+    assert (found.sizes == 80).all()
+
+
+def test_what_shows_no_header_is_asked_again_and_known_once_it_is_repaired(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SETTLED", -module.SETTLED)
+    file = folder / "dog" / "2.bmp"
+    whole = file.read_bytes()
+    for content, told in ((b"", 1), (b"", 1), (whole, 0)):
+        file.write_bytes(content)
+        assert len(survey(open_source(str(folder))).unreadable) == told
+
+
+def test_what_was_decoded_once_is_not_decoded_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SETTLED", -module.SETTLED)
+    broken = folder / "dog" / "2.bmp"
+    broken.write_bytes(broken.read_bytes()[:9000])
+    decoded, read = [], ImageFiles.__call__
+
+    def counted(self: ImageFiles, i: int) -> Any:
+        decoded.append(self.names[i])
+        return read(self, i)
+
+    monkeypatch.setattr(ImageFiles, "__call__", counted)
+
+    def errors() -> int:
+        source = open_source(str(folder))
+        decoded.clear()
+        return len(undecodable(tuple(source.splits.values()), Silent()))
+
+    assert (errors(), len(decoded)) == (1, 20)
+    assert (errors(), decoded) == (1, ["dog/2.bmp"])
+    change(folder / "cat" / "3.bmp")
+    assert (errors(), sorted(decoded)) == (1, ["cat/3.bmp", "dog/2.bmp"])
+
+
+def test_a_digest_is_of_all_files_however_many_are_written_at_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = of_folder(folder)
+    monkeypatch.setattr(readers, "AT_ONCE", 3)
+    assert of_folder(folder) == before
 
 
 def test_what_was_touched_just_now_is_not_trusted(folder: Path, cache: Path) -> None:
     """Changed once more within the same tick, it would have the same dates."""
-    file_sums(folder, ["cat/1.bmp"], Silent())
+    look_at_files(folder, ["cat/1.bmp"], Silent())
     assert not list(cache.rglob("*.rows"))
 
 

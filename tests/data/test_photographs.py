@@ -17,7 +17,7 @@ from kdcli.data.loader import Batching, training_batches
 from kdcli.data.photographs import Photographs, kept_bytes, open_photographs, open_training
 from kdcli.data.picture_cache import pictures_folder
 from kdcli.data.pool import Pooled
-from kdcli.data.readers import ArrayImages, open_files
+from kdcli.data.readers import ArrayImages, open_splits
 from kdcli.data.source import Split
 from kdcli.data.store import Joined, Labelled, OnDemand
 from kdcli.recipe.data import Pool
@@ -40,8 +40,7 @@ def split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Split:
         small = Image.fromarray(draws.integers(0, 256, (4, 4, 3), dtype=np.uint8))
         names.append(f"{i}.{'png' if i % 3 else 'jpg'}")
         small.resize(size, Image.Resampling.BICUBIC).save(tmp_path / names[-1])
-    files = open_files(tmp_path, names, Silent())
-    return Split(np.arange(8) % 3, tuple(names), files)
+    return open_splits(tmp_path, {"train": (names, np.arange(8) % 3)}, Silent())["train"]
 
 
 def opened(split: Split, limit: int = 1 << 30) -> Photographs:
@@ -102,7 +101,7 @@ def test_all_that_cannot_be_read_is_named_before_the_first_step(
     for name in ("3.jpg", "4.png"):
         data = (tmp_path / name).read_bytes()
         (tmp_path / name).write_bytes(data[: len(data) // 2])
-    broken = Split(split.labels, split.ids, open_files(tmp_path, split.ids, Silent()))
+    broken = open_splits(tmp_path, {"train": (split.ids, split.labels)}, Silent())["train"]
     with pytest.raises(DataError, match="2 of 8 images cannot be read") as caught:
         opened(broken)
     assert "4.png" in caught.value.what

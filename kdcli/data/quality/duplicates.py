@@ -1,8 +1,9 @@
 """Images that stand in several splits, or in several classes: found by content."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from kdcli.data.file_sums import UNREADABLE
 from kdcli.data.source import Source, Split
@@ -44,16 +45,24 @@ def same_images(splits: dict[str, Split]) -> list[list[Place]]:
     nobody. Files are compared as files: the same picture saved anew is another one here
     (`near_doubles` finds it).
     """
-    places: dict[tuple[int, int], list[Place]] = defaultdict(list)
+    sums = np.concatenate([split.read.sums for split in splits.values()])
+    order = np.lexsort(sums.T)
+    again = (sums[order[1:]] == sums[order[:-1]]).all(1) & (sums[order[1:]] != UNREADABLE).any(1)
+    as_before, as_behind = np.r_[False, again], np.r_[again, False]
+    # only what is there twice becomes objects: of a million images, hardly any
+    twice = as_before | as_behind
+    groups = np.split(order[twice], np.flatnonzero(~as_before[twice])[1:])
+    found = [[_place(splits, row) for row in group.tolist()] for group in groups]
+    return [each for each in found if len({(place.split, place.label) for place in each}) > 1]
+
+
+def _place(splits: dict[str, Split], row: int) -> Place:
+    """Of a row of all splits together."""
     for role, split in splits.items():
-        for i, label in enumerate(split.labels.tolist()):
-            places[split.read.fingerprint(i)].append(Place(role, i, label))
-    places.pop(UNREADABLE, None)
-    return [
-        found
-        for found in places.values()
-        if len({(place.split, place.label) for place in found}) > 1
-    ]
+        if row < len(split):
+            return Place(role, row, int(split.labels[row]))
+        row -= len(split)
+    raise IndexError(row)
 
 
 def doubles(same: list[list[Place]], source: Source) -> tuple[Double, ...]:

@@ -8,7 +8,7 @@ images in 10 s. What correlates is compared once more, finer and in colour.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import combinations
 
@@ -16,12 +16,11 @@ import numpy as np
 from PIL import Image
 
 from kdcli.core.arrays import Bools, Floats, Indices, Pixels
-from kdcli.core.cache import Cache
-from kdcli.core.errors import DataError, DiskError
+from kdcli.core.errors import DataError
 from kdcli.core.files import cache_folder
 from kdcli.core.progress import Progress
-from kdcli.core.row_cache import RowCache, key_of
-from kdcli.data.file_sums import UNREADABLE
+from kdcli.data.file_sums import UNREADABLE, cached_rows, content_keys
+from kdcli.data.quality.compared import Compared, recall, remember
 from kdcli.data.quality.duplicates import Place
 from kdcli.data.source import Split
 from kdcli.data.threads import spread
@@ -44,86 +43,116 @@ ROWS, COLUMNS, MOST = 1024, 8192, 200_000
 """Of one block of correlations; and pairs of it that are looked at, above which each image of its
 rows keeps its best alone."""
 
+LONG = 1_000_000_000
+"""Pairs that take long enough to be waited for: 3 s of a core."""
 
-def near_doubles(
-    splits: dict[str, Split], name: str, progress: Progress
-) -> list[tuple[Place, Place]]:
+
+def near_doubles(splits: dict[str, Split], progress: Progress) -> list[tuple[Place, Place]]:
     """Pairs of images of two splits that show the same picture, and are not the same file.
 
     An image of a later split is in one pair at most with each earlier one. What was found is kept
-    between runs by the images' content, and so are thumbnails, under `name`: a million images would
-    take minutes at each start.
+    between runs by the images' content, and so are thumbnails, by their place: a million images
+    would take minutes at each start.
     """
-    prints = {role: _print(split) for role, split in splits.items()}
-    cache = Cache(cache_folder() / "near_doubles.json")
-    pairs = list(combinations(splits, 2))
-    known = {pair: cache.get(*_KEY, *(prints[role] for role in pair)) for pair in pairs}
-    found = {pair: entry["rows"] for pair, entry in known.items() if entry}
-    if len(found) < len(pairs):
-        thumbnails = _thumbnails(splits, name, progress)
-        for one, other in (pair for pair in pairs if pair not in found):
-            rows = list(_pairs(splits[one], splits[other], thumbnails[one], thumbnails[other]))
-            found[one, other] = rows
-            cache.put(*_KEY, prints[one], prints[other], value={"rows": rows})
-        with suppress(DiskError):  # then they are compared again
-            cache.save()
-    return [
-        (_place(splits, one, i), _place(splits, other, j))
-        for one, other in pairs
-        for i, j in found[one, other]
-    ]
+    keys = {role: content_keys(split.read.sums) for role, split in splits.items()}
+    places = {
+        role: split.read.place or _sum(keys[role].tobytes()) for role, split in splits.items()
+    }
+    thumbnails: dict[str, Pixels] = {}
+    found = []
+    for one, other in combinations(splits, 2):
+        name = _sum(repr((*_KEY, one, other, places[one], places[other])).encode())
+        file = cache_folder() / "compared" / f"{name}.rows"
+        before = recall(file, keys[one], keys[other])
+        pairs = before.pairs
+        if not before.is_all:
+            thumbnails = thumbnails or _thumbnails(splits, progress)
+            alike = _new(before, thumbnails[one], thumbnails[other], progress)
+            pairs = list(_pairs(splits[one], splits[other], alike, pairs))
+            remember(file, keys[one], keys[other], pairs)
+        found += [(_place(splits, one, i), _place(splits, other, j)) for i, j in pairs]
+    return found
 
 
-def _pairs(one: Split, other: Split, of_one: Pixels, of_other: Pixels) -> Iterator[tuple[int, int]]:
-    seen: set[int] = set()
-    for i, j in _alike(of_one, of_other):
+def _sum(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+def _new(
+    before: Compared, one: Pixels, other: Pixels, progress: Progress
+) -> Iterator[tuple[int, int]]:
+    """Rows whose thumbnails are alike, where at least one of them is new."""
+    mine, theirs = np.flatnonzero(before.new_one), np.flatnonzero(before.new_other)
+    old = np.flatnonzero(~before.new_other)
+    for i, j in _alike(one, other[theirs], progress):
+        yield i, int(theirs[j])
+    for i, j in _alike(one[mine], other[old], progress):
+        yield int(mine[i]), int(old[j])
+
+
+def _pairs(
+    one: Split,
+    other: Split,
+    alike: Iterable[tuple[int, int]],
+    before: Sequence[tuple[int, int]],
+) -> Iterator[tuple[int, int]]:
+    yield from before
+    seen = {j for _, j in before}
+    for i, j in alike:
         if j not in seen and _same(one, i, other, j):
             seen.add(j)
             yield i, j
-
-
-def _print(split: Split) -> str:
-    """Of the content of all its images, in their order."""
-    sums = np.array([split.read.fingerprint(i) for i in range(len(split))], "<i8")
-    return hashlib.sha256(sums.tobytes()).hexdigest()[:32]
 
 
 def _place(splits: dict[str, Split], split: str, row: int) -> Place:
     return Place(split, row, int(splits[split].labels[row]))
 
 
-def _thumbnails(splits: dict[str, Split], name: str, progress: Progress) -> dict[str, Pixels]:
+def _thumbnails(splits: dict[str, Split], progress: Progress) -> dict[str, Pixels]:
     """(n, 256) of each split; zeros for what cannot be read."""
-    path = cache_folder() / "thumbnails" / f"{key_of(name.encode()).hex()}.rows"
-    cache = RowCache(path, SIDE * SIDE)
-    found = {role: _of_split(split, cache, progress) for role, split in splits.items()}
-    cache.save(asked=sum(map(len, splits.values())))
+    found: dict[str, Pixels] = {}
+    for place in {split.read.place for split in splits.values()}:
+        roles = [role for role, split in splits.items() if split.read.place == place]
+        together = [splits[role] for role in roles]  # as they are kept
+        ends = np.cumsum([len(split) for split in together])
+        found |= zip(roles, np.split(_of_place(place, together, progress), ends[:-1]), strict=True)
     return found
 
 
-def _of_split(split: Split, cache: RowCache, progress: Progress) -> Pixels:
-    def look(i: int) -> bytes:
-        known = split.read.fingerprint(i)
-        if known == UNREADABLE:
-            return bytes(SIDE * SIDE)
-        key = np.array(known, "<i8").tobytes()
-        if row := cache.get(key):
-            return row
-        try:
-            row = split.read.thumbnail(i).tobytes()
-        except DataError:  # reading the image will say why
-            return bytes(SIDE * SIDE)
-        cache.put(key, row)
-        return row
-
-    rows = spread(len(split), look, progress, "comparing images")
-    return np.frombuffer(b"".join(rows), np.uint8).reshape(-1, SIDE * SIDE)
+def _of_place(place: str, splits: list[Split], progress: Progress) -> Pixels:
+    sums = np.concatenate([split.read.sums for split in splits])
+    keys, cache = content_keys(sums), cached_rows("thumbnails", place, SIDE * SIDE)
+    known, thumbnails = cache.find(keys)
+    known |= (sums == UNREADABLE).all(1)
+    before, begin = known.copy(), 0
+    for split in splits:
+        part = slice(begin, begin := begin + len(split))
+        _make(split, known[part], thumbnails[part], progress)
+    if place:
+        made = known & ~before
+        cache.keep(keys[made], thumbnails[made], len(keys))
+    return thumbnails
 
 
-def _alike(one: Pixels, other: Pixels) -> Iterator[tuple[int, int]]:
+def _make(split: Split, known: Bools, thumbnails: Pixels, progress: Progress) -> None:
+    """Those that are not known; both arrays are filled in."""
+    new = np.flatnonzero(~known).tolist()
+
+    def look(place: int) -> None:
+        i = new[place]
+        with suppress(DataError):  # reading the image will say why
+            thumbnails[i], known[i] = split.read.thumbnail(i).reshape(-1), True
+
+    spread(len(new), look, progress, "comparing images")
+
+
+def _alike(one: Pixels, other: Pixels, progress: Progress) -> Iterator[tuple[int, int]]:
     """Rows (i, j) whose thumbnails correlate; first found at half their size, a quarter of work."""
-    halves = [_unit(_halved(each)) for each in (one, other)]
-    for top in range(0, len(other), ROWS):
+    halves = [_halves(each) for each in (one, other)]
+    tops: Iterable[int] = range(0, len(other), ROWS)
+    if len(one) * len(other) > LONG:
+        tops = progress.track(tops, len(range(0, len(other), ROWS)), "comparing splits")
+    for top in tops:
         for left in range(0, len(one), COLUMNS):
             block = halves[1][top : top + ROWS] @ halves[0][left : left + COLUMNS].T
             rows = np.flatnonzero(block.max(1) >= LIMIT)  # few: the rest is looked at once
@@ -142,10 +171,15 @@ def _confirmed(one: Pixels, i: Indices, other: Pixels, j: Indices) -> Iterator[t
         yield from zip(rows[near].tolist(), columns[near].tolist(), strict=True)
 
 
-def _halved(thumbnails: Pixels) -> Floats:
+def _halves(thumbnails: Pixels) -> Floats:
+    """Of length 1 (`_unit`), at half the size; a few at a time, as floats are large."""
     half = SIDE // 2
-    means: Floats = thumbnails.reshape(-1, half, 2, half, 2).mean((2, 4), dtype=np.float32)
-    return means.reshape(-1, half * half)
+    found = np.zeros((len(thumbnails), half * half), np.float32)
+    for top in range(0, len(found), COLUMNS):
+        blocks = thumbnails[top : top + COLUMNS].reshape(-1, half, 2, half, 2)
+        means: Floats = blocks.mean((2, 4), dtype=np.float32)
+        found[top : top + COLUMNS] = _unit(means.reshape(-1, half * half))
+    return found
 
 
 def _unit(rows: Pixels | Floats) -> Floats:

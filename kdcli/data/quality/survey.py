@@ -5,28 +5,35 @@ looks like a good model.
 """
 
 import math
-import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
 import numpy as np
+import PIL
 
+from kdcli import __version__
+from kdcli.core.arrays import Indices, Ints
 from kdcli.core.errors import DataError
 from kdcli.core.progress import Progress, Silent
 from kdcli.core.text import counted
+from kdcli.data.file_sums import UNREADABLE, cached_rows, content_keys
 from kdcli.data.quality.duplicates import Double, doubles, in_two_classes, same_images, told
 from kdcli.data.quality.near_doubles import near_doubles
 from kdcli.data.quality.nothing_shown import Shown, look_at_some
 from kdcli.data.quality.odd_names import odd_names
 from kdcli.data.quality.rare_classes import IMBALANCED, WHAT_HELPS, few_measured
-from kdcli.data.readers import ArrayImages
+from kdcli.data.readers import HubImages, ImageFiles
 from kdcli.data.source import Source, Split, broken
-from kdcli.data.threads import WAITING, spread
+from kdcli.data.threads import spread
 
 _TAKE_OUT = (
     "repair these files, or take them out; kd doctor DATA also finds images that break off halfway"
 )
+
+
+KEPT = 1 << 22
+"""Images known to be decodable that are kept of a data set, at 16 bytes."""
 
 
 @dataclass(frozen=True)
@@ -156,27 +163,18 @@ class Survey:
         return (f"{larger}: {WHAT_HELPS}",)
 
 
-@dataclass(frozen=True, eq=False)
-class _Look:
-    """What one image told."""
-
-    size: tuple[int, int] | None
-    error: DataError | None = None
-
-
 def survey(source: Source, progress: Progress | None = None) -> Survey:
-    """Look at the header of every image, and at a thumbnail, which is kept; some of the training
-    images are decoded.
+    """What opening the source has learnt of every image, put together; some of the training images
+    are decoded.
 
     Nothing is raised for images that cannot be read: `Survey.refuse_unreadable` does, while
     `kd doctor` goes on to tell the rest.
     """
     progress = progress or Silent()
     splits = source.splits
-    everyone = list(chain.from_iterable(_looked_at(one, progress) for one in splits.values()))
     same = same_images(splits)
     counts = {role: _per_class(split, source.classes) for role, split in splits.items()}
-    sizes = _sizes([one.size for one in everyone if one.size])
+    sizes = _sizes(np.concatenate([split.read.sizes for split in splits.values()]))
     return Survey(
         name=source.name,
         images={role: len(split) for role, split in splits.items()},
@@ -184,9 +182,9 @@ def survey(source: Source, progress: Progress | None = None) -> Survey:
         sizes=sizes,
         ignored=source.ignored,
         doubles=doubles(same, source),
-        near_doubles=told(near_doubles(splits, source.name, progress), source),
+        near_doubles=told(near_doubles(splits, progress), source),
         in_two_classes=in_two_classes(same, source),
-        unreadable=tuple(one.error for one in everyone if one.error),
+        unreadable=tuple(chain(*(_unreadable(one, progress) for one in splits.values()))),
         shown=look_at_some(source.train, math.prod(sizes.median)) if sizes else Shown(),
         measured=counts,
     )
@@ -199,7 +197,7 @@ def _per_class(split: Split, classes: tuple[str, ...]) -> dict[str, int]:
 
 def refuse_unreadable(split: Split, progress: Progress) -> None:
     """Raise DataError, naming them, if there are images whose header cannot be read."""
-    if errors := [look.error for look in _looked_at(split, progress) if look.error]:
+    if errors := _unreadable(split, progress):
         raise broken(errors, len(split))
 
 
@@ -228,39 +226,55 @@ def described(sizes: Sizes) -> str:
     )
 
 
-def _looked_at(split: Split, progress: Progress) -> list[_Look]:
-    if isinstance(split.read, ArrayImages):  # decoded already, and all of one size
-        return [_Look(split.read.size(0))] * len(split)
+def _unreadable(split: Split, progress: Progress) -> list[DataError]:
+    """Of images without a readable header, which are looked at again."""
+    read = split.read
+    return _errors(np.flatnonzero(~read.sizes.all(1)), read.size, progress, "looking at images")
 
-    def look(i: int) -> _Look:
+
+def _undecodable(split: Split, progress: Progress) -> list[DataError]:
+    """What was decoded once is kept by its content; what could not be is tried each time."""
+    read = split.read
+    if not isinstance(read, ImageFiles | HubImages):
+        return []
+    by = f"{read.place} {read.decoding} kd {__version__} Pillow {PIL.__version__}"
+    cache, keys = cached_rows("decoded", by, 0), content_keys(read.sums)
+    new = np.flatnonzero(~cache.find(keys)[0])
+    whole = np.zeros(len(keys), bool)
+
+    def decode(i: int) -> None:
+        read(i)
+        whole[i] = True
+
+    try:
+        return _errors(new, decode, progress, "decoding images")
+    finally:  # an interrupt, too
+        whole &= (read.sums != UNREADABLE).any(1)
+        cache.keep(keys[whole], np.zeros((whole.sum(), 0), np.uint8), KEPT)
+
+
+def _errors(
+    rows: Indices, look: Callable[[int], object], progress: Progress, label: str
+) -> list[DataError]:
+    def one(place: int) -> DataError | None:
         try:
-            return _Look(split.read.size(i))
-        except DataError as error:
-            return _Look(None, error)
-
-    return spread(len(split), look, progress, "looking at images", per_core=WAITING)
-
-
-def _undecodable(split: Split, progress: Progress) -> Iterable[DataError]:
-    if isinstance(split.read, ArrayImages):
-        return ()
-
-    def decode(i: int) -> DataError | None:
-        try:
-            split.read(i)
+            look(int(rows[place]))
         except DataError as error:
             return error
         return None
 
-    return filter(None, spread(len(split), decode, progress, "decoding images"))
+    found = spread(len(rows), one, progress, label)
+    return [error for error in found if error]
 
 
-def _sizes(found: list[tuple[int, int]]) -> Sizes | None:
-    if not found:
+def _sizes(found: Ints) -> Sizes | None:
+    """Of (n, 2), in which zeros are not known."""
+    known = found[found.all(1)].astype(np.int64)
+    if not len(known):
         return None
-    by_area = sorted(found, key=lambda size: (size[0] * size[1], size))
-    width, height = (int(statistics.median(side)) for side in zip(*found, strict=True))
-    return Sizes(by_area[0], (width, height), by_area[-1])
+    by_area = known[np.lexsort((known[:, 1], known[:, 0], known.prod(1)))]
+    rows = by_area[0], np.median(known, axis=0).astype(int), by_area[-1]
+    return Sizes(*((int(width), int(height)) for width, height in rows))
 
 
 def _stand(doubles: tuple[Double, ...]) -> str:

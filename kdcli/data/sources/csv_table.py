@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from kdcli.core.arrays import Indices
 from kdcli.core.errors import DataError
 from kdcli.core.progress import Progress, Silent
 from kdcli.core.text import class_name, did_you_mean, shown, some
 from kdcli.data.class_list import are_whole, class_list, in_order, one_number, order_digest
 from kdcli.data.defaults import defaults_of
-from kdcli.data.readers import digest_of, open_files, unique_ids
-from kdcli.data.source import Source, Split
+from kdcli.data.readers import digest_of, open_splits
+from kdcli.data.source import Source
 from kdcli.data.sources.csv_columns import read_rows, refuse_other_labels
 from kdcli.data.splits import ROLES, absent_classes, complete, role_of, with_test_set
 
@@ -55,7 +56,8 @@ def open_table(path: Path, progress: Progress | None = None) -> Source:
         raise DataError(f"{path}: no image is in split train", "mark the training images train")
     assigned, moved = with_test_set(by_role)
     classes = _classes(path, assigned)
-    given = {role: _split(path.parent, rows, classes, progress) for role, rows in assigned.items()}
+    listed = {role: _listed(rows, classes) for role, rows in assigned.items()}
+    given = open_splits(path.parent, listed, progress)
     notes += (f"{repeated:,} rows repeat an earlier one: ignored",) if repeated else ()
     notes += ("no split test: validation is the test set",) if moved else ()
     return complete(
@@ -152,10 +154,9 @@ def _classes(path: Path, rows: dict[str, list[Row]]) -> tuple[str, ...]:
     return class_list(in_order(row.spelled for row in rows["train"])).names
 
 
-def _split(root: Path, rows: Sequence[Row], classes: tuple[str, ...], progress: Progress) -> Split:
+def _listed(rows: Sequence[Row], classes: tuple[str, ...]) -> tuple[list[str], Indices]:
     """In the order of the images' names: sorting the table changes nothing."""
     rows = sorted(rows, key=lambda row: row.image)
     number = {name: i for i, name in enumerate(classes)}
-    names = [row.image for row in rows]
     labels = np.array([number[row.label] for row in rows], dtype=np.int64)
-    return Split(labels, unique_ids(names), open_files(root, names, progress))
+    return [row.image for row in rows], labels

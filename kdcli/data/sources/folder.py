@@ -1,15 +1,17 @@
 """A folder of images, one sub-folder per class."""
 
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
+from kdcli.core.arrays import Indices
 from kdcli.core.errors import KdError
 from kdcli.core.progress import Progress, Silent
 from kdcli.core.text import shown
 from kdcli.data.defaults import defaults_of
-from kdcli.data.readers import digest_of, open_files, unique_ids
-from kdcli.data.source import Source, Split
+from kdcli.data.readers import digest_of, open_splits
+from kdcli.data.source import Source, at
 from kdcli.data.sources.folder_layout import Listing, agreed_classes, list_images
 from kdcli.data.sources.other_tasks import explained, refuse_other_tasks
 from kdcli.data.sources.split_folders import Layout, find_layout
@@ -25,16 +27,14 @@ def open_folder(path: Path, progress: Progress | None = None) -> Source:
     and what to do, for folders that make no classification task.
 
     Classes are numbered in the order of their folders' names as stored, which is ImageFolder's of
-    torchvision; the names themselves are normalised. Identity is of names, sizes and both ends of
-    each file: a copy elsewhere is the same data, a renamed file is other data.
+    torchvision; the names themselves are normalised. Identity is of names and content of the files:
+    a copy elsewhere is the same data, a renamed file is other data.
     """
     refuse_other_tasks(path)
     layout, listings, classes = _looked_at(path)
     ignored = _ignored(path, listings)
-    given = {
-        role: _split(path, listing, classes, progress or Silent())
-        for role, listing in listings.items()
-    }
+    listed = {role: _listed(listing, classes) for role, listing in listings.items()}
+    given = open_splits(path, listed, progress or Silent())
     return complete(
         given,
         name=path.resolve().name,
@@ -56,16 +56,13 @@ def _looked_at(path: Path) -> tuple[Layout, dict[str, Listing], tuple[str, ...]]
         raise explained(path, error) from error
 
 
-def _split(root: Path, listing: Listing, classes: tuple[str, ...], progress: Progress) -> Split:
-    numbered = [
-        (name, label)
-        for label, group in enumerate(classes)
-        for name in listing.images.get(group, ())
-    ]
+def _listed(listing: Listing, classes: tuple[str, ...]) -> tuple[tuple[str, ...], Indices]:
+    groups = [listing.images.get(group, ()) for group in classes]
+    names = list(chain.from_iterable(groups))
+    labels = np.repeat(np.arange(len(groups)), list(map(len, groups)))
     # by name, not as the disk lists them: a place in the split decides what an image is drawn for
-    names, labels = zip(*sorted(numbered), strict=True)
-    files = open_files(root, names, progress)
-    return Split(np.array(labels, dtype=np.int64), unique_ids(names), files)
+    order = np.array(sorted(range(len(names)), key=names.__getitem__))
+    return at(names, order), labels[order]
 
 
 def _ignored(root: Path, listings: dict[str, Listing]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from kdcli.data.defaults import defaults_of
 from kdcli.data.readers import HubImages
 from kdcli.data.source import Source, Split
 from kdcli.data.sources.hub_columns import Labels, image_column, label_column, read_labels
-from kdcli.data.sources.hub_sums import table_sums
+from kdcli.data.sources.hub_sums import table_looks
 from kdcli.data.splits import absent_classes, complete, role_of, with_test_set
 
 HOW_TO_INSTALL = "pip install 'kdcli[hub]'"
@@ -160,9 +160,10 @@ def _split(
     # as others would be read along with each row.
     plain = table.select_columns([image]).cast_column(image, Image(decode=False))
     rows = np.flatnonzero(labels >= 0)
-    sums = table_sums(plain, image, progress)[rows]
+    looks = table_looks(plain, image, progress)
+    read = HubImages(plain, image, rows, looks.sums[rows], looks.sizes[rows], f"hfds/{name} {role}")
     ids = tuple(f"{role}-{row:06d}" for row in rows)
-    return Split(labels[rows], ids, HubImages(plain, image, rows, sums, f"hfds/{name} {role}"))
+    return Split(labels[rows], ids, read)
 
 
 def _digest(given: dict[str, Split], classes: tuple[str, ...]) -> str:
@@ -171,6 +172,5 @@ def _digest(given: dict[str, Split], classes: tuple[str, ...]) -> str:
     for role, split in sorted(given.items()):
         known.update(f"{role} {len(split)} ".encode())
         known.update(split.labels.tobytes())
-        sums = [split.read.fingerprint(i) for i in range(len(split))]
-        known.update(np.array(sums, dtype=np.int64).tobytes())
+        known.update(split.read.sums.tobytes())
     return known.hexdigest()

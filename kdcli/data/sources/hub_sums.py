@@ -1,62 +1,67 @@
-"""Sums over the images in a table of `datasets`: kept between runs, as those of files are."""
+"""What is known of the images in a table of `datasets`: kept between runs, as that of files is."""
 
-import struct
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kdcli.core.arrays import Ints
 from kdcli.core.progress import Progress
-from kdcli.core.row_cache import key_of
-from kdcli.data.file_sums import UNREADABLE, bytes_sum, cached_rows, file_sums, settled_dates
+from kdcli.core.row_cache import key_of, keys_of
+from kdcli.data.file_sums import (
+    UNREADABLE,
+    Looks,
+    bytes_sum,
+    cached_rows,
+    header_size,
+    look_at_files,
+    settled_dates,
+)
 
 AT_ONCE = 1000
 """Rows that are looked at together: their images pass through memory meanwhile."""
-_ROW = struct.Struct("<2q")
+_ROW = np.dtype([("sum", "<i8", 2), ("size", "<i4", 2)])
 
 
-def table_sums(table: Any, image: str, progress: Progress) -> Ints:
-    """(n, 2), of the image files' bytes in column `image`; where a cell has a path alone, of that
-    file.
+def table_looks(table: Any, image: str, progress: Progress) -> Looks:
+    """At the image files in column `image`; where a cell has a path alone, at that file.
 
     Kept by the Arrow files that the table lies in, where it lies in files.
     """
-    cells = _kept(table, image)
-    paths = {i: str(Path(cell).absolute()) for i, cell in enumerate(cells) if isinstance(cell, str)}
-    found = file_sums(Path(), list(paths.values()), progress).tolist() if paths else []
-    sums = [cell if isinstance(cell, tuple) else UNREADABLE for cell in cells]
-    for i, each in zip(paths, found, strict=True):
-        sums[i] = tuple(each)
-    return np.array(sums, dtype=np.int64).reshape(-1, 2)
-
-
-Cell = tuple[int, int] | str
-"""The sum of what is embedded, or the path of a file."""
-
-
-def _kept(table: Any, image: str) -> list[Cell]:
     files = sorted(Path(each["filename"]) for each in table.cache_files)
     dates = [settled_dates(file) for file in files]
-    if not files or None in dates:
-        return list(_cells(table, image))
-    cache = cached_rows("tables", files[0], _ROW.size)
-    about = f"{files} {dates} {table._fingerprint} {image}"
-    keys = [key_of(f"{about} {i}".encode()) for i in range(len(table))]
-    rows = [cache.get(key) for key in keys]
-    if all(rows):
-        return [_ROW.unpack(row) for row in rows if row]
-    cells = list(_cells(table, image))
-    for key, cell in zip(keys, cells, strict=True):
-        if not isinstance(cell, str):
-            cache.put(key, _ROW.pack(*cell))
-    cache.save(asked=len(keys))
-    return cells
+    lasting = bool(files) and None not in dates
+    cache = cached_rows("tables", str(files[0].absolute()) if lasting else "", _ROW.itemsize)
+    about = key_of(f"{files} {dates} {table._fingerprint} {image}".encode()).hex()
+    keys = keys_of(f"{about} {i}".encode() for i in range(len(table)))
+    known, rows = cache.find(keys)
+    found = rows.view(_ROW)[:, 0]
+    if not known.all():
+        paths = _look(table, image, found)
+        if lasting:
+            embedded = np.delete(np.arange(len(found)), list(paths))
+            cache.keep(keys[embedded], rows[embedded], len(keys))
+        looks = look_at_files(Path(), list(paths.values()), progress)
+        found["sum"][list(paths)], found["size"][list(paths)] = looks.sums, looks.sizes
+    return Looks(found["sum"].copy(), found["size"].copy())
 
 
-def _cells(table: Any, image: str) -> Iterator[Cell]:
-    """By Arrow's own buffers: no image becomes an object of Python's."""
+def _look(table: Any, image: str, found: Any) -> dict[int, str]:
+    """Fill the rows of images that are embedded; the paths of the others, by row."""
+    paths = {}
+    for i, (data, path) in enumerate(_cells(table, image)):
+        if data is not None:
+            found[i] = bytes_sum(data), header_size(io.BytesIO(data))
+        else:
+            found[i] = UNREADABLE, 0
+            if path:
+                paths[i] = str(Path(path).absolute())
+    return paths
+
+
+def _cells(table: Any, image: str) -> Iterator[tuple[memoryview | None, str | None]]:
+    """An image file's bytes, or its path; by Arrow's own buffers, a few at a time."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -65,4 +70,4 @@ def _cells(table: Any, image: str) -> Iterator[Cell]:
         paths = pc.struct_field(cells, "path").to_pylist()
         embedded = pc.struct_field(cells, "bytes").cast(pa.large_binary())
         for data, path in zip(embedded, paths, strict=True):
-            yield bytes_sum(memoryview(data.as_buffer())) if data.is_valid else path or UNREADABLE
+            yield memoryview(data.as_buffer()) if data.is_valid else None, path

@@ -20,7 +20,7 @@ from kdcli.core.files import cache_folder
 from kdcli.core.progress import Progress
 from kdcli.core.text import class_name, did_you_mean
 from kdcli.data.defaults import defaults_of
-from kdcli.data.readers import ArrayImages, digest_of, open_files, unique_ids
+from kdcli.data.readers import ArrayImages, digest_of, open_splits
 from kdcli.data.source import Defaults, Schedule, Source, Split
 from kdcli.data.sources import idx
 from kdcli.data.splits import complete
@@ -111,15 +111,15 @@ def _from_arrays(name: str, folder: Path, progress: Progress) -> Source:
 
 def _from_files(name: str, folder: Path, progress: Progress) -> Source:
     """The set's validation images are the test set: those of its own have no labels."""
-    given: dict[str, Split] = {}
+    listed: dict[str, tuple[tuple[str, ...], Indices]] = {}
     classes: tuple[str, ...] = ()
     for role, split in (("train", "train"), ("test", "validation")):
         found = _created(name, folder, split, progress)
         classes = classes or _class_names(found)
         paths, labels = zip(*_listed(found), strict=True)
         names = tuple(_relative(path, folder) for path in paths)
-        files = open_files(folder, names, progress)
-        given[role] = Split(np.array(labels, dtype=np.int64), unique_ids(names), files)
+        listed[role] = names, np.array(labels, dtype=np.int64)
+    given = open_splits(folder, listed, progress)
     _check_labels(name, given, classes)
     return complete(
         given,

@@ -3,7 +3,7 @@ followed once, and what cannot be read is refused in words."""
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -65,8 +65,8 @@ def subfolders(folder: Path) -> list[Path]:
         above = _and_above(folder)
         return [
             folder / child.name
-            for child in _entries(folder)
-            if _is_folder(child) and not (child.is_symlink() and _known(child.path) in above)
+            for child in _entries(folder, _is_folder)
+            if not (child.is_symlink() and _known(child.path) in above)
         ]
 
 
@@ -133,10 +133,13 @@ def _below(folder: Path) -> Iterator[Found]:
                 yield prefix + entry.name, entry
 
 
-def _entries(folder: Path | str) -> "list[os.DirEntry[str]]":
+def _entries(
+    folder: Path | str, wanted: "Callable[[os.DirEntry[str]], bool]" = lambda _: True
+) -> "list[os.DirEntry[str]]":
     """By name: what a link and its folder both lead to is found by the same one everywhere."""
     with os.scandir(folder) as found:
-        return sorted((each for each in found if not is_shadow(each.name)), key=lambda e: e.name)
+        some = [each for each in found if wanted(each) and not is_shadow(each.name)]
+    return sorted(some, key=lambda entry: entry.name)
 
 
 def _is_image(entry: "os.DirEntry[str]") -> bool:

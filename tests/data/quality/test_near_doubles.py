@@ -11,6 +11,7 @@ from sklearn.datasets import load_sample_images
 
 from kdcli.core.progress import Silent
 from kdcli.data.open import open_source
+from kdcli.data.quality import near_doubles as near_doubles_module
 from kdcli.data.quality.near_doubles import near_doubles
 from kdcli.data.quality.survey import survey
 from kdcli.data.sources.folder import open_folder
@@ -110,10 +111,35 @@ def test_what_was_found_is_kept(
     assert survey(open_folder(folder)).near_doubles == first
 
 
+def test_of_what_was_compared_before_only_what_is_new_is(
+    folder: Path, crops: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crops[1].resize((90, 90)).save(folder / "test" / "cat" / "smaller.png")
+    assert found_in(folder) == ["test/cat/smaller.png"]
+    asked, alike = [], near_doubles_module._alike
+
+    def noted(one: Any, other: Any, progress: Silent) -> Any:
+        asked.append((len(one), len(other)))
+        return alike(one, other, progress)
+
+    monkeypatch.setattr(near_doubles_module, "_alike", noted)
+    crops[30].resize((80, 80)).save(folder / "train" / "dog" / "first.png")
+    crops[2].resize((70, 70)).save(folder / "test" / "dog" / "second.png")
+    (folder / "train" / "cat" / "01.png").unlink()  # the partner of smaller.png
+    crops[1].save(folder / "train" / "cat" / "01.bmp")
+    again = sorted(found_in(folder))
+    assert again == ["test/cat/smaller.png", "test/dog/30.png", "test/dog/second.png"]
+    few = sum(one * other for one, other in asked)
+    asked.clear()
+    monkeypatch.setenv("KD_CACHE", str(folder.parent / "another"))
+    assert sorted(found_in(folder)) == again
+    assert few < sum(one * other for one, other in asked) / 2
+
+
 def test_thumbnails_are_kept(
     folder: Path, crops: list[Image.Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One more image, and all pairs are looked at again; its thumbnail alone is made."""
+    """One more image, and its thumbnail alone is made."""
     survey(open_folder(folder))
     made = []
 
@@ -138,7 +164,7 @@ def test_a_turned_jpeg_is_seen_as_it_is_meant(tmp_path: Path, crops: list[Image.
 
 def test_digits_have_none() -> None:
     source = open_source("digits")
-    assert near_doubles(source.splits, "digits", Silent()) == []
+    assert near_doubles(source.splits, Silent()) == []
 
 
 @pytest.mark.slow
@@ -146,6 +172,6 @@ def test_digits_have_none() -> None:
 def test_fashion_mnist_has_next_to_none() -> None:
     source = open_source(str(FASHION))
     begun = time.perf_counter()
-    found = near_doubles(source.splits, "fashion", Silent())
+    found = near_doubles(source.splits, Silent())
     assert time.perf_counter() - begun < 0.002 * 70_000
     assert len({pair[1].row for pair in found if pair[1].split == "test"}) <= 10
