@@ -1,7 +1,7 @@
 """Seconds per step of `kd` against a bare hand-written loop doing the same arithmetic.
 
-    python benchmarks/step.py [--steps 60]
-    python benchmarks/step.py --methods [--steps 20]
+    python benchmarks/step.py [--steps 60] [--json]
+    python benchmarks/step.py --methods [--steps 20] [--json]
 
 resnet101 -> mobilenetv3_small_100, 32x32, batch 64; the same precision and memory format on both
 sides. The real loop (`training.loop.fit`) runs; between two of its steps the bare loop makes one of
@@ -22,6 +22,7 @@ from pathlib import Path
 import timm
 import torch
 import torch.nn.functional as F
+from tables import add_json, say, show
 from torch import Tensor
 
 from kdcli.core import registry
@@ -52,18 +53,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--methods", action="store_true")
+    add_json(parser)
     asked = parser.parse_args()
-    steps = asked.steps
     if asked.methods:
-        compare_methods(steps)
+        compare_methods(asked)
         return
     with tempfile.TemporaryDirectory() as folder:
-        kd, bare = measure(steps, Path(folder))
-    ratios = [a / b for a, b in zip(kd, bare, strict=True)]
-    low, middle, high = statistics.quantiles(ratios, n=4)
-    print(f"kd    {1e3 * statistics.median(kd):7.1f} ms per step (median of {len(kd)})")
-    print(f"bare  {1e3 * statistics.median(bare):7.1f} ms per step")
-    print(f"ratio {middle:.3f} (quartiles {low:.3f} to {high:.3f}); target at most {TARGET}")
+        kd, bare = measure(asked.steps, Path(folder))
+    quartiles = statistics.quantiles([a / b for a, b in zip(kd, bare, strict=True)], n=4)
+    low, middle, high = quartiles
+    mine, other = statistics.median(kd), statistics.median(bare)
+    show(
+        asked,
+        {"kd": mine, "bare": other, "steps": len(kd), "ratio": middle, "quartiles": quartiles},
+        [
+            f"kd    {1e3 * mine:7.1f} ms per step (median of {len(kd)})",
+            f"bare  {1e3 * other:7.1f} ms per step",
+            f"ratio {middle:.3f} (quartiles {low:.3f} to {high:.3f}); target at most {TARGET}",
+        ],
+    )
 
 
 def measure(steps: int, folder: Path) -> tuple[list[float], list[float]]:
@@ -101,10 +109,11 @@ def measure(steps: int, folder: Path) -> tuple[list[float], list[float]]:
     return kd[5:-1], bare[5:-1]  # the first are warm-up, the last holds the end of the epoch
 
 
-def compare_methods(steps: int) -> None:
+def compare_methods(asked: argparse.Namespace) -> None:
     """A row per method: time and memory of `kd` and it, over `kd` alone."""
     device = open_device("cpu")
-    print("method     time (quartiles)         kept for backward")
+    figures = []
+    say(asked, "method     time (quartiles)         kept for backward")
     with tempfile.TemporaryDirectory() as folder:
         _, alone = kd_parts(Path(folder), device)
         batch = next(alone.batches(0))
@@ -114,9 +123,12 @@ def compare_methods(steps: int) -> None:
             weight = f"methods.{name}.weight={registry.load('methods', name).default_weight}"
             _, both = kd_parts(Path(folder), device, weight)
             pair = one_step(alone.distiller, batch), one_step(both.distiller, batch)
-            low, middle, high = statistics.quantiles(in_turn(*pair, steps), n=4)
+            quartiles = statistics.quantiles(in_turn(*pair, asked.steps), n=4)
+            low, middle, high = quartiles
             kept = kept_bytes(both.distiller, batch) / kept_bytes(alone.distiller, batch)
-            print(f"{name:9}  {middle:.3f} ({low:.3f} to {high:.3f})   {kept:.3f}", flush=True)
+            figures.append({"method": name, "quartiles": quartiles, "kept": kept})
+            say(asked, f"{name:9}  {middle:.3f} ({low:.3f} to {high:.3f})   {kept:.3f}")
+    show(asked, figures, [])
 
 
 def one_step(distiller: Distiller, batch: Batch) -> Callable[[], None]:

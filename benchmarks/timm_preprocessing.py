@@ -4,7 +4,7 @@
     kd train test_resnet --data DIR --out RUN --set data.image_size=64 --set train.epochs=25 \
         --set student.pretrained=false --set train.patience=null
     kd export RUN --format timm
-    python benchmarks/timm_preprocessing.py compare RUN DIR
+    python benchmarks/timm_preprocessing.py compare RUN DIR [--json]
 
 Pictures made up like photographs: pink noise in colour, 200 to 520 pixels a side, none square, with
 a blurred polygon whose kind is the class; 1,800 / 120 / 600 of them.
@@ -18,6 +18,7 @@ import numpy as np
 import timm
 import torch
 from PIL import Image, ImageDraw, ImageFilter
+from tables import add_json, show
 from timm.data.config import resolve_model_data_config
 from timm.data.transforms_factory import create_transform
 
@@ -69,7 +70,8 @@ def make(folder: Path) -> None:
                 picture(noise, kind).save(place / f"{i:03}.jpg", quality=90)
 
 
-def compare(run: Path, folder: Path) -> None:
+def compare(run: Path, folder: Path) -> dict[str, float]:
+    """kd's own preprocessing and timm's, of the same files by the same model."""
     loaded = load(run / "model.pt")
     tap = Tap(loaded.module, loaded.args, "").eval()
     model = timm.create_model(f"local-dir:{run / 'timm'}", pretrained=True).eval()
@@ -88,15 +90,35 @@ def compare(run: Path, folder: Path) -> None:
     given: Floats = np.array(answers)
     best = given.argmax(axis=2)
     right = (best == np.array(labels)[:, None]).mean(axis=0)
-    print(f"{len(labels)} images: {np.mean(apart):.2f} of 255 apart, at most {np.max(apart):.0f}")
-    print(f"accuracy {right[0]:.4f} kd's way, {right[1]:.4f} timm's")
-    print(f"the same class on {np.mean(best[:, 0] == best[:, 1]):.4f}")
-    print(f"a probability differs by up to {np.abs(given[:, 0] - given[:, 1]).max():.3f}")
+    return {
+        "images": len(labels),
+        "mean_apart": float(np.mean(apart)),
+        "max_apart": float(np.max(apart)),
+        "accuracy": float(right[0]),
+        "accuracy_timm": float(right[1]),
+        "same_class": float(np.mean(best[:, 0] == best[:, 1])),
+        "max_probability": float(np.abs(given[:, 0] - given[:, 1]).max()),
+    }
+
+
+def in_words(found: dict[str, float]) -> list[str]:
+    return [
+        f"{found['images']} images: {found['mean_apart']:.2f} of 255 apart, at most "
+        f"{found['max_apart']:.0f}",
+        f"accuracy {found['accuracy']:.4f} kd's way, {found['accuracy_timm']:.4f} timm's",
+        f"the same class on {found['same_class']:.4f}",
+        f"a probability differs by up to {found['max_probability']:.3f}",
+    ]
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["make", "compare"])
     parser.add_argument("places", nargs="+", type=Path)
+    add_json(parser)
     asked = parser.parse_args()
-    (make if asked.what == "make" else compare)(*asked.places)
+    if asked.what == "make":
+        make(*asked.places)
+    else:
+        found = compare(*asked.places)
+        show(asked, found, in_words(found))

@@ -72,6 +72,8 @@ class Estimate:
     """Models that learn in the same loop."""
     threads: int | None = None
     """With which it trains fastest; None: they are no matter here."""
+    compiled: bool = False
+    """Once at the beginning, which is in `seconds`."""
     times: int = 1
     """So many trainings like this one, which differ in their seeds; each takes all that."""
 
@@ -95,7 +97,8 @@ class Estimate:
         return (
             f"{f'{self.times} x ' if many else ''}{self.role} {models} "
             f"{counted(self.epochs, 'epoch')}{f' with {kept}' if self.checkpoints else ''} "
-            f"~ {duration(self.seconds)}{' each' if many else ''}"
+            f"{'compiled ' if self.compiled else ''}~ {duration(self.seconds)}"
+            f"{' each' if many else ''}"
         )
 
 
@@ -121,7 +124,7 @@ def estimate(
     source = replace(source, train=training_split(spec, source))
     disk = existing(place or runs_root())
     with watched_memory() as most:
-        found = _rehearsed(spec, source, device, (threads,) if threads else numbers(device))
+        found = _rehearsed(spec, source, device, (threads,) if threads else _counts(spec, device))
     gc.collect()  # the next rehearsal's memory is measured, too
     epochs = int(spec.recipe.train.epochs) - done
     state_bytes = 4 * found.learning_bytes  # weights, the best ones, and two moments of each
@@ -146,7 +149,13 @@ def estimate(
         checkpoint_bytes=checkpoint_bytes,
         beside=spec.beside,
         threads=found.threads if device.type == "cpu" else None,
+        compiled=spec.recipe.train.compile is True,
     )
+
+
+def _counts(spec: Spec, device: torch.device) -> tuple[int, ...]:
+    """Numbers of threads to try; of a compiled model one, as each would be compiled for anew."""
+    return numbers(device)[: 1 if spec.recipe.train.compile is True else None]
 
 
 def _trail(spec: Spec, found: "_Rehearsed") -> tuple[int, int]:
