@@ -134,7 +134,8 @@ def in_a_line(figures: dict[str, Any]) -> str:
     return (
         f"{figures['members']} members, {figures['student']}: {shown}; "
         f"distill {figures['distill_seconds']:.0f} s, "
-        f"evaluate {figures['evaluate_seconds']:.0f} s, at most {figures['memory_bytes'] / 1e9:.2f} GB"
+        f"evaluate {figures['evaluate_seconds']:.0f} s, "
+        f"at most {figures['memory_bytes'] / 1e9:.2f} GB"
     )
 
 

@@ -1,7 +1,7 @@
 """One model of each of timm's modules as an ONNX file, compared with PyTorch.
 
-    python benchmarks/timm_exports.py results.jsonl                   (goes on where it stopped)
-    python benchmarks/timm_exports.py results.jsonl --table [--json]  (what is known so far, as Markdown)
+    python benchmarks/timm_exports.py results.jsonl                   (goes on where it was stopped)
+    python benchmarks/timm_exports.py results.jsonl --table [--json]  (what is known so far)
 
 Of each module the architecture with the fewest parameters (timm's tiny `test_*` models left to the
 test suite), at its own size, or at 128 pixels a side where that is smaller and the model takes it,
