@@ -175,22 +175,32 @@ def kept_bytes(distiller: Distiller, batch: Batch) -> int:
     return sum(kept.values())
 
 
-def kd_parts(folder: Path, device: torch.device, *settings: str) -> tuple[Spec, Assembled]:
+def kd_parts(
+    folder: Path,
+    device: torch.device,
+    *settings: str,
+    data: str = "digits",
+    teacher: str = TEACHER,
+    student: str = STUDENT,
+    size: int = SIZE,
+    batch: int = BATCH,
+) -> tuple[Spec, Assembled]:
     """kd's own models, batches and distiller; the teacher's weights do not matter for time."""
-    source, data = open_data("digits", Silent())
-    args = plan(TEACHER, len(source.classes), SIZE, None)
+    source, ref = open_data(data, Silent())
+    args = plan(teacher, len(source.classes), size, None)
     file = folder / "teacher.pt"
     save_model(ModelFile(args.as_dict(), build(args).state_dict(), source.classes, {}), file)
     loaded = load_recipe(
         "kd",
         (
-            f"data.image_size={SIZE}",
-            f"train.batch_size={BATCH}",
+            f"data.image_size={size}",
+            f"train.batch_size={batch}",
+            "student.pretrained=false",
             "teacher.allow_weak=true",
             *settings,
         ),
     )
-    spec = distill_spec(Roles((str(file),), Start(STUDENT)), Shared(loaded, source, data, device))
+    spec = distill_spec(Roles((str(file),), Start(student)), Shared(loaded, source, ref, device))
     return spec, assemble(spec, Site(source, device, Silent()), [file])
 
 
