@@ -5,29 +5,32 @@ state: it is saved too late, drawn on by workers, or moved by whoever else draws
 batch is made from its number, by whom and when does not matter.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import product
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from kdcli.core.arrays import Indices
-from kdcli.core.errors import DataError, KdError
+from kdcli.core.errors import DataError
 from kdcli.core.records import Batch
+from kdcli.data.ahead import ahead
 from kdcli.data.augment import augment
 from kdcli.data.balance import balanced
-from kdcli.data.mixup import mixed
-from kdcli.data.order import all_but, hashes, passes
-from kdcli.data.packed_batches import Packed, as_it_is, packed, unpacked
+from kdcli.data.mixup import drawn
+from kdcli.data.order import VIEWS, all_but, balanced_partners, pairing, passes
+from kdcli.data.packed_batches import Packed
+from kdcli.data.processes import by_workers
 from kdcli.data.store import Store
-from kdcli.data.workers import LONGEST_WAIT, lost_worker, refuse_no_workers, worker_count
+from kdcli.data.workers import worker_count
 
-_MIX = 0x6D6978
-"""Keeps how batches are mixed apart from other numbers of the same seed."""
+Place = tuple[int, int]
+"""Epoch and number of a batch."""
+_CPU = torch.device("cpu")
 
 
 def steps_per_epoch(n: int, batch_size: int) -> int:
@@ -45,10 +48,12 @@ class Batching:
 
     num_classes: int
     batch_size: int
-    """Of an odd one, mixup and cutmix, which need pairs, leave the last image out."""
     epochs: int = 0
     """Of the whole training; 0: this is no training, and the clock of its batches stands at 0."""
     seed: int = 0
+    """Of the order. Views are the same for all seeds (`order.VIEWS`)."""
+    views: int | None = None
+    """Of each image; epochs go round them. None: as many as there are epochs."""
     augment: str | None = None
     randaugment: str | None = None
     image_size: int | None = None
@@ -75,13 +80,18 @@ class Batching:
 
 
 def training_batches(
-    store: Store, how: Batching, epoch: int, workers: int | None = None
+    store: Store,
+    how: Batching,
+    epoch: int,
+    workers: int | None = None,
+    device: torch.device = _CPU,
 ) -> Iterator[Batch]:
-    """The batches of one epoch, shuffled and augmented; `epoch` counts from 0.
+    """The batches from `epoch` (from 0) to the end of the training, shuffled and augmented, on
+    `device`; of `epoch` alone, where `how` is of no training.
 
     Each image's view is the epoch, or the number of the pass over the images (of its class, with
-    a sampler). `workers` processes make them (None: `$KD_WORKERS`, else as the store suggests),
-    and change no bit of them.
+    a sampler), counted round `how.views`. `workers` processes make them (None: `$KD_WORKERS`, else
+    as the store suggests), and change no bit of them.
 
     Raises:
         DataError: fewer than 2 images, one that cannot be read, a lost worker process.
@@ -90,20 +100,24 @@ def training_batches(
     if len(store) < 2:
         raise DataError(f"{len(store)} training image(s)", "training needs two images or more")
     shown = how.samples_per_epoch or len(store)
-    size = min(how.batch_size, shown)
-    steps = steps_per_epoch(shown, size)
-    # after the steps are counted, so that mixing makes as many as not mixing
-    size -= size % 2 if how.mixes else 0
-    if how.balance == "sampler":
-        rows, views = balanced(how.seed, epoch, store.labels, steps * size)
-    elif how.samples_per_epoch:
-        first, last = epoch * steps * size, (epoch + 1) * steps * size
-        rows, views = passes(how.seed, first, last, len(store))
-    else:
-        rows = all_but(how.seed, epoch, len(store), steps * size)
-        views = np.full(len(rows), epoch)
-    batches = Batches(store, replace(how, batch_size=size), rows, views, epoch)
-    return _made(batches, worker_count(store.workers) if workers is None else workers)
+    how = replace(how, batch_size=min(how.batch_size, shown))
+    steps = steps_per_epoch(shown, how.batch_size)
+    epochs = range(epoch, max(how.epochs, epoch + 1))
+    return _made(Shuffled(store, how, steps), epochs, steps, workers, device)
+
+
+def view_batches(
+    store: Store,
+    how: Batching,
+    view: int,
+    rows: Indices,
+    workers: int | None = None,
+    device: torch.device = _CPU,
+) -> Iterator[Batch]:
+    """One view of the images `rows`, in this order, as training makes it; the last batch may be
+    smaller. For whoever answers to a view before it is shown."""
+    order = InOrder(store, replace(how, epochs=0), rows, np.full(len(rows), view))
+    return _made(order, range(1), order.steps, workers, device)
 
 
 def plain_batches(
@@ -113,20 +127,20 @@ def plain_batches(
     batch_size: int = 256,
     image_size: int | None = None,
     workers: int | None = None,
+    device: torch.device = _CPU,
 ) -> Iterator[Batch]:
     """All images in order, as they are; the last batch may be smaller: for evaluation, where every
     image counts once and batch norm does not look at its neighbours.
 
-    `image_size`, `workers` and what is raised: as for `training_batches`.
+    `image_size`, `workers`, `device` and what is raised: as for `training_batches`.
     """
-    rows, views = np.arange(len(store)), np.zeros(len(store), np.int64)
-    batches = Batches(store, Batching(num_classes, batch_size, image_size=image_size), rows, views)
-    return _made(batches, worker_count(store.workers) if workers is None else workers)
+    how = Batching(num_classes, batch_size, image_size=image_size)
+    return view_batches(store, how, 0, np.arange(len(store)), workers, device)
 
 
 @dataclass(frozen=True, eq=False)
-class Batches(Dataset[Batch]):
-    """The batches of one pass over `rows`, each made when it is asked for by its number.
+class InOrder(Dataset[Packed]):
+    """The batches of one pass over `rows`, each made when it is asked for by its place.
 
     `rows` and `views`, both (n,), say which place of the store comes when, and as which view.
     """
@@ -135,84 +149,114 @@ class Batches(Dataset[Batch]):
     how: Batching
     rows: Indices
     views: Indices
-    epoch: int = 0
 
-    def __len__(self) -> int:
+    @property
+    def steps(self) -> int:
         return -(-len(self.rows) // self.how.batch_size)
 
-    def __getitem__(self, number: int) -> Batch:
-        batch, how = self._unmixed(number), self.how
-        if not how.mixes:
-            return batch
-        # by epoch and number, not by view: mixing belongs to the batch, not to an image
-        return mixed(batch, how.mixup, how.cutmix, int(hashes(_MIX, how.seed, self.epoch, number)))
-
-    def _unmixed(self, number: int) -> Batch:
+    def __getitem__(self, place: Place) -> Packed:
+        epoch, number = place
         how = self.how
         part = slice(number * how.batch_size, (number + 1) * how.batch_size)
         rows, views = self.rows[part], self.views[part]
-        labels = torch.from_numpy(self.store.labels[rows])
-        epoch = self.epoch + number / len(self) if how.epochs else 0.0
+        packed = self._with_partners(rows, views) if how.mixes else self._packed(rows, views)
+        if not how.epochs:
+            return packed
+        done = epoch + number / self.steps
+        return replace(packed, epoch=done, progress=done / how.epochs)
+
+    def _with_partners(self, rows: Indices, views: Indices) -> Packed:
+        """Partners stand in the same batch as a rule (`order.pairing`), and are loaded once."""
+        partners = self._partners(rows, views)
+        wanted = [*zip(rows.tolist(), views.tolist(), strict=True)]
+        wanted += zip(partners.tolist(), views.tolist(), strict=True)
+        places = {one: i for i, one in enumerate(dict.fromkeys(wanted))}
+        loaded = np.array(list(places))
+        found = np.array([places[one] for one in wanted])
+        return replace(
+            self._packed(loaded[:, 0], loaded[:, 1]),
+            rows=rows,
+            views=views,
+            mix=drawn(self.how.mixup, self.how.cutmix, views, rows),
+            mixed=(found[: len(rows)], found[len(rows) :]),
+        )
+
+    def _partners(self, rows: Indices, views: Indices) -> Indices:
+        if self.how.balance == "sampler":
+            return balanced_partners(self._members, views, rows)
+        found = np.empty_like(rows)
+        for view in np.unique(views).tolist():
+            found[views == view] = pairing(view, len(self.store))[0][rows[views == view]]
+        return found
+
+    @cached_property
+    def _members(self) -> list[Indices]:
+        labels = self.store.labels
+        return [np.flatnonzero(labels == label) for label in np.unique(labels)]
+
+    def _packed(self, rows: Indices, views: Indices) -> Packed:
+        how = self.how
         images = augment(
             self.store.fetch(rows),
             how.augment,
-            how.seed,
+            VIEWS,
             views,
             rows,
             size=how.image_size,
             randaugment=how.randaugment,
         )
-        return Batch(
-            images=images,
-            labels=labels,
-            targets=smooth(labels, how.num_classes, how.label_smoothing),
-            index=torch.from_numpy(rows),
-            view=torch.from_numpy(views),
-            epoch=epoch,
-            progress=epoch / how.epochs if how.epochs else 0.0,
-        )
+        return Packed(images.numpy(), self.store.labels[rows], rows, views)
 
 
-def smooth(labels: Tensor, num_classes: int, smoothing: float) -> Tensor:
-    """Targets (B, K), float32: 1 - smoothing on the label, the rest spread over all K classes
-    (Szegedy et al. 2015, arXiv:1512.00567), so that the label has a little more than 1 - smoothing.
+class Shuffled(Dataset[Packed]):
+    """The batches of all epochs; who makes them keeps the order of one."""
 
-    An unknown label (-1) becomes the uniform distribution.
-    """
-    known = F.one_hot(labels.clamp(min=0), num_classes).float()
-    targets = known * (1 - smoothing) + smoothing / num_classes
-    return torch.where(labels[:, None] < 0, 1 / num_classes, targets)
+    def __init__(self, store: Store, how: Batching, steps: int) -> None:
+        """`steps` of an epoch."""
+        self.store, self.how, self._steps = store, how, steps
+        self._epoch: tuple[int, InOrder] | None = None
+
+    def __getitem__(self, place: Place) -> Packed:
+        if self._epoch is None or self._epoch[0] != place[0]:
+            self._epoch = place[0], self._ordered(place[0])
+        return self._epoch[1][place]
+
+    def _ordered(self, epoch: int) -> InOrder:
+        how, n, slots = self.how, len(self.store), self._steps * self.how.batch_size
+        views = how.views or max(how.epochs, epoch + 1)
+        if how.balance == "sampler":
+            rows, which = balanced(how.seed, epoch, self.store.labels, slots)
+        elif how.samples_per_epoch:
+            rows, which = passes(how.seed, epoch * slots, (epoch + 1) * slots, n)
+        else:
+            together = pairing(epoch % views, n)[1] if how.mixes else None
+            rows = all_but(how.seed, epoch, n, slots, together)
+            which = np.full(len(rows), epoch)
+        return InOrder(self.store, how, rows, which % views if how.views else which)
 
 
-def _made(batches: Batches, workers: int) -> Iterator[Batch]:
-    workers = min(workers, len(batches))
-    if workers == 0:
-        for number in range(len(batches)):
-            with _one_thread() if batches.how.one_by_one else nullcontext():
-                batch = batches[number]
-            yield batch
-        return
-    refuse_no_workers(workers)
-    # A generator of its own: the DataLoader would draw from the global one. batch_size=None: what
-    # the data set hands out are batches already. Workers live as long as this epoch, whose rows
-    # they have been given.
-    loader = DataLoader(
-        _Answers(batches),
-        batch_size=None,
-        num_workers=workers,
-        collate_fn=as_it_is,
-        generator=torch.Generator(),
-        timeout=LONGEST_WAIT,
+def _made(
+    batches: InOrder | Shuffled,
+    epochs: range,
+    steps: int,
+    workers: int | None,
+    device: torch.device,
+) -> Iterator[Batch]:
+    how = batches.how
+    count = worker_count(batches.store.workers) if workers is None else workers
+    count = min(count, len(epochs) * steps)
+    places = product(epochs, range(steps))
+    packed = by_workers(batches, places, count) if count else _here(batches, places)
+    return ahead(
+        packed, lambda one: one.batch(how.num_classes, how.label_smoothing, device), device
     )
-    try:
-        for answer in loader:
-            if isinstance(answer, KdError):
-                raise answer
-            yield unpacked(answer)
-    except RuntimeError as error:  # torch says so of a worker that died, by its words alone
-        if lost := lost_worker(error):
-            raise lost from error
-        raise
+
+
+def _here(batches: InOrder | Shuffled, places: Iterable[Place]) -> Iterator[Packed]:
+    for place in places:
+        with _one_thread() if batches.how.one_by_one else nullcontext():
+            packed = batches[place]
+        yield packed
 
 
 @contextmanager
@@ -229,19 +273,3 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-@dataclass(frozen=True, eq=False)
-class _Answers(Dataset[Packed | KdError]):
-    """Batches, or the error met; a raised one would come wrapped in the worker's traceback."""
-
-    batches: Batches
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __getitem__(self, number: int) -> Packed | KdError:
-        try:
-            return packed(self.batches[number])
-        except KdError as error:
-            return error

@@ -66,9 +66,7 @@ class OnDemand:
 
     @property
     def workers(self) -> int:
-        # A core decodes and crops a hundred photographs a second (measured: 9 ms each). More than
-        # four take KD_WORKERS: each has its memory, and where processes are spawned its own torch.
-        return min(4, usable_cores())
+        return usable_cores()
 
     def __len__(self) -> int:
         return len(self.split)

@@ -1,4 +1,4 @@
-"""The processes that make batches: how many, and what it means when one is lost."""
+"""How many processes make batches, and what it means when one is lost; without torch."""
 
 import multiprocessing
 import os

@@ -58,7 +58,11 @@ def answers_of(
 ) -> Logits:
     """(N, K) logits of one model, in fp32; one of `ticks` is drawn for each batch."""
     batches = plain_batches(
-        store, num_classes=tap.args.num_classes, batch_size=BATCH, image_size=image_size
+        store,
+        num_classes=tap.args.num_classes,
+        batch_size=BATCH,
+        image_size=image_size,
+        device=device,
     )
     return predict(tap, (batch for batch, _ in zip(batches, ticks, strict=False)), device)
 

@@ -33,7 +33,7 @@ from kdcli.runs.find import runs_root
 from kdcli.runs.spec import Spec
 from kdcli.training.build import Assembled, assemble
 from kdcli.training.devices import peak_bytes, wait_for
-from kdcli.training.loop import REHEARSED, rehearse
+from kdcli.training.loop import rehearse
 from kdcli.training.site import Site
 from kdcli.training.threads import numbers, using
 from kdcli.training.transfer_set import images_in_all
@@ -258,7 +258,7 @@ def _bold(spec: Spec) -> Spec:
 
 
 def _endless(parts: Assembled) -> Iterator[Batch]:
-    return chain.from_iterable(parts.batches(epoch % REHEARSED) for epoch in count())
+    return chain.from_iterable(parts.batches(0) for _ in count())
 
 
 def _seconds_of_validation(parts: Assembled, device: torch.device) -> float:

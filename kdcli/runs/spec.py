@@ -14,9 +14,9 @@ from kdcli.runs.names import folder_name, slug
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
 NAMED = 3
 """Teachers that a folder's name spells out."""
-RULES = 2
-"""Counts up whenever a kd decodes, cuts, orders or identifies images otherwise than the one before.
-Runs of a lower number are listed, inspected and exported, but never taken for new ones, nor
+RULES = 3
+"""Counts up whenever a kd decodes, varies, orders or identifies images otherwise than the one
+before. Runs of a lower number are listed, inspected and exported, but never taken for new ones, nor
 measured on images that are read by new rules."""
 
 Role = Literal["teacher", "assistant", "generation", "baseline", "student"]

@@ -46,7 +46,7 @@ class Assembled:
     args: ModelArgs
     """Of the student."""
     batches: Callable[[int], Iterator[Batch]]
-    """The batches of an epoch."""
+    """The batches from an epoch to the end."""
     steps_per_epoch: int
     validate: Callable[[nn.Module], Validation]
     """What a model that would ship answers on the validation images."""
@@ -119,10 +119,10 @@ def assemble(
     learning = learning_of(spec, student, images, site)
     preparing = time.monotonic() - taught + read - start
     how = batching_of(spec, classes, transfer.samples_per_epoch if transfer else None)
-    batches = partial(training_batches, learning.training, how)
+    batches = partial(training_batches, learning.training, how, device=site.device)
     steps = steps_per_epoch(how.samples_per_epoch or len(learning.training), how.batch_size)
     # the first batch of the training: what methods learn is shaped by it, and by its maps' signs
-    example = next(batches(0, workers=0)).to(site.device)
+    example = next(batches(0, workers=0))
 
     def join(spec: Spec, learners: dict[str, nn.Module], teachers: dict[str, Teacher]) -> Distiller:
         about = _about(spec, learning.training, example, classes, steps)
@@ -197,7 +197,8 @@ def batching_of(spec: Spec, classes: int, samples_per_epoch: int | None = None) 
 
 
 def _validate(store: Store, classes: int, device: torch.device, model: nn.Module) -> Validation:
-    logits = predict(model, plain_batches(store, num_classes=classes), device)
+    batches = plain_batches(store, num_classes=classes, device=device)
+    logits = predict(model, batches, device)
     balanced = balanced_accuracy(logits.argmax(1), store.labels, classes)
     return Validation(accuracy(logits, store.labels), balanced, nll(logits, store.labels))
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
-from itertools import chain, count
+from itertools import count
 from typing import Any
 
 import torch
@@ -40,6 +40,7 @@ from kdcli.training.resume import (
 from kdcli.training.stepper import Stepper
 from kdcli.training.threads import fewest_of_the_fast, in_turn, using
 from kdcli.training.trajectory import Trail
+from kdcli.training.waiting import Waiting
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,9 @@ def fit(
 ) -> tuple[dict[str, dict[str, Tensor]], Ended]:
     """Train `distiller`, or go on where `run` left off.
 
-    `batches(epoch)` gives one epoch, `validate(model)` measures what would ship. `train` holds no
-    `auto`. `alongside` are teachers that learn at its steps: resumed with it, and kept beside it
-    under these names. `trail` keeps weights after some of the steps.
+    `batches(epoch)` gives those from an epoch to the end, `validate(model)` measures what would
+    ship. `train` holds no `auto`. `alongside` are teachers that learn at its steps: resumed with
+    it, and kept beside it under these names. `trail` keeps weights after some of the steps.
 
     Returns the weights of all that is kept, by name, after the best epoch on validation, and how
     training ended; appends to metrics.jsonl and keeps state.pt after each epoch. On a processor a
@@ -102,11 +103,12 @@ def fit(
     if epochs.done:
         progress.say(f"{label}: going on after epoch {epochs.done} of {train.epochs}")
     ended, first = epochs.ended(train), epochs.done * steps_per_epoch
-    feed = chain.from_iterable(batches(epoch) for epoch in range(epochs.done, int(train.epochs)))
     meter, shares, clock = Meter(), Shares(distiller, steps_per_epoch), time.monotonic()
-    waited = progress.track(feed if not ended else (), total - first, label)
-    with closing(waited):  # else a bar would outlive an error
-        for step, batch in enumerate(waited, first):
+    waiting = Waiting()
+    feed = waiting.over(batches(epochs.done)) if not ended else ()
+    tracked = progress.track(feed, total - first, label)
+    with closing(tracked):  # else a bar would outlive an error
+        for step, batch in enumerate(tracked, first):
             with _memory_errors(label, batch, train):
                 losses = stepper.step(batch, seed, step, shares)
             meter.add(losses, len(batch.labels))
@@ -114,7 +116,10 @@ def fit(
                 trail.after(step + 1, stepper.ships["student"])
             if (step + 1) % steps_per_epoch:
                 continue
-            close(epochs, meter.line(epochs.done + 1, step + 1, stepper.lr), shares)
+            line = meter.line(epochs.done + 1, step + 1, stepper.lr) | waiting.close()
+            if words := waiting.words(line, int(train.epochs)):
+                progress.warn(f"{label}: {words}")
+            close(epochs, line, shares)
             epochs.seconds += time.monotonic() - clock
             if ended := epochs.ended(train):
                 if trail:
@@ -122,6 +127,7 @@ def fit(
                 break  # the caller writes model.pt now: no need for a resume state
             meter, clock = Meter(), time.monotonic()
             keep(run, epochs, resumed)
+            waiting.start()
     return epochs.best_weights, _closing(epochs, ended)
 
 

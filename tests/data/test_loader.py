@@ -1,15 +1,42 @@
 """Batches are pure functions of (seed, epoch, number), whoever makes them."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from small_stores import SIZE, same, store, training
+from torch import Tensor
 
+from kdcli.core.arrays import Indices
 from kdcli.core.errors import DataError
-from kdcli.data.loader import plain_batches, smooth, steps_per_epoch
-from kdcli.data.store import InMemory
+from kdcli.core.openmp import usable_cores
+from kdcli.core.records import Batch
+from kdcli.data.loader import (
+    Batching,
+    plain_batches,
+    steps_per_epoch,
+    training_batches,
+    view_batches,
+)
+from kdcli.data.packed_batches import smooth
+from kdcli.data.store import InMemory, Store
+
+
+class Counted:
+    """A store that remembers how many images it was asked for."""
+
+    def __init__(self, store: Store) -> None:
+        self.store, self.labels, self.workers = store, store.labels, 0
+        self.fetched: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    def fetch(self, index: Indices) -> Tensor:
+        self.fetched.append(len(index))
+        return self.store.fetch(index)
 
 
 @pytest.mark.parametrize("kind", ["memory", "on demand"])
@@ -38,7 +65,7 @@ def test_stores_can_be_handed_to_spawned_workers(kind: str) -> None:
 
 def test_stores_know_their_workers() -> None:
     assert store("memory").workers == 0
-    assert 1 <= store("on demand").workers <= 4
+    assert store("on demand").workers == usable_cores()
 
 
 def test_an_epoch_holds_every_image_at_most_once() -> None:
@@ -78,22 +105,79 @@ def test_the_weighted_loss_changes_no_batch() -> None:
     assert same(training(store(), balance="loss"), training(store()))
 
 
-def test_mixing_keeps_the_number_of_steps_and_drops_the_odd_image() -> None:
-    batches = training(store(), batch_size=5, mixup=1.0)
-    assert [len(batch.labels) for batch in batches] == [4] * steps_per_epoch(21, 5)
+MIXES = [{"mixup": 1.0}, {"cutmix": 1.0}, {"mixup": 0.8, "cutmix": 1.0}]
+
+
+def by_image(batches: list[Batch]) -> dict[tuple[int, int], tuple[Tensor, Tensor, Tensor]]:
+    """Image, target and label of each (view, index)."""
+    return {
+        (int(view), int(index)): (image, target, label)
+        for batch in batches
+        for view, index, image, target, label in zip(
+            batch.view, batch.index, batch.images, batch.targets, batch.labels, strict=True
+        )
+    }
+
+
+def equal(one: tuple[Tensor, ...], other: tuple[Tensor, ...]) -> bool:
+    return all(map(torch.equal, one, other))
+
+
+@pytest.mark.parametrize("mix", [{}, *MIXES, {"randaugment": "rand-m9"}])
+@pytest.mark.parametrize("balance", ["none", "sampler"])
+def test_an_image_is_a_function_of_its_view_and_place(mix: dict[str, float], balance: str) -> None:
+    """Whatever the seed, the batch and its size: a teacher's answer to it can be kept."""
+    of = store()
+    asked = by_image(training(of, batch_size=5, balance=balance, **mix))
+    shown = by_image(training(of, batch_size=3, balance=balance, seed=8, workers=1, **mix))
+    how = Batching(num_classes=3, batch_size=9, augment="shift", label_smoothing=0.1, **mix)
+    views = {view for view, _ in {*asked, *shown}}
+    if balance == "sampler":  # its partners are of any class with the same chance
+        how = replace(how, balance=balance)
+    alone = by_image([b for view in views for b in view_batches(of, how, view, np.arange(21))])
+    assert len(asked.keys() & shown.keys()) > 12
+    for found in (asked, shown):
+        assert all(equal(found[one], alone[one]) for one in found)
+
+
+def test_pairs_stay_together_so_that_no_image_is_loaded_twice() -> None:
+    of = Counted(store(n=200))
+    training(of, batch_size=10, mixup=1.0)
+    assert 200 <= sum(of.fetched) <= 220  # a batch may end between two of them
+    assert len(training(of, batch_size=11, mixup=1.0)) == steps_per_epoch(200, 11)
+
+
+def test_an_odd_one_is_mixed_too() -> None:
     (batch,) = training(store(n=3), batch_size=64, cutmix=1.0)
-    assert len(batch.images) == len(batch.targets) == 2
+    assert sorted(batch.index.tolist()) == [0, 1, 2]
 
 
-def test_batches_are_mixed_each_with_its_own_numbers() -> None:
-    plain, new = training(store()), training(store(), mixup=1.0)
-    pairs = list(zip(plain, new, strict=True))
-    assert all(torch.equal(a.index, b.index) for a, b in pairs)
-    assert not any(torch.equal(a.images, b.images) for a, b in pairs)
-    shares = [((b.images - a.images.flip(0)) / (a.images - a.images.flip(0))) for a, b in pairs]
-    medians = {round(float(share[share.isfinite()].median()), 4) for share in shares}
-    assert len(medians) == len(pairs)
-    assert not same(new, training(store(), mixup=1.0, seed=1))
+def test_with_a_sampler_partners_are_of_every_class_alike() -> None:
+    of = InMemory(torch.zeros((60, 3, 8, 8), dtype=torch.uint8), np.array([0] * 50 + [1] * 10))
+    epochs = [
+        training(of, epoch=epoch, batch_size=20, balance="sampler", mixup=1.0, epochs=20)
+        for epoch in range(20)
+    ]
+    targets = torch.cat([batch.targets for batches in epochs for batch in batches]).mean(0)
+    assert abs(float(targets[0] - targets[1])) < 0.06
+
+
+def test_epochs_go_round_the_views() -> None:
+    of = store()
+    epochs = [by_image(training(of, epoch=epoch, views=2)) for epoch in range(4)]
+    assert [{view for view, _ in one} for one in epochs] == [{0}, {1}, {0}, {1}]
+    for one in epochs[0].keys() & epochs[2].keys():
+        assert equal(epochs[0][one], epochs[2][one])
+
+
+def test_one_training_is_one_stream_of_batches() -> None:
+    """Workers live on from epoch to epoch."""
+    of = store()
+    how = Batching(num_classes=3, batch_size=4, epochs=3, augment="shift")
+    epochs = [training(of, epoch=e, epochs=3, label_smoothing=0.0) for e in range(3)]
+    for workers in (0, 2):
+        whole = list(training_batches(of, how, 0, workers))
+        assert same(whole, [batch for batches in epochs for batch in batches])
 
 
 def test_larger_images_come_out_at_the_size_wanted() -> None:

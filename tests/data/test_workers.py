@@ -16,7 +16,7 @@ from small_stores import same, store, training
 from torch.utils.data import get_worker_info
 
 from kdcli.core.errors import DataError, UsageError
-from kdcli.data import loader
+from kdcli.data import processes
 from kdcli.data.source import Split
 from kdcli.data.store import OnDemand
 from kdcli.data.workers import lost_worker, worker_count
@@ -109,7 +109,7 @@ def test_a_worker_that_ends_is_told() -> None:
 
 
 def test_a_hanging_worker_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loader, "LONGEST_WAIT", 1)
+    monkeypatch.setattr(processes, "LONGEST_WAIT", 1)
     with pytest.raises(DataError, match="reading the images hangs"):
         training(troubled("waits"), workers=1)
 
@@ -122,7 +122,7 @@ def test_batches_take_no_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(torch.UntypedStorage, "_share_fd_cpu_", full)
     monkeypatch.setattr(torch.UntypedStorage, "_share_filename_cpu_", full)
-    monkeypatch.setattr(loader, "LONGEST_WAIT", 20)
+    monkeypatch.setattr(processes, "LONGEST_WAIT", 20)
     of = store("on demand")
     assert same(training(of, **EVERYTHING), training(of, **EVERYTHING, workers=2))
 

@@ -1,5 +1,6 @@
 """Small stores of images, and the batches made of them."""
 
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import torch
 
 from kdcli.core.progress import Silent
 from kdcli.core.records import Batch
-from kdcli.data.loader import Batching, training_batches
+from kdcli.data.loader import Batching, steps_per_epoch, training_batches
 from kdcli.data.readers import ArrayImages
 from kdcli.data.source import Split
 from kdcli.data.store import Store, open_store
@@ -28,7 +29,8 @@ def training(of: Store, **changes: Any) -> list[Batch]:
     settings = {"augment": "shift", "label_smoothing": 0.1, "epochs": 4} | changes
     epoch, workers = settings.pop("epoch", 1), settings.pop("workers", 0)
     how = Batching(num_classes=3, **{"batch_size": 4} | settings)
-    return list(training_batches(of, how, epoch, workers))
+    steps = steps_per_epoch(how.samples_per_epoch or len(of) or 1, how.batch_size)
+    return list(islice(training_batches(of, how, epoch, workers), steps))
 
 
 def same(left: list[Batch], right: list[Batch]) -> bool:

@@ -287,8 +287,8 @@ def test_data_read_by_new_rules_are_other_data(monkeypatch: pytest.MonkeyPatch) 
 def test_a_run_of_older_rules_is_looked_at_but_not_measured(
     finished: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kdcli.runs.spec.RULES", 3)
-    monkeypatch.setattr("kdcli.plan.data.RULES", 3)
+    monkeypatch.setattr("kdcli.runs.spec.RULES", 4)
+    monkeypatch.setattr("kdcli.plan.data.RULES", 4)
     listed = kd_ok("list", "runs", "--json").document["runs"]
     assert len(listed) == len(finished.runs())
     looked = kd_ok("inspect", finished.student)

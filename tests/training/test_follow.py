@@ -55,7 +55,7 @@ def spec_of(pictures: Path, recipe: str, *settings: str, **more: Any) -> Spec:
 
 def numbers(run: Path) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
+    return [{k: v for k, v in line.items() if k not in ("seconds", "waited")} for line in lines]
 
 
 # What is trained ---------------------------------------------------------------------------------
