@@ -20,7 +20,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterable
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -133,13 +133,14 @@ def kd_parts_of(asked: argparse.Namespace, *further: str) -> tuple[Spec, Assembl
 
 
 def kd(asked: argparse.Namespace) -> Epoch:
-    """What `training.loop.fit` does in an epoch, but for validation and the log."""
+    """What `training.loop.fit` does in an epoch, but for validation and the log. Its worker
+    processes live on over epochs, and have a few batches ready when its turn comes."""
     spec, parts = kd_parts_of(asked)
     stepper, number = Stepper(parts.distiller, spec.recipe.train, parts.steps_per_epoch), count()
-    epochs = count()
+    feed = parts.batches(0)
 
     def epoch() -> None:
-        for batch in parts.batches(next(epochs)):
+        for batch in islice(feed, parts.steps_per_epoch):
             stepper.step(batch, 0, next(number))
 
     return epoch
