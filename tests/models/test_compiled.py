@@ -2,6 +2,7 @@
 
 import copy
 import shutil
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -81,17 +82,29 @@ def same_as_plain(tap: Tap, plain: Tap, atol: float) -> None:
         torch.testing.assert_close(one, other, atol=atol, rtol=1e-3)
 
 
-@pytest.mark.usefixtures("quickly")
-def test_what_was_not_tried_goes_the_plain_way_and_compiles_nothing() -> None:
-    tap, batch = tap_of(view=MUCH), batch_of()
+def test_what_was_not_tried_goes_the_plain_way_and_compiles_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ran: list[str] = []
+
+    def counting(graph: torch.fx.GraphModule, _: object) -> Callable[..., object]:
+        ran.append("made")
+        return lambda *given: ran.append("run") or graph(*given)
+
+    traced = partial(torch.compile, backend=counting, dynamic=False)
+    monkeypatch.setattr(torch, "compile", lambda ask, **_: traced(ask))
+    tap, batch = tap_of(), batch_of()
     assert try_compiled(tap, batch, learns=True) == ""
-    made = graphs()
+    assert ran == ["made", "run"]
     average = copy.deepcopy(tap)  # as the moving average does
     few = predict(average, [batch_of(3)], CPU)
+    assert few == pytest.approx(predict(tap_of(), [batch_of(3)], CPU), abs=1e-5)
+    answers(average, batch)
+    answers(tap, batch)
+    assert ran == ["made", "run", "run", "run"]
     tap.precision = "bf16"
     answers(tap, batch)
-    assert graphs() == made
-    assert few == pytest.approx(predict(tap_of(), [batch_of(3)], CPU), abs=1e-5)
+    assert ran == ["made", "run", "run", "run"]
 
 
 def test_one_that_cannot_be_compiled_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
