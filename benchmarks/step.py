@@ -1,7 +1,7 @@
 """Seconds per step of `kd` against a bare hand-written loop doing the same arithmetic.
 
-    python benchmarks/step.py [--steps 60] [--json]
-    python benchmarks/step.py --methods [--steps 20] [--json]
+    python benchmarks/step.py [--steps 60] [--device cuda] [--json]
+    python benchmarks/step.py --methods [--steps 20] [--device cuda] [--json]
 
 resnet101 -> mobilenetv3_small_100, 32x32, batch 64; the same precision and memory format on both
 sides. The real loop (`training.loop.fit`) runs; between two of its steps the bare loop makes one of
@@ -39,7 +39,7 @@ from kdcli.recipe.load import load_recipe
 from kdcli.runs.run import Run
 from kdcli.runs.spec import Spec
 from kdcli.training.build import Assembled, assemble
-from kdcli.training.devices import open_device
+from kdcli.training.devices import open_device, wait_for
 from kdcli.training.distiller import Distiller
 from kdcli.training.loop import fit
 from kdcli.training.resume import Validation
@@ -54,13 +54,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--methods", action="store_true")
+    parser.add_argument("--device", default="cpu")
     add_json(parser)
     asked = parser.parse_args()
     if asked.methods:
         compare_methods(asked)
         return
     with tempfile.TemporaryDirectory() as folder:
-        kd, bare = measure(asked.steps, Path(folder))
+        kd, bare = measure(asked.steps, Path(folder), asked.device)
     quartiles = statistics.quantiles([a / b for a, b in zip(kd, bare, strict=True)], n=4)
     low, middle, high = quartiles
     mine, other = statistics.median(kd), statistics.median(bare)
@@ -75,11 +76,11 @@ def main() -> None:
     )
 
 
-def measure(steps: int, folder: Path) -> tuple[list[float], list[float]]:
+def measure(steps: int, folder: Path, wanted: str) -> tuple[list[float], list[float]]:
     """Seconds of each step of kd and of the bare loop, taken in turn."""
-    device = open_device("cpu")
+    device = open_device(wanted)
     spec, parts = kd_parts(folder, device)
-    other = bare_step(spec.recipe.teacher.precision)
+    other = bare_step(spec.recipe.teacher.precision, spec.recipe.student.precision, device)
     kd: list[float] = []
     bare: list[float] = []
 
@@ -91,9 +92,11 @@ def measure(steps: int, folder: Path) -> tuple[list[float], list[float]]:
         for _ in range(steps + 5):
             start = time.perf_counter()
             yield next(feed)  # kd makes its batch, then its step
+            wait_for(device)
             kd.append(time.perf_counter() - start)
             start = time.perf_counter()
             other(ready)
+            wait_for(device)
             bare.append(time.perf_counter() - start)
 
     fit(
@@ -112,7 +115,7 @@ def measure(steps: int, folder: Path) -> tuple[list[float], list[float]]:
 
 def compare_methods(asked: argparse.Namespace) -> None:
     """A row per method: time and memory of `kd` and it, over `kd` alone."""
-    device = open_device("cpu")
+    device = open_device(asked.device)
     figures = []
     say(asked, "method     time (quartiles)         kept for backward")
     with tempfile.TemporaryDirectory() as folder:
@@ -124,7 +127,7 @@ def compare_methods(asked: argparse.Namespace) -> None:
             weight = f"methods.{name}.weight={registry.load('methods', name).default_weight}"
             _, both = kd_parts(Path(folder), device, weight)
             pair = one_step(alone.distiller, batch), one_step(both.distiller, batch)
-            quartiles = statistics.quantiles(in_turn(*pair, asked.steps), n=4)
+            quartiles = statistics.quantiles(in_turn(*pair, asked.steps, device), n=4)
             low, middle, high = quartiles
             kept = kept_bytes(both.distiller, batch) / kept_bytes(alone.distiller, batch)
             figures.append({"method": name, "quartiles": quartiles, "kept": kept})
@@ -147,7 +150,9 @@ def one_step(distiller: Distiller, batch: Batch) -> Callable[[], None]:
     return step
 
 
-def in_turn(one: Callable[[], None], other: Callable[[], None], steps: int) -> list[float]:
+def in_turn(
+    one: Callable[[], None], other: Callable[[], None], steps: int, device: torch.device
+) -> list[float]:
     """Seconds of `other` over those of `one`, step by step, after three of each: a machine that
     slows down slows both, which two timings one after the other would not show."""
     ratios = []
@@ -156,6 +161,7 @@ def in_turn(one: Callable[[], None], other: Callable[[], None], steps: int) -> l
         for step in (one, other):
             start = time.perf_counter()
             step()
+            wait_for(device)
             seconds.append(time.perf_counter() - start)
         ratios.append(seconds[1] / seconds[0])
     return ratios[3:]
@@ -205,25 +211,28 @@ def kd_parts(
     return spec, assemble(spec, Site(source, device, Silent()), [file])
 
 
-def bare_step(precision: str) -> Callable[[Batch], None]:
+def bare_step(of_teacher: str, of_student: str, device: torch.device) -> Callable[[Batch], None]:
     """A loop as one would write it by hand for exactly this: the recipe kd's numbers (T = 4, 0.1
     and 0.9), kd's own memory format, clipping and schedule, and nothing that is logged."""
     teacher = timm.create_model(TEACHER, num_classes=10).eval().requires_grad_(False)
     student = timm.create_model(STUDENT, num_classes=10).train()
-    teacher = teacher.to(memory_format=torch.channels_last)
-    student = student.to(memory_format=torch.channels_last)
+    for model in (teacher, student):
+        model.to(device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(student.parameters(), lr=1e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 1000)
-    mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
-    std = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
-    bf16 = precision == "bf16"
+    mean = torch.tensor([0.485, 0.456, 0.406], device=device).view(1, 3, 1, 1)
+    std = torch.tensor([0.229, 0.224, 0.225], device=device).view(1, 3, 1, 1)
+
+    def autocast(precision: str) -> torch.autocast:
+        return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
     def step(batch: Batch) -> None:
         images = ((batch.images - mean) / std).contiguous(memory_format=torch.channels_last)
-        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+        with torch.no_grad(), autocast(of_teacher):
             target = teacher(images)
         target = F.log_softmax(target.float() / 4, dim=1)
-        logits = student(images)
+        with autocast(of_student):
+            logits = student(images).float()
         soft = F.log_softmax(logits / 4, dim=1)
         kd = F.kl_div(soft, target, log_target=True, reduction="batchmean") * 16
         loss = 0.1 * F.cross_entropy(logits, batch.labels) + 0.9 * kd
