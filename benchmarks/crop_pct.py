@@ -11,12 +11,12 @@ a blurred polygon whose kind is the class; 1,800 / 120 / 600 of them.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFilter
+from tables import add_json, show
 
 from kdcli.core.arrays import Pixels
 from kdcli.core.progress import Silent
@@ -87,13 +87,18 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["make", "compare"])
     parser.add_argument("places", nargs="+", type=Path)
-    parser.add_argument("--json", action="store_true")
+    add_json(parser)
     asked = parser.parse_args()
     *runs, folder = asked.places
     if asked.what == "make":
         make(folder)
-    elif asked.json:
-        print(json.dumps({"accuracy": compare(runs, folder)}))
     else:
-        for share, each in compare(runs, folder).items():
-            print(f"{share:>6}  {np.mean(each):.4f}  ({', '.join(f'{one:.4f}' for one in each)})")
+        found = compare(runs, folder)
+        show(
+            asked,
+            {"accuracy": found},
+            (
+                f"{share:>6}  {np.mean(each):.4f}  ({', '.join(f'{one:.4f}' for one in each)})"
+                for share, each in found.items()
+            ),
+        )

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from fashion_mnist import further_fashion, some_fashion
 from study import IMAGES, TRAINING, label_recipe
+from tables import add_json, say, show
 
 from kdcli.commands.distill import distill_job
 from kdcli.commands.evaluate import evaluate
@@ -58,6 +59,7 @@ def main() -> None:
     parser.add_argument("--members", default=",".join(map(str, MEMBERS)))
     parser.add_argument("--subset", default="[0.6, 1.0]", help="What each member sees.")
     parser.add_argument("--write", action="store_true")
+    add_json(parser)
     asked = parser.parse_args()
     os.environ["KD_RUNS"] = str(asked.pool)
     rows = []
@@ -67,8 +69,8 @@ def main() -> None:
         counts = [3] if scheme == CONTROL else map(int, asked.members.split(","))
         for members in counts:
             rows.append(Row(scheme, members, measured(asked, scheme, members)))
-            print(in_a_line(rows[-1]), flush=True)
-    print("\n".join(tables(rows)))
+            say(asked, in_a_line(rows[-1]))
+    show(asked, [vars(row) | {"report": row.report.model_dump()} for row in rows], tables(rows))
     if asked.write:
         write(asked.data if asked.subset != "1.0" else f"{asked.data}, all images", rows)
 

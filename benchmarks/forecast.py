@@ -1,20 +1,22 @@
 """How far the plan before the wait is from the truth: forecast, then train, and compare.
 
-    python benchmarks/forecast.py
+    python benchmarks/forecast.py [--jobs 4] [--json]
 
 Every job is forecast and then carried out in one process, teacher and student together, in a
 folder that is thrown away. On an idle machine: a busy one is another one a minute later.
 """
 
+import argparse
 import os
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
+from tables import add_json, say, show
 
 from kdcli.commands.distill import distill_job
 from kdcli.core.progress import Silent
@@ -51,16 +53,21 @@ photographs, of which decoding does."""
 
 def main() -> None:
     """Print each job's forecast, truth and error."""
-    worst = 0.0
-    for job in JOBS:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=len(JOBS), help="So many of them, small first.")
+    add_json(parser)
+    asked = parser.parse_args()
+    figures = []
+    for job in JOBS[: asked.jobs]:
         with tempfile.TemporaryDirectory() as folder:
             forecast, truth = compare(job, Path(folder))
         error = forecast / truth - 1
-        worst = max(worst, abs(error))
+        figures.append(asdict(job) | {"forecast": forecast, "truth": truth, "error": error})
         data = f"photographs of {job.size} px" if job.size else "digits"
-        print(f"{job.teacher} -> {job.student}, {data}: ", end="")
-        print(f"forecast {forecast:.1f} s, truth {truth:.1f} s: {signed(error, '.0%')}", flush=True)
-    print(f"worst {worst:.0%} (at most {TARGET:.0%})")
+        say(asked, f"{job.teacher} -> {job.student}, {data}: ", end="")
+        say(asked, f"forecast {forecast:.1f} s, truth {truth:.1f} s: {signed(error, '.0%')}")
+    worst = max(abs(one["error"]) for one in figures)
+    show(asked, figures, [f"worst {worst:.0%} (at most {TARGET:.0%})"])
 
 
 def compare(job: Job, folder: Path) -> tuple[float, float]:

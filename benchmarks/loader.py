@@ -13,7 +13,6 @@ Targets: on demand 1.2 times the faster of the others, from the second epoch on 
 """
 
 import argparse
-import json
 import os
 import secrets
 import statistics
@@ -28,6 +27,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from tables import add_json, show
 from torch import Tensor
 
 from kdcli.core.progress import Silent
@@ -50,21 +50,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=1600)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", action="store_true")
+    add_json(parser)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["KD_CACHE"] = f"{folder}/cache"
         make_photographs(Path(folder) / "images", asked.images)
         found = {workers: measured(Path(folder), workers, asked.rounds) for workers in (0, 2)}
-    if asked.json:
-        print(json.dumps(found, indent=1))
-        return
+    show(asked, found, table(found))
+
+
+def table(found: dict[int, dict[str, float]]) -> Iterator[str]:
     for workers, rates in found.items():
         best = max(rates["torchvision"], rates["timm"])
-        print(f"{workers} workers" if workers else "in the process")
+        yield f"{workers} workers" if workers else "in the process"
         for name, rate in rates.items():
             target = f"; target {TARGETS[name]}" if name in TARGETS else ""
-            print(f"  {name:16} {rate:6.0f} images/s, {rate / best:.2f} of the faster{target}")
+            yield f"  {name:16} {rate:6.0f} images/s, {rate / best:.2f} of the faster{target}"
 
 
 def make_photographs(root: Path, count: int) -> None:
@@ -128,8 +129,8 @@ def kd_epochs(root: Path, workers: int, epochs: int) -> dict[str, Epoch]:
 def torchvision_epochs(root: Path, workers: int) -> Epoch:
     """As its own reference scripts read a folder."""
     from torch.utils.data import DataLoader
-    from torchvision import transforms  # type: ignore[import-untyped]
-    from torchvision.datasets import ImageFolder  # type: ignore[import-untyped]
+    from torchvision import transforms
+    from torchvision.datasets import ImageFolder
 
     crop = transforms.RandomResizedCrop(SIZE, scale=AREA, ratio=ASPECT)
     shown = transforms.Compose([crop, transforms.RandomHorizontalFlip(), transforms.ToTensor()])

@@ -1,6 +1,6 @@
 """What each method is worth on digits: every shipped recipe against the baseline, three seeds.
 
-    python benchmarks/methods.py [--pool DIR] [--only kd,at,...] [--write]
+    python benchmarks/methods.py [--pool DIR] [--only kd,at,...] [--write] [--json]
 
 A teacher (resnet34) and a student (mobilenetv3_small_050) that are small enough for a processor.
 Resumable: runs in DIR are reused, and several of these may share the work by --only, once the first
@@ -13,6 +13,8 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from tables import add_json, say, show
 
 from kdcli.commands.distill import distill_job
 from kdcli.commands.evaluate import evaluate
@@ -47,13 +49,14 @@ def main() -> None:
     parser.add_argument("--pool", type=Path, default=Path("runs/methods-pool"))
     parser.add_argument("--only", default=",".join(in_order()))
     parser.add_argument("--write", action="store_true")
+    add_json(parser)
     asked = parser.parse_args()
     os.environ["KD_RUNS"] = str(asked.pool)
     rows = []
     for recipe in asked.only.split(","):
         rows.append(measured(recipe))
-        print(in_a_line(rows[-1]), flush=True)
-    print(table(rows))
+        say(asked, in_a_line(rows[-1]))
+    show(asked, [vars(row) | {"report": row.report.model_dump()} for row in rows], [table(rows)])
     if asked.write:
         write(rows)
 

@@ -16,9 +16,10 @@ work by --only.
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from study import TRAINING, Row, Study, asked_study, gain, keep, measured, percent
+from tables import say, show
 
 from kdcli.core.errors import UsageError
 from kdcli.recipe.load import recipe_names
@@ -60,24 +61,25 @@ def main() -> None:
     rows: list[Row] = []
     for group in asked.only.split(";"):
         for arm in GROUPS[group](group, asked.student, asked.teacher):
-            if row := taught(study, arm):
-                rows.append(row)
-                print(f"{row.group}, {row.name}: {percent(row.accuracy, row.sd)}", flush=True)
+            found = taught(study, arm)
+            if isinstance(found, str):
+                say(asked, f"{arm.group}, {arm.name}: {found}")
+            else:
+                rows.append(found)
+                say(asked, f"{arm.group}, {arm.name}: {percent(found.accuracy, found.sd)}")
                 keep(rows, asked.out)
-    print("\n".join(tables(rows)))
+    show(asked, [asdict(row) for row in rows], tables(rows))
 
 
-def taught(study: Study, arm: Arm) -> Row | None:
-    """What the arm came to; None, with a line, where this kd cannot do it."""
+def taught(study: Study, arm: Arm) -> Row | str:
+    """What the arm came to, or why this kd cannot do it."""
     if arm.recipe not in recipe_names():
-        print(f"{arm.group}, {arm.name}: no recipe {arm.recipe} yet, left out", flush=True)
-        return None
+        return f"no recipe {arm.recipe} yet, left out"
     try:
         job = study.job(arm.recipe, arm.student, arm.teacher, *arm.settings)
         return measured(study, arm.group, arm.name, job)
     except UsageError as error:
-        print(f"{arm.group}, {arm.name}: left out: {error.what}", flush=True)
-        return None
+        return f"left out: {error.what}"
 
 
 def schemes(group: str, student: str, teacher: str) -> Iterator[Arm]:

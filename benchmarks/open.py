@@ -18,11 +18,13 @@ import sys
 import tempfile
 import time
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+from tables import add_json, show
 
 from kdcli.core.progress import Silent
 from kdcli.data.file_sums import SETTLED
@@ -40,7 +42,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--images", type=int, default=20_000)
-    parser.add_argument("--json", action="store_true")
+    add_json(parser)
     parser.add_argument("--start", nargs=2, metavar=("DATA", "HOW"), help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.start:
@@ -48,15 +50,16 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         found = measured(Path(folder), asked.images)
-    if asked.json:
-        print(json.dumps(found))
-        return
-    print(f"{asked.images:,} images     s per 100,000   of processor   peak bytes per image")
+    show(asked, found, table(found))
+
+
+def table(found: dict[str, Any]) -> Iterator[str]:
+    yield f"{found['images']:,} images     s per 100,000   of processor   peak bytes per image"
     for how, row in found["starts"].items():
         took, worked, peak = row.values()
-        print(f"{how:15} {took:16.2f} {worked:14.2f} {peak:22,.0f}")
+        yield f"{how:15} {took:16.2f} {worked:14.2f} {peak:22,.0f}"
     held, most = found["held_per_image"], found["most_per_image"]
-    print(f"second start, bytes per image: {held:.0f} held, {most:.0f} at most, by tracemalloc")
+    yield f"second start, bytes per image: {held:.0f} held, {most:.0f} at most, by tracemalloc"
 
 
 def measured(folder: Path, images: int) -> dict[str, Any]:

@@ -10,7 +10,6 @@ are decoded in full.
 """
 
 import argparse
-import json
 import os
 import statistics
 import tempfile
@@ -23,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from fashion_mnist import DEBIAN
 from PIL import Image
+from tables import add_json, show
 
 from kdcli.core.arrays import Pixels
 from kdcli.core.progress import Silent
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--train", type=int, default=800)
     parser.add_argument("--test", type=int, default=500)
     parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--json", action="store_true")
+    add_json(parser)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["KD_CACHE"] = f"{folder}/cache"
@@ -56,13 +56,12 @@ def main() -> None:
             for name, store in stores.items():
                 found[name].append(accuracy(store, test, seed, asked.epochs))
         sizes = {name: store.picture(0).shape[:2] for name, store in stores.items()}
-    if asked.json:
-        print(json.dumps(found))
-        return
+    table = []
     for name, each in found.items():
         height, width = sizes[name]
         told = " ".join(f"{one:.3f}" for one in each)
-        print(f"{name:8} ({width} x {height}): {statistics.mean(each):.3f}, by seed {told}")
+        table.append(f"{name:8} ({width} x {height}): {statistics.mean(each):.3f}, by seed {told}")
+    show(asked, found, table)
 
 
 SIDES = {"reduced": STORED, "full": WHOLE}

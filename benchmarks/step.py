@@ -1,7 +1,7 @@
 """Seconds per step of `kd` against a bare hand-written loop doing the same arithmetic.
 
-    python benchmarks/step.py [--steps 60]
-    python benchmarks/step.py --methods [--steps 20]
+    python benchmarks/step.py [--steps 60] [--device cuda] [--json]
+    python benchmarks/step.py --methods [--steps 20] [--device cuda] [--json]
 
 resnet101 -> mobilenetv3_small_100, 32x32, batch 64; the same precision and memory format on both
 sides. The real loop (`training.loop.fit`) runs; between two of its steps the bare loop makes one of
@@ -23,6 +23,7 @@ from pathlib import Path
 import timm
 import torch
 import torch.nn.functional as F
+from tables import add_json, say, show
 from torch import Tensor
 
 from kdcli.core import registry
@@ -38,7 +39,7 @@ from kdcli.recipe.load import load_recipe
 from kdcli.runs.run import Run
 from kdcli.runs.spec import Spec
 from kdcli.training.build import Assembled, assemble
-from kdcli.training.devices import open_device
+from kdcli.training.devices import open_device, wait_for
 from kdcli.training.distiller import Distiller
 from kdcli.training.loop import fit
 from kdcli.training.resume import Validation
@@ -53,25 +54,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--methods", action="store_true")
+    parser.add_argument("--device", default="cpu")
+    add_json(parser)
     asked = parser.parse_args()
-    steps = asked.steps
     if asked.methods:
-        compare_methods(steps)
+        compare_methods(asked)
         return
     with tempfile.TemporaryDirectory() as folder:
-        kd, bare = measure(steps, Path(folder))
-    ratios = [a / b for a, b in zip(kd, bare, strict=True)]
-    low, middle, high = statistics.quantiles(ratios, n=4)
-    print(f"kd    {1e3 * statistics.median(kd):7.1f} ms per step (median of {len(kd)})")
-    print(f"bare  {1e3 * statistics.median(bare):7.1f} ms per step")
-    print(f"ratio {middle:.3f} (quartiles {low:.3f} to {high:.3f}); target at most {TARGET}")
+        kd, bare = measure(asked.steps, Path(folder), asked.device)
+    quartiles = statistics.quantiles([a / b for a, b in zip(kd, bare, strict=True)], n=4)
+    low, middle, high = quartiles
+    mine, other = statistics.median(kd), statistics.median(bare)
+    show(
+        asked,
+        {"kd": mine, "bare": other, "steps": len(kd), "ratio": middle, "quartiles": quartiles},
+        [
+            f"kd    {1e3 * mine:7.1f} ms per step (median of {len(kd)})",
+            f"bare  {1e3 * other:7.1f} ms per step",
+            f"ratio {middle:.3f} (quartiles {low:.3f} to {high:.3f}); target at most {TARGET}",
+        ],
+    )
 
 
-def measure(steps: int, folder: Path) -> tuple[list[float], list[float]]:
+def measure(steps: int, folder: Path, wanted: str) -> tuple[list[float], list[float]]:
     """Seconds of each step of kd and of the bare loop, taken in turn."""
-    device = open_device("cpu")
+    device = open_device(wanted)
     spec, parts = kd_parts(folder, device)
-    other = bare_step(spec.recipe.teacher.precision)
+    other = bare_step(spec.recipe.teacher.precision, spec.recipe.student.precision, device)
     kd: list[float] = []
     bare: list[float] = []
 
@@ -83,9 +92,11 @@ def measure(steps: int, folder: Path) -> tuple[list[float], list[float]]:
         for _ in range(steps + 5):
             start = time.perf_counter()
             yield next(feed)  # kd makes its batch, then its step
+            wait_for(device)
             kd.append(time.perf_counter() - start)
             start = time.perf_counter()
             other(ready)
+            wait_for(device)
             bare.append(time.perf_counter() - start)
 
     fit(
@@ -102,10 +113,11 @@ def measure(steps: int, folder: Path) -> tuple[list[float], list[float]]:
     return kd[5:-1], bare[5:-1]  # the first are warm-up, the last holds the end of the epoch
 
 
-def compare_methods(steps: int) -> None:
+def compare_methods(asked: argparse.Namespace) -> None:
     """A row per method: time and memory of `kd` and it, over `kd` alone."""
-    device = open_device("cpu")
-    print("method     time (quartiles)         kept for backward")
+    device = open_device(asked.device)
+    figures = []
+    say(asked, "method     time (quartiles)         kept for backward")
     with tempfile.TemporaryDirectory() as folder:
         _, alone = kd_parts(Path(folder), device)
         batch = next(alone.batches(0))
@@ -115,9 +127,12 @@ def compare_methods(steps: int) -> None:
             weight = f"methods.{name}.weight={registry.load('methods', name).default_weight}"
             _, both = kd_parts(Path(folder), device, weight)
             pair = one_step(alone.distiller, batch), one_step(both.distiller, batch)
-            low, middle, high = statistics.quantiles(in_turn(*pair, steps), n=4)
+            quartiles = statistics.quantiles(in_turn(*pair, asked.steps, device), n=4)
+            low, middle, high = quartiles
             kept = kept_bytes(both.distiller, batch) / kept_bytes(alone.distiller, batch)
-            print(f"{name:9}  {middle:.3f} ({low:.3f} to {high:.3f})   {kept:.3f}", flush=True)
+            figures.append({"method": name, "quartiles": quartiles, "kept": kept})
+            say(asked, f"{name:9}  {middle:.3f} ({low:.3f} to {high:.3f})   {kept:.3f}")
+    show(asked, figures, [])
 
 
 def one_step(distiller: Distiller, batch: Batch) -> Callable[[], None]:
@@ -135,7 +150,9 @@ def one_step(distiller: Distiller, batch: Batch) -> Callable[[], None]:
     return step
 
 
-def in_turn(one: Callable[[], None], other: Callable[[], None], steps: int) -> list[float]:
+def in_turn(
+    one: Callable[[], None], other: Callable[[], None], steps: int, device: torch.device
+) -> list[float]:
     """Seconds of `other` over those of `one`, step by step, after three of each: a machine that
     slows down slows both, which two timings one after the other would not show."""
     ratios = []
@@ -144,6 +161,7 @@ def in_turn(one: Callable[[], None], other: Callable[[], None], steps: int) -> l
         for step in (one, other):
             start = time.perf_counter()
             step()
+            wait_for(device)
             seconds.append(time.perf_counter() - start)
         ratios.append(seconds[1] / seconds[0])
     return ratios[3:]
@@ -164,44 +182,57 @@ def kept_bytes(distiller: Distiller, batch: Batch) -> int:
     return sum(kept.values())
 
 
-def kd_parts(folder: Path, device: torch.device, *settings: str) -> tuple[Spec, Assembled]:
+def kd_parts(
+    folder: Path,
+    device: torch.device,
+    *settings: str,
+    data: str = "digits",
+    teacher: str = TEACHER,
+    student: str = STUDENT,
+    size: int = SIZE,
+    batch: int = BATCH,
+) -> tuple[Spec, Assembled]:
     """kd's own models, batches and distiller; the teacher's weights do not matter for time."""
-    source, data = open_data("digits", Silent())
-    args = plan(TEACHER, len(source.classes), SIZE, None)
+    source, ref = open_data(data, Silent())
+    args = plan(teacher, len(source.classes), size, None)
     file = folder / "teacher.pt"
     save_model(ModelFile(args.as_dict(), build(args).state_dict(), source.classes, {}), file)
     loaded = load_recipe(
         "kd",
         (
-            f"data.image_size={SIZE}",
-            f"train.batch_size={BATCH}",
+            f"data.image_size={size}",
+            f"train.batch_size={batch}",
+            "student.pretrained=false",
             "teacher.allow_weak=true",
             *settings,
         ),
     )
-    spec = distill_spec(Roles((str(file),), Start(STUDENT)), Shared(loaded, source, data, device))
+    spec = distill_spec(Roles((str(file),), Start(student)), Shared(loaded, source, ref, device))
     return spec, assemble(spec, Site(source, device, Silent()), [file])
 
 
-def bare_step(precision: str) -> Callable[[Batch], None]:
+def bare_step(of_teacher: str, of_student: str, device: torch.device) -> Callable[[Batch], None]:
     """A loop as one would write it by hand for exactly this: the recipe kd's numbers (T = 4, 0.1
     and 0.9), kd's own memory format, clipping and schedule, and nothing that is logged."""
     teacher = timm.create_model(TEACHER, num_classes=10).eval().requires_grad_(False)
     student = timm.create_model(STUDENT, num_classes=10).train()
-    teacher = teacher.to(memory_format=torch.channels_last)
-    student = student.to(memory_format=torch.channels_last)
+    for model in (teacher, student):
+        model.to(device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(student.parameters(), lr=1e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 1000)
-    mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
-    std = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
-    bf16 = precision == "bf16"
+    mean = torch.tensor([0.485, 0.456, 0.406], device=device).view(1, 3, 1, 1)
+    std = torch.tensor([0.229, 0.224, 0.225], device=device).view(1, 3, 1, 1)
+
+    def autocast(precision: str) -> torch.autocast:
+        return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
     def step(batch: Batch) -> None:
         images = ((batch.images - mean) / std).contiguous(memory_format=torch.channels_last)
-        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+        with torch.no_grad(), autocast(of_teacher):
             target = teacher(images)
         target = F.log_softmax(target.float() / 4, dim=1)
-        logits = student(images)
+        with autocast(of_student):
+            logits = student(images).float()
         soft = F.log_softmax(logits / 4, dim=1)
         kd = F.kl_div(soft, target, log_target=True, reduction="batchmean") * 16
         loss = 0.1 * F.cross_entropy(logits, batch.labels) + 0.9 * kd

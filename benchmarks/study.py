@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from fashion_mnist import some_fashion
 from numpy.typing import NDArray
+from tables import add_json
 
 from kdcli.commands.distill import distill_job
 from kdcli.commands.evaluate import find_cast
@@ -219,6 +220,7 @@ def asked_study(parser: argparse.ArgumentParser, pool: str) -> tuple[argparse.Na
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--images", type=int, default=IMAGES, help="Of Fashion-MNIST.")
     parser.add_argument("--out", type=Path, help="A JSON file of all numbers.")
+    add_json(parser)
     asked = parser.parse_args()
     os.environ["KD_RUNS"] = str(asked.pool)
     return asked, Study(asked.data, asked.seeds, asked.pool, asked.images, asked.epochs)

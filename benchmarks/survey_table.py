@@ -14,9 +14,11 @@ Resumable: finished runs in --pool are reused; several may share the work by --o
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import asdict
 from statistics import mean
 
 from study import TRAINING, Row, asked_study, gain, keep, measured, percent
+from tables import say, show
 
 from kdcli.core.text import signed
 from kdcli.report.file import distillation_score
@@ -45,9 +47,9 @@ def main() -> None:
         for method in asked.methods.split(","):
             job = study.job(method, student, TEACHER, *STUDENTS[student])
             rows.append(measured(study, student, method, job))
-            print(f"{student}, {method}: {percent(rows[-1].accuracy, rows[-1].sd)}", flush=True)
+            say(asked, f"{student}, {method}: {percent(rows[-1].accuracy, rows[-1].sd)}")
             keep(rows, asked.out)
-    print("\n".join(table(rows)))
+    show(asked, [asdict(row) for row in rows], table(rows))
 
 
 HEAD = (

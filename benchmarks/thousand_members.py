@@ -1,6 +1,6 @@
 """A thousand tiny members, compressed into one student: time, memory, and whether it pays.
 
-    python benchmarks/thousand_members.py [--members 1000] [--student one_wide_hidden]
+    python benchmarks/thousand_members.py [--members 1000] [--student one_wide_hidden] [--json]
 
 The members are networks of one hidden layer of eight units on the built-in digits at 8 x 8 pixels,
 registered with timm as anybody's own models can be; the student is such a network, or one of 64
@@ -20,6 +20,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from tables import add_json, show
 from timm.models import register_model
 from torch import Tensor, nn
 
@@ -77,6 +78,7 @@ def main() -> None:
         "--student", choices=("one_hidden", "one_wide_hidden"), default="one_hidden"
     )
     parser.add_argument("--pool", type=Path, default=Path("runs/thousand-pool"))
+    add_json(parser)
     asked = parser.parse_args()
     os.environ["KD_RUNS"] = str(asked.pool)
     asked.pool.mkdir(parents=True, exist_ok=True)
@@ -90,9 +92,17 @@ def main() -> None:
     run = document("distill", *who, *how, *on)["run"]
     trained = time.monotonic() - clock
     report = document("evaluate", run, "--seeds", "3")
-    print(
-        in_a_line(asked.members, asked.student, trained, time.monotonic() - clock - trained, report)
-    )
+    # of the process, ever: kilobytes on Linux
+    memory = 1e3 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    figures = {
+        "members": asked.members,
+        "student": asked.student,
+        "accuracies": {role: part["accuracy"] for role, part in report["models"].items()},
+        "distill_seconds": trained,
+        "evaluate_seconds": time.monotonic() - clock - trained,
+        "memory_bytes": memory,
+    }
+    show(asked, figures, [in_a_line(figures)])
 
 
 def member() -> str:
@@ -117,17 +127,15 @@ def document(*arguments: str) -> dict[str, Any]:
     return found
 
 
-def in_a_line(
-    members: int, student: str, trained: float, evaluated: float, report: dict[str, Any]
-) -> str:
+def in_a_line(figures: dict[str, Any]) -> str:
     """Accuracies, seconds, and the most memory that the process ever held."""
-    accuracies = {role: part["accuracy"] for role, part in report["models"].items()}
-    # of the process, ever: kilobytes on Linux
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    shown = ", ".join(f"{role} {100 * value:.1f}%" for role, value in accuracies.items())
+    accuracies = figures["accuracies"].items()
+    shown = ", ".join(f"{role} {100 * value:.1f}%" for role, value in accuracies)
     return (
-        f"{members} members, {student}: {shown}; distill {trained:.0f} s, "
-        f"evaluate {evaluated:.0f} s, at most {memory:.2f} GB"
+        f"{figures['members']} members, {figures['student']}: {shown}; "
+        f"distill {figures['distill_seconds']:.0f} s, "
+        f"evaluate {figures['evaluate_seconds']:.0f} s, "
+        f"at most {figures['memory_bytes'] / 1e9:.2f} GB"
     )
 
 

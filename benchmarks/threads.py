@@ -1,6 +1,6 @@
 """Does the number of threads that kd chooses cost anything, on an idle machine or a shared one?
 
-    python benchmarks/threads.py [--models resnet18 resnet50] [--ways kd]
+    python benchmarks/threads.py [--models resnet18 resnet50] [--ways kd] [--json]
 
 For each model and each way in which threads wait (as libgomp has it, as kd sets it, asleep at
 once), in a process of its own, alone and beside a process that multiplies matrices on all cores:
@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tables import add_json, say, show
+
 from kdcli.core.openmp import BRIEFLY, WAITING
 
 TARGET = 1.10
@@ -38,26 +40,29 @@ def main() -> None:
     parser.add_argument("--models", nargs="*", default=models)
     parser.add_argument("--ways", nargs="*", default=[*WAYS], choices=[*WAYS])
     parser.add_argument("--one", help="of one model, in this process; for this file itself")
+    add_json(parser)
     asked = parser.parse_args()
     if asked.one:
         print(json.dumps(measure(asked.one)))
         return
-    print(
-        "ms of a step (median): neighbour, waiting, model: one thread, all, chosen (the trial's s)"
+    say(
+        asked,
+        "ms of a step (median): neighbour, waiting, model: one thread, all, chosen (the trial's s)",
     )
-    worst = 0.0
+    figures, worst = [], 0.0
     for busy, way, model in itertools.product((False, True), asked.ways, asked.models):
         with neighbour() if busy else nobody():
             found = in_its_own_process(model, WAYS[way])
         one, most, chosen = (1e3 * found[name] for name in ("one", "all", "chosen"))
         ratio = chosen / min(one, most)
         worst = max(worst, ratio) if way == "kd" else worst
-        print(
+        figures.append({"busy": busy, "way": way, "model": model, "ratio": ratio, **found})
+        say(
+            asked,
             f"{'busy' if busy else 'idle'}  {way:11}  {model:22} {one:7.1f} {most:7.1f} "
             f"{chosen:7.1f} on {found['threads']} ({found['trial']:.1f} s): {ratio:.2f}",
-            flush=True,
         )
-    print(f"worst of kd's: {worst:.2f}; target at most {TARGET}")
+    show(asked, figures, [f"worst of kd's: {worst:.2f}; target at most {TARGET}"])
 
 
 def in_its_own_process(model: str, environment: dict[str, str]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """One model of each of timm's modules as an ONNX file, compared with PyTorch.
 
-    python benchmarks/timm_exports.py results.jsonl             (goes on where it was stopped)
-    python benchmarks/timm_exports.py results.jsonl --table     (what is known so far, as Markdown)
+    python benchmarks/timm_exports.py results.jsonl                   (goes on where it was stopped)
+    python benchmarks/timm_exports.py results.jsonl --table [--json]  (what is known so far)
 
 Of each module the architecture with the fewest parameters (timm's tiny `test_*` models left to the
 test suite), at its own size, or at 128 pixels a side where that is smaller and the model takes it,
@@ -25,6 +25,7 @@ from tempfile import TemporaryDirectory
 
 import timm
 import torch
+from tables import add_json, say, show
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
@@ -222,9 +223,11 @@ def main() -> None:
     parser.add_argument("results", type=Path, help="JSON lines, appended to")
     parser.add_argument("--again", nargs="*", default=[], help="modules to repeat")
     parser.add_argument("--table", action="store_true", help="print what is known, and run nothing")
+    add_json(parser)
     asked = parser.parse_args()
     if asked.table:
-        print("\n".join(table(read(asked.results))))
+        known = read(asked.results)
+        show(asked, [asdict(one) for one in known.values()], table(known))
         return
     torch.set_num_threads(1)
     done = read(asked.results).keys() - set(asked.again)
@@ -233,7 +236,7 @@ def main() -> None:
             found = within_limits(module)
             with asked.results.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(found)) + "\n")
-            print(found, flush=True)
+            say(asked, str(found))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Does `kd evaluate` keep its word? How often its verdict is wrong, and how often it sees a gain.
 
-    python benchmarks/verdict.py [--pool DIR]
+    python benchmarks/verdict.py [--pool DIR] [--json]
 
 A pool of 60 label-only runs of a tiny model on the built-in digits; nothing but the seed differs.
 A/A: 40 times, five of them against five others. Any `helped` or `hurt` is false; at most 4 may be.
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from tables import add_json, say, show
 
 from kdcli.core.progress import Silent
 from kdcli.data.store import plain_store
@@ -41,21 +42,30 @@ Right = NDArray[np.bool_]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pool", type=Path, default=Path("runs/verdict-pool"))
-    os.environ["KD_RUNS"] = str(parser.parse_args().pool)
-    right = pool()
+    add_json(parser)
+    asked = parser.parse_args()
+    os.environ["KD_RUNS"] = str(asked.pool)
+    right = pool(asked)
     accuracies = right.mean(1)
-    print(f"{POOL} runs of {MODEL}: {accuracies.mean():.4f}, sd {accuracies.std(ddof=1):.4f}")
     rng = np.random.default_rng(0)
     same = Counter(verdict(*draw(right, rng)) for _ in range(PAIRS))
     false = same["helped"] + same["hurt"]
-    print(f"A/A:      {dict(same)}: {false} false of {PAIRS} (at most {FALSE_AT_MOST})")
     ahead = Counter(verdict(*planted(*draw(right, rng), rng)) for _ in range(PAIRS))
-    print(f"+3 points: {dict(ahead)}: {ahead['helped']} seen (at least {SEEN_AT_LEAST})")
+    mean, sd = float(accuracies.mean()), float(accuracies.std(ddof=1))
+    show(
+        asked,
+        {"runs": POOL, "accuracy": mean, "sd": sd, "same": same, "planted": ahead},
+        [
+            f"{POOL} runs of {MODEL}: {mean:.4f}, sd {sd:.4f}",
+            f"A/A:      {dict(same)}: {false} false of {PAIRS} (at most {FALSE_AT_MOST})",
+            f"+3 points: {dict(ahead)}: {ahead['helped']} seen (at least {SEEN_AT_LEAST})",
+        ],
+    )
     if false > FALSE_AT_MOST or ahead["helped"] < SEEN_AT_LEAST:
         raise SystemExit("the verdict does not keep its word")
 
 
-def pool() -> Right:
+def pool(asked: argparse.Namespace) -> Right:
     """(POOL, N) which test images each run got right."""
     device = open_device("cpu")
     source, data = open_data("digits", Silent())
@@ -66,8 +76,8 @@ def pool() -> Right:
     for seed in range(POOL):
         run = ensure(with_seed(first, seed), Site(source, device, Silent())).run
         rows.append(measure([run.model], test, device).right(test.labels)[0])
-        print(f"\r{seed + 1}/{POOL} runs", end="", flush=True)
-    print()
+        say(asked, f"\r{seed + 1}/{POOL} runs", end="")
+    say(asked, "")
     return np.stack(rows)
 
 

@@ -136,3 +136,10 @@ def test_every_recipe_key_is_told_of() -> None:
     keys = {key for record in records for key in record.get("properties", {})}
     untold = sorted(keys - set(re.findall(r"\w+", "".join(pages))))
     assert not untold
+
+
+def test_every_benchmark_gives_its_figures_as_json() -> None:
+    scripts = {p.name: p.read_text("utf-8") for p in (ROOT / "benchmarks").glob("*.py")}
+    lacking = [name for name, text in scripts.items() if 'if __name__ == "__main__"' in text]
+    lacking = [n for n in lacking if "show(" not in scripts[n] or "_json(" not in scripts[n]]
+    assert set(lacking) <= {"survey_table.py", "online_and_self.py"}, "asked_study has the flag"

@@ -1,6 +1,6 @@
 """From a model's images to all that was asked of it, in one pass through its trunk."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +41,8 @@ class Route:
         self.linear = False
         """Whether logits = classifier(embedding)."""
         self.endings: tuple[Ending, ...] = ()
+        self.compiled: Callable[..., dict[str, Any]] | None = None
+        """`Route.ask` by torch.compile (`models.compiled`)."""
         if view == View():
             return
         with _asking(module):
@@ -50,6 +52,12 @@ class Route:
 
     def __call__(self, module: nn.Module, images: Tensor) -> dict[str, Any]:
         """The fields of Outputs that the view names, in float32."""
+        if self.compiled is None:
+            return self.ask(module, images)
+        return self.compiled(self, module, images)
+
+    def ask(self, module: nn.Module, images: Tensor) -> dict[str, Any]:
+        """The same, never compiled."""
         timm_model: Any = module
         if self.view == View():
             return {"logits": timm_model(images).float()}

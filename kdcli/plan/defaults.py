@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from kdcli.data.defaults import fitted
+from kdcli.data.loader import steps_per_epoch
 from kdcli.data.source import Defaults, Schedule, Source
 from kdcli.evaluation.cost import parameters
 from kdcli.models.build import build_meta, own_crop_pct, own_size, plan
@@ -25,6 +26,10 @@ TRUNK_LR = 0.1
 HEAD_ONLY = Schedule(epochs=100, batch_size=64, lr=1e-2, patience=20)
 """A classifier on embeddings: an epoch takes next to no time, and patience ends it sooner. One rate
 for every trunk, whose embeddings are brought to one scale first (`models.head_only.head_of`)."""
+
+WORTH_COMPILING = 5_000
+"""Steps for each model: compiling one takes about a minute, and a step of a small one on a GPU
+mostly waits for operations to be started, some ten milliseconds. Not measured on a GPU."""
 
 
 def resolve_recipe(
@@ -76,6 +81,7 @@ def auto_values(
         "train.lr": schedule.lr,
         "train.patience": schedule.patience,
         "train.trunk_lr": TRUNK_LR if pretrained else 1.0,
+        "train.compile": False,
         "student.pretrained": pretrained,
         "student.precision": resolve_precision("auto", meta, device),
         "teacher.pretrained": False,
@@ -93,6 +99,11 @@ def auto_values(
         suit = {resolve_precision("auto", meta, device) for meta in metas}
         values["teacher.pretrained"] = all(_begins_pretrained(one, defaults) for one in teachers)
         values["teacher.precision"] = suit.pop() if len(suit) == 1 else "fp32"
+    if device.type == "cuda" and recipe.train.tune == "all":
+        train = fill_auto(recipe, values).train
+        left = max(1, images_left(recipe, source))
+        steps = int(train.epochs) * steps_per_epoch(left, int(train.batch_size))
+        values["train.compile"] = steps >= WORTH_COMPILING * (1 + len(teachers))
     return values
 
 

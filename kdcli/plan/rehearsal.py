@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain, count
@@ -21,7 +21,6 @@ import torch
 from kdcli.core.files import disk_errors, existing
 from kdcli.core.machine import watched_memory
 from kdcli.core.progress import Silent
-from kdcli.core.records import Batch
 from kdcli.core.text import counted, duration, size_in_words
 from kdcli.data.loader import steps_per_epoch
 from kdcli.data.photographs import decoded_once, kept_bytes, squares_in_memory
@@ -75,6 +74,8 @@ class Estimate:
     """Models that learn in the same loop."""
     threads: int | None = None
     """With which it trains fastest; None: they are no matter here."""
+    compiled: bool = False
+    """Once at the beginning, which is in `seconds`."""
     times: int = 1
     """So many trainings like this one, which differ in their seeds; each takes all that."""
 
@@ -98,7 +99,7 @@ class Estimate:
         return (
             f"{f'{self.times} x ' if many else ''}{self.role} {models} "
             f"{counted(self.epochs, 'epoch')}{f' with {kept}' if self.checkpoints else ''} "
-            f"~ {duration(self.seconds)}{' each' if many else ''}"
+            f"{'compiled ' * self.compiled}~ {duration(self.seconds)}{' each' if many else ''}"
         )
 
 
@@ -122,9 +123,10 @@ def estimate(
         UsageError: what `assemble` refuses.
     """
     source = replace(source, train=training_split(spec, source))
-    disk = existing(place or runs_root())
+    disk, compiled = existing(place or runs_root()), spec.recipe.train.compile is True
+    counts = (threads,) if threads else numbers(device, compiled)
     with watched_memory() as most:
-        found = _rehearsed(spec, source, device, (threads,) if threads else numbers(device))
+        found = _rehearsed(spec, source, device, counts)
     gc.collect()  # the next rehearsal's memory is measured, too
     epochs = int(spec.recipe.train.epochs) - done
     state_bytes = 4 * found.learning_bytes  # weights, the best ones, and two moments of each
@@ -150,6 +152,7 @@ def estimate(
         checkpoint_bytes=checkpoint_bytes,
         beside=spec.beside,
         threads=found.threads if device.type == "cpu" else None,
+        compiled=compiled,
     )
 
 
@@ -193,9 +196,8 @@ def _rehearsed(
     parts = assemble(_bold(spec), site, teachers, rehearsal=True, on_demand=on_demand)
     once = time.monotonic() - start - parts.preparing  # building: it does not grow with the images
     label = f"{spec.title} {spec.model}"
-    threads, steps = rehearse(
-        parts.distiller, spec.recipe.train, _endless(parts), device, label, counts
-    )
+    feed = chain.from_iterable(parts.batches(0) for _ in count())
+    threads, steps = rehearse(parts.distiller, spec.recipe.train, feed, device, label, counts)
     steps.sort()
     with using(threads):
         validating = _seconds_of_validation(parts, device) / len(few.validation)
@@ -249,10 +251,6 @@ def _bold(spec: Spec) -> Spec:
     shares of data.subset and data.hidden have been taken from the whole."""
     changes = {"teacher.allow_weak": True, "data.subset": 1.0, "data.hidden": 0.0}
     return spec.model_copy(update={"recipe": update(spec.recipe, changes)})
-
-
-def _endless(parts: Assembled) -> Iterator[Batch]:
-    return chain.from_iterable(parts.batches(0) for _ in count())
 
 
 def _seconds_of_validation(parts: Assembled, device: torch.device) -> float:

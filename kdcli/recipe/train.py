@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from kdcli.core.options import Options
+from kdcli.core.options import NO_WEIGHT, Options
 from kdcli.recipe.data import Auto
 from kdcli.recipe.weight import Span
 
@@ -55,3 +55,6 @@ class Train(Options):
     """Decay of a moving average of the weights, which is then what is measured and ships."""
     accumulate: Annotated[int, Field(ge=1)] = 1
     """Split each batch into so many parts that pass through the model one after another."""
+    compile: Annotated[bool | Auto, NO_WEIGHT] = "auto"
+    """Let torch.compile make the models' steps faster. In no digest, as the device and the threads
+    are in none: it adds in another order, so that last bits differ, and nothing else."""

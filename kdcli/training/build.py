@@ -26,6 +26,7 @@ from kdcli.recipe.load import scheme_of
 from kdcli.recipe.weight import weight_at
 from kdcli.runs.spec import Spec
 from kdcli.training.ask_teachers import Asking
+from kdcli.training.compiling import compile_models
 from kdcli.training.distiller import Distiller
 from kdcli.training.learner import build_learner, build_peers, learning_of, timm_keys
 from kdcli.training.resume import Validation
@@ -133,8 +134,12 @@ def assemble(
     )
     total = steps * int(recipe.train.epochs)
     teaching = followed(spec, taught_by, teachers, alongside, total)
+    distiller = join(spec, {"student": learning.learner, **peers}, teaching)
+    if recipe.train.compile is True:
+        everyone = [distiller, *(one.model for one in alongside.values())]
+        compile_models(everyone, example, recipe.train.accumulate, site.progress)
     return Assembled(
-        distiller=join(spec, {"student": learning.learner, **peers}, teaching),
+        distiller=distiller,
         args=student.args,
         batches=batches,
         steps_per_epoch=steps,

@@ -72,7 +72,7 @@ class Distiller(nn.Module):
         self.scheme = scheme
         self.learners = nn.ModuleDict({_key(name): tap for name, tap in learners.items()})
         self._names = tuple(learners)
-        self._teachers = dict(teachers)
+        self.teachers = dict(teachers)
         self._terms = terms
         self._task_weight = task_weight
         self._correspondences = correspondences(
@@ -179,7 +179,7 @@ class Distiller(nn.Module):
         return {name: learners[_key(name)] for name in self._names}, dict(parts.items())
 
     def _models(self) -> dict[str, Teacher]:  # learners first: schemes step in this order
-        return {**self._learners(), **self._teachers}
+        return {**self._learners(), **self.teachers}
 
     def _learners(self) -> dict[str, nn.Module]:
         return {name: self.learners[_key(name)] for name in self._names}

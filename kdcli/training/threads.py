@@ -38,10 +38,11 @@ def nobody_knows(spec: Spec) -> int | None:
     return None
 
 
-def numbers(device: torch.device) -> tuple[int, ...]:
-    """Of threads worth trying, the most first; one where there is no choice."""
+def numbers(device: torch.device, compiled: bool = False) -> tuple[int, ...]:
+    """Of threads worth trying, the most first; one where there is no choice, and of compiled
+    models, which are made for a number."""
     most = wanted_threads() or torch.get_num_threads()
-    if wanted_threads() or device.type != "cpu":
+    if wanted_threads() or device.type != "cpu" or compiled:
         return (most,)
     halves = [most >> i for i in range(most.bit_length())]
     return tuple(halves)

@@ -12,6 +12,7 @@ from kdcli.core.progress import Silent
 from kdcli.data.defaults import fitted
 from kdcli.data.source import Schedule
 from kdcli.models.build import build, plan, seeded
+from kdcli.plan import defaults
 from kdcli.plan.data import open_data
 from kdcli.plan.defaults import auto_values, resolve_recipe
 from kdcli.recipe.edit import update
@@ -166,6 +167,25 @@ def test_photographs_are_evaluated_as_timm_does(photos: Path, pictures: Path) ->
 def test_from_random_weights_the_trunk_learns_as_fast_as_the_rest(photos: Path) -> None:
     found = _auto(photos, "resnet18", **{"student.pretrained": False})
     assert found["train.trunk_lr"] == 1.0
+
+
+def test_models_are_compiled_where_steps_are_many_and_a_gpu_takes_them(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(defaults, "resolve_precision", lambda *_: "fp32")
+    source, _ = open_data(str(pictures), Silent())
+
+    def compiled(device: str, epochs: int, *teachers: str) -> bool:
+        recipe = update(Recipe(), {"train.epochs": epochs, "train.batch_size": 42})
+        found = auto_values(recipe, STUDENT, teachers, source, torch.device(device))
+        return bool(found["train.compile"])
+
+    assert len(source.train) == 84  # two steps an epoch
+    assert not compiled("cuda", 2_499)
+    assert compiled("cuda", 2_500)
+    assert not compiled("cuda", 2_500, TEACHER)
+    assert compiled("cuda", 5_000, TEACHER)
+    assert not compiled("cpu", 100_000)
 
 
 def test_a_name_with_a_tag_asks_for_its_weights(pictures: Path) -> None:

@@ -18,6 +18,7 @@ AUTO = {
     "train.lr": 3e-3,
     "train.patience": None,
     "train.trunk_lr": 0.1,
+    "train.compile": False,
     "student.pretrained": False,
     "student.precision": "fp32",
     "teacher.pretrained": True,

@@ -237,6 +237,7 @@ def test_a_marked_key_keeps_its_default() -> None:
         "data.licence": "auto",
         "evaluate": Evaluate(),
         "teacher": TeacherSettings(),
+        "train.compile": "auto",
         "who": None,
     }, "write a new marked key down here with its default; the default of a known one never changes"
     resolved = [key for key, field in _keys() if LATER in _marks(field) and field.default == "auto"]

@@ -80,6 +80,7 @@ def test_nothing_is_tried_where_the_environment_says_or_a_gpu_works(
     with using(6):
         assert numbers(torch.device("cpu")) == (6, 3, 1)
         assert numbers(torch.device("cuda")) == (6,)
+        assert numbers(torch.device("cpu"), compiled=True) == (6,)
     with using(1):
         assert numbers(torch.device("cpu")) == (1,)
 
@@ -89,8 +90,8 @@ def chosen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Nobody has said; a trial finds this many, and these are the threads of each epoch's end."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.delenv("KD_THREADS", raising=False)
-    monkeypatch.setattr("kdcli.plan.rehearsal.numbers", lambda device: (2, 1))
-    monkeypatch.setattr("kdcli.plan.forecast.numbers", lambda device: (2, 1))
+    monkeypatch.setattr("kdcli.plan.rehearsal.numbers", lambda *_: (2, 1))
+    monkeypatch.setattr("kdcli.plan.forecast.numbers", lambda *_: (2, 1))
     answer = [2]
     monkeypatch.setattr(loop, "in_turn", lambda step, counts: {answer[0]: [step()]})
     return answer
