@@ -7,6 +7,8 @@ large and bright in each, before dark colours that flow and the noise of a senso
 test_resnet learns crops of 64 pixels, from photographs decoded at an eighth (as kd does) and in
 full; three seeds, whose crops and first weights are the same on both sides. Tested on squares that
 are decoded in full.
+
+Measured: 0.686 reduced (by seed 0.696, 0.698, 0.664), 0.684 in full (0.698, 0.692, 0.662).
 """
 
 import argparse
