@@ -26,7 +26,7 @@ def show_runs(console: Console, found: "list[Folder]") -> None:
         console.next(f"kd distill --teacher {TEACHER} --student {STUDENT}")
         return
     heads = ["run", "role", "state", "validation accuracy", "size", "date"]
-    console.table(heads, [_run_row(folder) for folder in found])
+    console.table(heads, [_run_row(folder, found) for folder in found])
     total = size_in_words(sum(folder.bytes for folder in found))
     console.line(f"{total} in all; * = a person asked for it, the others came with one")
     asked = [folder.path for folder in found if folder.asked and folder.state == "finished"]
@@ -94,29 +94,51 @@ def show_pruned(console: Console, found: Pruned) -> None:
     console.next("kd list runs")
 
 
-def _run_document(folder: "Folder") -> dict[str, Any]:
+def _runs_document(found: "list[Folder]") -> dict[str, Any]:
     from kdcli.runs.run import Run
 
-    return {
-        "run": str(folder.path),
-        "asked": folder.asked,
-        "finished": folder.finished,
-        "role": folder.role,
-        "state": folder.state,
-        "bytes": folder.bytes,
-        "date": _date(folder).isoformat(timespec="seconds"),
-        "training": Run(folder.path).outcome(),
-    }
+    runs = [
+        {
+            "run": str(folder.path),
+            "asked": folder.asked,
+            "finished": folder.finished,
+            "role": folder.role,
+            "state": folder.state,
+            "bytes": folder.bytes,
+            "date": _date(folder).isoformat(timespec="seconds"),
+            "training": Run(folder.path).outcome(),
+        }
+        for folder in found
+        if not folder.is_store
+    ]
+    stores = [
+        {
+            "store": str(folder.path),
+            "bytes": folder.bytes,
+            "date": _date(folder).isoformat(timespec="seconds"),
+            "used_by": [str(run.path) for run in _users(folder, found)],
+        }
+        for folder in found
+        if folder.is_store
+    ]
+    return {"runs": runs, "answers": stores}
 
 
-def _run_row(folder: "Folder") -> list[str]:
+def _users(store: "Folder", found: "list[Folder]") -> "list[Folder]":
+    """Runs whose teachers were looked up there."""
+    return [run for run in found if store.path.resolve() in run.needs]
+
+
+def _run_row(folder: "Folder", found: "list[Folder]") -> list[str]:
+    from kdcli.core.text import counted
     from kdcli.runs.run import Run
 
     end = Run(folder.path).outcome()
+    state = f"used by {counted(len(_users(folder, found)), 'run')}"
     return [
         str(folder.path),
         f"{folder.role} *" if folder.asked else folder.role,
-        folder.state,
+        state if folder.is_store else folder.state,
         f"{end['val_accuracy']:.4f}" if end else "-",
         size_in_words(folder.bytes),
         _date(folder).strftime("%Y-%m-%d %H:%M"),
@@ -206,7 +228,7 @@ def list_runs(
 
         found = inventory()
         if not prune:
-            console.show(found, lambda it: {"runs": list(map(_run_document, it))}, show_runs)
+            console.show(found, _runs_document, show_runs)
             return
         from kdcli.runs.prune import disposable, expected, remove
 

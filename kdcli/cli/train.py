@@ -16,10 +16,11 @@ from kdcli.cli.flags import Again, Data, Debug, Device, DryRun, Json, Out, Recip
 from kdcli.core.examples import STUDENT
 
 if TYPE_CHECKING:
-    from kdcli.plan.forecast import Forecast
+    from kdcli.plan.foreseen import Forecast
     from kdcli.plan.job import Job
-    from kdcli.runs.run import Run, TermPart
+    from kdcli.runs.run import Run
     from kdcli.runs.spec import Spec, TeacherRef
+    from kdcli.runs.terms import TermPart
     from kdcli.training.ensure import Trained
 
 SHOWN = 3
@@ -53,7 +54,7 @@ def show_trained(console: Console, results: "list[Trained]", job: "Job") -> None
 
 
 def _show_run(console: Console, result: "Trained", heads: list[str]) -> None:
-    from kdcli.runs.run import terms_of
+    from kdcli.runs.terms import terms_of
 
     run = result.run
     taught = "student" if run.spec.is_taught else "model"
@@ -115,7 +116,7 @@ def _documents(results: "list[Trained]") -> dict[str, Any]:
 
 
 def _document(result: "Trained") -> dict[str, Any]:
-    from kdcli.runs.run import terms_of
+    from kdcli.runs.terms import terms_of
 
     spec, terms = result.run.spec, terms_of(result.run)
     return {

@@ -103,7 +103,8 @@ def evaluate(
             forecast = foresee_all(lacking, source, place, progress)
             for line in forecast.lines():
                 progress.say(line)
-            site = replace(site, threads=forecast.threads_of)
+            students = sum(one.role == run.spec.role for one in lacking)
+            site = replace(site, threads=forecast.threads_of, students=max(1, students))
         report = _measured(run, seeds, site)
         write(report.verdict or "")
     return Evaluated(run, report, check_gates(gates, report))

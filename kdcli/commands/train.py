@@ -8,7 +8,8 @@ from kdcli.core.text import counted
 from kdcli.data.defaults import FEW_VALIDATED
 from kdcli.plan.ask import Ask
 from kdcli.plan.data import say_mirrored
-from kdcli.plan.forecast import Forecast, foresee
+from kdcli.plan.forecast import foresee
+from kdcli.plan.foreseen import Forecast
 from kdcli.plan.job import Job, open_shared, refuse_taught, train_spec, trained_alone
 from kdcli.plan.names import started, starting_point
 from kdcli.recipe.conflicts import refuse_in_recipe

@@ -36,6 +36,10 @@ class Method(Options, ABC):
     """False for teacher-free methods, which are called where nobody teaches, too: `teacher` is then
     the student's own answer, detached."""
 
+    reads_weights: ClassVar[bool] = False
+    """It reads layers of a teacher (`About.classifier`, `About.norms`), so that its answers alone
+    are not enough."""
+
     def check(self, student: Outputs, teacher: Outputs, about: About) -> None:
         """Raise UnmetNeeds, saying why, where the loss is undefined for such a pair."""
         return

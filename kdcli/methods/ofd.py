@@ -23,6 +23,7 @@ class OFD(Method):
 
     kind = "feature"
     needs = frozenset({"features", "preactivations"})
+    reads_weights = True
     default_weight = 1e-3
     weight_source = "the authors' code: the sum over an image's elements, divided by 1000"
 

@@ -20,6 +20,7 @@ class SRRL(Method):
 
     kind = "feature"
     needs = frozenset({"embedding", "logits"})
+    reads_weights = True
     default_weight = 1.0
     weight_source = "the authors' code: both terms count as much as the task"
 

@@ -1,6 +1,6 @@
 """A module becomes Outputs: normalised and resized for this model, in its own precision."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any
 
@@ -127,21 +127,25 @@ def _channels(values: tuple[float, ...]) -> Tensor:
     return torch.tensor(values).view(1, 3, 1, 1)
 
 
-def _logits(model: nn.Module, batch: Batch) -> Tensor:
-    """In halves where the device has no room for the whole.
+def in_parts(model: Callable[[Batch], Outputs], batch: Batch) -> list[Outputs]:
+    """What a model in eval mode answers to a batch; in halves where the device has no room for the
+    whole.
 
     Measuring has a batch size of its own, which no recipe can lower. In eval mode no image depends
     on its neighbours, so halves answer the same.
+
+    Raises:
+        torch.OutOfMemoryError: not even one image fits.
     """
     try:
-        logits: Tensor = model(batch).logits
+        outputs = model(batch)
     except torch.OutOfMemoryError:
         if len(batch.labels) == 1:
             raise
     else:
-        return logits
+        return [outputs]
     # outside of `except`, where the traceback would hold the memory of what has failed
-    return torch.cat([_logits(model, part) for _, part in batch.parts(2)])
+    return [outputs for _, part in batch.parts(2) for outputs in in_parts(model, part)]
 
 
 @torch.no_grad()
@@ -161,7 +165,11 @@ def predict(model: nn.Module, batches: Iterable[Batch], device: torch.device) ->
     for tap in taps:
         tap.precision = "fp32"
     try:
-        found = [_logits(model, batch.to(device)).cpu() for batch in batches]
+        found = [
+            outputs.logits.cpu()
+            for batch in batches
+            for outputs in in_parts(model, batch.to(device))
+        ]
     finally:
         model.train(before[0])
         for tap, precision in zip(taps, before[1], strict=True):

@@ -42,17 +42,18 @@ class Recorded:
     """Models that are no longer there: what they once answered to each image.
 
     To the image as it is, whatever the student is shown of it: varied images would need an answer
-    for each variation.
+    for each variation, which is what `training.ask_once` keeps.
     """
 
-    def __init__(self, by: str, logits: Tensor) -> None:
-        """`logits` (M, K) float32, of the images as they are, by `Batch.index`."""
-        self._by = by
-        self._logits = logits
+    def __init__(self, answers: Outputs) -> None:
+        """Logits and, where there are any, embeddings; by `Batch.index`."""
+        self._answers = answers
 
     def __call__(self, batch: Batch) -> Outputs:
-        answers = self._logits[batch.index.to(self._logits.device)]
-        return Outputs(self._by, answers.to(batch.images.device))
+        known, device = self._answers, batch.images.device
+        places = batch.index.to(known.logits.device)
+        embedding = None if known.embedding is None else known.embedding[places].to(device)
+        return Outputs(known.by, known.logits[places].to(device), embedding=embedding)
 
 
 class Together:

@@ -19,6 +19,7 @@ from kdcli.recipe.data import CROPS
 from kdcli.recipe.edit import fill_auto
 from kdcli.recipe.load import scheme_of
 from kdcli.recipe.schema import Recipe
+from kdcli.training.answers import VIEWS, why_live
 
 TRUNK_LR = 0.1
 """Of a pretrained trunk: what it knows is to be moved, not to be lost."""
@@ -86,6 +87,7 @@ def auto_values(
         "student.precision": resolve_precision("auto", meta, device),
         "teacher.pretrained": False,
         "teacher.precision": "fp32",
+        "teacher.views": _views(recipe, schedule.epochs),
     }
     if recipe.train.tune == "head":
         values |= head_only(recipe, source)
@@ -111,6 +113,13 @@ def usual_crop_pct(model: str, size: int, defaults: Defaults, augment: str | Non
     """timm's of the model for photographs that it learns random crops of; small pictures, digits
     say, must not lose their edges."""
     return own_crop_pct(model, size) if defaults.own_size and augment in CROPS else 1.0
+
+
+def _views(recipe: Recipe, usual: int) -> int:
+    """As many as epochs; fewer where a person wants answers stored that can be."""
+    epochs = usual if recipe.train.epochs == "auto" else recipe.train.epochs
+    fewer = recipe.teacher.answers == "stored" and not why_live(recipe)
+    return min(VIEWS, epochs) if fewer else epochs
 
 
 def images_left(recipe: Recipe, source: Source) -> int:

@@ -2,32 +2,35 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from kdcli.core.errors import DiskError, KdError
 from kdcli.core.files import existing, probe
-from kdcli.core.progress import Progress
-from kdcli.core.text import duration, size_in_words
+from kdcli.core.progress import Progress, Silent
+from kdcli.core.text import size_in_words
 from kdcli.data.defaults import typical_side
 from kdcli.data.quality.survey import refuse_undecodable
 from kdcli.data.reopen import reopen_unlabelled
 from kdcli.data.source import Source
 from kdcli.plan.data import say_decoded_again, say_left
+from kdcli.plan.estimate import Estimate
+from kdcli.plan.foreseen import Forecast, Shorter
 from kdcli.plan.job import Job
-from kdcli.plan.rehearsal import Estimate, estimate
+from kdcli.plan.rehearsal import estimate
 from kdcli.plan.shortcuts import shortcuts
 from kdcli.recipe.edit import update
 from kdcli.runs.baseline import baseline_of
 from kdcli.runs.find import find, is_finished, runs_root
 from kdcli.runs.run import Run
 from kdcli.runs.spec import Spec
+from kdcli.training.answers import decide
 from kdcli.training.ensure import reach_weights, run_of
+from kdcli.training.site import Site
 from kdcli.training.threads import numbers
 
 LONG = 3600
@@ -36,81 +39,6 @@ LONG = 3600
 WORTH_NAMING = 0.9
 """What takes a larger share of the time than this is no shortcut: a forecast may be off by more
 than a tenth itself."""
-
-
-@dataclass(frozen=True)
-class Shorter:
-    """A change that would shorten the wait, and the seconds that all of it would then take."""
-
-    what: str
-    ask: str
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """All that the command will train, the baseline that `kd evaluate` will, and what they take."""
-
-    now: tuple[Estimate, ...]
-    later: tuple[Estimate, ...]
-    free_bytes: int
-    shorter: tuple[Shorter, ...] = ()
-    threads: Mapping[str, int | None] = field(default_factory=dict)
-    """Of those to be trained now, by `Spec.kind`."""
-
-    def threads_of(self, spec: Spec) -> int | None:
-        """With how many it is to be trained; None: that is no matter, or nobody has looked."""
-        return self.threads.get(spec.kind)
-
-    @property
-    def seconds(self) -> float:
-        """Until the command ends: the baseline, which `kd evaluate` trains, is not in it."""
-        return sum(one.times * one.seconds for one in self.now)
-
-    @property
-    def disk_bytes(self) -> int:
-        """At most, while they train: one after another, so that there is one resume state at a
-        time, and the models of all."""
-        everyone = (*self.now, *self.later)
-        most = max((one.state_bytes for one in everyone), default=0)
-        return sum(one.times * one.kept_bytes for one in everyone) + most
-
-    @property
-    def memory_bytes(self) -> int:
-        """At most: one is in memory at a time."""
-        return max((one.memory_bytes for one in (*self.now, *self.later)), default=0)
-
-    def lines(self) -> list[str]:
-        """In words; the first line is the plan, the others what would shorten it."""
-        if not self.now:
-            return ["plan: nothing to train, it is finished"]
-        trainings = [one.words for one in self.now]
-        later = "".join(f" ({one.role} later ~ {duration(one.seconds)})" for one in self.later)
-        ends = datetime.now() + timedelta(seconds=self.seconds)
-        disk, free = size_in_words(self.disk_bytes), size_in_words(self.free_bytes)
-        # trainings that crop alike share them
-        kept = sum({one.photograph_bytes for one in (*self.now, *self.later)})
-        cached = f", {size_in_words(kept)} of photographs cached" if kept else ""
-        words = (
-            f"plan: {', '.join(trainings)}: about {duration(self.seconds)} in all{later}; "
-            f"{disk} disk{cached} ({free} free), ~ {size_in_words(self.memory_bytes)} memory; "
-            f"finishes about {ends:%H:%M}{_days(ends)}"
-        )
-        return [words, *(f"{s.what}: {s.ask} ~ {duration(s.seconds)} in all" for s in self.shorter)]
-
-    def as_dict(self) -> dict[str, Any]:
-        """For --json: a line of numbers for each training, in seconds and bytes."""
-        ends = datetime.now() + timedelta(seconds=self.seconds)
-        return {
-            "now": [vars(one) for one in self.now],
-            "later": [vars(one) for one in self.later],
-            "seconds": self.seconds,
-            "finishes": ends.isoformat("T", "minutes"),
-            "disk_bytes": self.disk_bytes,
-            "free_disk_bytes": self.free_bytes,
-            "memory_bytes": self.memory_bytes,
-            "shorter": [vars(one) for one in self.shorter],
-        }
 
 
 def foresee(
@@ -223,7 +151,10 @@ class _Alike:
         if self.times > 1 and isinstance(subset, tuple):
             recipe = update(spec.recipe, {"data.subset": sum(subset) / 2})
             spec = spec.model_copy(update={"recipe": recipe})
-        return replace(estimate(spec, source, device, *self.begun, place=place), times=self.times)
+        site = Site(source, device, Silent(), students=self.times)
+        way = decide(spec, site, begun=self.begun.stored)
+        found = estimate(spec, source, device, *self.begun[:2], place, way)
+        return replace(found, times=self.times)
 
 
 class _Begun(NamedTuple):
@@ -231,6 +162,8 @@ class _Begun(NamedTuple):
 
     epochs: int = 0
     threads: int | None = None
+    stored: bool | None = None
+    """Whether its teachers are looked up."""
 
 
 def _alike(todo: Iterable[tuple[Spec, _Begun]]) -> list[_Alike]:
@@ -248,7 +181,7 @@ def _fewer_epochs(spec: Spec, found: Forecast) -> Iterator[Shorter]:
     """Half of the student's; nothing has to be measured for that."""
     *before, last = found.now
     if (half := int(spec.recipe.train.epochs) // 2) and last.epochs:
-        seconds = sum(one.times * one.seconds for one in before)
+        seconds = sum(one.all_seconds for one in before)
         seconds += half * last.times * last.seconds / last.epochs
         yield Shorter(f"half the epochs of the {spec.role}", f"--set train.epochs={half}", seconds)
 
@@ -261,7 +194,7 @@ def _shorter(job: Job, place: Path) -> Iterator[Shorter]:
             each = [one.estimate(job.source, job.device, place) for one in chain]
         except KdError:  # it does not suit this model or recipe: no shortcut, then
             continue
-        then = sum(one.times * one.seconds for one in each)
+        then = sum(one.all_seconds for one in each)
         yield Shorter(shortcut.what, shortcut.ask, then)
 
 
@@ -283,7 +216,8 @@ def _begun(run: Run | None, again: bool) -> _Begun:
     """Of an earlier attempt that will be resumed."""
     if run is None or again or run.finished:
         return _Begun()
-    return _Begun(sum("epoch" in line for line in run.lines()), run.threads)
+    epochs = sum("epoch" in line for line in run.lines())
+    return _Begun(epochs, run.threads, bool(run.answers) if epochs else None)
 
 
 def _later(spec: Spec) -> list[Spec]:
@@ -291,8 +225,3 @@ def _later(spec: Spec) -> list[Spec]:
     if not spec.is_taught or is_finished(baseline := baseline_of(spec)):
         return []
     return [baseline]
-
-
-def _days(ends: datetime) -> str:
-    days = (ends.date() - datetime.now().date()).days
-    return "" if days == 0 else " tomorrow" if days == 1 else f" in {days} days"

@@ -29,7 +29,7 @@ class Job:
 
     def site(self, progress: Progress, threads: Choose = nobody_knows) -> Site:
         """Where its trainings happen; images are opened once for all of them."""
-        return Site(self.source, self.device, progress, threads)
+        return Site(self.source, self.device, progress, threads, students=self.seeds)
 
     @property
     def specs(self) -> list[Spec]:

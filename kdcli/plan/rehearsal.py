@@ -9,7 +9,6 @@ import gc
 import shutil
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -21,16 +20,17 @@ import torch
 from kdcli.core.files import disk_errors, existing
 from kdcli.core.machine import watched_memory
 from kdcli.core.progress import Silent
-from kdcli.core.text import counted, duration, size_in_words
 from kdcli.data.loader import steps_per_epoch
 from kdcli.data.photographs import decoded_once, kept_bytes, squares_in_memory
 from kdcli.data.source import Source
 from kdcli.data.store import bytes_in_memory
 from kdcli.data.subset import training_split
 from kdcli.models.checkpoint import save_state
+from kdcli.plan.estimate import Estimate
 from kdcli.recipe.edit import update
 from kdcli.runs.find import runs_root
 from kdcli.runs.spec import Spec
+from kdcli.training.answers import Way, decide
 from kdcli.training.build import Assembled, assemble
 from kdcli.training.devices import peak_bytes, wait_for
 from kdcli.training.loop import rehearse
@@ -48,61 +48,6 @@ TRIED_BYTES = 64_000_000
 """Written to know how fast the disk is: a small model's resume state, flushed as that is."""
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """One training: what it takes from here to its end."""
-
-    role: str
-    model: str
-    epochs: int
-    """Still to do, at most: patience may end it sooner."""
-    seconds: float
-    model_bytes: int
-    state_bytes: int
-    """Of the resume state, there while it trains."""
-    memory_bytes: int
-    """Of the process, and of the GPU where there is one."""
-    photograph_bytes: int = 0
-    """Of decoded photographs in the cache."""
-    answers_bytes: int = 0
-    """Of teachers' answers to a transfer set, kept with the run."""
-    checkpoints: int = 0
-    """Of a trajectory, kept with the run."""
-    checkpoint_bytes: int = 0
-    """Of all of them."""
-    beside: tuple[str, ...] = ()
-    """Models that learn in the same loop."""
-    threads: int | None = None
-    """With which it trains fastest; None: they are no matter here."""
-    compiled: bool = False
-    """Once at the beginning, which is in `seconds`."""
-    times: int = 1
-    """So many trainings like this one, which differ in their seeds; each takes all that."""
-
-    @property
-    def kept_bytes(self) -> int:
-        """On the disk, when it is finished."""
-        return self.model_bytes + self.answers_bytes + self.checkpoint_bytes
-
-    @property
-    def words_on_threads(self) -> str:
-        """`teacher resnet18 2`."""
-        return f"{self.role} {self.model} {self.threads}"
-
-    @property
-    def words(self) -> str:
-        """`3 x teacher resnet18 7 epochs ~ 40 s each`."""
-        many = self.times > 1
-        others = [f"{n} x {one}" if n > 1 else one for one, n in Counter(self.beside).items()]
-        models = " with ".join([self.model, *([" and ".join(others)] if others else [])])
-        kept = f"{self.checkpoints:,} checkpoints of {size_in_words(self.checkpoint_bytes)}"
-        return (
-            f"{f'{self.times} x ' if many else ''}{self.role} {models} "
-            f"{counted(self.epochs, 'epoch')}{f' with {kept}' if self.checkpoints else ''} "
-            f"{'compiled ' * self.compiled}~ {duration(self.seconds)}{' each' if many else ''}"
-        )
-
-
 def estimate(
     spec: Spec,
     source: Source,
@@ -110,44 +55,46 @@ def estimate(
     done: int = 0,
     threads: int | None = None,
     place: Path | None = None,
+    way: Way | None = None,
 ) -> Estimate:
     """Assemble `spec` on a few images and with random weights, and time it. The upper end where it
     cannot know: patience may end the training sooner, and sgd keeps one moment in place of two.
 
     `done` epochs of an earlier attempt will be resumed, with its `threads`; None: whichever number
     its steps are fastest with. `place`: the folder, there or not, on whose disk it will be written;
-    None: where runs lie.
+    None: where runs lie. `way`: how its teachers will be asked; None: as one student's.
 
     Raises:
         OutOfMemory: already these steps do not fit.
         UsageError: what `assemble` refuses.
     """
+    way = way or decide(spec, Site(source, device, Silent()))
     source = replace(source, train=training_split(spec, source))
     disk, compiled = existing(place or runs_root()), spec.recipe.train.compile is True
     counts = (threads,) if threads else numbers(device, compiled)
     with watched_memory() as most:
-        found = _rehearsed(spec, source, device, counts)
+        found = _rehearsed(spec, source, device, counts, way)
     gc.collect()  # the next rehearsal's memory is measured, too
     epochs = int(spec.recipe.train.epochs) - done
     state_bytes = 4 * found.learning_bytes  # weights, the best ones, and two moments of each
     checkpoints, checkpoint_bytes = _trail(spec, found)
     writing = found.model_bytes + max(0, epochs - 1) * state_bytes  # none after the last epoch
     writing += checkpoint_bytes
-    asking = 0.0 if done else found.asking
-    answers_bytes = found.answered * len(source.classes) * 4
     return Estimate(
         role=spec.title,
         model=spec.model,
         epochs=epochs,
-        seconds=found.once + asking + epochs * found.epoch + writing * _seconds_per_byte(disk),
+        seconds=found.once + epochs * found.epoch + writing * _seconds_per_byte(disk),
         model_bytes=found.model_bytes,
         state_bytes=state_bytes,
         memory_bytes=most()
         + peak_bytes(device)
         + _held(spec, source)
-        + COPIES_OF_ANSWERS * answers_bytes,
+        + COPIES_OF_ANSWERS * found.transfer_bytes,
         photograph_bytes=kept_bytes(source.train, spec.recipe),
-        answers_bytes=answers_bytes,
+        asking_seconds=found.asking,
+        answers_bytes=found.answers_bytes,
+        answers=way.words,
         checkpoints=checkpoints,
         checkpoint_bytes=checkpoint_bytes,
         beside=spec.beside,
@@ -176,14 +123,16 @@ class _Rehearsed:
     learning_bytes: int
     """Of what learns; less than the model where only its head does."""
     asking: float
-    """In which all teachers answer a transfer set."""
-    answered: int
-    """Images of it."""
+    """In which all teachers answer once."""
+    answers_bytes: int
+    """That is kept of it."""
+    transfer_bytes: int
+    """Of it what is in memory at once: the answers to a transfer set."""
     threads: int
 
 
 def _rehearsed(
-    spec: Spec, source: Source, device: torch.device, counts: Sequence[int]
+    spec: Spec, source: Source, device: torch.device, counts: Sequence[int], way: Way
 ) -> _Rehearsed:
     batch = min(int(spec.recipe.train.batch_size), len(source.train))
     few = _few(source, batch)
@@ -193,7 +142,7 @@ def _rehearsed(
     start = time.monotonic()
     teachers = [None if ref.spec else Path(ref.path or "") for ref in spec.members]
     site = Site(few, device, Silent())
-    parts = assemble(_bold(spec), site, teachers, rehearsal=True, on_demand=on_demand)
+    parts = assemble(_bold(spec), site, teachers, rehearsal=True, on_demand=on_demand, way=way)
     once = time.monotonic() - start - parts.preparing  # building: it does not grow with the images
     label = f"{spec.title} {spec.model}"
     feed = chain.from_iterable(parts.batches(0) for _ in count())
@@ -204,10 +153,19 @@ def _rehearsed(
     kept = parts.kept()
     student, others = kept.pop("student").state_dict(), [one.state_dict() for one in kept.values()]
     preparing = parts.preparing / (len(few.train) + len(few.validation))
-    shown, answered = len(source.train), 0
+    shown, answered, asking, row = len(source.train), 0, 0.0, 0
+    transfer_bytes = 0
+    if parts.asking:
+        answered, row = way.missing * len(source.train), parts.asking.bytes
+        asking = answered * parts.asking.seconds
     if parts.transfer:  # an epoch is as long as the labelled images, of whatever the set has
         shown = round(shown * (1 - spec.recipe.data.hidden))
-        answered = images_in_all(_bold(spec), source)
+        images, row = images_in_all(_bold(spec), source), len(source.classes) * 4
+        answered = way.missing * images
+        # and to validation, on which the teachers are measured, too
+        asked = way.missing * (images + len(source.validation))
+        asking = asked * parts.transfer.seconds_per_image
+        transfer_bytes = images * row
     per_epoch = steps_per_epoch(shown, batch)
     learning = [parts.distiller, *(one.model for one in parts.alongside.values())]
     return _Rehearsed(
@@ -217,9 +175,9 @@ def _rehearsed(
         steps=per_epoch,
         model_bytes=_bytes(parts.whole(student)) + sum(map(_bytes, others)),
         learning_bytes=sum(_bytes(one.learning.state_dict()) for one in learning),
-        asking=(answered + len(source.validation))  # on which the teachers are measured, too
-        * (parts.transfer.seconds_per_image if parts.transfer else 0.0),
-        answered=answered,
+        asking=asking,
+        answers_bytes=answered * row,
+        transfer_bytes=transfer_bytes,
         threads=threads,
     )
 

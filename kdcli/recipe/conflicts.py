@@ -74,6 +74,7 @@ def refuse_in_recipe(recipe: Recipe) -> None:
         check_randaugment(data.randaugment)
     _refuse_around_transfer_sets(recipe)
     refuse_around_followed(recipe)
+    _refuse_around_answers(recipe)
     # two images a part: batch norm has nothing to average over in one (as train.batch_size)
     if train.batch_size != "auto" and 2 * train.accumulate > train.batch_size:
         raise UsageError(
@@ -88,6 +89,24 @@ def refuse_in_recipe(recipe: Recipe) -> None:
         raise UsageError(
             "tune=head shows each image to the trunk once, so images cannot be varied",
             "leave data.augment at auto, and randaugment, mixup and cutmix off",
+        )
+
+
+def _refuse_around_answers(recipe: Recipe) -> None:
+    """Of `answers: auto` none but exact answers are stored; a transfer set has rules of its own."""
+    teacher = recipe.teacher
+    if teacher.keep != "all" and teacher.answers != "stored":
+        raise UsageError(
+            f"teacher.keep={teacher.keep} is less than a teacher says; with teacher.answers="
+            f"{teacher.answers} it would depend on what is stored whether its student hears it all",
+            "--set teacher.answers=stored, or leave teacher.keep out",
+        )
+    if scheme_of(recipe).labelled_by_teachers and (
+        teacher.answers == "live" or teacher.keep != "all"
+    ):
+        raise UsageError(
+            f"scheme {recipe.scheme.name} asks its teachers once, and keeps all that they say",
+            "leave teacher.answers and teacher.keep out",
         )
 
 

@@ -95,3 +95,9 @@ class Recipe(Options):
     match: Match = Match()
     evaluate: Annotated[Evaluate, NO_WEIGHT] = Evaluate()
     who: Annotated[Who | None, NO_WEIGHT] = None
+
+    @property
+    def varies(self) -> bool:
+        """Whether an image is shown otherwise from one view to the next."""
+        data, train = self.data, self.train
+        return any((data.augment, data.randaugment, train.mixup, train.cutmix))

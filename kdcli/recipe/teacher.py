@@ -1,7 +1,7 @@
 """`teacher:` in a recipe: how one is made and run, and how it is followed while it learns.
 
-None of it is in a student's digest by itself: a teacher counts by its own spec or file, precision
-and `follow` by what `Spec` makes of them.
+None of it is in a student's digest by itself: a teacher counts by its own spec or file; precision,
+`follow`, `views` and `keep` by what `Spec` makes of them.
 """
 
 from typing import Annotated, Literal
@@ -13,6 +13,8 @@ from kdcli.recipe.data import Auto, Subset
 
 Follow = Literal["finished", "trajectory", "together"]
 Clock = Literal["progress", "steps"]
+Answers = Literal["live", "stored", "auto"]
+Keep = Annotated[int, Field(ge=1)] | Literal["all", "half"]
 
 
 # 40 models of resnet101's size are 6.8 GB, which the plan tells before the wait. A checkpoint at
@@ -82,5 +84,14 @@ class TeacherSettings(Options):
     step by step while both learn (`together`)."""
     checkpoints: Checkpoints = Checkpoints()
     """Of a trajectory."""
+    answers: Answers = "auto"
+    """`live` asks at every step; `stored` asks once about each view of each image, for all epochs,
+    seeds, recipes and students; `auto` stores where that asks less and changes nothing."""
+    views: Annotated[int, Field(ge=1)] | Auto = "auto"
+    """So many augmented views of each image, round which the epochs go; `auto`: as many as epochs,
+    with `answers: stored` at most 16."""
+    keep: Keep = "all"
+    """Of each stored answer: all logits, all of them in fp16 (`half`), or the N largest and what
+    the others come to."""
     allow_weak: bool = False
     """Go on with teachers that are hardly better than chance."""

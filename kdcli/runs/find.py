@@ -15,6 +15,11 @@ def runs_root() -> Path:
     return Path(os.environ.get("KD_RUNS") or "runs")
 
 
+def answers_root() -> Path:
+    """Where teachers' stored answers lie, beside the runs that learnt from them."""
+    return runs_root() / "answers"
+
+
 def all_runs() -> list[Run]:
     """Every run folder under `runs/`, oldest first."""
     files = runs_root().glob("*/run.yaml")

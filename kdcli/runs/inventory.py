@@ -1,4 +1,4 @@
-"""What lies under runs/: every folder that kd made there, read once."""
+"""What lies under runs/: every folder that kd made there, read once; stores of answers, too."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from pathlib import Path
 from kdcli.core.errors import KdError
 from kdcli.core.files import in_use
 from kdcli.core.unfinished import is_abandoned, is_leftover
-from kdcli.runs.find import runs_root
-from kdcli.runs.layout import EXPORTS, OF_OTHERS, TIMM, is_model, is_ours
+from kdcli.runs.find import answers_root, runs_root
+from kdcli.runs.layout import EXPORTS, OF_OTHERS, TIMM, is_model, is_of_answers, is_ours
 from kdcli.runs.run import Run, RunFile
 
 REPORTS = (EXPORTS, TIMM, "report.json", "model.report.json")
@@ -18,7 +18,8 @@ REPORTS = (EXPORTS, TIMM, "report.json", "model.report.json")
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder under runs/: a run, a given teacher that was adopted, or a start that failed."""
+    """A folder under runs/: a run, a given teacher that was adopted, a store of teachers' answers,
+    or a start that failed."""
 
     path: Path
     file: RunFile | None
@@ -43,16 +44,22 @@ class Folder:
 
     @property
     def role(self) -> str:
-        """`teacher`, `baseline`, `student`; `given` for an adopted teacher, `unknown` otherwise."""
+        """`teacher`, `baseline`, `student`; `given` for an adopted teacher, `answers` for what
+        teachers said, `unknown` otherwise."""
         if self.file:
             return self.file.spec.role
+        if self.is_store:
+            return "answers"
         return "given" if self._adopted else "unknown"
 
     @property
     def state(self) -> str:
-        """`finished`, `unfinished`, `in use`, `unreadable`; `given`; `empty`: a failed start."""
+        """`finished`, `unfinished`, `in use`, `unreadable`; `given`; `stored`; `empty`: a failed
+        start."""
         if self.in_use:
             return "in use"
+        if self.is_store:
+            return "stored"
         if self.file is None and "run.yaml" in self.sizes:
             return "unreadable"
         if self.file is None:
@@ -64,11 +71,18 @@ class Folder:
         """A person asked for it, or for what was made of it."""
         return any(map(_for_somebody, self.sizes)) or bool(self.file and self.file.asked)
 
+    @property
+    def is_store(self) -> bool:
+        """It holds teachers' answers, and is no run."""
+        return self.path.parent.name == answers_root().name
+
     @cached_property
     def needs(self) -> frozenset[Path]:
-        """The model.pt files of its teachers, as far as they are written down."""
+        """The model.pt files of its teachers, as far as they are written down, and the folders of
+        their answers that it learnt from."""
         refs = self.file.spec.teachers if self.file else ()
         found = {Path(ref.path) for ref in refs if ref.path}
+        found |= {answers_root() / name for name in (self.file.answers if self.file else ())}
         # from both: needs.json is written a moment after run.yaml, and that may be unreadable
         with suppress(KdError, OSError):  # damaged
             found |= {need.path for need in Run(self.path).needs().values()}
@@ -84,6 +98,7 @@ def inventory() -> list[Folder]:
     root = runs_root()
     paths = [path for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
     found = [folder for path in paths if (folder := _read(path))]
+    found += [folder for path in answers_root().glob("*/") if (folder := _read_store(path))]
     return sorted(found, key=lambda folder: (folder.changed, folder.path.name))
 
 
@@ -106,6 +121,17 @@ def _read(path: Path) -> Folder | None:
     if not (run or adopted or begun):
         return None
     return Folder(path, _file(path) if run else None, sizes, busy, changed)
+
+
+def _read_store(path: Path) -> Folder | None:
+    try:
+        written = [e for e in path.iterdir() if is_of_answers(e.name) or is_leftover(e.name)]
+        sizes = {e.name: e.lstat().st_size for e in written}
+        busy = in_use(path) or any(map(_is_written, written))
+        changed = max((e.lstat().st_mtime for e in written), default=0.0)
+    except OSError:
+        return None
+    return Folder(path, None, sizes, busy, changed) if sizes else None
 
 
 def _is_ours(entry: Path) -> bool:

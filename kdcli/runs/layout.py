@@ -5,7 +5,7 @@ RUN/ run.yaml         who, resolved recipe, versions   needs.json   what it depe
                       means finished                                removed when done
      metrics.jsonl    one line per epoch and an end    split.json   a split that was made here
      predictions.npz  answers on test                  report.json  report.md
-     run.log          what was said, what went wrong   transfer.npz what teachers answered
+     run.log          what was said, what went wrong
      model.NAME.pt    who learnt with the model that ships: a peer, an exit, ...
      export/          what is copied to where the model is used: model.onnx, labels.txt,
                       predict.py, bench.py, README.md; model.pt2
@@ -22,7 +22,8 @@ from typing import Literal
 # not know is a person's own file, and stays.
 FILES = (
     *("run.yaml", "needs.json", "model.pt", "state.pt", "metrics.jsonl", "run.log"),
-    *("split.json", "transfer.npz", "predictions.npz", "report.json", "report.md"),
+    *("split.json", "predictions.npz", "report.json", "report.md"),
+    "transfer.npz",  # of an older kd: what teachers answered
 )
 """All that kd writes into a run's folder, but for what `OF_OTHERS` names."""
 
@@ -50,9 +51,26 @@ OF_STEPS = re.compile(r"step\.(\d{7,})\.safetensors")
 them in order, and more where that many steps are not enough."""
 
 
+MANIFEST, STANDING = "manifest.json", "standing.json"
+"""What a store of teachers' answers holds beside them (training/answer_store.py)."""
+
+OF_ANSWERS = re.compile(rf"{MANIFEST}|{STANDING}|\d{{4,}}\.\d{{5,}}\.safetensors")
+"""All that kd writes there."""
+
+
+def shard_name(view: int, shard: int) -> str:
+    """The file of some images' answers: `0003.00012.safetensors`."""
+    return f"{view:04}.{shard:05}.safetensors"
+
+
 def is_ours(name: str) -> bool:
     """Whether kd writes a file of this name into a run's folder."""
     return name in FILES or any(kind.fullmatch(name) for kind in (OF_OTHERS, OF_STEPS))
+
+
+def is_of_answers(name: str) -> bool:
+    """Whether kd writes a file of this name into a store of answers."""
+    return OF_ANSWERS.fullmatch(name) is not None
 
 
 def is_model(name: str) -> bool:

@@ -11,8 +11,9 @@ from pathlib import Path
 from kdcli.core.files import disk_errors, lock
 from kdcli.core.unfinished import is_leftover, remove_abandoned
 from kdcli.runs.baseline import baseline_of
+from kdcli.runs.find import answers_root
 from kdcli.runs.inventory import Folder, inventory
-from kdcli.runs.layout import is_model, is_ours
+from kdcli.runs.layout import is_model, is_of_answers, is_ours
 from kdcli.runs.spec import Spec
 
 STALE_DAYS = 7
@@ -82,11 +83,12 @@ def remove(items: Iterable[Disposable]) -> Iterator[Disposable]:
 
 def _remove(path: Path) -> None:
     folder = path if path.is_dir() else path.parent
+    ours = is_of_answers if folder.parent == answers_root() else is_ours
     with lock(folder), disk_errors(path):  # leaving, the lock removes a folder that is empty
         for entry in list(folder.iterdir()) if path == folder else [path]:
             if is_leftover(entry.name):
                 remove_abandoned(entry)
-            elif entry == path or is_ours(entry.name):
+            elif entry == path or ours(entry.name):
                 entry.unlink(missing_ok=True)
 
 
@@ -135,7 +137,10 @@ def _stale(folder: Folder) -> bool:
 
 
 def _offers(folder: Folder) -> Iterator[object]:
-    """What others may know it by: its models, its digest, and all seeds of its kind."""
+    """What others may know it by: its models, its digest, and all seeds of its kind; of teachers'
+    answers their folder."""
+    if folder.is_store:
+        yield folder.path.resolve()
     # model.pt also where it is not there: --again may be making anew what another run names
     for name in {"model.pt", *filter(is_model, folder.sizes)}:
         yield (folder.path / name).resolve()
@@ -176,6 +181,8 @@ def _why(folder: Folder) -> str:
         return "a start that came to nothing"
     if folder.state == "given":
         return "an adopted teacher that no run here needs"
+    if folder.is_store:
+        return "teachers' answers that no run here needs"
     what = f"unfinished {folder.role}" if folder.state == "unfinished" else folder.role
     age = f", untouched for {STALE_DAYS} days" if _resumable(folder) else ""
     article = "an" if what[0] in "aeiou" else "a"

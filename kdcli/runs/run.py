@@ -31,6 +31,8 @@ class RunFile(BaseModel):
     started: str
     threads: int | None = None
     """Of the arithmetic; at another number the last bits differ. None: an older kd's."""
+    answers: tuple[str, ...] = ()
+    """Stores under runs/answers/ in which its teachers were looked up; none: they were asked."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,6 @@ class Run:
     @property
     def state(self) -> Path:
         return self.path / "state.pt"
-
-    @property
-    def transfer(self) -> Path:
-        return self.path / "transfer.npz"
 
     @property
     def metrics(self) -> Path:
@@ -153,12 +151,22 @@ class Run:
             return False
 
     @property
-    def threads(self) -> int | None:
-        """With how many it was begun; None where that is not known, or nothing has begun."""
+    def known(self) -> RunFile | None:
+        """run.yaml; None where nothing has begun, or nobody can read it."""
         try:
-            return self.file().threads
+            return self.file()
         except (DamagedFile, UsageError):
             return None
+
+    @property
+    def threads(self) -> int | None:
+        """With how many it was begun; None where that is not known, or nothing has begun."""
+        return self.known.threads if self.known else None
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The names of the stores in which its teachers were looked up."""
+        return self.known.answers if self.known else ()
 
     def needs(self) -> dict[str, Need]:
         """What it was made from, by role (`teacher.0`); empty where there is nothing.
@@ -221,7 +229,12 @@ class Run:
 
 
 def begin(
-    path: Path, spec: Spec, asked: bool, versions: dict[str, str], threads: int | None = None
+    path: Path,
+    spec: Spec,
+    asked: bool,
+    versions: dict[str, str],
+    threads: int | None = None,
+    answers: tuple[str, ...] = (),
 ) -> Run:
     """Make the folder and write run.yaml.
 
@@ -235,6 +248,7 @@ def begin(
         versions=versions,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         threads=threads,
+        answers=answers,
     )
     _write_run_file(Run(path), file)
     return Run(path)
@@ -266,33 +280,3 @@ def versions() -> dict[str, str]:
 
     packages = ("kdcli", "torch", "timm", "onnx", "onnxruntime")
     return {"python": sys.version.split()[0]} | {name: version(name) for name in packages}
-
-
-@dataclass(frozen=True)
-class TermPart:
-    """One term; shares are those of the weighted terms."""
-
-    term: str
-    weight: float
-    """At the end."""
-    loss: float
-    """Mean of the epoch, unweighted."""
-    share_of_loss: float | None
-    share_of_gradient: float | None
-    """Of the learners' gradient; None where the term's weight was 0."""
-
-
-def terms_of(run: Run) -> list[TermPart]:
-    """The labels' term, then the recipe's; none where there is but one, which has no share."""
-    lines = [line for line in run.lines() if "share_of_loss" in line]
-    return [
-        TermPart(
-            term,
-            line["weights"][term],
-            loss,
-            line["share_of_loss"].get(term),
-            line.get("share_of_gradient", {}).get(term),
-        )
-        for line in lines[-1:]
-        for term, loss in line["terms"].items()
-    ]

@@ -224,10 +224,27 @@ class Spec(BaseModel):
             "seed": self.seed,
             # in bf16 a teacher's soft targets are others; how it was trained is in its identity
             "teachers": [
-                {"identity": t.identity, "precision": self.recipe.teacher.precision}
+                {"identity": t.identity, "precision": self.recipe.teacher.precision} | self._asked
                 for t in self.teachers
             ],
         }
+
+    @property
+    def views(self) -> int:
+        """Augmented views of each image, round which the epochs go; 0: each epoch has its own. A
+        baseline always has: it is to be as good as it can."""
+        views, recipe = self.recipe.teacher.views, self.recipe
+        fewer = views != "auto" and views < int(recipe.train.epochs) and recipe.varies
+        return int(views) if fewer and self.teachers else 0
+
+    @property
+    def _asked(self) -> dict[str, Any]:
+        """What of its teachers' answers is less than all there is to say; whether they were stored
+        is none of it."""
+        keep = self.recipe.teacher.keep
+        return ({"views": self.views} if self.views else {}) | (
+            {"keep": keep} if keep != "all" else {}
+        )
 
     def _followed(self) -> list[str]:
         """How it follows its teachers, where they are not finished."""

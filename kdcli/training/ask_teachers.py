@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from kdcli.core.arrays import Indices
 from kdcli.core.records import Panel
@@ -78,7 +79,7 @@ class Asking:
 
     def answers(
         self, members: Sequence[Respondent], panel: Panel, store: Store, roll: Roll | None = None
-    ) -> tuple[Logits, float]:
+    ) -> tuple[Tensor, float]:
         """(N, K) logits of all as one, in fp32, and the seconds that answering takes: of one of
         each architecture, as many times as it stands for.
 
@@ -102,7 +103,7 @@ class Asking:
 
             weights = tuple(member.weight for member in members)
             logits = together(map(answer, members), replace(panel, weights=weights))
-        return logits, sum(seconds)
+        return torch.from_numpy(logits), sum(seconds)
 
     @torch.no_grad()
     def nearest(self, member: Respondent, store: Store) -> Indices:

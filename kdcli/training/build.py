@@ -25,6 +25,8 @@ from kdcli.recipe.conflicts import refuse_contradictions
 from kdcli.recipe.load import scheme_of
 from kdcli.recipe.weight import weight_at
 from kdcli.runs.spec import Spec
+from kdcli.training.answers import LIVE, Way
+from kdcli.training.ask_once import Answered, Once
 from kdcli.training.ask_teachers import Asking
 from kdcli.training.compiling import compile_models
 from kdcli.training.distiller import Distiller
@@ -32,6 +34,7 @@ from kdcli.training.learner import build_learner, build_peers, learning_of, timm
 from kdcli.training.resume import Validation
 from kdcli.training.site import Site
 from kdcli.training.stepper import Stepper
+from kdcli.training.stored_teachers import PerImage, open_stored, rehearsed
 from kdcli.training.teachers import open_teachers
 from kdcli.training.terms import terms_of
 from kdcli.training.trajectory import followed, learning_teachers
@@ -47,6 +50,8 @@ class Assembled:
     """Of the student."""
     batches: Callable[[int], Iterator[Batch]]
     """The batches from an epoch to the end."""
+    answered: Answered
+    """The same, each when the teachers have answered to it, where they do so once."""
     steps_per_epoch: int
     validate: Callable[[nn.Module], Validation]
     """What a model that would ship answers on the validation images."""
@@ -54,6 +59,8 @@ class Assembled:
     """The student's state dict, with timm's own keys, from the learnt weights."""
     preparing: float
     """Seconds of what was done to every image: read, and with tune=head shown to the trunk."""
+    asking: PerImage | None = None
+    """Of a rehearsal whose training would store what teachers answer."""
     transfer: Transfer | None = None
     """What takes the place of the training images, where teachers label."""
     alongside: dict[str, Stepper] = field(default_factory=dict)
@@ -82,15 +89,16 @@ def assemble(
     *,
     rehearsal: bool = False,
     on_demand: bool = False,
-    recorded: Path | None = None,
+    way: Way = LIVE,
 ) -> Assembled:
-    """Build and check everything; `teachers` are the model.pt files of `spec.members`.
+    """Build and check everything; `teachers` are the model.pt files of `spec.members`, which are
+    asked in this `way`.
 
     A rehearsal, which times a few steps, takes random weights in place of timm's pretrained ones,
     which it would have to fetch, and an untrained teacher for None (as is given for each that
     learns together with the student);
     `on_demand` decodes even few training images when they are asked for, as the training will all
-    of them. `recorded` is where the teachers' answers to a transfer set may be found.
+    of them.
 
     What contradicts or does not match is refused here, before the first step. All that learns is
     built inside `seeded`, so that it begins alike whatever was built before it.
@@ -109,20 +117,31 @@ def assemble(
     start = time.monotonic()  # measured around what grows with the images; a forecast scales it
     images = _stores(spec, site, 0 if on_demand else MOST_BYTES)
     read = time.monotonic()
-    if transfer := _transfer(spec, site, images, teachers, recorded, rehearsal):
+    transfer = _transfer(spec, site, images, teachers, way, rehearsal)
+    how = batching_of(spec, classes, transfer.samples_per_epoch if transfer else None)
+    once: Once | None = None
+    asking: PerImage | None = None
+    if transfer:
         images = (transfer.store, images[1])
         taught_by: dict[str, Teacher] = {"teachers": transfer.teacher}
+    elif way.stored and rehearsal:
+        finished = dict(open_teachers(spec, site, teachers, images[1]))
+        taught_by, asking = rehearsed(finished, spec, site, images[0], how)
+    elif way.stored:
+        once = open_stored(spec, site, teachers, way, images, how)
+        taught_by = dict(once.teachers)
     else:
-        finished = () if spec.alongside else open_teachers(spec, site, teachers, images[1])
-        taught_by = dict(finished)
+        taught_by = {}
+        if not spec.alongside:
+            taught_by |= open_teachers(spec, site, teachers, images[1])
     taught = time.monotonic()
     learning = learning_of(spec, student, images, site)
     preparing = time.monotonic() - taught + read - start
-    how = batching_of(spec, classes, transfer.samples_per_epoch if transfer else None)
     batches = partial(training_batches, learning.training, how, device=site.device)
+    answered: Answered = once.answered if once else iter
     steps = steps_per_epoch(how.samples_per_epoch or len(learning.training), how.batch_size)
     # the first batch of the training: what methods learn is shaped by it, and by its maps' signs
-    example = next(batches(0, workers=0))
+    example = next(answered(batches(0, workers=0)))
 
     def join(spec: Spec, learners: dict[str, nn.Module], teachers: dict[str, Teacher]) -> Distiller:
         about = _about(spec, learning.training, example, classes, steps)
@@ -142,10 +161,12 @@ def assemble(
         distiller=distiller,
         args=student.args,
         batches=batches,
+        answered=answered,
         steps_per_epoch=steps,
         validate=partial(_validate, learning.validation, classes, site.device),
         whole=learning.whole,
         preparing=preparing,
+        asking=asking,
         transfer=transfer,
         alongside=alongside,
     )
@@ -166,15 +187,15 @@ def _transfer(
     site: Site,
     images: tuple[Store, Store],
     teachers: Sequence[Path | None],
-    recorded: Path | None,
+    way: Way,
     rehearsal: bool,
 ) -> Transfer | None:
     """The images that teachers label, where the scheme has them do so; a teacher that still learns
     could not, which `recipe.conflicts` refuses."""
     if spec.alongside or not scheme_of(spec.recipe).labelled_by_teachers:
         return None
-    asking = Asking(spec, site)
-    return open_transfer(asking, *images, teachers, recorded=recorded, rehearsal=rehearsal)
+    stores = () if rehearsal else way.stores
+    return open_transfer(Asking(spec, site), *images, teachers, stores=stores, rehearsal=rehearsal)
 
 
 def batching_of(spec: Spec, classes: int, samples_per_epoch: int | None = None) -> Batching:
@@ -193,6 +214,7 @@ def batching_of(spec: Spec, classes: int, samples_per_epoch: int | None = None) 
         balance=train.balance,
         mixup=train.mixup,
         cutmix=train.cutmix,
+        views=spec.views or None,
         samples_per_epoch=samples_per_epoch,
     )
 

@@ -17,7 +17,7 @@ from kdcli.core import registry
 from kdcli.core.errors import UnmetNeeds, UsageError
 from kdcli.core.functional import as_one
 from kdcli.core.method import Method
-from kdcli.core.records import About, Batch, Teacher
+from kdcli.core.records import About, Batch, Outputs, Teacher
 from kdcli.core.scheme import Scheme
 from kdcli.models.build import build, plan, seeded
 from kdcli.models.tap import Tap
@@ -129,7 +129,7 @@ def _cast(scheme: str, second_head: bool) -> tuple[dict[str, Tap], dict[str, Tea
     if chosen.labelled_by_teachers:
         answers = torch.stack([teacher(example()).logits for teacher in teachers], 1)
         together = as_one(answers, chosen.panel(len(names)))
-        return learners, {"teachers": Recorded("teachers", together)}
+        return learners, {"teachers": Recorded(Outputs("teachers", together))}
     return learners, {teacher.tap.by: teacher for teacher in teachers}
 
 

@@ -22,6 +22,7 @@ from kdcli.runs.log import run_log
 from kdcli.runs.needs import refuse_changed
 from kdcli.runs.run import Run, begin, note, versions
 from kdcli.runs.spec import Spec, TeacherRef
+from kdcli.training.answers import Way, decide, finished_teachers
 from kdcli.training.build import Assembled, assemble
 from kdcli.training.loop import finish, fit
 from kdcli.training.near_chance import warn_of_chance
@@ -111,9 +112,10 @@ def ensure(
         threads = threads_of(run, spec, site.threads, again, site.progress)
         with using(threads):
             # refused here, before anything of an earlier run is lost
-            recorded = None if again else run.transfer
-            parts = assemble(spec, site, teachers, recorded=recorded)
-            _begin(run, site.placed(spec), asked, again, threads)
+            begun = bool(run.answers) if run.state.is_file() and not again else None
+            way = decide(spec, site, teachers, begun)
+            parts = assemble(spec, site, teachers, way=way)
+            _begin(run, site.placed(spec), asked, again, threads, way)
             with run_log(run, str(site.device), site.progress):
                 _train(run, spec, site, teachers, parts)
     return Trained(run, reused=False)
@@ -184,16 +186,16 @@ def teacher_files(spec: Spec, site: Site) -> list[Path | None]:
     if spec.alongside:
         return [None] * len(spec.alongside)
     members, given = spec.members, [ref for ref in spec.teachers if ref.path]
-    known = [find(ref.spec) if ref.spec else None for ref in members]
-    done = [run.model if run and run.finished else None for run in known]
-    finished = sum(path is not None for path in done) + len(given)
+    done = finished_teachers(spec)
+    finished = sum(path is not None for path in done)
     if given and finished < len(members):  # refused now, or when the others have been trained
         refuse_changed(given)
         measure_given(spec, site.silent())
     if len(members) <= TOLD:
         return [teacher_file(ref, site, spec.recipe_name) for ref in members]
     site.progress.say(f"{finished} of {len(members)} teachers are finished")
-    return [path or teacher_file(ref, site) for path, ref in zip(done, members, strict=True)]
+    known = zip(done, members, strict=True)
+    return [path if path and ref.spec else teacher_file(ref, site) for path, ref in known]
 
 
 def teacher_file(ref: TeacherRef, site: Site, pupils: str = "") -> Path:
@@ -240,7 +242,7 @@ def _clear(run: Run) -> None:
     run.clear_exports()
 
 
-def _begin(run: Run, spec: Spec, asked: bool, again: bool, threads: int) -> None:
+def _begin(run: Run, spec: Spec, asked: bool, again: bool, threads: int, way: Way) -> None:
     """A folder with a run.yaml; emptied of what kd wrote, where it starts afresh.
 
     Called when all that could be refused has been: until then nothing of an earlier run is lost.
@@ -248,17 +250,15 @@ def _begin(run: Run, spec: Spec, asked: bool, again: bool, threads: int) -> None
     if again:
         _clear(run)
     if not (run.path / "run.yaml").exists():
-        begin(run.path, spec, asked, versions(), threads)
+        begin(run.path, spec, asked, versions(), threads, way.names)
         return
-    note(run, threads=threads, **({"asked": True} if asked else {}))
+    note(run, threads=threads, answers=way.names, **({"asked": True} if asked else {}))
 
 
 def _train(run: Run, spec: Spec, site: Site, teachers: list[Path | None], parts: Assembled) -> None:
     """Train, or go on where state.pt says; model.pt appears last, for that it is there says that
     the run is finished. A kill before it leaves all that is needed to go on."""
     write_needs(run, teachers)
-    if parts.transfer:
-        parts.transfer.keep(run.transfer)
     if carved := site.source.carved:
         write_text(run.path / "split.json", json.dumps(carved, ensure_ascii=False, indent=1))
     weights, ended = fit(
@@ -273,6 +273,7 @@ def _train(run: Run, spec: Spec, site: Site, teachers: list[Path | None], parts:
         progress=site.progress,
         alongside=parts.alongside,
         trail=trail_of(run, spec, parts.steps_per_epoch, parts.whole),
+        answered=parts.answered,
     )
     finish(run, ended)
     warn_of_weak(run, site)

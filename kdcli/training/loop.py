@@ -22,6 +22,7 @@ from kdcli.core.records import Batch
 from kdcli.evaluation.metrics import converged
 from kdcli.recipe.train import Train
 from kdcli.runs.run import Run
+from kdcli.training.ask_once import Answered
 from kdcli.training.devices import wait_for
 from kdcli.training.distiller import Distiller
 from kdcli.training.gradient_shares import Shares
@@ -75,12 +76,14 @@ def fit(
     progress: Progress,
     alongside: Mapping[str, Stepper] | None = None,
     trail: Trail | None = None,
+    answered: Answered = iter,
 ) -> tuple[dict[str, dict[str, Tensor]], Ended]:
     """Train `distiller`, or go on where `run` left off.
 
     `batches(epoch)` gives those from an epoch to the end, `validate(model)` measures what would
     ship. `train` holds no `auto`. `alongside` are teachers that learn at its steps: resumed with
-    it, and kept beside it under these names. `trail` keeps weights after some of the steps.
+    it, and kept beside it under these names. `trail` keeps weights after some of the steps,
+    `answered` asks teachers that are asked once.
 
     Returns the weights of all that is kept, by name, after the best epoch on validation, and how
     training ended; appends to metrics.jsonl and keeps state.pt after each epoch. On a processor a
@@ -105,7 +108,7 @@ def fit(
     ended, first = epochs.ended(train), epochs.done * steps_per_epoch
     meter, shares, clock = Meter(), Shares(distiller, steps_per_epoch), time.monotonic()
     waiting = Waiting()
-    feed = waiting.over(batches(epochs.done)) if not ended else ()
+    feed = answered(waiting.over(batches(epochs.done))) if not ended else ()
     tracked = progress.track(feed, total - first, label)
     with closing(tracked):  # else a bar would outlive an error
         for step, batch in enumerate(tracked, first):

@@ -22,6 +22,8 @@ class Site:
     """Of trainings that begin here."""
     moved: str | None = None
     """Where the images lie, if not where the specs say: new runs say so."""
+    students: int = 1
+    """So many are trained that differ in their seeds: one teacher's answers serve all of them."""
 
     def placed(self, spec: Spec) -> Spec:
         """The same training, its data where they lie now."""

@@ -12,7 +12,7 @@ from kdcli.core.errors import UnfitTeacher
 from kdcli.data.store import Store, plain_store
 from kdcli.evaluation.answers import answers_of
 from kdcli.evaluation.class_order import permuted_classes
-from kdcli.evaluation.standing import Standing, standing
+from kdcli.evaluation.standing import Standing, standing, standing_at
 from kdcli.models.build import build
 from kdcli.models.loading import load, read_args
 from kdcli.models.model_args import ModelArgs
@@ -88,7 +88,7 @@ class Roll:
         self._shares: list[float] = []
         self._weak = 0
 
-    def call(self, teacher: Opened, ref: TeacherRef) -> None:
+    def call(self, teacher: Opened, ref: TeacherRef) -> Standing:
         """Measure the next one.
 
         Raises:
@@ -103,6 +103,20 @@ class Roll:
         if ref.spec is None and not self._recipe.teacher.allow_weak:
             _refuse_permuted(teacher, answers, labels, self._site.source.classes)
             _refuse_weak(found, teacher)
+        self._count(found)
+        return found
+
+    def knows(self, path: Path, ref: TeacherRef, share: float) -> bool:
+        """Count the next one by the balanced accuracy that it was measured at before. False: it
+        might be refused, and has to be measured again."""
+        labels, classes = self._validation.labels, self._site.classes
+        found = standing_at(f"teacher {path}", share, labels, classes)
+        if found.weak and ref.spec is None and not self._recipe.teacher.allow_weak:
+            return False
+        self._count(found)
+        return True
+
+    def _count(self, found: Standing) -> None:
         few = self._expected <= TOLD
         self._shares.append(found.share)
         self._weak += found.weak

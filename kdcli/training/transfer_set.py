@@ -1,23 +1,21 @@
 """A transfer set: images that the teachers label once, one teacher after another.
 
-Model Compression (Bucila, Caruana, Niculescu-Mizil, KDD 2006). The answers are stored with the run,
-so that who goes on after a kill asks nobody again.
+Model Compression (Bucila, Caruana, Niculescu-Mizil, KDD 2006). The answers of all as one are
+stored (`answer_store`): each member's own would take as many times the room as there are members.
 """
 
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from kdcli.core import registry
-from kdcli.core.arrays import Floats, Indices
-from kdcli.core.files import atomic, sha256
+from kdcli.core.arrays import Indices
 from kdcli.core.progress import Progress
-from kdcli.core.records import Panel
+from kdcli.core.records import Outputs, Panel
 from kdcli.core.text import counted
 from kdcli.data.photographs import open_training
 from kdcli.data.pool import Pooled
@@ -29,6 +27,7 @@ from kdcli.models.teachers import Recorded
 from kdcli.recipe.load import scheme_of
 from kdcli.recipe.schema import Recipe
 from kdcli.runs.spec import Spec
+from kdcli.training.answer_store import AnswerStore
 from kdcli.training.ask_teachers import Asking, Respondent, members_of, one_of_each
 from kdcli.training.teachers import Roll
 
@@ -41,18 +40,6 @@ them labelled, a student reached 0.81 when each was shown 8 times, 0.96 at 61.""
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """What the ensemble says of each image, and whose answers they are: transfer.npz."""
-
-    logits: Floats
-    """(M, K) of the ensemble as one."""
-    members: tuple[str, ...]
-    """sha256 of each model.pt, in order."""
-    neighbours: Indices
-    """(n,) of munge_patch: the nearest of each image that is not synthetic; else empty."""
-
-
-@dataclass(frozen=True, eq=False)
 class Transfer:
     """A labelled transfer set, which takes the place of the training images."""
 
@@ -60,21 +47,13 @@ class Transfer:
     """The training images, those without labels, the synthetic ones; the label of each is what the
     ensemble finds likeliest."""
     teacher: Recorded
-    answers: Answers
-    ids: tuple[str, ...]
-    """Of those that are not synthetic."""
+    answers: Tensor
+    """(M, K) logits of the ensemble as one, by the places of the images."""
     samples_per_epoch: int
     """As many as there are training images with labels: in the same epochs the student makes as
     many steps as its baseline."""
     seconds_per_image: float
-    """In which all teachers answer; 0 where they had answered before."""
-    read: bool
-    """The answers were read from a file."""
-
-    def keep(self, path: Path) -> None:
-        """Write the answers, where they are not read from there."""
-        if not self.read:
-            write_answers(path, self.answers, self.ids)
+    """In which all teachers answer; of a rehearsal."""
 
 
 def labelled_images(spec: Spec, source: Source) -> int:
@@ -95,11 +74,12 @@ def open_transfer(
     validation: Store,
     teachers: Sequence[Path | None],
     *,
-    recorded: Path | None = None,
+    stores: Sequence[AnswerStore] = (),
     rehearsal: bool = False,
 ) -> Transfer:
     """The transfer set of a spec, labelled by the models in `teachers` (of `spec.members`) as one,
-    or as the file `recorded` says where that is theirs. `training` holds all training images.
+    or as they once did, which is kept in `stores` (their answers; of munge_patch, the
+    neighbours). `training` holds all training images.
 
     A rehearsal asks one model of each architecture about a few images, an untrained one for None.
 
@@ -114,38 +94,32 @@ def open_transfer(
     _warn_of_softening(spec.recipe, panel, progress)
     further = _unlabelled(spec, site.source, rehearsal, progress)
     real = _real(spec, training, further, progress)
-    ids = (*training_split(spec, site.source).ids, *(further.ids if further else ()))
     shown = len(training) if rehearsal else labelled_images(spec, site.source)
-    shape = len(real) * _copies(spec), site.classes
+    images = len(real) * _copies(spec)
     epochs = int(spec.recipe.train.epochs)
-    _say(shape[0], len(training), len(real), len(teachers), epochs * shown / shape[0], progress)
-    sums = () if rehearsal else tuple(sha256(path) for path in teachers if path)
-    if recorded and (found := read_answers(recorded, sums, shape, progress)):
-        return _labelled(spec, real, found, ids, shown, read=True)
-    roll = None if rehearsal else Roll(spec, site, validation)
-    members = members_of(teachers, spec.members, panel)
-    answers, seconds = _asked(asking, members, panel, real, sums, roll)
-    return _labelled(spec, real, answers, ids, shown, seconds / shape[0])
+    _say(images, len(training), len(real), len(teachers), epochs * shown / images, progress)
+    members, roll = members_of(teachers, spec.members, panel), None
+    if rehearsal:
+        members = one_of_each(members, site.classes)
+    else:
+        roll = Roll(spec, site, validation)
+    # one space in which images lie is enough to find neighbours: that of the first teacher
+    pooled = _pooled(spec, real, _nearest(asking, members[0], real, stores[1:]))
+    seconds = 0.0
 
+    def ask() -> Tensor:
+        nonlocal seconds
+        answers, seconds = asking.answers(members, panel, pooled, roll)
+        return answers
 
-def _asked(
-    asking: Asking,
-    members: list[Respondent],
-    panel: Panel,
-    real: Store,
-    sums: tuple[str, ...],
-    roll: Roll | None,
-) -> tuple[Answers, float]:
-    """What they answer, and the seconds that it takes; without a roll, it is a rehearsal.
-
-    Neighbours are the first teacher's: one space in which images lie is enough to find them.
-    """
-    if roll is None:
-        members = one_of_each(members, asking.site.classes)
-    nearest = _nearest(asking, members[0], real)
-    store = _pooled(asking.spec, real, nearest)
-    logits, seconds = asking.answers(members, panel, store, roll)
-    return Answers(logits, sums, nearest), seconds
+    answers = stores[0].once("logits", ask, progress) if stores else ask()
+    return Transfer(
+        store=Labelled(pooled, answers.argmax(1).numpy()),
+        teacher=Recorded(Outputs("teachers", answers)),
+        answers=answers,
+        samples_per_epoch=shown,
+        seconds_per_image=seconds / images,
+    )
 
 
 def _warn_of_softening(recipe: Recipe, panel: Panel, progress: Progress) -> None:
@@ -192,32 +166,20 @@ def _pooled(spec: Spec, real: Store, nearest: Indices) -> Store:
     return Pooled(real, pool, spec.seed, nearest) if pool else real
 
 
-def _nearest(asking: Asking, first: Respondent, real: Store) -> Indices:
+def _nearest(
+    asking: Asking, first: Respondent, real: Store, stores: Sequence[AnswerStore]
+) -> Indices:
+    """(n,) of munge_patch: each image's nearest; else empty."""
     pool = asking.spec.recipe.data.pool
-    if pool and pool.by == "munge_patch":
-        return asking.nearest(first, real)
-    return np.empty(0, np.int64)
+    if pool is None or pool.by != "munge_patch":
+        return np.empty(0, np.int64)
 
+    def ask() -> Tensor:
+        return torch.from_numpy(asking.nearest(first, real))
 
-def _labelled(
-    spec: Spec,
-    real: Store,
-    answers: Answers,
-    ids: tuple[str, ...],
-    samples_per_epoch: int,
-    seconds_per_image: float = 0.0,
-    read: bool = False,
-) -> Transfer:
-    store = _pooled(spec, real, answers.neighbours)
-    return Transfer(
-        store=Labelled(store, answers.logits.argmax(1)),
-        teacher=Recorded("teachers", torch.from_numpy(answers.logits)),
-        answers=answers,
-        ids=ids,
-        samples_per_epoch=samples_per_epoch,
-        seconds_per_image=seconds_per_image,
-        read=read,
-    )
+    found = stores[0].once("nearest", ask, asking.site.progress) if stores else ask()
+    nearest: Indices = found.numpy()
+    return nearest
 
 
 def _say(
@@ -229,42 +191,3 @@ def _say(
         f"unlabelled, {images - real:,} synthetic), labelled by {counted(teachers, 'teacher')}, "
         f"each shown {views:.3g} times{more}"
     )
-
-
-def write_answers(path: Path, answers: Answers, ids: Sequence[str]) -> None:
-    """`ids` name the first images; those behind them are synthetic.
-
-    Raises:
-        DiskError: full, read-only, or no permission.
-    """
-    # an open file: to a name numpy would append .npz
-    with atomic(path) as beside, Path(beside).open("wb") as file:
-        np.savez_compressed(
-            file,
-            logits=answers.logits,
-            members=np.array(answers.members),
-            neighbours=answers.neighbours,
-            ids=np.array(ids),
-        )
-
-
-def read_answers(
-    path: Path, members: tuple[str, ...], shape: tuple[int, int], progress: Progress
-) -> Answers | None:
-    """Those of these members to so many images and classes; None: they have to be asked.
-
-    By the members' sha256, so that a teacher that was trained anew is asked anew. numpy unpickles
-    nothing unless it is told to.
-    """
-    if not path.is_file():
-        return None
-    try:
-        with np.load(path) as file:
-            found = Answers(file["logits"], tuple(file["members"].tolist()), file["neighbours"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        progress.warn(f"{path}: damaged; the teachers are asked again")
-        return None
-    if (found.members, found.logits.shape) != (members, shape):
-        progress.warn(f"{path}: of other teachers or images; the teachers are asked again")
-        return None
-    return found

@@ -8,7 +8,7 @@ import pytest
 from house import ON_DIGITS, SMALL_TEACHER, STUDENT, TEACHER, Answer, House, kd, kd_ok
 
 from kdcli.plan import forecast
-from kdcli.plan.rehearsal import Estimate
+from kdcli.plan.estimate import Estimate
 from kdcli.runs.spec import Spec
 
 PLACEHOLDERS = {"resnet101": TEACHER, "mobilenetv3": STUDENT}

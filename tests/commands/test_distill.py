@@ -31,7 +31,7 @@ from kdcli.core.files import sha256
 from kdcli.core.progress import Silent
 from kdcli.data.source import Source
 from kdcli.models.checkpoint import load_model, save_model
-from kdcli.plan.forecast import Forecast
+from kdcli.plan.foreseen import Forecast
 from kdcli.plan.job import Shared
 from kdcli.plan.lineage import Roles
 from kdcli.plan.names import Start
@@ -66,7 +66,9 @@ def test_the_run_records_everything_resolved(distilled_once: House) -> None:
     assert raw["versions"].keys() >= {"python", "kdcli", "torch", "timm"}
     assert raw["spec"]["recipe"]["train"]["epochs"] == 2
     left = [value for value in _values(raw["spec"]) if value == "auto"]
-    assert len(left) == 4, "match.adapter (each pair decides) and data.licence, of both"
+    assert len(left) == 6, (
+        "of both: match.adapter (each pair decides), data.licence, teacher.answers"
+    )
 
 
 def _values(raw: Any) -> list[Any]:

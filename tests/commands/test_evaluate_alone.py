@@ -16,7 +16,7 @@ from kdcli.core.records import Panel
 from kdcli.deploy import cost_comparison
 from kdcli.evaluation.measure import likeness
 from kdcli.evaluation.peers import measure_beside, notes_on_peers
-from kdcli.plan.forecast import Forecast
+from kdcli.plan.foreseen import Forecast
 from kdcli.runs.run import Run
 
 ROLES = ("student", "baseline", "peer_1", "peer_2", "peers")

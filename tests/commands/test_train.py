@@ -29,7 +29,7 @@ from kdcli.commands.train import carry_out, train_job
 from kdcli.core.files import sha256
 from kdcli.core.progress import Silent
 from kdcli.plan.ask import Ask
-from kdcli.plan.forecast import Forecast
+from kdcli.plan.foreseen import Forecast
 from kdcli.runs.find import find
 from kdcli.runs.run import Run
 from kdcli.training.ensure import Trained

@@ -16,8 +16,10 @@ from kdcli.core.text import duration
 from kdcli.data.sources.folder import open_folder
 from kdcli.plan import forecast as verb
 from kdcli.plan.ask import Ask
-from kdcli.plan.forecast import Forecast, foresee
-from kdcli.plan.rehearsal import Estimate, estimate
+from kdcli.plan.estimate import Estimate
+from kdcli.plan.forecast import foresee
+from kdcli.plan.foreseen import Forecast
+from kdcli.plan.rehearsal import estimate
 from kdcli.plan.shortcuts import shortcuts
 
 MINUTE = 60.0

@@ -23,6 +23,7 @@ AUTO = {
     "student.precision": "fp32",
     "teacher.pretrained": True,
     "teacher.precision": "bf16",
+    "teacher.views": 20,
 }
 
 
@@ -157,9 +158,10 @@ def test_fill_auto_leaves_nothing_auto():
     before = flat(dump(Recipe()))
     assert before.pop("match.adapter") == "auto"  # decided for each pair of stages
     assert before.pop("data.licence") == "auto"  # looked up whenever it is asked for
+    assert before.pop("teacher.answers") == "auto"  # by what lies there when it is trained
     assert {key for key, value in before.items() if value == "auto"} == set(AUTO)
     filled = flat(dump(fill_auto(Recipe(), AUTO)))
-    del filled["match.adapter"], filled["data.licence"]
+    del filled["match.adapter"], filled["data.licence"], filled["teacher.answers"]
     assert "auto" not in filled.values()
     assert {key: filled[key] for key in AUTO} == AUTO
 

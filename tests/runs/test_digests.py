@@ -25,6 +25,7 @@ from kdcli.recipe.edit import dump, put, update
 from kdcli.recipe.load import load_recipe
 from kdcli.recipe.schema import Evaluate, Recipe, Task
 from kdcli.recipe.teacher import Checkpoints, TeacherSettings
+from kdcli.runs.baseline import baseline_of
 from kdcli.runs.spec import DataRef, FileRef, Spec, TeacherRef, with_seed
 
 DATA = DataRef(name="fashion", location="/data/fashion", identity={"kind": "folder", "files": "0a"})
@@ -156,6 +157,25 @@ def test_folders_are_those_of_earlier_kds(kind: str) -> None:
 
 
 # What comes later ---------------------------------------------------------------------------------
+
+
+def test_how_a_teacher_is_asked_decides_weights_only_where_less_is_heard() -> None:
+    """Fewer views than epochs, or less than all logits; whether they were stored, never."""
+
+    def asked(**settings: Any) -> Spec:
+        given = {f"teacher.{key}": value for key, value in settings.items()}
+        return spec_of(settings=given, **taught_by(TEACHER))
+
+    plain, fewer = asked(), asked(views=4)
+    for same in ({"answers": "stored"}, {"views": 20}, {"views": 99}, {"answers": "live"}):
+        assert asked(**same).digest == plain.digest
+    others = {fewer.digest, asked(views=5).digest, asked(keep=8).digest, asked(keep="half").digest}
+    assert len(others | {plain.digest}) == 5
+    assert (plain.views, fewer.views, asked(views=20).views) == (0, 4, 0)
+    unvaried = fewer.model_copy(update={"recipe": update(fewer.recipe, {"data.augment": None})})
+    assert unvaried.views == 0, "there is but one view"
+    assert baseline_of(fewer).views == 0
+    assert baseline_of(fewer).digest == baseline_of(plain).digest
 
 
 class Colour(Data):

@@ -146,6 +146,32 @@ def test_what_teachers_answered_goes_when_their_student_is_finished() -> None:
     ) == {"a/transfer.npz": "what teachers answered to a student that is finished"}
 
 
+def test_stored_answers_stay_with_a_run_that_learnt_from_them(
+    empty_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KD_RUNS", "/r")
+    stores = [folder(f"answers/t-{i}", sizes={"0000.00000.safetensors": 9}) for i in (0, 1)]
+    student = folder("student", STUDENT, asked=True)
+    assert student.file is not None
+    known = replace(student, file=student.file.model_copy(update={"answers": ("t-0",)}))
+    why = "teachers' answers that no run here needs"
+    assert gone(known, folder("teacher", TEACHER), *stores) == {"answers/t-1": why}
+    assert gone(known, folder("t", TEACHER), replace(stores[1], in_use=True)) == {}
+    assert list(gone(*stores)) == ["answers/t-0", "answers/t-1"]
+
+
+def test_a_store_that_nobody_needs_goes_and_a_persons_file_stays(empty_house: House) -> None:
+    store = empty_house.path / "answers" / "t-0"
+    store.mkdir(parents=True)
+    for name in ("manifest.json", "standing.json", "0000.00000.safetensors", "mine.txt"):
+        (store / name).write_text("x")
+    assert [one.role for one in inventory()] == ["answers"]
+    assert kd_ok("list", "runs", "--json").document["answers"][0]["used_by"] == []
+    assert "used by 0 runs" in kd_ok("list", "runs").out
+    kd_ok("list", "runs", "--prune", "--yes")
+    assert [file.name for file in store.iterdir() if file.name != ".lock"] == ["mine.txt"]
+
+
 def test_when_the_student_is_gone_all_that_came_with_it_goes() -> None:
     alone = [
         folder("teacher", TEACHER),

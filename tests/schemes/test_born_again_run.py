@@ -18,7 +18,7 @@ from kdcli.evaluation import metrics
 from kdcli.evaluation.generations import earlier
 from kdcli.evaluation.participants import cast_at_hand, with_given_files
 from kdcli.plan.ask import Ask
-from kdcli.plan.forecast import Forecast
+from kdcli.plan.foreseen import Forecast
 from kdcli.recipe.edit import dump
 from kdcli.report.gates import numeric_keys, parse_gates
 from kdcli.runs.baseline import baseline_of

@@ -54,7 +54,7 @@ def test_the_loss_is_that_of_the_papers_mean():
 
 def test_recorded_answers_are_found_by_index():
     answers = torch.arange(12.0).view(4, 3)
-    found = Recorded("teachers", answers)(batch([2, 0, 2]))
+    found = Recorded(Outputs("teachers", answers))(batch([2, 0, 2]))
     assert found.by == "teachers"
     assert torch.equal(found.logits, answers[[2, 0, 2]])
 

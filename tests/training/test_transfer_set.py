@@ -4,7 +4,6 @@ import json
 import shutil
 import weakref
 from contextlib import nullcontext
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,8 +25,11 @@ from kdcli.plan.names import Start
 from kdcli.plan.rehearsal import estimate
 from kdcli.recipe.conflicts import refuse_contradictions
 from kdcli.recipe.load import load_recipe
+from kdcli.runs.find import answers_root
+from kdcli.runs.inventory import inventory
 from kdcli.training import ask_teachers, teachers
 from kdcli.training import ensure as training_command
+from kdcli.training.answers import decide
 from kdcli.training.ask_teachers import members_of, one_of_each
 from kdcli.training.build import assemble
 from kdcli.training.ensure import ensure
@@ -88,7 +90,6 @@ def test_it_holds_all_images_and_an_epoch_those_with_labels(source, files, pictu
     made = assembled(source, files, *settings, progress=words)
     train = len(source[0].train)
     assert len(made.transfer.store) == 2 * (train + 40)
-    assert made.transfer.ids[train:] == tuple(f"{i:02d}.png" for i in range(40))
     assert made.transfer.samples_per_epoch == train - round(train / 2)
     assert made.steps_per_epoch == made.transfer.samples_per_epoch // 32
     assert len(list(made.batches(2))) == made.steps_per_epoch
@@ -106,7 +107,7 @@ def test_labels_and_targets_are_the_ensembles(source, files):
     panel = Panel((0.25, 0.5, 0.25))
     alone = [ask(file, made.transfer.store, CPU).logits for file in files]
     expected = as_one(torch.from_numpy(np.stack(alone, 1)), panel)
-    logits = torch.from_numpy(made.transfer.answers.logits)
+    logits = made.transfer.answers
     torch.testing.assert_close(logits, expected)
     batch = next(made.batches(1))
     assert torch.equal(batch.labels, logits[batch.index].argmax(1))
@@ -140,37 +141,23 @@ def test_members_that_label_are_measured_and_told_of(source, files, monkeypatch)
     assert len(measured) == 3
 
 
-def test_a_clock_that_stands_still_loses_no_answers(source, files, tmp_path, monkeypatch):
-    monkeypatch.setattr(ask_teachers.time, "monotonic", lambda: 5.0)
-    made = assembled(source, files)
-    made.transfer.keep(tmp_path / "transfer.npz")
-    assert (made.transfer.seconds_per_image, made.transfer.read) == (0, False)
-    assert (tmp_path / "transfer.npz").is_file()
-
-
-def test_who_goes_on_asks_nobody_again(source, files, tmp_path, monkeypatch):
+def test_who_goes_on_asks_nobody_again(source, files, tmp_path, monkeypatch, empty_house):
     spec = spec_of(source, files, "data.pool={by: munge_patch, times: 1, grid: 2}")
 
-    def run(name, stop=False):
-        if stop:
-            monkeypatch.setattr(training_command, "fit", _broken_off(training_command.fit))
+    def run(name):
         return ensure(spec, Site(source[0], CPU, Silent()), out=tmp_path / name).run
 
     straight = run("straight")
-    with monkeypatch.context(), pytest.raises(KeyboardInterrupt):
-        run("broken", stop=True)
-    monkeypatch.undo()
-    answers = tmp_path / "broken" / "transfer.npz"
-    before = answers.read_bytes()
-    with np.load(answers) as kept:
-        assert kept["logits"].shape == (2 * len(source[0].train), 3)
-        assert kept["ids"].tolist() == list(source[0].train.ids)
-        assert len(kept["members"]) == MEMBERS
-        assert len(kept["neighbours"]) == len(source[0].train)
+    with monkeypatch.context() as patch:
+        patch.setattr(training_command, "fit", _broken_off(training_command.fit))
+        with pytest.raises(KeyboardInterrupt):
+            run("broken")
+    stores = [one for one in inventory() if one.is_store]
+    assert len(stores) == 2, "what they answered, and who is near whom"
     monkeypatch.setattr(ask_teachers, "answers_of", _nobody)
     monkeypatch.setattr(ask_teachers, "open_teacher", _nobody)
     resumed = run("broken")
-    assert answers.read_bytes() == before
+    assert {answers_root() / name for name in resumed.answers} == {one.path for one in stores}
     assert [line["epoch"] for line in resumed.lines() if "epoch" in line] == [1, 2, 3]
     assert same_weights(straight.model, resumed.model)
     assert set(json.loads((resumed.path / "needs.json").read_text())) == {
@@ -197,23 +184,19 @@ def _nobody(*args):
     raise AssertionError("asked again")
 
 
-@pytest.mark.parametrize("harm", ["torn", "other members"])
-def test_answers_that_do_not_fit_are_made_again(harm, source, files, tmp_path):
-    spec = spec_of(source, files)
-    first = assemble(spec, Site(source[0], CPU, Silent()), files)
-    place, words = tmp_path / "transfer.npz", Words()
-    if harm == "torn":
-        first.transfer.keep(place)
-        place.write_bytes(place.read_bytes()[:-200])
-    else:
-        other = replace(first.transfer.answers, members=("a", "b", "c"))
-        replace(first.transfer, answers=other).keep(place)
-    again = assemble(spec, Site(source[0], CPU, words), files, recorded=place)
-    assert any("asked again" in line for line in words.words)
-    assert np.array_equal(again.transfer.answers.logits, first.transfer.answers.logits)
-    again.transfer.keep(place)
-    kept = assemble(spec, Site(source[0], CPU, Silent()), files, recorded=place)
-    assert kept.transfer.read
+def test_answers_that_do_not_fit_are_made_again(source, files, empty_house):
+    """A torn file; those of other members have another place."""
+    spec, words = spec_of(source, files), Words()
+    site = Site(source[0], CPU, words)
+    first = assemble(spec, site, files, way=decide(spec, site, files))
+    (place,) = (empty_house.path / "answers").glob("*/*.safetensors")
+    place.write_bytes(place.read_bytes()[:-200])
+    again = assemble(spec, site, files, way=decide(spec, site, files))
+    assert any("asked about again" in line for line in words.words)
+    assert torch.equal(again.transfer.answers, first.transfer.answers)
+    found = decide(spec, site, files)
+    assert (found.missing, found.why) == (0, f"labels of {2 * 84} images are looked up")
+    assert decide(spec_of(source, files[:2]), site, files[:2]).missing == 1
 
 
 def test_a_given_teacher_is_measured_before_anybody_is_asked(source, files, monkeypatch):
@@ -233,7 +216,7 @@ def test_a_forecast_asks_one_of_a_thousand(source, monkeypatch):
     assert [ref.model for ref in many.members[:1]] == [TEACHER]
     long = estimate(many, source[0], CPU)
     assert len(built) == 2
-    assert long.seconds > few.seconds
+    assert long.asking_seconds > few.asking_seconds
     assert long.answers_bytes == 2 * len(source[0].train) * 3 * 4
 
 
