@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,17 @@ PIXELS = 64
 
 
 @pytest.fixture(scope="module")
-def timm_exports() -> Any:
+def timm_exports() -> Iterator[Any]:
     if not SCRIPT.is_file():
         pytest.skip("benchmarks are not shipped with the sources")
     spec = importlib.util.spec_from_file_location(SCRIPT.stem, SCRIPT)
     assert spec is not None
     assert spec.loader is not None
     module = sys.modules[SCRIPT.stem] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPT.parent)  # as Python does for a script
+        spec.loader.exec_module(module)
+        yield module
 
 
 def test_how_many_there_are() -> None:

@@ -7,7 +7,7 @@ from check_values import LABELS, STUDENT_LOGITS, TEACHER_LOGITS, TOLERANCE
 from pydantic import ValidationError
 
 from kdcli.core.records import Batch, Learner, Outputs
-from kdcli.data.loader import smooth
+from kdcli.data.packed_batches import smooth
 from kdcli.methods.kd import KD, kd_loss
 from kdcli.training.losses import task_loss
 
