@@ -19,9 +19,8 @@ from kdcli.data.file_sums import UNREADABLE
 from kdcli.data.images import USUAL, reduction
 from kdcli.data.picture_cache import PictureCache, capacity, pictures_folder
 from kdcli.data.readers import ArrayImages
-from kdcli.data.source import Split, broken
-from kdcli.data.store import MOST_BYTES, OnDemand, Store, bytes_in_memory, open_store
-from kdcli.data.threads import spread
+from kdcli.data.source import Split
+from kdcli.data.store import MOST_BYTES, OnDemand, Store, bytes_in_memory, decode_all, open_store
 from kdcli.recipe.data import CROPS
 from kdcli.recipe.edit import stored_crop_pct, stored_size
 from kdcli.recipe.schema import Recipe
@@ -142,17 +141,7 @@ def open_photographs(
     opened = Photographs(split, side, squares or OnDemand(split, side), cache)
     if not cache or wanted > min(room, limit_bytes):
         return opened
-
-    def decode(i: int) -> DataError | None:
-        try:
-            opened.picture(i)
-        except DataError as error:
-            return error
-        return None
-
-    errors = [e for e in spread(len(split), decode, progress, "reading images") if e]
-    if errors:
-        raise broken(errors, len(split), split.way_out)
+    decode_all(split, opened.picture, progress)
     return opened
 
 

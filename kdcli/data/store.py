@@ -189,14 +189,23 @@ def open_store(
     images = torch.empty((len(split), 3, image_size, image_size), dtype=torch.uint8)
     pixels = images.numpy()  # the same memory: threads write their images where they belong
 
-    def decode(i: int) -> DataError | None:
+    def decode(i: int) -> None:
+        pixels[i] = fit(split.read(i), image_size, crop_pct).transpose(2, 0, 1)
+
+    decode_all(split, decode, progress)
+    return InMemory(images, split.labels)
+
+
+def decode_all(split: Split, decode: Callable[[int], object], progress: Progress) -> None:
+    """`decode` each image, in threads; raises one DataError that names all that cannot be read."""
+
+    def tried(i: int) -> DataError | None:
         try:
-            pixels[i] = fit(split.read(i), image_size, crop_pct).transpose(2, 0, 1)
+            decode(i)
         except DataError as error:
             return error
         return None
 
-    errors = [e for e in spread(len(split), decode, progress, "reading images") if e]
+    errors = [e for e in spread(len(split), tried, progress, "reading images") if e]
     if errors:
         raise broken(errors, len(split), split.way_out)
-    return InMemory(images, split.labels)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from house import same_weights, then_stop
 from stored_answers import CPU, decided, spec_of, untrained
+from words import Words
 
 from kdcli.core.errors import InUse, UnfitTeacher, UnmetNeeds
 from kdcli.core.files import lock
@@ -35,19 +36,6 @@ ROWS = 32
 """Of a shard, here: of the pictures there are three."""
 STORED = ("teacher.answers=stored",)
 VARIED = ("data.augment=crop", "train.mixup=0.5", "train.cutmix=0.5")
-
-
-class Words(Silent):
-    """Keeps what is said."""
-
-    def __init__(self):
-        super().__init__()
-        self.words = []
-
-    def say(self, text):
-        self.words.append(text)
-
-    warn = say
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from words import Words
 
-from kdcli.core.progress import Silent
 from kdcli.core.records import Batch
 from kdcli.data.source import Source, Split
 from kdcli.evaluation.standing import standing_at
@@ -146,12 +146,4 @@ def test_a_teacher_that_only_knows_the_common_class_is_weak(tmp_path, recall, we
     source = Source("rare", ("a", "b", "c"), split, split, split, {}, None)
     words = Words()
     warn_of_weak(run, Site(source, torch.device("cpu"), words))
-    assert words.warned == [standing_at("teacher", recall, labels, 3).warning] * weak
-
-
-class Words(Silent):
-    def __init__(self):
-        self.warned = []
-
-    def warn(self, line):
-        self.warned.append(line)
+    assert words.words == [standing_at("teacher", recall, labels, 3).warning] * weak

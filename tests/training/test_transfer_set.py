@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from house import STUDENT, TEACHER, same_weights
+from words import Words
 
 from kdcli.core.errors import UnfitTeacher, UnmetNeeds, UsageError
 from kdcli.core.functional import as_one
@@ -38,19 +39,6 @@ from kdcli.training.site import Site
 CPU = torch.device("cpu")
 MEMBERS = 3
 QUICK = ("train.epochs=3", "train.batch_size=32", "data.pool={times: 1}")
-
-
-class Words(Silent):
-    """Keeps what is said."""
-
-    def __init__(self):
-        super().__init__()
-        self.words = []
-
-    def say(self, text):
-        self.words.append(text)
-
-    warn = say
 
 
 @pytest.fixture(scope="module")
