@@ -55,6 +55,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     add_json(parser)
     asked = parser.parse_args()
+    if asked.images < 2 * READY * BATCH:
+        parser.error(f"--images: at least {2 * READY * BATCH}")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["KD_CACHE"] = f"{folder}/cache"
         make_photographs(Path(folder) / "images", asked.images)

@@ -1,6 +1,6 @@
 """What a teacher costs that is asked once: steps, filling, and ten students.
 
-    python benchmarks/store.py [--steps 30] [--students 10] [--epochs 2] [--json]
+    python benchmarks/store.py [--steps 30] [--students 10] [--epochs 8] [--json]
 
 resnet101 -> mobilenetv3_small_100, digits at 32 x 32 pixels, batch 64, one thread unless
 `OMP_NUM_THREADS` says otherwise; the teacher's weights do not matter for time. What is compared

@@ -29,10 +29,8 @@ SHOWN = 3
 
 def show_plan(console: Console, forecast: "Forecast") -> None:
     """After `--dry-run`."""
-    plan, *shorter = forecast.lines()
-    console.line(plan)
-    for line in shorter:
-        console.line(f"shorter: {line}")
+    for line in forecast.lines():
+        console.line(line)
     console.next(shlex.join(w for w in shlex.split(console.command) if w != "--dry-run"))
 
 

@@ -31,6 +31,8 @@ SHARE_OF_DISK = 10
 """At most one part in so many of what would be free without them."""
 PIECE = 1 << 26
 """Bytes that a process writes before it looks again whether there is room."""
+PIECES = 64
+"""At most such a part of what is left: processes that write at once go no further beyond it."""
 PATIENCE = 100
 """So many times as long as a look for others' segments took, none is taken again."""
 IDLE = 24 * 3600
@@ -195,7 +197,10 @@ class _Segment:
             return
         try:
             if self._size + picture.nbytes > self._granted:
-                self._granted = self._size + min(max(PIECE, picture.nbytes), _room(self._folder))
+                room = _room(self._folder)
+                # of little room in small pieces: others write, too, and nobody waits for anybody
+                piece = max(min(PIECE, room // PIECES), picture.nbytes)
+                self._granted = self._size + min(piece, room)
             fits = self._size + picture.nbytes <= self._granted
             self._over = not (fits and self._write(key, np.ascontiguousarray(picture)))
         except OSError:

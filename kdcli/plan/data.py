@@ -80,10 +80,11 @@ def say_decoded_again(spec: Spec, source: Source, progress: Progress) -> None:
     """Where the cache does not take all photographs that are cropped."""
     split = training_split(spec, source)
     if spec.recipe.data.augment in CROPS and not decoded_once(split, spec.recipe):
-        kept = size_in_words(kept_bytes(split, spec.recipe))
+        kept = kept_bytes(split, spec.recipe)
+        room = f"{size_in_words(kept)} of them, decoded, have" if kept else "none of them has"
         progress.say(
-            f"photographs: {kept} of them, decoded, have room in {pictures_folder()}; the others "
-            "are decoded in each epoch (KD_CACHE names another disk, KD_CACHE_BYTES a limit)"
+            f"photographs: {room} room in {pictures_folder()}; the others are decoded in each "
+            "epoch (KD_CACHE names another disk, KD_CACHE_BYTES another limit)"
         )
 
 

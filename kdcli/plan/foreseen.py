@@ -21,7 +21,7 @@ class Shorter:
     @property
     def words(self) -> str:
         """With the time that all would take then."""
-        return f"{self.what}: {self.ask} ~ {duration(self.seconds)} in all"
+        return f"shorter: {self.what}: {self.ask} ~ {duration(self.seconds)} in all"
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Forecast:
         return max((one.memory_bytes for one in (*self.now, *self.later)), default=0)
 
     def lines(self) -> list[str]:
-        """In words; the first line is the plan, the others what would shorten it."""
+        """In words: the plan, how teachers are asked, and what would shorten it."""
         if not self.now:
             return ["plan: nothing to train, it is finished"]
         trainings = [one.words for one in self.now]

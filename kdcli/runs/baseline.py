@@ -24,7 +24,9 @@ def baseline_of(spec: Spec) -> Spec:
             "task": Task(weight=1.0, label_smoothing=smoothing),
             "methods": {},
             "match": Match(),
-            "teacher": recipe.teacher.model_copy(update={"follow": "finished"}),
+            "teacher": recipe.teacher.model_copy(
+                update={"follow": "finished", "answers": "auto", "views": "auto", "keep": "all"}
+            ),
         }
     )
     alone = {"role": "baseline", "recipe": recipe, "teachers": (), "peers": (), "unlabelled": None}

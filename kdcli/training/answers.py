@@ -110,9 +110,10 @@ def decide(
     if stores:
         missing = sum(not all(store.has(view) for store in stores) for view in range(views))
     size = missing * len(split) * site.classes * 4 * len(spec.members)
-    what = (
-        f"{counted(views, 'view')} of {len(split):,} images, of which {missing:,} "
-        f"{'is' if missing == 1 else 'are'} still to be asked about ({size_in_words(size)})"
+    are = "is" if missing == 1 else "are"
+    rest = f"{missing:,} {are} still to be asked about ({size_in_words(size)})"
+    what = f"{counted(views, 'view')} of {len(split):,} images, {'of which ' * bool(missing)}" + (
+        rest if missing else "all there"
     )
     found = Way(what, True, views, missing, stores)
     if begun is not None:
