@@ -1,7 +1,11 @@
 """Batches made by processes of their own, through torch."""
 
+import os
+import threading
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -9,6 +13,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from kdcli.core.errors import KdError
 from kdcli.data.workers import LONGEST_WAIT, lost_worker, refuse_no_workers
+
+LOOKS = 2.0
+"""Seconds between two looks whether kd is still there."""
 
 T = TypeVar("T")
 
@@ -32,6 +39,7 @@ def by_workers(batches: Dataset[T], places: Iterable[Any], workers: int) -> Iter
         collate_fn=_as_it_is,
         generator=torch.Generator(),
         timeout=LONGEST_WAIT,
+        worker_init_fn=partial(_end_with, os.getpid()),
     )
     try:
         for answer in loader:
@@ -42,6 +50,18 @@ def by_workers(batches: Dataset[T], places: Iterable[Any], workers: int) -> Iter
         if lost := lost_worker(error):
             raise lost from error
         raise
+
+
+def _end_with(parent: int, _: int) -> None:
+    """Of a kd that is killed outright no process stays: torch's would wait for ever to hand over
+    the batch that nobody reads."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOKS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @dataclass(frozen=True, eq=False)

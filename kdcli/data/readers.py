@@ -3,8 +3,9 @@
 import hashlib
 import io
 import json
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from kdcli.core.errors import DataError
 from kdcli.core.progress import Progress
 from kdcli.core.text import shown
 from kdcli.data.decoding import Decoding
-from kdcli.data.file_sums import bytes_sum, look_at_files
+from kdcli.data.file_sums import SETTLED, bytes_sum, look_at_files
 from kdcli.data.images import USUAL, decode_image, image_dimensions, read_image, reduction
 from kdcli.data.source import Split, at
 from kdcli.data.thumbnails import reduced_grey, small_grey
@@ -35,9 +36,20 @@ class ImageFiles:
     """(n, 2), by `look_at_files`, as are the sizes."""
     sizes: Ints
     decoding: Decoding = USUAL
+    opened: int = field(default_factory=time.time_ns)
+    """Before they were looked at."""
 
     def __call__(self, i: int) -> Pixels:
         return read_image(self.file(i), self.decoding)
+
+    def unchanged(self, i: int) -> bool:
+        """By its dates, which nobody can set back; where they are too new to tell, by its bytes."""
+        try:
+            if self.file(i).stat().st_ctime_ns < self.opened - SETTLED:
+                return True
+            return bytes_sum(self.file(i).read_bytes()) == self.fingerprint(i)
+        except OSError:
+            return False
 
     def reduced(self, i: int, side: int) -> Pixels:
         """Of large JPEG files at a fraction of the cost."""
@@ -86,6 +98,10 @@ class ArrayImages:
         """As files of other formats than JPEG are."""
         times = reduction(self.size(i), side)
         return np.asarray(Image.fromarray(self(i)).reduce(times)) if times > 1 else self(i)
+
+    def unchanged(self, i: int) -> bool:
+        """Nobody else holds them."""
+        return True
 
     def size(self, i: int) -> tuple[int, int]:
         """Width and height, the same for all."""
@@ -138,6 +154,10 @@ class HubImages:
         """As `ImageFiles` does."""
         return decode_image(self.encoded(i), self._named(i), self.decoding, side)
 
+    def unchanged(self, i: int) -> bool:
+        """A table is not written to."""
+        return True
+
     def file(self, i: int) -> io.BytesIO:
         """What is decoded; raises DataError where the table holds none."""
         return io.BytesIO(self.encoded(i))
@@ -182,11 +202,12 @@ def open_splits(
 ) -> dict[str, Split]:
     """The files of each split (relative to `root`, or absolute), and their labels; each file is
     read, or known to be as it was."""
+    opened = time.time_ns()
     looks = look_at_files(root, [n for names, _ in listed.values() for n in names], progress)
     splits, begin = {}, 0
     for role, (names, labels) in listed.items():
         part = slice(begin, begin := begin + len(names))
-        read = ImageFiles(root, tuple(names), looks.sums[part], looks.sizes[part])
+        read = ImageFiles(root, tuple(names), looks.sums[part], looks.sizes[part], opened=opened)
         splits[role] = Split(labels, unique_ids(read.names), read)
     return splits
 

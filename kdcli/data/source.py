@@ -1,6 +1,6 @@
 """What a data source is, whatever it was read from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -48,6 +48,9 @@ class Reader(Protocol):
 
     def fingerprint(self, i: int) -> tuple[int, int]:
         """A row of `sums`."""
+
+    def unchanged(self, i: int) -> bool:
+        """Whether it is what it was when the source was opened."""
 
     def thumbnail(self, i: int) -> Pixels:
         """(16, 16) uint8, grey (`near_doubles`), as cheaply as its format allows; raises
@@ -155,6 +158,17 @@ class Source:
     def splits(self) -> dict[str, Split]:
         """By their names."""
         return {"train": self.train, "validation": self.validation, "test": self.test}
+
+
+def refuse_changed(split: Split, rows: Iterable[int]) -> None:
+    """Raise DataError, naming one, where images are not what they were when the source was opened:
+    nothing that was made of them is to be kept under their sums."""
+    for row in rows:
+        if not split.read.unchanged(row):
+            raise DataError(
+                f"{split.ids[row]}: changed while kd was at work",
+                "the same command again takes the images as they are now",
+            )
 
 
 NAMED = 10

@@ -58,7 +58,7 @@ class Data(Options):
     """Pixels of a side."""
     augment: Literal["shift", "shift_flip", "crop", "crop_flip", "auto"] | None = "auto"
     """How training images are varied."""
-    crop_pct: Annotated[_Part | Auto, Later(1.0)] = "auto"
+    crop_pct: Annotated[Annotated[float, Field(ge=0.1, le=1)] | Auto, Later(1.0)] = "auto"
     """Share of an image's shorter side that evaluation shows, and exported files: the square in its
     middle. Training without random crops sees the same."""
     randaugment: str | None = None

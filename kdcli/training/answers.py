@@ -156,6 +156,11 @@ def why_live(recipe: Recipe) -> str:
     """
     if recipe.teacher.follow != "finished":
         return "they still learn"
+    if recipe.train.balance == "sampler" and recipe.varies and not _fewer(recipe):
+        return (
+            "a sampler shows rare classes in more views than there are epochs (teacher.views says "
+            "how many there are)"
+        )
     scheme = scheme_of(recipe)
     if type(scheme).step is not Scheme.step:
         return f"scheme {recipe.scheme.name} shows them more than the batch"
@@ -166,6 +171,12 @@ def why_live(recipe: Recipe) -> str:
         if method.reads_weights:
             return f"{name} reads their weights"
     return ""
+
+
+def _fewer(recipe: Recipe) -> bool:
+    """Whether epochs go round a number of views that was said."""
+    views, epochs = recipe.teacher.views, recipe.train.epochs
+    return views != "auto" and (epochs == "auto" or views < epochs)
 
 
 def needs_embedding(recipe: Recipe) -> bool:

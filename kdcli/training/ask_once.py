@@ -83,13 +83,15 @@ class Once:
         keep: Keep,
         device: torch.device,
         progress: Progress,
+        refuse: Callable[[range], None] = lambda rows: None,
     ) -> None:
         """`models` open a teacher by its name: when it is first asked, which may be never.
-        `batch_size`, that of `batches`, divides `ROWS`."""
+        `batch_size`, that of `batches`, divides `ROWS`. `refuse` raises where one of these images
+        is not what its sum says any more."""
         self.teachers = {teacher.by: teacher for teacher in teachers}
         self._models, self._batches, self._size = models, batches, batch_size
         self._count, self._keep = views, keep
-        self._device, self._progress = device, progress
+        self._device, self._progress, self._refuse = device, progress, refuse
         self._ready: set[int] = set()
         self._opened: dict[str, Frozen] = {}
 
@@ -140,6 +142,7 @@ class Once:
                 for batch in islice(feed, steps[shard]):
                     for by, parts in kept.items():
                         parts += self._answers(by, batch)
+                self._refuse(range(*rows[shard]))
                 for teacher in teachers:
                     whole = joined(kept[teacher.by])
                     _refuse_uncovered(whole, self._keep, teacher.by)

@@ -11,7 +11,9 @@ import torch
 
 from kdcli.core.records import Teacher
 from kdcli.data.loader import Batching, view_batches
+from kdcli.data.source import refuse_changed
 from kdcli.data.store import Store
+from kdcli.data.subset import training_split
 from kdcli.evaluation.kept_answers import Kept, unpacked
 from kdcli.models.route import View
 from kdcli.models.teachers import Frozen, Recorded
@@ -59,7 +61,8 @@ def open_stored(
         models[by] = partial(_opened, spec, site, path, by, training)
         stored.append(Stored(by, store, way.views, site.classes))
     keep = spec.recipe.teacher.keep
-    return Once(stored, models, batches, size, way.views, keep, site.device, site.progress)
+    refuse = partial(refuse_changed, training_split(spec, site.source))
+    return Once(stored, models, batches, size, way.views, keep, site.device, site.progress, refuse)
 
 
 def batch_size(image_size: int, device: torch.device) -> int:

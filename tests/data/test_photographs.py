@@ -69,6 +69,16 @@ def test_neither_cache_nor_workers_change_a_bit(split: Split, workers: int) -> N
     assert same(plain, batches(opened(split), workers)), "half of it gone"
 
 
+def test_pixels_of_changed_files_are_not_kept(split: Split, tmp_path: Path) -> None:
+    """They would be taken for those of the file that was opened, once it is back."""
+    file = tmp_path / split.ids[0]
+    before, whole = file.read_bytes(), split.read.reduced(0, SIDE)
+    file.write_bytes((tmp_path / split.ids[3]).read_bytes())
+    assert not np.array_equal(opened(split).picture(0), whole)
+    file.write_bytes(before)
+    assert np.array_equal(opened(split).picture(0), whole)
+
+
 def test_a_crop_is_of_the_photograph_and_reduced_ones_are_nearly_the_same(split: Split) -> None:
     store = opened(split)
     for i, made in enumerate(store.crops(np.arange(8), DRAWS, SIZE)):

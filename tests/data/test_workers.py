@@ -4,12 +4,17 @@ import errno
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
+import small_stores
 import torch
 from numpy.typing import NDArray
 from small_stores import same, store, training
@@ -167,3 +172,35 @@ def test_images_worked_on_one_by_one_take_one_thread_which_is_put_back(
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+def test_no_process_stays_when_kd_is_killed(tmp_path: Path) -> None:
+    code = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from small_stores import store
+from kdcli.data.loader import Batching, training_batches
+how = Batching(num_classes=3, batch_size=4, epochs=100_000, augment="shift")
+for batch in training_batches(store(), how, 0, 2):
+    print("there", flush=True)
+"""
+    helpers = Path(small_stores.__file__).parent
+    with subprocess.Popen(
+        [sys.executable, "-c", code, helpers], stdout=subprocess.PIPE, start_new_session=True
+    ) as kd:
+        assert kd.stdout is not None
+        kd.stdout.readline()
+        kd.kill()
+    until = time.monotonic() + 30
+    while alive := [p for p in Path("/proc").glob("[0-9]*/stat") if _session(p) == kd.pid]:
+        assert time.monotonic() < until, alive
+        time.sleep(0.5)
+
+
+def _session(stat: Path) -> int:
+    with suppress(OSError):
+        _, _, rest = stat.read_text().rpartition(")")
+        return int(rest.split()[3])
+    return 0

@@ -55,6 +55,13 @@ def test_what_asks_less_and_changes_nothing_is_done_unasked(
     assert (to_come.stored, to_come.names) == (True, ())
 
 
+def test_a_sampler_shows_more_views_than_there_are_epochs(source, files):
+    sampled = ("train.balance=sampler", "teacher.answers=stored")
+    assert "teacher.views says how many" in decided(source, files[:1], *sampled).why
+    assert decided(source, files[:1], *sampled, "teacher.views=2").stored
+    assert decided(source, files[:1], *sampled, "data.augment=null").stored
+
+
 def test_answers_that_lie_there_are_used(source, files, monkeypatch):
     monkeypatch.setattr(answers.AnswerStore, "has", lambda store, view: view == 1)
     way = decided(source, files[:1])

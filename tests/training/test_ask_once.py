@@ -10,11 +10,12 @@ from house import same_weights, then_stop
 from stored_answers import CPU, decided, spec_of, untrained
 from words import Words
 
-from kdcli.core.errors import InUse, UnfitTeacher, UnmetNeeds
+from kdcli.core.errors import DataError, InUse, UnfitTeacher, UnmetNeeds
 from kdcli.core.files import lock
 from kdcli.core.progress import Silent
 from kdcli.core.records import Outputs
 from kdcli.data.loader import training_batches
+from kdcli.data.readers import ImageFiles
 from kdcli.data.store import open_store
 from kdcli.evaluation.answers import ask
 from kdcli.evaluation.kept_answers import covered, packed, unpacked
@@ -86,10 +87,15 @@ def asked(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [VARIED, pytest.param((*VARIED, "train.balance=sampler"), marks=pytest.mark.slow)],
+    ("settings", "count"),
+    [
+        (VARIED, 3),
+        pytest.param(
+            (*VARIED, "train.balance=sampler", "teacher.views=2"), 2, marks=pytest.mark.slow
+        ),
+    ],
 )
-def test_what_is_looked_up_is_what_is_said_live(source, files, settings):
+def test_what_is_looked_up_is_what_is_said_live(source, files, settings, count):
     """To views of every kind, by two teachers; batches are smaller when they are asked live."""
     once, batches, live = looked_up(source, files, *settings, recipe="average")
     views = set()
@@ -99,7 +105,20 @@ def test_what_is_looked_up_is_what_is_said_live(source, files, settings):
             assert known.by == by
             torch.testing.assert_close(known.logits, teacher(batch).logits, atol=1e-5, rtol=0)
         views |= set(batch.view.tolist())
-    assert views == {0, 1, 2}
+    assert views == set(range(count))
+
+
+def test_of_changed_files_nothing_is_kept(source, files, monkeypatch):
+    """Their sums are those of before."""
+    once, batches, _ = looked_up(source, files[:1])
+    changed = source[0].train.ids[40]
+    monkeypatch.setattr(
+        ImageFiles, "unchanged", lambda read, i: read.names[i] != changed, raising=True
+    )
+    with pytest.raises(DataError, match=f"{changed}: changed while kd was at work"):
+        next(once.answered(batches))
+    store = once.teachers["teacher.0"].store
+    assert [(store.folder / shard_name(0, shard)).is_file() for shard in (0, 1)] == [True, False]
 
 
 def test_embeddings_are_kept_where_a_person_wants_them_stored(source, files):
