@@ -37,7 +37,7 @@ from kdcli.training.transfer_set import images_in_all
 
 VIEWS = 16
 """Of each image where answers are stored because a person asked for it, and no number was given.
-A choice: what fewer views than epochs cost in accuracy is measured by `benchmarks/views.py`."""
+On digits, of 30 epochs, 1 costs a point and 16 nothing (`benchmarks/views.py`, docs/answers.md)."""
 
 OF_FREE_DISK = 10
 """Unasked, no more than one part in so many of what is free."""

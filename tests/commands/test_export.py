@@ -298,6 +298,7 @@ def louder_and_wrong(rows: torch.Tensor) -> torch.Tensor:
     return 50 * rows.roll(1, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_no_time")
 def test_heads_that_agree_are_folded(finished: House) -> None:
     plain = _report(finished.student)

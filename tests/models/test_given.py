@@ -491,6 +491,7 @@ def test_a_file_without_a_name_says_what_to_give(elsewhere: Path, empty_house: H
 # A file to export --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_weights_are_exported_beside_themselves(tmp_path: Path, empty_house: House) -> None:
     folder = tmp_path / "ein Ordner"
     folder.mkdir()

@@ -60,6 +60,7 @@ def test_only_the_classifier_of_a_given_trunk_is_fitted(
     assert run.outcome()["val_accuracy"] > 0.8, "a random trunk tells zeros, ones and twos apart"
 
 
+@pytest.mark.slow
 def test_a_teacher_may_be_fitted_at_its_head(
     empty_house: House, pictures: Path, weights: Path
 ) -> None:

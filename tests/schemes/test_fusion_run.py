@@ -64,6 +64,7 @@ def test_the_fused_model_ships_where_it_is_asked_for(empty_house: House, picture
     assert "all networks as one: " in (run.path / "report.md").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_it_goes_on_bit_for_bit(
     empty_house: House, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,6 +63,7 @@ def test_another_architecture_learns_along_but_never_ships(
     assert load_model(run.others()["peer_1"]).provenance["val_accuracy"] is None
 
 
+@pytest.mark.slow
 def test_the_same_command_goes_on_bit_for_bit(
     here: House, mutual: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

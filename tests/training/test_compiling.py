@@ -45,6 +45,7 @@ def test_a_compiled_training_that_is_resumed_ends_bit_for_bit_alike(
     assert same_weights(tmp_path / "whole" / "model.pt", tmp_path / "cut" / "model.pt")
 
 
+@pytest.mark.slow
 def test_without_a_compiler_it_trains_as_ever(
     small: House, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -253,6 +253,7 @@ def test_a_licence_said_later_trains_nothing(small: House, pictures: Path) -> No
     assert kd_ok("inspect", small.student, "--json").document["licences"]["all_permissive"] == 1
 
 
+@pytest.mark.slow
 def test_a_start_that_forbids_commercial_use_is_told_before_and_gated_after(
     empty_house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

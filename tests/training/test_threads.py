@@ -97,6 +97,7 @@ def chosen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return answer
 
 
+@pytest.mark.slow
 def test_what_was_chosen_is_said_kept_and_kept_to(
     chosen: list[int], empty_house: House, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

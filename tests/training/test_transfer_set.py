@@ -193,6 +193,7 @@ def test_a_given_teacher_is_measured_before_anybody_is_asked(source, files, monk
         assembled(source, files, weak=False)
 
 
+@pytest.mark.slow
 def test_a_forecast_asks_one_of_a_thousand(source, monkeypatch):
     built, stand_in = [], ask_teachers.stand_in
     monkeypatch.setattr(
