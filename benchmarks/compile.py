@@ -17,14 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-from step import STUDENT, TEACHER, kd_parts, one_step
+from step import STUDENT, TEACHER, in_turn, kd_parts, one_step
 from tables import add_json, say, show
 
 from kdcli.core.records import Batch
 from kdcli.models.teachers import Live
 from kdcli.training.build import Assembled
-from kdcli.training.devices import open_device, wait_for
+from kdcli.training.devices import open_device
 
 
 def main() -> None:
@@ -68,13 +67,13 @@ def measured(asked: argparse.Namespace, size: int, folder: Path) -> dict[str, An
     made = parts("train.compile=true")  # what cannot be compiled would be told of on stderr
     compiling = (time.perf_counter() - built) - (built - start)
     batch = next(plain.batches(0)).to(device)
+    steps = one_step(plain.distiller, batch), one_step(made.distiller, batch)
+    answers = answer(plain, batch), answer(made, batch)
     return {
         "pixels": size,
         "compiling": compiling,
-        "step": in_turn(
-            one_step(plain.distiller, batch), one_step(made.distiller, batch), asked.steps, device
-        ),
-        "teacher": in_turn(answer(plain, batch), answer(made, batch), asked.steps, device),
+        "step": medians(in_turn(*steps, asked.steps, device)),
+        "teacher": medians(in_turn(*answers, asked.steps, device)),
     }
 
 
@@ -85,23 +84,11 @@ def answer(parts: Assembled, batch: Batch) -> Callable[[], Any]:
     return lambda: teacher(batch)
 
 
-def in_turn(
-    one: Callable[[], Any], other: Callable[[], Any], steps: int, device: torch.device
-) -> dict[str, float]:
-    """Medians of both, and of the ratio of neighbours, after three of each."""
-    pairs = []
-    for _ in range(steps + 3):
-        seconds = []
-        for step in (one, other):
-            start = time.perf_counter()
-            step()
-            wait_for(device)
-            seconds.append(time.perf_counter() - start)
-        pairs.append(seconds)
-    plain, compiled = zip(*pairs[3:], strict=True)
-    ratios = [b / a for a, b in pairs[3:]]
-    middles = [statistics.median(each) for each in (plain, compiled, ratios)]
-    return dict(zip(("plain", "compiled", "ratio"), middles, strict=True))
+def medians(pairs: list[tuple[float, float]]) -> dict[str, float]:
+    """Of both, and of the ratio of neighbours."""
+    plain, compiled = zip(*pairs, strict=True)
+    each = {"plain": plain, "compiled": compiled, "ratio": [b / a for a, b in pairs]}
+    return {name: statistics.median(values) for name, values in each.items()}
 
 
 def in_ms(found: dict[str, float]) -> str:

@@ -127,7 +127,8 @@ def compare_methods(asked: argparse.Namespace) -> None:
             weight = f"methods.{name}.weight={registry.load('methods', name).default_weight}"
             _, both = kd_parts(Path(folder), device, weight)
             pair = one_step(alone.distiller, batch), one_step(both.distiller, batch)
-            quartiles = statistics.quantiles(in_turn(*pair, asked.steps, device), n=4)
+            ratios = [b / a for a, b in in_turn(*pair, asked.steps, device)]
+            quartiles = statistics.quantiles(ratios, n=4)
             low, middle, high = quartiles
             kept = kept_bytes(both.distiller, batch) / kept_bytes(alone.distiller, batch)
             figures.append({"method": name, "quartiles": quartiles, "kept": kept})
@@ -151,11 +152,11 @@ def one_step(distiller: Distiller, batch: Batch) -> Callable[[], None]:
 
 
 def in_turn(
-    one: Callable[[], None], other: Callable[[], None], steps: int, device: torch.device
-) -> list[float]:
-    """Seconds of `other` over those of `one`, step by step, after three of each: a machine that
-    slows down slows both, which two timings one after the other would not show."""
-    ratios = []
+    one: Callable[[], object], other: Callable[[], object], steps: int, device: torch.device
+) -> list[tuple[float, float]]:
+    """Seconds of `one` and of `other`, step by step, after three of each: a machine that slows down
+    slows both, which two timings one after the other would not show."""
+    pairs = []
     for _ in range(steps + 3):
         seconds = []
         for step in (one, other):
@@ -163,8 +164,8 @@ def in_turn(
             step()
             wait_for(device)
             seconds.append(time.perf_counter() - start)
-        ratios.append(seconds[1] / seconds[0])
-    return ratios[3:]
+        pairs.append((seconds[0], seconds[1]))
+    return pairs[3:]
 
 
 def kept_bytes(distiller: Distiller, batch: Batch) -> int:

@@ -160,7 +160,7 @@ class Source:
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
 
-def refuse_changed(split: Split, rows: Iterable[int]) -> None:
+def refuse_changed_images(split: Split, rows: Iterable[int]) -> None:
     """Raise DataError, naming one, where images are not what they were when the source was opened:
     nothing that was made of them is to be kept under their sums."""
     for row in rows:

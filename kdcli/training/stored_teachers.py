@@ -11,7 +11,7 @@ import torch
 
 from kdcli.core.records import Teacher
 from kdcli.data.loader import Batching, view_batches
-from kdcli.data.source import refuse_changed
+from kdcli.data.source import refuse_changed_images
 from kdcli.data.store import Store
 from kdcli.data.subset import training_split
 from kdcli.evaluation.kept_answers import Kept, unpacked
@@ -61,7 +61,7 @@ def open_stored(
         models[by] = partial(_opened, spec, site, path, by, training)
         stored.append(Stored(by, store, way.views, site.classes))
     keep = spec.recipe.teacher.keep
-    refuse = partial(refuse_changed, training_split(spec, site.source))
+    refuse = partial(refuse_changed_images, training_split(spec, site.source))
     return Once(stored, models, batches, size, way.views, keep, site.device, site.progress, refuse)
 
 

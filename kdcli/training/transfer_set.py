@@ -20,7 +20,7 @@ from kdcli.core.text import counted
 from kdcli.data.photographs import open_training
 from kdcli.data.pool import Pooled
 from kdcli.data.reopen import reopen_unlabelled
-from kdcli.data.source import Source, Split, refuse_changed
+from kdcli.data.source import Source, Split, refuse_changed_images
 from kdcli.data.store import Joined, Labelled, Store
 from kdcli.data.subset import labelled_split, training_split
 from kdcli.models.teachers import Recorded
@@ -112,7 +112,7 @@ def open_transfer(
         answers, seconds = asking.answers(members, panel, pooled, roll)
         for split in () if rehearsal else (training_split(spec, site.source), further):
             if split:
-                refuse_changed(split, range(len(split)))
+                refuse_changed_images(split, range(len(split)))
         return answers
 
     answers = stores[0].once("logits", ask, progress) if stores else ask()
