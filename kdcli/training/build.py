@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from kdcli.recipe.load import scheme_of
 from kdcli.recipe.weight import weight_at
 from kdcli.runs.spec import Spec
 from kdcli.training.answers import LIVE, Way
-from kdcli.training.ask_once import Answered, Once
+from kdcli.training.ask_once import Answered
 from kdcli.training.ask_teachers import Asking
 from kdcli.training.compiling import compile_models
 from kdcli.training.distiller import Distiller
@@ -117,28 +117,12 @@ def assemble(
     start = time.monotonic()  # measured around what grows with the images; a forecast scales it
     images = _stores(spec, site, 0 if on_demand else MOST_BYTES)
     read = time.monotonic()
-    transfer = _transfer(spec, site, images, teachers, way, rehearsal)
-    how = batching_of(spec, classes, transfer.samples_per_epoch if transfer else None)
-    once: Once | None = None
-    asking: PerImage | None = None
-    if transfer:
-        images = (transfer.store, images[1])
-        taught_by: dict[str, Teacher] = {"teachers": transfer.teacher}
-    elif way.stored and rehearsal:
-        finished = dict(open_teachers(spec, site, teachers, images[1]))
-        taught_by, asking = rehearsed(finished, spec, site, images[0], how)
-    elif way.stored:
-        once = open_stored(spec, site, teachers, way, images, how)
-        taught_by = dict(once.teachers)
-    else:
-        taught_by = {}
-        if not spec.alongside:
-            taught_by |= open_teachers(spec, site, teachers, images[1])
+    taught_by = _taught_by(spec, site, images, teachers, way, rehearsal)
     taught = time.monotonic()
-    learning = learning_of(spec, student, images, site)
+    learning = learning_of(spec, student, (taught_by.training, images[1]), site)
     preparing = time.monotonic() - taught + read - start
+    how, answered = taught_by.how, taught_by.answered
     batches = partial(training_batches, learning.training, how, device=site.device)
-    answered: Answered = once.answered if once else iter
     steps = steps_per_epoch(how.samples_per_epoch or len(learning.training), how.batch_size)
     # the first batch of the training: what methods learn is shaped by it, and by its maps' signs
     example = next(answered(batches(0, workers=0)))
@@ -152,7 +136,7 @@ def assemble(
         spec, site, steps, lambda own, tap: join(own, {"student": tap}, {}), rehearsal
     )
     total = steps * int(recipe.train.epochs)
-    teaching = followed(spec, taught_by, teachers, alongside, total)
+    teaching = followed(spec, taught_by.teachers, teachers, alongside, total)
     distiller = join(spec, {"student": learning.learner, **peers}, teaching)
     if recipe.train.compile is True:
         everyone = [distiller, *(one.model for one in alongside.values())]
@@ -166,8 +150,8 @@ def assemble(
         validate=partial(_validate, learning.validation, classes, site.device),
         whole=learning.whole,
         preparing=preparing,
-        asking=asking,
-        transfer=transfer,
+        asking=taught_by.asking,
+        transfer=taught_by.transfer,
         alongside=alongside,
     )
 
@@ -182,23 +166,49 @@ def _stores(spec: Spec, site: Site, limit: int) -> tuple[Store, Store]:
     )
 
 
-def _transfer(
+@dataclass(frozen=True, eq=False)
+class _TaughtBy:
+    """Who teaches, from which images, and how they are asked."""
+
+    teachers: dict[str, Teacher]
+    training: Store
+    how: Batching
+    answered: Answered = iter
+    asking: PerImage | None = None
+    transfer: Transfer | None = None
+
+
+def _taught_by(
     spec: Spec,
     site: Site,
     images: tuple[Store, Store],
     teachers: Sequence[Path | None],
     way: Way,
     rehearsal: bool,
-) -> Transfer | None:
-    """The images that teachers label, where the scheme has them do so; a teacher that still learns
-    could not, which `recipe.conflicts` refuses."""
-    if spec.alongside or not scheme_of(spec.recipe).labelled_by_teachers:
-        return None
-    stores = () if rehearsal else way.stores
-    return open_transfer(Asking(spec, site), *images, teachers, stores=stores, rehearsal=rehearsal)
+) -> _TaughtBy:
+    """Finished teachers, as models, as what they once answered, or as labels of a transfer set; a
+    teacher that still learns could give none of these, which `recipe.conflicts` refuses."""
+    how = batching_of(spec, site.classes)
+    if spec.alongside:
+        return _TaughtBy({}, images[0], how)
+    if scheme_of(spec.recipe).labelled_by_teachers:
+        stores = () if rehearsal else way.stores
+        found = open_transfer(
+            Asking(spec, site), *images, teachers, stores=stores, rehearsal=rehearsal
+        )
+        how = replace(how, samples_per_epoch=found.samples_per_epoch)
+        return _TaughtBy({"teachers": found.teacher}, found.store, how, transfer=found)
+    if way.stored and not rehearsal:
+        once = open_stored(spec, site, teachers, way, images, how)
+        return _TaughtBy(dict(once.teachers), images[0], how, once.answered)
+    opened = dict(open_teachers(spec, site, teachers, images[1]))
+    if way.stored:
+        answers, asking = rehearsed(opened, spec, site, images[0], how)
+        return _TaughtBy(answers, images[0], how, asking=asking)
+    return _TaughtBy(dict(opened), images[0], how)
 
 
-def batching_of(spec: Spec, classes: int, samples_per_epoch: int | None = None) -> Batching:
+def batching_of(spec: Spec, classes: int) -> Batching:
     """How a training makes its batches, as its recipe says."""
     recipe, train = spec.recipe, spec.recipe.train
     return Batching(
@@ -215,7 +225,6 @@ def batching_of(spec: Spec, classes: int, samples_per_epoch: int | None = None) 
         mixup=train.mixup,
         cutmix=train.cutmix,
         views=spec.views or None,
-        samples_per_epoch=samples_per_epoch,
     )
 
 
