@@ -333,9 +333,7 @@ def test_as_a_program(empty_house: House) -> None:
     script = Path(sys.executable).with_name("kd")
     ways = [[str(script)], [sys.executable, "-m", "kdcli"]]
     for way in ways:
-        done = subprocess.run(
-            [*way, "recipe", "check", "nowhere", "--json"], capture_output=True, text=True
-        )
+        done = subprocess.run([*way, "train", "--json"], capture_output=True, text=True)
         assert done.returncode == 2
         _assert_error(json.loads(done.stdout), 2)
         assert "\x1b" not in done.stdout + done.stderr
@@ -476,12 +474,12 @@ def test_once_in_good_order_twice_at_once(
         "from kdcli.cli import main\n"
         "def slow(error): print('first', file=sys.stderr, flush=True); time.sleep(60)\n"
         "def work(*_, **__): print('working', file=sys.stderr, flush=True); time.sleep(60)\n"
-        "import kdcli.recipe.load; kdcli.recipe.load.load_recipe = work\n"
+        "import kdcli.recipe.load; kdcli.recipe.load.recipe_names = work\n"
         "kdcli.cli.entry.in_words = slow\n"
         "sys.exit(main())\n"
     )
     child = subprocess.Popen(
-        [sys.executable, "-c", script, "recipe", "check", "kd"], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", script, "list", "recipes"], stderr=subprocess.PIPE, text=True
     )
     assert child.stderr is not None
     try:

@@ -47,6 +47,7 @@ def test_what_is_kept_of_training_images(augment: str | None, share: float) -> N
     assert stored_crop_pct(update(Recipe(), shown)) == share
 
 
+@pytest.mark.slow
 def test_the_edge_is_seen_nowhere(photographs: Path, empty_house: House) -> None:
     settings = ("data.image_size=32", f"data.crop_pct={CROP_PCT}", "train.epochs=1")
     sets = [word for one in settings for word in ("--set", one)]

@@ -179,6 +179,7 @@ def test_gates_hold_peers_and_a_teachers_numbers_are_null(house: House) -> None:
     )
 
 
+@pytest.mark.slow
 def test_three_seeds_speak_of_the_scheme(house: House) -> None:
     """The baseline of the second seed is interrupted; the same command goes on."""
     run = _run(house)
@@ -215,6 +216,7 @@ def _interrupted_once(command: tuple[Any, ...]) -> Answer:
     return kd_ok(*command)
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_where_it_was_interrupted(
     empty_house: House, pictures: Path, made: tuple[House, str]
 ) -> None:

@@ -152,6 +152,7 @@ def test_for_arm_and_gates(finished: House, tmp_path: Path) -> None:
     assert (part["target"], part["activations"], part["reduce_range"]) == ("arm", "int8", 0)
 
 
+@pytest.mark.slow
 def test_a_batch_larger_than_what_it_is_calibrated_on(
     finished: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,7 @@ def moved(small: House, pictures: Path, tmp_path: Path) -> House:
     return small
 
 
+@pytest.mark.slow
 def test_evaluate_and_export_take_them_from_where_they_lie_now(
     moved: House, pictures: Path, tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """Worker processes under fork and spawn, counted, lost and hanging."""
 
 import errno
+import gc
 import multiprocessing
 import os
 import signal
@@ -115,8 +116,10 @@ def test_a_worker_that_ends_is_told() -> None:
 
 def test_a_hanging_worker_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "LONGEST_WAIT", 1)
+    monkeypatch.setattr(torch.utils.data._utils, "MP_STATUS_CHECK_INTERVAL", 0.1)
     with pytest.raises(DataError, match="reading the images hangs"):
         training(troubled("waits"), workers=1)
+    gc.collect()  # its process is waited for here, and not in another test
 
 
 def test_batches_take_no_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,6 +140,7 @@ def test_resized_as_pillow_does(size: int, crop_pct: float, tmp_path: Path) -> N
         assert (apart > 0.5).mean() < 1e-3, name
 
 
+@pytest.mark.slow
 def test_a_quantised_core_is_dressed_too(tmp_path: Path) -> None:
     """onnxruntime rewrites graphs of quantised nodes more boldly than others."""
     from onnxruntime.quantization import CalibrationDataReader, quantize_static

@@ -11,7 +11,7 @@ import timm
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "timm_exports.py"
 TINY = timm.list_models("test_*")
-QUICK = {"test_byobnet", "test_convnext3", "test_mambaout"}
+QUICK = {"test_convnext3"}
 """test_onnx_file.py has three of the others."""
 PIXELS = 64
 

@@ -57,6 +57,7 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 MUCH = View(stages=(1, 2), embedding=True)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quickly")
 def test_a_compiled_tap_answers_and_learns_alike() -> None:
     same_as_plain(tap_of(view=MUCH), tap_of(view=MUCH), atol=1e-6)

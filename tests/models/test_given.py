@@ -509,6 +509,7 @@ def test_weights_are_exported_beside_themselves(tmp_path: Path, empty_house: Hou
     assert file.model["input_size"] == 32
 
 
+@pytest.mark.slow
 def test_their_classes_and_their_place_may_be_given(tmp_path: Path, empty_house: House) -> None:
     path, labels, out = tmp_path / "w.pth", tmp_path / "labels.txt", tmp_path / "there" / "m.onnx"
     torch.save(timm.create_model(TEACHER, num_classes=2).state_dict(), path)
@@ -566,7 +567,10 @@ def test_the_same_weights_teach_data_that_were_moved_and_renamed(
     assert len(set(map(sha256, adopted))) == 1
 
 
-@pytest.mark.parametrize("order", [[*range(1, 10), 0], [0, 1, 2, 8, 4, 5, 6, 7, 3, 9]])
+@pytest.mark.parametrize(
+    "order",
+    [pytest.param([*range(1, 10), 0], marks=pytest.mark.slow), [0, 1, 2, 8, 4, 5, 6, 7, 3, 9]],
+)
 def test_classes_in_another_order_are_noticed(
     distilled: House, tmp_path: Path, order: list[int]
 ) -> None:

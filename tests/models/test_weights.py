@@ -12,6 +12,7 @@ import torch
 from huggingface_hub import constants
 from safetensors.torch import save_file
 
+from kdcli.core import network
 from kdcli.core.errors import DamagedFile, DataError, UsageError, WeightsUnavailable
 from kdcli.models.build import build, plan, seeded
 from kdcli.models.model_args import ModelArgs
@@ -64,8 +65,9 @@ def a_hub(status):
 
 @contextmanager
 def a_hole():
-    """A port that takes connections and never says a word."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    """A port that takes connections and never says a word; it is waited for half a second."""
+    with pytest.MonkeyPatch.context() as patch, socket.create_server(("127.0.0.1", 0)) as server:
+        patch.setattr(network, "PROBE_SECONDS", 0.5)
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 

@@ -48,6 +48,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # Head only ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_only_the_classifier_of_a_given_trunk_is_fitted(
     empty_house: House, pictures: Path, weights: Path
 ) -> None:
@@ -126,6 +127,7 @@ def test_all_that_a_recipe_can_ask_for_works_together(empty_house: House, pictur
     assert all("val_balanced_accuracy" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_the_baseline_is_balanced_as_its_student_is(empty_house: House, pictures: Path) -> None:
     kd_ok(*on_pictures(pictures), "--set", "train.balance=sampler", "--set", "train.epochs=1")
     kd_ok("evaluate")

@@ -148,6 +148,7 @@ def test_all_of_timm(monkeypatch: pytest.MonkeyPatch) -> None:
 # Latency -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_latency_is_measured_in_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fitting_students, "EDGE", {"test": ("test_resnet",)})
     monkeypatch.setattr(fitting_students, "latency", latency)  # as long as outside of tests

@@ -153,6 +153,7 @@ def test_a_network_teaches_itself(empty_house, pictures):
         assert (empty_house.run(f"attention_self-{student}") / "model.pt").is_file()
 
 
+@pytest.mark.slow
 def test_it_goes_on_where_it_was_interrupted(empty_house, pictures, tmp_path, monkeypatch):
     command = ("distill", "--student", "test_resnet", *CASD_ALONE, "--data", pictures)
     command += ("--set", "train.epochs=2")

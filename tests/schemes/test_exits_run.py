@@ -57,6 +57,7 @@ def test_each_exit_is_kept_beside_the_model_that_ships(with_exits: House) -> Non
     assert not run.state.exists()
 
 
+@pytest.mark.slow
 def test_the_same_command_goes_on_after_ctrl_c(
     line: tuple[str, ...], with_exits: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,6 +83,7 @@ def test_the_same_command_goes_on_after_ctrl_c(
         assert same_weights(run.path / name, straight / name)
 
 
+@pytest.mark.slow
 def test_an_exit_is_exported_on_the_runs_own_data(with_exits: House) -> None:
     run = the_run(with_exits)
     answer = kd_ok("export", run, "--which", "exit_1", "--json", "--max", "exports.0.bytes=1e7")
@@ -119,6 +121,7 @@ def _agrees(file: Path, model: Path) -> None:
     assert "stage 1" in session.get_modelmeta().custom_metadata_map["kd.exit"]
 
 
+@pytest.mark.slow
 def test_its_file_is_another_way_to_say_which(with_exits: House) -> None:
     model = the_run(with_exits) / "model.exit_1.pt"
     kd_ok("export", model, "--min", "exports.0.accuracy=0")

@@ -20,6 +20,7 @@ FUSION = (
 )
 
 
+@pytest.mark.slow
 def test_the_networks_learn_and_the_fused_model_is_one_like_any_other(
     empty_house: House, pictures: Path
 ) -> None:

@@ -12,6 +12,7 @@ from kdcli.runs.run import Run
 from kdcli.training import loop
 
 
+@pytest.mark.slow
 def test_a_compiled_training_is_the_same_but_for_rounding(
     small: House, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

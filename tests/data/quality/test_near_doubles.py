@@ -1,5 +1,6 @@
 """The same picture saved anew is found; pictures that are alike are not called the same."""
 
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -38,16 +39,21 @@ def crops() -> list[Image.Image]:
     return found
 
 
-@pytest.fixture
-def folder(tmp_path: Path, crops: list[Image.Image]) -> Path:
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory, crops: list[Image.Image]) -> Path:
     """Twenty photographs to train on, others to test on."""
+    found = tmp_path_factory.mktemp("crops") / "data"
     for i, crop in enumerate(crops):
-        place = (
-            tmp_path / "data" / ("train" if i < 20 else "test") / ("cat" if i % 4 < 2 else "dog")
-        )
+        place = found / ("train" if i < 20 else "test") / ("cat" if i % 4 < 2 else "dog")
         place.mkdir(parents=True, exist_ok=True)
         crop.save(place / f"{i:02d}.png")
-    return tmp_path / "data"
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path, written: Path) -> Path:
+    """A copy to work in."""
+    return shutil.copytree(written, tmp_path / "data")
 
 
 def found_in(folder: Path) -> list[str]:
