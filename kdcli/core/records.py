@@ -55,6 +55,14 @@ class Batch:
             if size := rows.stop - rows.start:
                 yield size / whole, self._each(operator.itemgetter(rows))
 
+    def repeated(self, multiple: int) -> Batch:
+        """The next multiple of so many images: the same over again, where they are fewer."""
+        n = len(self.labels)
+        if n % multiple == 0:
+            return self
+        rows = [i % n for i in range(-(-n // multiple) * multiple)]
+        return self._each(operator.itemgetter(rows))
+
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
         return self._each(lambda tensor: tensor.to(device, non_blocking=True))

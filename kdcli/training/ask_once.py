@@ -18,6 +18,7 @@ from kdcli.models.tap import in_parts
 from kdcli.models.teachers import Frozen
 from kdcli.recipe.teacher import Keep
 from kdcli.training.answer_store import ROWS, AnswerStore
+from kdcli.training.answers import ALIKE
 from kdcli.training.threads import using
 
 LEAST_ON_AVERAGE, LEAST_OF_MOST = 0.99, 0.90
@@ -141,14 +142,14 @@ class Once:
                 kept: dict[str, list[Kept]] = {teacher.by: [] for teacher in teachers}
                 for batch in islice(feed, steps[shard]):
                     for by, parts in kept.items():
-                        parts += self._answers(by, batch)
+                        parts.append(self._answers(by, batch))
                 self._refuse(range(*rows[shard]))
                 for teacher in teachers:
                     whole = joined(kept[teacher.by])
                     _refuse_uncovered(whole, self._keep, teacher.by)
                     teacher.store.write(view, shard, whole)
 
-    def _answers(self, by: str, batch: Batch) -> Iterator[Kept]:
+    def _answers(self, by: str, batch: Batch) -> Kept:
         if by not in self._opened:
             self._opened[by] = self._models[by]()
         teacher = self._opened[by]
@@ -156,10 +157,13 @@ class Once:
         return asked(teacher, batch, self._keep)
 
 
-def asked(teacher: Frozen, batch: Batch, keep: Keep) -> Iterator[Kept]:
-    """What is kept of its answers, on the processor; in parts where memory is short."""
-    for outputs in in_parts(teacher, batch):
-        yield {name: tensor.cpu() for name, tensor in packed(outputs, keep).items()}
+def asked(teacher: Frozen, batch: Batch, keep: Keep) -> Kept:
+    """What is kept of its answers, on the processor; of few images as of one of many."""
+    parts = [
+        {name: tensor.cpu() for name, tensor in packed(outputs, keep).items()}
+        for outputs in in_parts(teacher, batch.repeated(2 * ALIKE))
+    ]
+    return {name: tensor[: len(batch.labels)] for name, tensor in joined(parts).items()}
 
 
 def joined(parts: Sequence[Kept]) -> Kept:

@@ -109,7 +109,7 @@ def rehearsed(
     how, everyone = replace(how, batch_size=size), np.arange(len(training))
     for batch in view_batches(training, how, 0, everyone, device=site.device):
         for by, teacher in teachers.items():
-            parts[by] += asked(teacher, batch, spec.recipe.teacher.keep)
+            parts[by].append(asked(teacher, batch, spec.recipe.teacher.keep))
         now = time.monotonic()  # what is kept has left the device: it has done its work
         pace.append((now - start) / len(batch.labels))
         start = now

@@ -22,9 +22,9 @@ CPU = torch.device("cpu")
 Opened = tuple[Source, DataRef]
 
 
-def untrained(source: Opened, folder: Path) -> list[Path]:
+def untrained(source: Opened, folder: Path, model: str = TEACHER) -> list[Path]:
     """Their files; no two are alike."""
-    args = plan(TEACHER, 3, 32, None)
+    args = plan(model, 3, 32, None)
     for i in range(2):
         with seeded(i, "teacher"):
             module = build(args)

@@ -55,6 +55,19 @@ def test_what_asks_less_and_changes_nothing_is_done_unasked(
     assert (to_come.stored, to_come.names) == (True, ())
 
 
+@pytest.mark.parametrize(
+    ("settings", "together"),
+    [("train.batch_size=12", 12), ("train.batch_size=50", 50), ("train.batch_size=128", 84)],
+)
+def test_what_rounding_makes_another_is_asked_for(source, files, settings, together):
+    """Of fewer images than a batch wants, all are one."""
+    way = decided(source, files, settings, students=9)
+    assert way.why.startswith(f"batches of {together} are answered otherwise than larger ones")
+    assert decided(source, files, settings, "teacher.answers=stored").stored
+    parts = decided(source, files, "train.batch_size=32", "train.accumulate=4", students=9)
+    assert parts.why.startswith("batches of 8 ")
+
+
 def test_a_sampler_shows_more_views_than_there_are_epochs(source, files):
     sampled = ("train.balance=sampler", "teacher.answers=stored")
     assert "teacher.views says how many" in decided(source, files[:1], *sampled).why
