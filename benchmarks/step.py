@@ -122,9 +122,11 @@ def compare_methods(asked: argparse.Namespace) -> None:
         _, alone = kd_parts(Path(folder), device)
         batch = next(alone.batches(0))
         for name in registry.names("methods"):
-            if name == "kd" or "heads" in registry.load("methods", name).student_needs:
+            method = registry.load("methods", name)
+            # of which neither the student nor a finished teacher gives any here
+            if name == "kd" or {"heads", "attention"} & (method.student_needs | method.needs):
                 continue
-            weight = f"methods.{name}.weight={registry.load('methods', name).default_weight}"
+            weight = f"methods.{name}.weight={method.default_weight}"
             _, both = kd_parts(Path(folder), device, weight)
             pair = one_step(alone.distiller, batch), one_step(both.distiller, batch)
             ratios = [b / a for a, b in in_turn(*pair, asked.steps, device)]
