@@ -43,6 +43,7 @@ def known(file: Path) -> dict[str, str]:
     return {entry.key: entry.value for entry in onnx.load(file).metadata_props}
 
 
+@pytest.mark.slow
 def test_it_is_kept_and_followed(trained: Path) -> None:
     run = trained / "run"
     assert Run(run).spec.data.identity["decoding"] == BLACK.as_dict()

@@ -197,6 +197,7 @@ def test_an_export_needs_no_evaluation_to_know_the_best(
             assert report["models"][role][key] == part[key], (role, key)
 
 
+@pytest.mark.slow
 def test_given_teachers_are_measured_on_validation_and_seeds_averaged(
     chained: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -133,6 +133,7 @@ def test_all_files_are_shown(both_once: House) -> None:
     assert "| export/model.int8.onnx | int8 |" in text
 
 
+@pytest.mark.slow
 def test_for_arm_and_gates(finished: House, tmp_path: Path) -> None:
     out = tmp_path / "there"
     line = ("export", finished.student, "--out", out / "small.onnx", "--json")

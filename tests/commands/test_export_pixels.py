@@ -164,6 +164,7 @@ def test_images_of_any_size(finished: House) -> None:
 PHOTOGRAPHS = load_sample_images().images
 
 
+@pytest.mark.slow
 def test_pixels_of_another_size_than_the_models(tmp_path: Path) -> None:
     """A model.pt that lies alone knows at which size its run cut images; its file resizes twice."""
     model = save_untrained(tmp_path / "alone.pt", ("cat", "dog"))

@@ -154,6 +154,7 @@ def test_out_leaves_another_run_alone(small: House, pictures: Path) -> None:
 # Several seeds -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_members_are_trained_ahead_and_found_again(
     empty_house: House, pictures: Path, tmp_path: Path
 ) -> None:

@@ -136,6 +136,7 @@ def test_export_in_another_opset(distilled: House) -> None:
     assert opset(distilled.student / "export" / "model.onnx") == 15
 
 
+@pytest.mark.slow
 def test_a_refused_opset_leaves_nothing(distilled: House) -> None:
     for version, words in (("13", "the lowest that this model converts to is 14"), ("99", "know ")):
         answer = kd("export", distilled.student, "--opset", version)

@@ -11,8 +11,6 @@ import timm
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "timm_exports.py"
 TINY = timm.list_models("test_*")
-QUICK = {"test_convnext3"}
-"""test_onnx_file.py has three of the others."""
 PIXELS = 64
 
 
@@ -36,9 +34,8 @@ def test_how_many_there_are() -> None:
     assert {"test_resnet", "test_vit", "test_efficientnet", "test_maxvit"} <= set(TINY)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow) for n in TINY]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TINY)
 def test_a_tiny_model_exports(name: str, timm_exports: Any, tmp_path: Path) -> None:
     args, opset, apart, _, spread = timm_exports.try_model(name, tmp_path, PIXELS)
     assert args.name == name

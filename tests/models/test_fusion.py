@@ -174,6 +174,7 @@ def test_the_exported_model_answers_alike(args, tmp_path):
         torch.testing.assert_close(found, expected[:size], atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_grids_that_do_not_divide_are_exported_too(tmp_path):
     class FromImages(nn.Module):
         def __init__(self):

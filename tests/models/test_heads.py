@@ -118,10 +118,8 @@ def test_parts_of_the_copies_are_known():
     assert outside == {f"{i}.head.{kind}" for i in range(3) for kind in ("weight", "bias")}
 
 
-@pytest.mark.parametrize(
-    "args",
-    [pytest.param(HEADS, id="heads"), pytest.param(COPIES, id="copies", marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("args", [HEADS, COPIES], ids=["heads", "copies"])
 def test_the_exported_answer_is_the_exact_mean(args, tmp_path):
     module = answering(built(args), args)
     path = tmp_path / "model.onnx"

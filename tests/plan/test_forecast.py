@@ -230,6 +230,7 @@ def test_a_disk_that_is_too_small_is_told_before_the_work(
     assert "kd list runs --prune" in answer.err
 
 
+@pytest.mark.slow
 def test_a_long_training_on_a_processor_is_told_what_shortens_it(
     empty_house: House, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

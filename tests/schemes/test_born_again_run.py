@@ -257,6 +257,7 @@ def test_the_ensemble_is_the_mean_of_all_probabilities(generations: House) -> No
     assert models["generations"]["train_seconds"] == pytest.approx(sum(alone))
 
 
+@pytest.mark.slow
 def test_further_seeds_have_generations_of_their_own(generations: House) -> None:
     kd_ok("evaluate", student(generations), "--seeds", "2")
     firsts = generations.runs("generation_1-")

@@ -193,6 +193,7 @@ def _interrupt_after(steps: int, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(loop.Meter, "add", once)
 
 
+@pytest.mark.slow
 def test_each_teacher_that_learnt_along_is_measured_once(
     pictures: Path, teacher_recipe: Path, empty_house: House
 ) -> None:
