@@ -25,7 +25,7 @@ browser:
 test-slow: .venv/installed-test
 	@dpkg -s dataset-fashion-mnist >/dev/null 2>&1 || apt-get install -y dataset-fashion-mnist || \
 	  echo "no dataset-fashion-mnist here: its tests are skipped"
-	pytest -m slow
+	OMP_NUM_THREADS=1 pytest -m slow -n logical --maxprocesses 4 --dist loadfile
 
 check: .venv/installed-test
 	ruff check .
