@@ -120,7 +120,7 @@ def fill(bench: Bench, views: int) -> Found:
     site, device = bench.site, bench.device
     splits = bench.source.train, bench.source.validation
     images = (open_store(splits[0], SIZE, Silent()), open_store(splits[1], SIZE, Silent()))
-    how = batching_of(spec, len(bench.source.classes))
+    how = batching_of(spec, len(bench.source.classes), bench.source.train.labels)
     way = decide(spec, site, [bench.file])
     once = open_stored(spec, site, [bench.file], way, images, how)
     (_, bare), *_ = open_teachers(spec, site, [bench.file], images[1])
@@ -164,7 +164,9 @@ def one_pass(bench: Bench, spec: Spec, epochs: int) -> float:
     images = open_store(bench.source.train, SIZE, Silent())
     validation = open_store(bench.source.validation, SIZE, Silent())
     (_, bare), *_ = open_teachers(spec, bench.site, [bench.file], validation)
-    how = replace(batching_of(spec, 10), batch_size=batch_size(SIZE, bench.device))
+    how = replace(
+        batching_of(spec, 10, bench.source.train.labels), batch_size=batch_size(SIZE, bench.device)
+    )
     rows = np.arange(len(images))
     ready: list[Batch] = []
     for view in range(epochs):

@@ -24,6 +24,7 @@ from kdcli.evaluation.answers import ask
 from kdcli.evaluation.attention_maps import with_maps
 from kdcli.evaluation.comparison import compare
 from kdcli.evaluation.generations import ensemble_of, measure_between, notes_on_generations
+from kdcli.evaluation.labels_seen import notes_on_labels
 from kdcli.evaluation.measure import Measured, beside, measure
 from kdcli.evaluation.metrics import accuracy
 from kdcli.evaluation.participants import (
@@ -44,7 +45,7 @@ from kdcli.report.file import WAIT_SECONDS, put_evaluation, read_report, write_r
 from kdcli.report.gates import Checked, check_gates, for_classes, parse_gates
 from kdcli.report.schema import DataPart, Report, imitated
 from kdcli.report.verdict import notes, notes_on_classes, sentence
-from kdcli.runs.baseline import baseline_of
+from kdcli.runs.baseline import controls_of
 from kdcli.runs.locate import locate
 from kdcli.runs.needs import refuse_changed
 from kdcli.runs.run import Need, Run
@@ -95,7 +96,8 @@ def evaluate(
     if lacking and no_train:
         _refuse_to_train(run, lacking)
     with progress.log(run.log) as write:
-        source = reopen_data(run.spec.data, progress, data)
+        unlabelled = next((one.unlabelled for one in lacking if one.unlabelled), None)
+        source = reopen_data(run.spec.data, progress, data, unlabelled)
         refuse_other_order(load_model(run.model).classes, source.classes, str(run.path), OF_RUN)
         gates = for_classes(gates, source.classes)
         site = Site(source, place, progress, moved=location(data) if data else None)
@@ -142,9 +144,8 @@ def _measured(run: Run, seeds: int, site: Site) -> Report:
     students = _students(run, seeds, site)
     models = {"student": measure([s.model for s in students], test, place)}
     ensemble = None
-    if run.spec.is_taught:
-        baselines = [_baseline(s, site) for s in students]
-        models["baseline"] = measure([b.model for b in baselines], test, place)
+    for role in controls_of(run.spec):
+        models[role] = measure([_control(role, s, site) for s in students], test, place)
     if run.spec.teachers:
         taught_by, ensemble = _taught_by(students, models["student"], test, site)
         models |= taught_by
@@ -157,6 +158,7 @@ def _measured(run: Run, seeds: int, site: Site) -> Report:
     with lock(run.path, wait=WAIT_SECONDS):
         _keep_predictions(run, test, source, models)
         remarks = [*notes_on_peers(students), *notes_on_generations(students)]
+        remarks += notes_on_labels(run, source)
         return _report(run, site, test, models, ensemble, remarks)
 
 
@@ -227,9 +229,9 @@ def _students(run: Run, seeds: int, site: Site) -> list[Run]:
     return [run, *(ensure(s, site).run for s in further)]
 
 
-def _baseline(student: Run, site: Site) -> Run:
-    spec = baseline_of(student.spec)
-    return ensure(spec, site, why=f"no baseline yet for seed {spec.seed}: training it").run
+def _control(role: str, student: Run, site: Site) -> Path:
+    spec, name = controls_of(student.spec)[role], role.replace("_", "-")
+    return ensure(spec, site, why=f"no {name} yet for seed {spec.seed}: training it").run.model
 
 
 def _report(

@@ -34,7 +34,7 @@ class Batch:
     labels: Tensor
     """(B,) int64; -1 where unknown. Of a mixed image that of the larger share."""
     targets: Tensor
-    """(B, K) float, rows sum to 1: the labels after smoothing and mixing."""
+    """(B, K) float, rows sum to 1: the labels after smoothing and mixing; 0 where unknown."""
     index: Tensor
     """(B,) int64: each image's place in its split."""
     view: Tensor

@@ -26,6 +26,7 @@ from kdcli.data.order import VIEWS, all_but, balanced_partners, pairing, passes
 from kdcli.data.packed_batches import Packed
 from kdcli.data.processes import by_workers
 from kdcli.data.store import Store
+from kdcli.data.unlabelled import UNKNOWN
 from kdcli.data.workers import worker_count
 from kdcli.recipe.data import CROPS
 
@@ -64,6 +65,9 @@ class Batching:
     """`sampler`: rare classes come as often as the others."""
     mixup: float = 0.0
     cutmix: float = 0.0
+    labelled_share: float | None = None
+    """So much of each batch are images with labels, the rest those without; each kind is passed
+    through on its own. None: there is one kind."""
     samples_per_epoch: int | None = None
     """An epoch is so long a part of a pass over the images, which goes on from epoch to epoch until
     all were seen; None: it is the pass."""
@@ -227,6 +231,8 @@ class Shuffled(Dataset[Packed]):
         views = how.views or max(how.epochs, epoch + 1)
         if how.balance == "sampler":
             rows, which = balanced(how.seed, epoch, self.store.labels, slots)
+        elif how.labelled_share:
+            rows, which = self._of_both_kinds(epoch, how.labelled_share)
         elif how.samples_per_epoch:
             rows, which = passes(how.seed, epoch * slots, (epoch + 1) * slots, n)
         else:
@@ -234,6 +240,22 @@ class Shuffled(Dataset[Packed]):
             rows = all_but(how.seed, epoch, n, slots, together)
             which = np.full(len(rows), epoch)
         return InOrder(self.store, how, rows, which % views if how.views else which)
+
+    def _of_both_kinds(self, epoch: int, share: float) -> tuple[Indices, Indices]:
+        """Which image is in which slot, and in which pass over its kind. Spread evenly over each
+        batch, so that its parts have both, too."""
+        size, seed = self.how.batch_size, self.how.seed
+        place = np.arange(size + 1) * min(max(share, 1 / size), 1 - 1 / size)
+        with_label = np.tile(np.diff(np.floor(place + 0.5)) > 0, self._steps)
+        rows = np.empty(len(with_label), np.int64)
+        which = np.empty_like(rows)
+        for kind in (True, False):
+            slots = np.flatnonzero(with_label == kind)
+            members = np.flatnonzero((self.store.labels != UNKNOWN) == kind)
+            first = epoch * len(slots)
+            found, which[slots] = passes(seed, first, first + len(slots), len(members))
+            rows[slots] = members[found]
+        return rows, which
 
 
 def _made(

@@ -72,8 +72,8 @@ def smooth(labels: Tensor, num_classes: int, smoothing: float) -> Tensor:
     """Targets (B, K), float32: 1 - smoothing on the label, the rest spread over all K classes
     (Szegedy et al. 2015, arXiv:1512.00567), so that the label has a little more than 1 - smoothing.
 
-    An unknown label (-1) becomes the uniform distribution.
+    An unknown label (-1) asks for nothing: zeros.
     """
     known = F.one_hot(labels.clamp(min=0), num_classes).float()
     targets = known * (1 - smoothing) + smoothing / num_classes
-    return torch.where(labels[:, None] < 0, 1 / num_classes, targets)
+    return targets * (labels >= 0)[:, None]

@@ -13,8 +13,14 @@ from kdcli.data.unlabelled import identity_of, open_unlabelled
 from kdcli.runs.spec import DataRef
 
 
-def reopen_data(data: DataRef, progress: Progress, moved: str | None = None) -> Source:
-    """The data of an earlier run, from where they were, or where they have `moved` (`--data`).
+def reopen_data(
+    data: DataRef,
+    progress: Progress,
+    moved: str | None = None,
+    unlabelled: DataRef | None = None,
+) -> Source:
+    """The data of an earlier run, from where they were, or where they have `moved` (`--data`), and
+    the images without labels that a training will want.
 
     Raises:
         DataError: they are gone, were read by the rules of an older kd, or what lies in the other
@@ -37,16 +43,12 @@ def reopen_data(data: DataRef, progress: Progress, moved: str | None = None) -> 
         train=_of_run(source.train),
         validation=_of_run(source.validation),
         test=_of_run(source.test),
+        unlabelled=_reopen_unlabelled(unlabelled, source, progress) if unlabelled else None,
     )
 
 
-def reopen_unlabelled(data: DataRef, beside: Source, progress: Progress) -> Split:
-    """The images without labels that a run refers to, decoded as those that it learns with.
-
-    Raises:
-        DataError: they are gone, or were read by the rules of an older kd.
-        DamagedFile: they are no longer the same.
-    """
+def _reopen_unlabelled(data: DataRef, beside: Source, progress: Progress) -> Split:
+    """Decoded as those that it learns with."""
     if is_gone(data):
         raise DataError(
             f"{data.location}: gone; the run was made with these images without labels",

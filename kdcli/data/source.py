@@ -151,6 +151,8 @@ class Source:
     """Ids of each split that was made on the fly."""
     is_default: bool = False
     """Nobody asked for this data by name."""
+    unlabelled: Split | None = None
+    """Further images, whose labels nobody knows (-1); of no model's test."""
     decoding: Decoding = field(default_factory=Decoding)
     """The rule by which all its splits are read."""
 

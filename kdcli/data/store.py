@@ -96,39 +96,6 @@ class OnDemand:
         return crops(self.fetch(index), draws, size)
 
 
-@dataclass(frozen=True, eq=False)
-class Joined:
-    """The images of several stores, one store behind the other."""
-
-    stores: tuple[Store, ...]
-
-    @property
-    def labels(self) -> Indices:
-        return np.concatenate([store.labels for store in self.stores])
-
-    @property
-    def workers(self) -> int:
-        return max(store.workers for store in self.stores)
-
-    def __len__(self) -> int:
-        return sum(map(len, self.stores))
-
-    def fetch(self, index: Indices) -> Tensor:
-        return self._each(index, lambda store, own, places: store.fetch(own))
-
-    def crops(self, index: Indices, draws: Doubles, size: int | None) -> Tensor:
-        return self._each(index, lambda store, own, places: store.crops(own, draws[places], size))
-
-    def _each(self, index: Indices, ask: Callable[[Store, Indices, Indices], Tensor]) -> Tensor:
-        starts = np.cumsum([0, *map(len, self.stores)])
-        which = np.searchsorted(starts, index, side="right") - 1
-
-        def of_one(number: int, places: Indices) -> Tensor:
-            return ask(self.stores[number], index[places] - starts[number], places)
-
-        return gathered(which, of_one)
-
-
 def gathered(which: Indices, ask: Callable[[int, Indices], Tensor]) -> Tensor:
     """Rows that come from several: `ask` each number in `which` once, for all places that are its
     own, and put what it gives into their order."""

@@ -3,13 +3,19 @@
 Members of an ensemble that see 60 to 100% each are Zuchniak's (2023, arXiv:2302.07215).
 """
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 
 from kdcli.core.arrays import Indices, Ints
 from kdcli.data.order import hashes, uniform
+from kdcli.data.several import one_behind_the_other
 from kdcli.data.source import Source, Split
-from kdcli.recipe.data import Subset
-from kdcli.recipe.load import scheme_of
+from kdcli.data.unlabelled import UNKNOWN
+from kdcli.recipe.data import Hidden, Keep, Subset
+from kdcli.recipe.load import learns_without_labels
 from kdcli.runs.spec import Spec
 
 FEWEST = 2
@@ -21,20 +27,26 @@ _HIDDEN, _SUBSET, _SHARE = 0x68696465, 0x73756273, 0x73686172
 
 
 def training_split(spec: Spec, source: Source) -> Split:
-    """The images that a training learns from: those of `labelled_split`, and where the teachers
-    label, the same share of those whose labels are hidden.
+    """The images that a training learns from: those of `labelled_split`; where it learns without
+    labels, too, the same share of those whose labels are hidden (-1), and the source's unlabelled
+    ones behind them.
 
     Drawn apart, so that the student sees all that its baseline sees, and more; a draw from all
     images together would give the baseline some that the student has not.
     """
-    data = spec.recipe.data
-    if not (data.hidden and scheme_of(spec.recipe).labelled_by_teachers):
+    if not learns_without_labels(spec.recipe):
         return labelled_split(spec, source)
-    labels = source.train.labels
-    known = _known(labels, data.hidden)
-    hidden = np.setdiff1d(np.arange(len(labels)), known)
-    places = [part[_drawn(labels[part], data.subset, spec.seed)] for part in (known, hidden)]
-    return source.train.take(np.sort(np.concatenate(places)))
+    data, split = spec.recipe.data, source.train
+    known = _known(split.labels, data.hidden)
+    hidden = np.setdiff1d(np.arange(len(split)), known)
+    seen = [part[_drawn(split.labels[part], data.subset, spec.seed)] for part in (known, hidden)]
+    labels = split.labels.copy()
+    labels[hidden] = UNKNOWN
+    found = replace(split, labels=labels).take(np.sort(np.concatenate(seen)))
+    if spec.unlabelled is None:
+        return found
+    assert source.unlabelled, "whoever opens the data of a spec opens these, too"
+    return one_behind_the_other(found, source.unlabelled)
 
 
 def labelled_split(spec: Spec, source: Source) -> Split:
@@ -43,17 +55,16 @@ def labelled_split(spec: Spec, source: Source) -> Split:
     return drawn(labelled(source.train, data.hidden), data.subset, spec.seed)
 
 
-def labelled(split: Split, hidden: float) -> Split:
-    """Without the share of the images whose labels nobody is to know: the same in every run, so
-    that no teacher, of whatever seed, has seen what is hidden from the student."""
+def labelled(split: Split, hidden: Hidden) -> Split:
+    """Without the images whose labels nobody is to know: the same in every run, so that no teacher,
+    of whatever seed, has seen what is hidden from the student."""
     return split.take(_known(split.labels, hidden)) if hidden else split
 
 
 def drawn(split: Split, subset: Subset, seed: int) -> Split:
     """A share of the images, class by class; of (low, high) the share itself is drawn, too."""
-    return (
-        split if share_drawn(subset, seed) == 1 else split.take(_drawn(split.labels, subset, seed))
-    )
+    everything = share_drawn(subset, seed) == 1
+    return split if everything else split.take(_drawn(split.labels, subset, seed))
 
 
 def share_drawn(subset: Subset, seed: int) -> float:
@@ -64,16 +75,23 @@ def share_drawn(subset: Subset, seed: int) -> float:
     return low + (high - low) * float(uniform(_SHARE, seed))
 
 
-def _known(labels: Ints, hidden: float) -> Indices:
-    return _stay(labels, 1 - hidden, _HIDDEN)
+def _known(labels: Ints, hidden: Hidden) -> Indices:
+    if isinstance(hidden, Keep):
+        most = hidden.keep
+        return _stay(labels, lambda members: min(most, members), _HIDDEN)
+    return _stay(labels, partial(_part, 1 - hidden), _HIDDEN)
 
 
 def _drawn(labels: Ints, subset: Subset, seed: int) -> Indices:
-    return _stay(labels, share_drawn(subset, seed), _SUBSET, seed)
+    return _stay(labels, partial(_part, share_drawn(subset, seed)), _SUBSET, seed)
 
 
-def _stay(labels: Ints, share: float, *keys: int) -> Indices:
-    """The places, ascending, of `share` of each class: those with the smallest numbers.
+def _part(share: float, members: int) -> int:
+    return max(round(share * members), FEWEST)
+
+
+def _stay(labels: Ints, count: Callable[[int], int], *keys: int) -> Indices:
+    """The places, ascending, of so many of each class: those with the smallest numbers.
 
     So a smaller share is a part of a larger one.
     """
@@ -81,6 +99,6 @@ def _stay(labels: Ints, share: float, *keys: int) -> Indices:
     kept = []
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        count = max(round(share * len(members)), FEWEST)
-        kept.append(members[np.argsort(numbers[members], kind="stable")[:count]])
+        first = np.argsort(numbers[members], kind="stable")[: count(len(members))]
+        kept.append(members[first])
     return np.sort(np.concatenate(kept)) if kept else np.zeros(0, np.int64)

@@ -14,8 +14,7 @@ from kdcli.data.source import Split
 from kdcli.data.sources.tree import images_below
 
 UNKNOWN = -1
-"""The label of an image that has none: `smooth` spreads its target evenly, `class_weights` does not
-count it."""
+"""The label of an image that has none: neither `smooth` nor `class_weights` counts it."""
 
 
 def open_unlabelled(path: Path, progress: Progress) -> Split:

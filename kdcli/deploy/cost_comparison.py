@@ -33,7 +33,7 @@ from kdcli.models.loading import Loaded, load, read_args
 from kdcli.report.choices import Precision, Protocol
 from kdcli.report.model import LatencyMs, ModelPart, Percentiles
 from kdcli.report.schema import Report
-from kdcli.runs.baseline import baseline_of
+from kdcli.runs.baseline import controls_of
 from kdcli.runs.find import find
 from kdcli.runs.run import Run
 
@@ -186,9 +186,9 @@ def files_beside(run: Run, best: int | None) -> dict[str, Files]:
         found.setdefault("teacher", Counter([kept["teacher"]]))
     if generations := files_of_all(run, cast):
         found["generations"] = Counter(generations)
-    taught = run.spec.is_taught
-    if taught and (baseline := find(baseline_of(run.spec))) and baseline.finished:
-        found["baseline"] = Counter([baseline.model])
+    for role, spec in controls_of(run.spec).items():
+        if (control := find(spec)) and control.finished:
+            found[role] = Counter([control.model])
     return found
 
 

@@ -9,7 +9,13 @@ from kdcli.evaluation import metrics, nearness, per_class, significance
 from kdcli.evaluation.measure import Measured, likeness, range_of
 from kdcli.evaluation.teacher_ensemble import MeasuredEnsemble
 from kdcli.recipe.schema import Evaluate
-from kdcli.report.comparison import ClassLostMost, CloserTo, Comparison, EnsembleComparison
+from kdcli.report.comparison import (
+    ClassLostMost,
+    CloserTo,
+    Comparison,
+    EnsembleComparison,
+    SelfTraining,
+)
 from kdcli.report.model import Range
 from kdcli.report.schema import imitated
 
@@ -40,12 +46,26 @@ def compare(
         balanced_gain_ci95=range_of(interval),
         ensemble=compare_ensemble(measured["student"], ensemble, labels) if ensemble else None,
     )
+    if alone := measured.get("self_training"):
+        found = found.model_copy(
+            update={"self_training": _over_self_training(student, alone.right(labels), settings)}
+        )
     if above := imitated(measured):
         teacher = measured[above].right(labels)
         against = _against(student, baseline, teacher, labels, classes)
         against["agreement"] = measured["student"].part.agreement
         found = found.model_copy(update=against | {"size_priority": settings.size_priority})
     return found
+
+
+def _over_self_training(student: Bools, alone: Bools, settings: Evaluate) -> SelfTraining:
+    found = significance.paired_gain(student, alone)
+    return SelfTraining(
+        gain=found.gain,
+        gain_ci95=range_of(found.ci95),
+        p_value=found.p_value,
+        verdict_code=significance.verdict_code(found, settings.margin),
+    )
 
 
 def _against(

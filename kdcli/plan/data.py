@@ -2,14 +2,14 @@
 before anything is trained."""
 
 from collections.abc import Sequence
-from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-from kdcli.core.errors import KdError
 from kdcli.core.progress import Progress
 from kdcli.core.text import counted, size_in_words, some
 from kdcli.data.augment import MIRRORED
 from kdcli.data.decoding import Decoding
+from kdcli.data.find_decoding import decoded
 from kdcli.data.open import location, open_source
 from kdcli.data.photographs import decoded_once, kept_bytes
 from kdcli.data.picture_cache import pictures_folder
@@ -18,27 +18,29 @@ from kdcli.data.quality.near_doubles import near_doubles
 from kdcli.data.quality.rare_classes import IMBALANCED
 from kdcli.data.quality.survey import Survey, survey
 from kdcli.data.source import Source, Split
-from kdcli.data.subset import training_split
-from kdcli.data.unlabelled import identity_of, open_unlabelled
+from kdcli.data.subset import labelled, training_split
+from kdcli.data.unlabelled import UNKNOWN, identity_of, open_unlabelled
 from kdcli.evaluation.per_class import imbalance
 from kdcli.models.checkpoint import load_model
-from kdcli.recipe.data import CROPS
-from kdcli.recipe.load import LoadedRecipe, load_recipe, scheme_of
+from kdcli.recipe.data import CROPS, Hidden
+from kdcli.recipe.load import LoadedRecipe, learns_without_labels, load_recipe
 from kdcli.recipe.schema import Recipe
 from kdcli.recipe.teacher import BALANCED, own_recipe
-from kdcli.runs.run import Run
+from kdcli.runs.find import spec_beside
 from kdcli.runs.spec import RULES, DataRef, Spec, TeacherRef
 
 
-def unlabelled_of(recipe: Recipe, source: Source, progress: Progress) -> DataRef | None:
-    """The folder that a recipe names, relative to the working directory; warns of images in it on
-    which models are measured.
+def with_unlabelled(
+    recipe: Recipe, source: Source, progress: Progress
+) -> tuple[Source, DataRef | None]:
+    """The source with the images of the folder that a recipe names, relative to the working
+    directory, and what they are; warns of images in it on which models are measured.
 
     Raises:
         DataError: no images there, or some that cannot be read.
     """
     if recipe.data.unlabelled is None:
-        return None
+        return source, None
     path = Path(recipe.data.unlabelled).expanduser().resolve()
     split = open_unlabelled(path, progress)
     progress.say(f"data.unlabelled: {counted(len(split), 'image')} in {path}")
@@ -47,7 +49,8 @@ def unlabelled_of(recipe: Recipe, source: Source, progress: Progress) -> DataRef
             f"data.unlabelled: {counted(twice, 'image')} of validation or test in {path}: the "
             "student learns what its teachers say of images that it is measured on"
         )
-    return DataRef(name=path.name, location=str(path), identity=identity_of(split), rules=RULES)
+    ref = DataRef(name=path.name, location=str(path), identity=identity_of(split), rules=RULES)
+    return replace(source, unlabelled=decoded(split, source.decoding)), ref
 
 
 def measured_too(split: Split, source: Source, progress: Progress) -> int:
@@ -68,12 +71,24 @@ SHOWN = 3
 def say_left(spec: Spec, source: Source, progress: Progress) -> None:
     """How many training images data.hidden and data.subset leave to this training."""
     data, everyone = spec.recipe.data, len(source.train)
-    hidden = data.hidden and not scheme_of(spec.recipe).labelled_by_teachers
+    hidden = data.hidden and not learns_without_labels(spec.recipe)
     keys = ["data.hidden"] * bool(hidden) + ["data.subset"] * (data.subset != 1)
     if keys:
         drawn = f" (seed {spec.seed})" if isinstance(data.subset, tuple) else ""
         left = len(training_split(spec, source))
         progress.say(f"{', '.join(keys)}: {left:,} of {everyone:,} training images{drawn}")
+    if data.labelled_share is not None:
+        labels = training_split(spec, source).labels
+        unknown = int((labels == UNKNOWN).sum())
+        share = f"{data.labelled_share:.0%} of a batch have labels"
+        progress.say(
+            f"data.labelled_share: {len(labels) - unknown:,} images with labels, {unknown:,} "
+            + (
+                f"without; {share}"
+                if unknown
+                else "without (data.hidden, data.unlabelled): all have labels, as in recipe kd"
+            )
+        )
 
 
 def say_decoded_again(spec: Spec, source: Source, progress: Progress) -> None:
@@ -89,18 +104,27 @@ def say_decoded_again(spec: Spec, source: Source, progress: Progress) -> None:
 
 
 def warn_of_seen(
-    teachers: Sequence[TeacherRef], data: DataRef, hidden: float, progress: Progress
+    teachers: Sequence[TeacherRef],
+    data: DataRef,
+    source: Source,
+    hidden: Hidden,
+    progress: Progress,
 ) -> None:
     """Of finished teachers: who has seen labels that data.hidden hides, and who may have.
 
-    The labels that are hidden depend on the share alone: a smaller one hides some of the same.
+    The more labels are hidden, the same ones and further ones.
     """
+    most = len(labelled(source.train, hidden))
+
+    def knows_more(spec: Spec) -> bool:
+        return len(labelled(source.train, spec.recipe.data.hidden)) > most
+
     given = [ref.path for ref in teachers if ref.path] if hidden else []
-    runs = {path: _spec_beside(path) for path in given}
+    runs = {path: spec_beside(path) for path in given}
     seen = [
         path
         for path, spec in runs.items()
-        if spec and spec.data.identity == data.identity and spec.recipe.data.hidden < hidden
+        if spec and spec.data.identity == data.identity and knows_more(spec)
     ]
     unknown = [path for path, spec in runs.items() if spec is None]
     if seen:
@@ -121,7 +145,7 @@ def say_test_maybe_seen(
     carved out here: out of images that they may have been trained on."""
     if "test" not in source.carved:
         return
-    runs = {ref.path: _spec_beside(ref.path) for ref in teachers if ref.path}
+    runs = {ref.path: spec_beside(ref.path) for ref in teachers if ref.path}
     unknown = [p for p, spec in runs.items() if not spec or spec.data.identity != data.identity]
     if unknown:
         progress.say(
@@ -178,13 +202,6 @@ def say_other_decoding(model: Path, source: Source, progress: Progress) -> None:
             f"teacher {model}: its images were decoded by another rule ({before.told}); those of "
             f"{source.name} are by theirs ({source.decoding.told})"
         )
-
-
-def _spec_beside(model: str) -> Spec | None:
-    """What made it; None where no run.yaml lies beside it that could tell (others' files)."""
-    with suppress(KdError):
-        return Run(Path(model).parent).spec
-    return None
 
 
 NO_DATA = "no --data: built-in digits (1,797 images); give --data DIR for yours"

@@ -11,6 +11,7 @@ import torch
 from kdcli.data.defaults import fitted
 from kdcli.data.loader import steps_per_epoch
 from kdcli.data.source import Defaults, Schedule, Source
+from kdcli.data.subset import labelled
 from kdcli.evaluation.cost import parameters
 from kdcli.models.build import build_meta, own_crop_pct, own_size, plan
 from kdcli.models.precision import resolve_precision
@@ -123,11 +124,12 @@ def _views(recipe: Recipe, usual: int) -> int:
 
 
 def images_left(recipe: Recipe, source: Source) -> int:
-    """How many training images data.subset and data.hidden leave, about."""
+    """How many training images data.subset and data.hidden leave, about: of those with labels, by
+    which the length of an epoch goes."""
     subset = recipe.data.subset
     share = sum(subset) / 2 if isinstance(subset, tuple) else subset
     hidden = 0.0 if scheme_of(recipe).labelled_by_teachers else recipe.data.hidden
-    return round(len(source.train) * share * (1 - hidden))
+    return round(len(labelled(source.train, hidden)) * share)
 
 
 def _begins_pretrained(model: str, defaults: Defaults) -> bool:

@@ -15,7 +15,6 @@ from kdcli.core.progress import Progress, Silent
 from kdcli.core.text import size_in_words
 from kdcli.data.defaults import typical_side
 from kdcli.data.quality.survey import refuse_undecodable
-from kdcli.data.reopen import reopen_unlabelled
 from kdcli.data.source import Source
 from kdcli.plan.data import say_decoded_again, say_left
 from kdcli.plan.estimate import Estimate
@@ -24,7 +23,7 @@ from kdcli.plan.job import Job
 from kdcli.plan.rehearsal import estimate
 from kdcli.plan.shortcuts import shortcuts
 from kdcli.recipe.edit import update
-from kdcli.runs.baseline import baseline_of
+from kdcli.runs.baseline import controls_of
 from kdcli.runs.find import find, is_finished, runs_root
 from kdcli.runs.run import Run
 from kdcli.runs.spec import Spec
@@ -75,9 +74,8 @@ def foresee(
     if todo:
         say_left(job.spec, source, progress)
         say_decoded_again(job.spec, source, progress)
-        unlabelled = job.spec.unlabelled
-        further = [reopen_unlabelled(unlabelled, source, progress)] if unlabelled else []
-        refuse_undecodable((source.validation, source.test, *further), progress)
+        further = source.unlabelled if job.spec.unlabelled else None
+        refuse_undecodable((source.validation, source.test, *filter(None, [further])), progress)
     later = [(one, _begun(find(one), False)) for one in _later(job.spec)] if todo else []
     found = _foreseen(todo, _alike(later), source, device, place, progress)
     # shortcuts have to be rehearsed, too: not for a training that is short, or on a GPU
@@ -221,7 +219,5 @@ def _begun(run: Run | None, again: bool) -> _Begun:
 
 
 def _later(spec: Spec) -> list[Spec]:
-    """What `kd evaluate` would train: the baseline of what is taught, where there is none yet."""
-    if not spec.is_taught or is_finished(baseline := baseline_of(spec)):
-        return []
-    return [baseline]
+    """What `kd evaluate` would train: what a student is compared with, where there is none yet."""
+    return [one for one in controls_of(spec).values() if not is_finished(one)]

@@ -7,7 +7,7 @@ import torch
 from kdcli.core.errors import UsageError
 from kdcli.core.progress import Progress, Silent
 from kdcli.data.source import Source
-from kdcli.plan.data import open_data
+from kdcli.plan.data import open_data, with_unlabelled
 from kdcli.plan.defaults import resolve_recipe
 from kdcli.recipe.edit import dump, get, update
 from kdcli.recipe.load import LoadedRecipe, needs_teacher, scheme_of
@@ -61,8 +61,9 @@ def open_shared(loaded: LoadedRecipe, data: str | None, device: str, progress: P
     """
     place = open_device(device)
     source, ref = open_data(data, progress, balance=loaded.recipe.train.balance)
+    source, further = with_unlabelled(loaded.recipe, source, progress)
     progress.say(f"device: {describe_device(place)}")
-    return Shared(loaded, source, ref, place, progress)
+    return Shared(loaded, source, ref, place, progress, unlabelled=further)
 
 
 def refuse_taught(loaded: LoadedRecipe) -> None:

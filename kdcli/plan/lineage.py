@@ -7,7 +7,6 @@ from typing import Any
 from kdcli.core.errors import UnmetNeeds, UsageError
 from kdcli.core.progress import Progress
 from kdcli.core.text import counted, some
-from kdcli.plan.data import unlabelled_of
 from kdcli.plan.job import Shared, train_spec
 from kdcli.plan.names import Start, started
 from kdcli.plan.teachers import Entry, refuse_assistants, teacher_refs, with_trail
@@ -43,8 +42,6 @@ def distill_spec(roles: Roles, shared: Shared, seed: int = 0) -> Spec:
     recipe, student = shared.loaded.recipe, roles.student
     refs = teacher_refs(roles.teachers, shared)
     refuse_assistants(roles.assistants, recipe)
-    further = unlabelled_of(recipe, shared.source, shared.progress)
-    shared = replace(shared, unlabelled=further)  # opened once for a whole chain
     for start in roles.assistants:
         # from teacher.seed, not the student's: all students of a comparison have the same
         above = _learner("assistant", start, recipe.teacher.seed, refs, shared)

@@ -4,15 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kdcli.evaluation.participants import cast_of, with_given_files
-from kdcli.runs.baseline import baseline_of
+from kdcli.runs.baseline import controls_of
 from kdcli.runs.find import find, is_finished
 from kdcli.runs.run import Need, Run
 from kdcli.runs.spec import Spec, TeacherRef
 
 
 def missing(run: Run, seeds: int) -> list[Spec]:
-    """Students of further seeds, baselines, and teachers whose file is gone, each once: what there
-    is no finished run of. Teachers of students that are missing are not among them."""
+    """Students of further seeds, what they are compared with, and teachers whose file is gone, each
+    once: what there is no finished run of. Teachers of those that are missing are not among
+    them."""
     found: dict[str, Spec] = {}
     seed = run.spec.seed
     for student in with_given_files(run).alike(seeds):
@@ -21,8 +22,8 @@ def missing(run: Run, seeds: int) -> list[Spec]:
             found[student.digest] = student
         elif own is run or _own_generations(student):  # else its teachers are the run's
             found |= {spec.digest: spec for spec in _above(own)}
-        if student.is_taught and not is_finished(baseline := baseline_of(student)):
-            found[baseline.digest] = baseline
+        controls = controls_of(student).values()
+        found |= {one.digest: one for one in controls if not is_finished(one)}
     return list(found.values())
 
 

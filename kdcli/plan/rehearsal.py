@@ -15,6 +15,7 @@ from functools import cache
 from itertools import chain, count
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from kdcli.core.files import disk_errors, existing
@@ -22,9 +23,11 @@ from kdcli.core.machine import watched_memory
 from kdcli.core.progress import Silent
 from kdcli.data.loader import steps_per_epoch
 from kdcli.data.photographs import decoded_once, kept_bytes, squares_in_memory
+from kdcli.data.several import one_behind_the_other
 from kdcli.data.source import Source
 from kdcli.data.store import bytes_in_memory
 from kdcli.data.subset import training_split
+from kdcli.data.unlabelled import UNKNOWN
 from kdcli.models.checkpoint import save_state
 from kdcli.plan.estimate import Estimate
 from kdcli.recipe.edit import update
@@ -69,7 +72,7 @@ def estimate(
         UsageError: what `assemble` refuses.
     """
     way = way or decide(spec, Site(source, device, Silent()))
-    source = replace(source, train=training_split(spec, source))
+    source = replace(source, train=training_split(spec, source), unlabelled=None)
     disk, compiled = existing(place or runs_root()), spec.recipe.train.compile is True
     counts = (threads,) if threads else numbers(device, compiled)
     with watched_memory() as most:
@@ -159,7 +162,7 @@ def _rehearsed(
         answered, row = way.missing * len(source.train), parts.asking.bytes
         asking = answered * parts.asking.seconds
     if parts.transfer:  # an epoch is as long as the labelled images, of whatever the set has
-        shown = round(shown * (1 - spec.recipe.data.hidden))
+        shown = int((source.train.labels != UNKNOWN).sum())
         images, row = images_in_all(_bold(spec), source), len(source.classes) * 4
         answered = way.missing * images
         # and to validation, on which the teachers are measured, too
@@ -184,10 +187,8 @@ def _rehearsed(
 
 def _held(spec: Spec, source: Source) -> int:
     """Bytes of the decoded images in memory."""
-    further = int(spec.unlabelled.identity["images"]) if spec.unlabelled else 0
-    learnt_from = (squares_in_memory(n, spec.recipe) for n in (len(source.train), further))
-    size = int(spec.recipe.data.image_size)
-    return sum(learnt_from) + bytes_in_memory(len(source.validation), size)
+    learnt_from = squares_in_memory(len(source.train), spec.recipe)
+    return learnt_from + bytes_in_memory(len(source.validation), int(spec.recipe.data.image_size))
 
 
 def _bytes(weights: dict[str, torch.Tensor]) -> int:
@@ -195,20 +196,25 @@ def _bytes(weights: dict[str, torch.Tensor]) -> int:
 
 
 def _few(source: Source, batch_size: int) -> Source:
-    """Enough images for a few batches; with repetitions, a small training set is enough too. Spread
-    evenly over the whole, as files of one kind often lie together."""
-    return replace(
-        source,
-        train=source.train.sample(max(2 * batch_size, 64)),
-        validation=source.validation.sample(VALIDATION),
-    )
+    """Enough images for a few batches, of which those with labels and those without each have one;
+    with repetitions, a small training set is enough too. Spread evenly over the whole, as files of
+    one kind often lie together."""
+    train, enough = source.train, max(2 * batch_size, 64)
+    unknown = train.labels == UNKNOWN
+    if unknown.any():
+        kinds = (train.take(np.flatnonzero(kind)) for kind in (~unknown, unknown))
+        few = one_behind_the_other(*(kind.sample(enough // 2) for kind in kinds if len(kind)))
+    else:
+        few = train.sample(enough)
+    return replace(source, train=few, validation=source.validation.sample(VALIDATION))
 
 
 def _bold(spec: Spec) -> Spec:
     """A given teacher is measured before it teaches, not on so few images, of which all count: the
-    shares of data.subset and data.hidden have been taken from the whole."""
+    shares of data.subset and data.hidden have been taken from the whole, those without labels been
+    added to it."""
     changes = {"teacher.allow_weak": True, "data.subset": 1.0, "data.hidden": 0.0}
-    return spec.model_copy(update={"recipe": update(spec.recipe, changes)})
+    return spec.model_copy(update={"recipe": update(spec.recipe, changes), "unlabelled": None})
 
 
 def _seconds_of_validation(parts: Assembled, device: torch.device) -> float:

@@ -62,7 +62,7 @@ def teacher_refs(entries: Sequence[Entry], shared: Shared) -> tuple[TeacherRef, 
     found = tuple(_teacher(entry, shared) for entry in entries)
     _refuse_twice(found)
     recipe = shared.loaded.recipe
-    warn_of_seen(found, shared.data, recipe.data.hidden, shared.progress)
+    warn_of_seen(found, shared.data, shared.source, recipe.data.hidden, shared.progress)
     say_test_maybe_seen(found, shared.data, shared.source, shared.progress)
     idle = recipe.teacher.seeds > 1 and not any(one.spec for one in found)
     if idle and shared.loaded.chosen("teacher.seeds"):

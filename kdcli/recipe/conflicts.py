@@ -6,7 +6,7 @@ way out that can be pasted.
 
 from kdcli.core.errors import UsageError
 from kdcli.recipe.data import check_randaugment
-from kdcli.recipe.load import needs_teacher, scheme_of
+from kdcli.recipe.load import learns_without_labels, needs_teacher, scheme_of
 from kdcli.recipe.schema import Recipe
 
 
@@ -73,6 +73,7 @@ def refuse_in_recipe(recipe: Recipe) -> None:
     if data.randaugment:
         check_randaugment(data.randaugment)
     _refuse_around_transfer_sets(recipe)
+    _refuse_around_labelled_share(recipe)
     refuse_around_followed(recipe)
     _refuse_around_answers(recipe)
     # two images a part: batch norm has nothing to average over in one (as train.batch_size)
@@ -120,15 +121,39 @@ def _no_say() -> UsageError:
 def _refuse_around_transfer_sets(recipe: Recipe) -> None:
     """Images without labels are for teachers to label; what they have labelled is left whole."""
     if not scheme_of(recipe).labelled_by_teachers:
-        for key in ("unlabelled", "pool"):
-            if getattr(recipe.data, key) is not None:
-                raise UsageError(
-                    f"data.{key} gives images without labels; scheme {recipe.scheme.name} has "
-                    "nobody label them",
-                    f"--recipe compress (scheme: compress), or leave data.{key} out",
-                )
+        ways = {"unlabelled": "--recipe few_labels (data.labelled_share) or ", "pool": ""}
+        for key, way in ways.items():
+            if getattr(recipe.data, key) is None or (way and learns_without_labels(recipe)):
+                continue
+            raise UsageError(
+                f"data.{key} gives images without labels; scheme {recipe.scheme.name} has "
+                "nobody label them",
+                f"{way or '--recipe '}compress (scheme: compress), or leave data.{key} out",
+            )
     elif recipe.train.mixup or recipe.train.cutmix:
         raise UsageError(
             "train.mixup and train.cutmix change images that the teachers have labelled before",
             "--set data.pool=mixup: images are blended first, then labelled",
         )
+
+
+def _refuse_around_labelled_share(recipe: Recipe) -> None:
+    """What images without labels leave undefined."""
+    share, train, scheme = recipe.data.labelled_share, recipe.train, scheme_of(recipe)
+    if share is None:
+        return
+    said = f"data.labelled_share={share}"
+    if scheme.labelled_by_teachers or not scheme.needs_teacher:
+        why = "gives all images labels" if scheme.labelled_by_teachers else "has no teacher"
+        raise UsageError(
+            f"{said}: scheme {recipe.scheme.name} {why}", "scheme: offline, or leave it out"
+        )
+    if (train.mixup or train.cutmix) and recipe.task.weight:
+        raise UsageError(
+            f"{said}: train.mixup and train.cutmix would mix images with labels into images "
+            "without, of which nobody knows the labels then",
+            "--set task.weight=0, or leave mixup and cutmix out",
+        )
+    if train.balance == "sampler" or recipe.teacher.follow == "together":
+        key = "train.balance=sampler" if train.balance == "sampler" else "teacher.follow=together"
+        raise UsageError(f"{said}: {key} needs every image's label", "leave one of them out")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from kdcli.core.errors import UsageError
-from kdcli.core.options import NO_WEIGHT, Later, Options
+from kdcli.core.options import LATER, NO_WEIGHT, Later, Options
 
 Auto = Literal["auto"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -26,6 +26,19 @@ def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
 # not strict: YAML has lists and no tuples, which frozen records want
 Subset = _Part | Annotated[tuple[_Part, _Part], Field(strict=False), AfterValidator(_ascending)]
 """A share of the images, or the ends between which it is drawn."""
+
+
+class Keep(Options):
+    """All labels are hidden but so many of each class."""
+
+    keep: Annotated[int, Field(ge=1)]
+
+    def __str__(self) -> str:
+        return f"{{keep: {self.keep}}}"  # as --set takes it
+
+
+Hidden = Annotated[float, Field(ge=0, lt=1)] | Keep
+"""Whose labels nobody is to know: a share of each class, or all but some."""
 
 
 class Pool(Options):
@@ -66,11 +79,16 @@ class Data(Options):
     subset: Subset = 1.0
     """Train on this share of the training images, drawn class by class from the seed; of
     [0.6, 1.0] the share itself is drawn, too."""
-    hidden: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Pretend that nobody knows the labels of this share of the training images: whoever learns
-    from labels does without them (teachers, the baseline), scheme compress learns from them."""
+    hidden: Hidden = 0.0
+    """Pretend that nobody knows the labels of this share of the training images, or of all but
+    `{keep: 30}` of each class: whoever learns from labels does without them (teachers, the
+    baseline); scheme compress and whoever has a `labelled_share` learn from them."""
     unlabelled: str | None = None
-    """Of scheme compress: a folder of further images, whose labels nobody knows."""
+    """Of scheme compress, and with a `labelled_share`: a folder of further images, whose labels
+    nobody knows."""
+    labelled_share: Annotated[Annotated[float, Field(gt=0, lt=1)] | None, LATER] = None
+    """So much of each batch are images with labels, the rest those without (`hidden`,
+    `unlabelled`), of which teachers say what they are; where there are none, all have labels."""
     pool: Annotated[Pool | None, BeforeValidator(_named_alone)] = None
     """Of scheme compress: images made from those that there are."""
     licence: Annotated[str, Field(min_length=1), NO_WEIGHT] = "auto"

@@ -80,6 +80,11 @@ def needs_teacher(recipe: Recipe) -> bool:
     return scheme_of(recipe).needs_teacher
 
 
+def learns_without_labels(recipe: Recipe) -> bool:
+    """Whether it learns from images without labels, too."""
+    return scheme_of(recipe).labelled_by_teachers or recipe.data.labelled_share is not None
+
+
 def scheme_of(recipe: Recipe) -> Scheme:
     """Its scheme, with the recipe's options.
 

@@ -70,6 +70,16 @@ class EnsembleComparison(Part):
     macs_ratio: float | None = None
 
 
+class SelfTraining(Part):
+    """The student against one of its own kind that was taught by its baseline."""
+
+    gain: Change
+    """student - self-training."""
+    gain_ci95: ChangeRange
+    p_value: Share
+    verdict_code: str
+
+
 class Comparison(Part):
     """The student against baseline and teacher; of several teachers, against their ensemble.
 
@@ -106,6 +116,8 @@ class Comparison(Part):
     """null where no class lost anything."""
     ensemble: EnsembleComparison | None = None
     """null where there is one teacher."""
+    self_training: SelfTraining | None = None
+    """null where nothing was learnt from images without labels."""
 
 
 WORTH_CLOSING = 0.01

@@ -59,6 +59,8 @@ def _of_comparison(report: Report, key: str) -> str:
         return "the model was measured alone" if alone else "kd evaluate compares the student"
     if key.startswith("ensemble") and found.ensemble is None:
         return "there is no ensemble of teachers"
+    if key.startswith("self_training"):
+        return "nothing was learnt from images without labels (data.labelled_share)"
     if key == "ensemble.gap_kept":
         return f"the ensemble is less than {100 * WORTH_CLOSING:g} point ahead of its best member"
     if key == "detectable_gain":

@@ -152,6 +152,11 @@ def figures(report: Report) -> list[str]:
         f"gain over the baseline {points(c.gain)} (95% CI {_span(c.gain_ci95)}), "
         f"p = {c.p_value:.3g}, {c.seeds} seed{'s' if c.seeds > 1 else ''}",
     ]
+    if over := c.self_training:
+        lines.append(
+            f"over self-training, whose teacher is the baseline: {points(over.gain)} (95% CI "
+            f"{_span(over.gain_ci95)}), p = {over.p_value:.3g}: {over.verdict_code}"
+        )
     if c.accuracy_drop is not None and c.agreement is not None and c.size_reduction is not None:
         lines.append(
             f"{_smaller(c.size_reduction, c.macs_reduction)}accuracy {points(-c.accuracy_drop)} "

@@ -1,8 +1,19 @@
-"""The baseline of a run, derived from the run's own recipe."""
+"""What a student is compared with, derived from its own run: its baseline, and where it learns from
+images without labels its self-training."""
 
 from kdcli.recipe.match import Match
 from kdcli.recipe.schema import SchemeUse, Task
-from kdcli.runs.spec import Spec
+from kdcli.runs.spec import Spec, TeacherRef
+
+
+def controls_of(spec: Spec) -> dict[str, Spec]:
+    """All of them, by role; none of a model that learnt from labels alone."""
+    if not spec.is_taught:
+        return {}
+    found = {"baseline": baseline_of(spec)}
+    if spec.role == "student" and spec.recipe.data.labelled_share is not None:
+        found["self_training"] = self_training_of(spec)
+    return found
 
 
 def baseline_of(spec: Spec) -> Spec:
@@ -19,7 +30,9 @@ def baseline_of(spec: Spec) -> Spec:
     smoothing, data = recipe.task.label_smoothing, recipe.data
     recipe = recipe.model_copy(
         update={
-            "data": data.model_copy(update={"unlabelled": None, "pool": None}),
+            "data": data.model_copy(
+                update={"unlabelled": None, "labelled_share": None, "pool": None}
+            ),
             "scheme": SchemeUse(name="alone"),
             "task": Task(weight=1.0, label_smoothing=smoothing),
             "methods": {},
@@ -31,3 +44,16 @@ def baseline_of(spec: Spec) -> Spec:
     )
     alone = {"role": "baseline", "recipe": recipe, "teachers": (), "peers": (), "unlabelled": None}
     return spec.model_copy(update=alone | {"keeps": None})
+
+
+def self_training_of(spec: Spec) -> Spec:
+    """The same student, taught by its own baseline: what images without labels give where nobody
+    knows more of them than those few labels tell."""
+    recipe = spec.recipe
+    teacher = recipe.teacher.model_copy(
+        # the best that these labels give, however little it is
+        update={"precision": recipe.student.precision, "allow_weak": True, "follow": "finished"}
+    )
+    own = recipe.model_copy(update={"scheme": SchemeUse(name="offline"), "teacher": teacher})
+    taught_by = (TeacherRef(model=spec.model, spec=baseline_of(spec)),)
+    return spec.model_copy(update={"recipe": own, "teachers": taught_by, "keeps": None})

@@ -5,6 +5,7 @@ from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
+from kdcli.core.errors import KdError
 from kdcli.runs.run import Run
 from kdcli.runs.spec import Spec
 
@@ -55,3 +56,10 @@ def _made_from(digest: str, run: Run) -> bool:
         if f"\ndigest: {digest}\n" in (run.path / "run.yaml").read_text("utf-8"):
             return True
     return run.digest in (digest, None)
+
+
+def spec_beside(model: str) -> Spec | None:
+    """What made it; None where no run.yaml lies beside it that could tell (others' files)."""
+    with suppress(KdError):
+        return Run(Path(model).parent).spec
+    return None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kdcli.core.files import disk_errors, lock
 from kdcli.core.unfinished import is_leftover, remove_abandoned
-from kdcli.runs.baseline import baseline_of
+from kdcli.runs.baseline import controls_of
 from kdcli.runs.find import answers_root
 from kdcli.runs.inventory import Folder, inventory
 from kdcli.runs.layout import is_model, is_of_answers, is_ours
@@ -150,15 +150,14 @@ def _offers(folder: Folder) -> Iterator[object]:
 
 
 def _wants(folder: Folder) -> Iterator[object]:
-    """Its teachers and its baseline; of what was asked for, also the further seeds."""
+    """Its teachers and what it is compared with; of what was asked for, also the further seeds."""
     # by path and by digest: of an unfinished run needs.json may not be written yet
     yield from folder.needs
     if folder.file is None:
         return
     spec = folder.file.spec
     yield from (member.spec.digest for member in spec.members if member.spec)
-    if spec.is_taught:
-        yield baseline_of(spec).digest
+    yield from (one.digest for one in controls_of(spec).values())
     if folder.asked:
         yield _of_any_seed(spec)
 

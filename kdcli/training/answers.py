@@ -4,18 +4,14 @@ A finished teacher's answer to a view of an image never changes. Stored, it serv
 seed, recipe and student whose images are varied alike (`answer_store`).
 """
 
-import hashlib
+import math
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from kdcli.core import registry
+from kdcli.core.arrays import Indices
 from kdcli.core.errors import UnmetNeeds
 from kdcli.core.files import existing, sha256
 from kdcli.core.method import Method
@@ -23,12 +19,13 @@ from kdcli.core.scheme import Scheme
 from kdcli.core.text import counted, size_in_words, total
 from kdcli.data.source import Split
 from kdcli.data.subset import training_split
+from kdcli.data.unlabelled import UNKNOWN
 from kdcli.evaluation.cost import costs
-from kdcli.recipe.edit import stored_crop_pct, stored_size
 from kdcli.recipe.load import scheme_of
 from kdcli.recipe.schema import Recipe
 from kdcli.runs.find import answers_root, find
-from kdcli.runs.spec import RULES, Spec
+from kdcli.runs.spec import Spec
+from kdcli.training.answer_key import key_of
 from kdcli.training.answer_store import AnswerStore
 from kdcli.training.learner import learner_args
 from kdcli.training.site import Site
@@ -111,9 +108,9 @@ def decide(
     views = (spec.views or int(recipe.train.epochs)) if recipe.varies else 1
     split = training_split(spec, site.source)
     stores = tuple(_stores(spec, site, split, files)) if all(files) else ()
-    missing = views
+    missing = wanted = min(views, _passes(recipe, split.labels))
     if stores:
-        missing = sum(not all(store.has(view) for store in stores) for view in range(views))
+        missing = sum(not all(store.has(view) for store in stores) for view in range(wanted))
     size = missing * len(split) * site.classes * 4 * len(spec.members)
     are = "is" if missing == 1 else "are"
     rest = f"{missing:,} {are} still to be asked about ({size_in_words(size)})"
@@ -125,7 +122,7 @@ def decide(
         return found if begun else Way("as this training was begun")
     if settings.answers == "stored":
         return found
-    why = _not_the_same(spec, len(split)) or _no_gain(spec, site, missing, size)
+    why = _not_the_same(spec, len(split)) or _no_gain(spec, site, split, missing, size)
     return Way(why) if why else found
 
 
@@ -184,11 +181,6 @@ def _fewer(recipe: Recipe) -> bool:
     return views != "auto" and (epochs == "auto" or views < epochs)
 
 
-def needs_embedding(recipe: Recipe) -> bool:
-    """Whether one of its methods reads a teacher's embedding."""
-    return any("embedding" in method.needs for _, method in _methods(recipe))
-
-
 def _methods(recipe: Recipe) -> Iterator[tuple[str, type[Method]]]:
     """Each with its name in the recipe."""
     for name, use in recipe.methods.items():
@@ -218,7 +210,17 @@ def _not_the_same(spec: Spec, images: int) -> str:
     )
 
 
-def _no_gain(spec: Spec, site: Site, missing: int, size: int) -> str:
+def _passes(recipe: Recipe, labels: Indices) -> int:
+    """How often the image that is shown most often is shown, at most."""
+    epochs, share = int(recipe.train.epochs), recipe.data.labelled_share
+    unknown = int((labels == UNKNOWN).sum())
+    if not share or not unknown:
+        return epochs
+    # an epoch is as long as a pass over the images with labels, were they alone
+    return math.ceil(epochs * max(share, (1 - share) * (len(labels) - unknown) / unknown))
+
+
+def _no_gain(spec: Spec, site: Site, split: Split, missing: int, size: int) -> str:
     """Why it is not worth it unasked, in words; empty: it is.
 
     By askings of all images: live it is one in each epoch of each student.
@@ -226,7 +228,8 @@ def _no_gain(spec: Spec, site: Site, missing: int, size: int) -> str:
     # seeds that draw images of their own, or have teachers of their own, have nothing in common
     generations = any(ref.spec and ref.spec.role == "generation" for ref in spec.teachers)
     students = 1 if generations or spec.recipe.data.subset != 1 else site.students
-    if missing >= students * int(spec.recipe.train.epochs):
+    epoch = int((split.labels != UNKNOWN).sum())
+    if missing * len(split) >= students * int(spec.recipe.train.epochs) * epoch:
         who = counted(students, "student")
         return f"{who}, {counted(missing, 'view')} to be asked about: nothing would be asked twice"
     free = shutil.disk_usage(existing(answers_root())).free
@@ -250,38 +253,3 @@ def _stores(
         assert file is not None
         # a given one has just been compared with its sum
         yield AnswerStore(ref.model, {"teacher": ref.sha256 or sha256(file)} | about, len(split))
-
-
-def key_of(spec: Spec, site: Site, split: Split) -> dict[str, Any]:
-    """All that an answer depends on, but for who answers."""
-    recipe = spec.recipe
-    return {
-        "images": fingerprint(split),
-        "rules": RULES,
-        "decoding": site.source.decoding.as_dict(),
-        "image_size": [recipe.data.image_size, stored_size(recipe), stored_crop_pct(recipe)],
-        "augment": recipe.data.augment,
-        "randaugment": recipe.data.randaugment,
-        "mixup": recipe.train.mixup,
-        "cutmix": recipe.train.cutmix,
-        "partners": recipe.train.balance == "sampler",  # by class, then
-        "precision": recipe.teacher.precision,
-        "keep": recipe.teacher.keep,
-        "embedding": needs_embedding(recipe),
-        "device": _kind(site.device),
-        # of what makes pixels and does the arithmetic
-        "versions": {name: version(name) for name in ("torch", "timm", "pillow", "numpy")},
-    }
-
-
-@lru_cache(maxsize=4)  # by identity: seeds of one command have the same images
-def fingerprint(split: Split) -> str:
-    """Of the very images in their order, by label, name and content; a sha256."""
-    found = hashlib.sha256(split.labels.tobytes())
-    found.update(split.read.sums.tobytes())
-    found.update("\0".join(split.ids).encode("utf-8", "surrogateescape"))
-    return found.hexdigest()
-
-
-def _kind(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -10,12 +10,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from kdcli.core.arrays import Indices
 from kdcli.core.records import About, Batch, Teacher
 from kdcli.data.balance import class_weights
 from kdcli.data.loader import Batching, plain_batches, steps_per_epoch, training_batches
 from kdcli.data.photographs import open_training
 from kdcli.data.store import MOST_BYTES, Store, plain_store
 from kdcli.data.subset import training_split
+from kdcli.data.unlabelled import UNKNOWN
 from kdcli.evaluation.metrics import accuracy, balanced_accuracy, nll
 from kdcli.models.build import seeded
 from kdcli.models.checkpoint import Weights
@@ -188,7 +190,7 @@ def _taught_by(
 ) -> _TaughtBy:
     """Finished teachers, as models, as what they once answered, or as labels of a transfer set; a
     teacher that still learns could give none of these, which `recipe.conflicts` refuses."""
-    how = batching_of(spec, site.classes)
+    how = batching_of(spec, site.classes, images[0].labels)
     if spec.alongside:
         return _TaughtBy({}, images[0], how)
     if scheme_of(spec.recipe).labelled_by_teachers:
@@ -208,10 +210,10 @@ def _taught_by(
     return _TaughtBy(dict(opened), images[0], how)
 
 
-def batching_of(spec: Spec, classes: int) -> Batching:
-    """How a training makes its batches, as its recipe says."""
+def batching_of(spec: Spec, classes: int, labels: Indices) -> Batching:
+    """How a training makes its batches of images with these labels, as its recipe says."""
     recipe, train = spec.recipe, spec.recipe.train
-    return Batching(
+    how = Batching(
         num_classes=classes,
         batch_size=int(train.batch_size),
         epochs=int(train.epochs),
@@ -225,6 +227,15 @@ def batching_of(spec: Spec, classes: int) -> Batching:
         mixup=train.mixup,
         cutmix=train.cutmix,
         views=spec.views or None,
+    )
+    known = int((labels != UNKNOWN).sum())
+    if recipe.data.labelled_share is None or known == len(labels):
+        return how
+    return replace(
+        how,
+        labelled_share=recipe.data.labelled_share,
+        samples_per_epoch=known,  # as many steps as its baseline takes
+        views=how.views or how.epochs,  # round which few images are passed through more often
     )
 
 

@@ -114,7 +114,7 @@ def fit(
         for step, batch in enumerate(tracked, first):
             with _memory_errors(label, batch, train):
                 losses = stepper.step(batch, seed, step, shares)
-            meter.add(losses, len(batch.labels))
+            meter.add(losses, batch.labels)
             if trail:
                 trail.after(step + 1, stepper.ships["student"])
             if (step + 1) % steps_per_epoch:

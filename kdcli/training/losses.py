@@ -26,18 +26,20 @@ class Losses:
 def task_loss(
     learners: tuple[Learner, ...], batch: Batch, class_weights: Tensor | None = None
 ) -> Tensor:
-    """Cross-entropy with the targets, weighted over learners and classes; float32 scalar.
+    """Cross-entropy with the targets, the mean over images whose labels are known, weighted over
+    learners and classes; float32 scalar, 0 where no label is known.
 
     Targets are distributions (smoothed, mixed), for which torch divides by the number of images,
     and not, as for plain labels, by the sum of their weights: so `class_weights` (K,) must be 1 on
     average over the images, as `data.balance.class_weights` makes them.
     """
+    known = (batch.labels >= 0).sum().clamp(min=1) / len(batch.labels)
     losses = [
         learner.weight
         * nn.functional.cross_entropy(learner.outputs.logits, batch.targets, class_weights)
         for learner in learners
     ]
-    return torch.stack(losses).sum()
+    return torch.stack(losses).sum() / known
 
 
 def mean_losses(parts: list[tuple[float, Losses]]) -> Losses:
@@ -66,17 +68,18 @@ class Meter:
         self.weighted: dict[str, Tensor] = {}
         self.weights: dict[str, float] = {}
         self.correct: Any = 0
-        self.images = self.steps = 0
+        self.known: Any = 0
+        self.steps = 0
 
-    def add(self, losses: Losses, images: int) -> None:
-        """Count one step; `images` are those of its batch."""
+    def add(self, losses: Losses, labels: Tensor) -> None:
+        """Count one step; `labels` (B,) are those of its batch."""
         for name, loss in losses.terms.items():
             value = loss.detach()
             self.terms[name] = self.terms.get(name, 0) + value
             self.weighted[name] = self.weighted.get(name, 0) + losses.weights[name] * value
         self.weights = losses.weights
         self.correct = self.correct + losses.correct
-        self.images += images
+        self.known = self.known + (labels >= 0).sum()
         self.steps += 1
 
     def line(self, epoch: int, step: int, lr: float) -> dict[str, Any]:
@@ -91,7 +94,7 @@ class Meter:
             "terms": {name: float(v) / self.steps for name, v in self.terms.items()},
             "weights": self.weights,
             "weighted": weighted,
-            "train_accuracy": float(self.correct) / self.images,
+            "train_accuracy": float(self.correct) / max(int(self.known), 1),
         } | compared
 
 

@@ -17,11 +17,9 @@ from kdcli.core.arrays import Indices
 from kdcli.core.progress import Progress
 from kdcli.core.records import Outputs, Panel
 from kdcli.core.text import counted
-from kdcli.data.photographs import open_training
 from kdcli.data.pool import Pooled
-from kdcli.data.reopen import reopen_unlabelled
-from kdcli.data.source import Source, Split, refuse_changed_images
-from kdcli.data.store import Joined, Labelled, Store
+from kdcli.data.source import Source, refuse_changed_images
+from kdcli.data.store import Labelled, Store
 from kdcli.data.subset import labelled_split, training_split
 from kdcli.models.teachers import Recorded
 from kdcli.recipe.load import scheme_of
@@ -30,9 +28,6 @@ from kdcli.runs.spec import Spec
 from kdcli.training.answer_store import AnswerStore
 from kdcli.training.ask_teachers import Asking, Respondent, members_of, one_of_each
 from kdcli.training.teachers import Roll
-
-FEW = 64
-"""Unlabelled images of a rehearsal, which would else decode thousands to time a few steps."""
 
 FEW_VIEWS = 20
 """Of each image in all epochs, below which more of them are likely to help: of 527 images, 30 of
@@ -62,10 +57,8 @@ def labelled_images(spec: Spec, source: Source) -> int:
 
 
 def images_in_all(spec: Spec, source: Source) -> int:
-    """How many images the transfer set has: training, unlabelled and synthetic ones; nothing is
-    opened."""
-    further = spec.unlabelled.identity["images"] if spec.unlabelled else 0
-    return (len(training_split(spec, source)) + int(further)) * _copies(spec)
+    """How many images the transfer set has: training, unlabelled and synthetic ones."""
+    return len(training_split(spec, source)) * _copies(spec)
 
 
 def open_transfer(
@@ -79,7 +72,7 @@ def open_transfer(
 ) -> Transfer:
     """The transfer set of a spec, labelled by the models in `teachers` (of `spec.members`) as one,
     or as they once did, which is kept in `stores` (their answers; of munge_patch, the
-    neighbours). `training` holds all training images.
+    neighbours). `training` holds all images, unlabelled ones, too.
 
     A rehearsal asks one model of each architecture about a few images, an untrained one for None.
 
@@ -92,27 +85,24 @@ def open_transfer(
     spec, site, progress = asking.spec, asking.site, asking.site.progress
     panel = scheme_of(spec.recipe).panel(len(teachers))  # before anything is read
     _warn_of_softening(spec.recipe, panel, progress)
-    further = _unlabelled(spec, site.source, rehearsal, progress)
-    real = _real(spec, training, further, progress)
     shown = len(training) if rehearsal else labelled_images(spec, site.source)
-    images = len(real) * _copies(spec)
+    images = len(training) * _copies(spec)
     epochs = int(spec.recipe.train.epochs)
-    _say(images, len(training), len(real), len(teachers), epochs * shown / images, progress)
+    _say(images, len(training), shown, len(teachers), epochs * shown / images, progress)
     members, roll = members_of(teachers, spec.members, panel), None
     if rehearsal:
         members = one_of_each(members, site.classes)
     else:
         roll = Roll(spec, site, validation)
     # one space in which images lie is enough to find neighbours: that of the first teacher
-    pooled = _pooled(spec, real, _nearest(asking, members[0], real, stores[1:]))
+    pooled = _pooled(spec, training, _nearest(asking, members[0], training, stores[1:]))
     seconds = 0.0
 
     def ask() -> Tensor:
         nonlocal seconds
         answers, seconds = asking.answers(members, panel, pooled, roll)
-        for split in () if rehearsal else (training_split(spec, site.source), further):
-            if split:
-                refuse_changed_images(split, range(len(split)))
+        if not rehearsal:
+            refuse_changed_images(training_split(spec, site.source), range(len(training)))
         return answers
 
     answers = stores[0].once("logits", ask, progress) if stores else ask()
@@ -144,20 +134,6 @@ def _warn_of_softening(recipe: Recipe, panel: Panel, progress: Progress) -> None
             )
 
 
-def _unlabelled(spec: Spec, source: Source, rehearsal: bool, progress: Progress) -> Split | None:
-    if spec.unlabelled is None:
-        return None
-    split = reopen_unlabelled(spec.unlabelled, source, progress)
-    return split.sample(FEW) if rehearsal else split
-
-
-def _real(spec: Spec, training: Store, further: Split | None, progress: Progress) -> Store:
-    """The images that are there, the training ones first: the order of `ids` and of the answers."""
-    if further is None:
-        return training
-    return Joined((training, open_training(further, spec.recipe, progress)))
-
-
 def _copies(spec: Spec) -> int:
     """How often each image is in it, the synthetic ones made of it included."""
     pool = spec.recipe.data.pool
@@ -186,11 +162,11 @@ def _nearest(
 
 
 def _say(
-    images: int, training: int, real: int, teachers: int, views: float, progress: Progress
+    images: int, real: int, labelled: int, teachers: int, views: float, progress: Progress
 ) -> None:
     more = "; more: --set train.epochs=..." if views < FEW_VIEWS else ""
     progress.say(
-        f"transfer set: {images:,} images ({training:,} of training, {real - training:,} "
-        f"unlabelled, {images - real:,} synthetic), labelled by {counted(teachers, 'teacher')}, "
+        f"transfer set: {images:,} images ({labelled:,} with labels, {real - labelled:,} without, "
+        f"{images - real:,} synthetic), labelled by {counted(teachers, 'teacher')}, "
         f"each shown {views:.3g} times{more}"
     )

@@ -93,7 +93,7 @@ def test_it_is_compared_with_its_baseline_and_with_no_teacher(report: dict[str, 
     assert c["gain"] == pytest.approx(
         models["student"]["accuracy"] - models["baseline"]["accuracy"]
     )
-    assert {key for key, value in c.items() if value is None} == OF_A_TEACHER
+    assert {key for key, value in c.items() if value is None} == OF_A_TEACHER | {"self_training"}
     assert all(part["agreement"] is part["kl_to_teacher"] is None for part in models.values())
     assert report["verdict"].split(";")[1].startswith(" one seed cannot tell the scheme from luck")
     assert "teacher" not in " ".join([report["verdict"], *report["notes"]])

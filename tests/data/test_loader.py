@@ -21,7 +21,7 @@ from kdcli.data.loader import (
     view_batches,
 )
 from kdcli.data.packed_batches import smooth
-from kdcli.data.store import InMemory, Store
+from kdcli.data.store import InMemory, Labelled, Store
 
 
 class Counted:
@@ -209,7 +209,7 @@ def test_too_few_images(n: int) -> None:
 def test_targets_are_smoothed_over_all_classes() -> None:
     targets = smooth(torch.tensor([2, -1]), 4, 0.1)
     assert torch.allclose(targets[0], torch.tensor([0.025, 0.025, 0.925, 0.025]))
-    assert torch.equal(targets[1], torch.full((4,), 0.25))
+    assert torch.equal(targets[1], torch.zeros(4)), "who is unknown is asked for nothing"
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -219,6 +219,27 @@ def test_plain_batches_are_all_images_in_order(workers: int) -> None:
     assert torch.cat([batch.index for batch in batches]).tolist() == list(range(21))
     assert torch.equal(batches[2].images, of.fetch(np.arange(16, 21)).float() / 255)
     assert {batch.progress for batch in batches} == {0.0}
+
+
+@pytest.mark.parametrize(("share", "of_a_batch"), [(0.5, 2), (0.75, 3), (0.01, 1), (0.99, 3)])
+def test_a_batch_has_images_with_labels_and_without(share: float, of_a_batch: int) -> None:
+    """Each kind is passed through on its own, all of it before any of it again; of six there are
+    labels, of fifteen none."""
+    of = Labelled(store(), np.where(np.arange(21) % 7 < 2, np.arange(21) % 3, -1))
+    how = {"labelled_share": share, "samples_per_epoch": 6}
+    epochs = [training(of, epoch=epoch, **how) for epoch in range(30)]
+    assert [len(batches) for batches in epochs] == [1] * 30
+    batches = [batch for one in epochs for batch in one]
+    known = torch.stack([batch.labels >= 0 for batch in batches])
+    assert (known.sum(1) == of_a_batch).all()
+    for kind, images in ((known, 6), (~known, 15)):
+        index, view = (
+            torch.stack([getattr(batch, name) for batch in batches])[kind]
+            for name in ("index", "view")
+        )
+        first = index[: len(index) // images * images].reshape(-1, images)
+        assert all(len(set(one)) == images for one in first.tolist())
+        assert view.tolist() == [place // images for place in range(len(view))]
 
 
 def test_an_epoch_may_be_a_part_of_a_pass() -> None:

@@ -18,8 +18,9 @@ from kdcli.data.photographs import Photographs, kept_bytes, open_photographs, op
 from kdcli.data.picture_cache import pictures_folder
 from kdcli.data.pool import Pooled
 from kdcli.data.readers import ArrayImages, open_splits
+from kdcli.data.several import one_behind_the_other
 from kdcli.data.source import Split
-from kdcli.data.store import Joined, Labelled, OnDemand
+from kdcli.data.store import Labelled, OnDemand
 from kdcli.recipe.data import Pool
 from kdcli.recipe.load import load_recipe
 from kdcli.recipe.schema import Recipe
@@ -91,9 +92,8 @@ def test_a_crop_is_of_the_photograph_and_reduced_ones_are_nearly_the_same(split:
 
 
 def test_synthetic_images_are_squares_and_real_ones_photographs(split: Split) -> None:
-    store = opened(split)
-    joined = Joined((store, Labelled(opened(split.take(np.arange(3))), np.full(3, 7))))
-    everyone = Pooled(joined, Pool(times=1), 0)
+    joined = opened(one_behind_the_other(split, split.take(np.arange(3))))
+    everyone = Pooled(Labelled(joined, np.full(len(joined), 7)), Pool(times=1), 0)
     index = np.array([20, 9, 3, 15, 0])
     made, by_one = everyone.crops(index, DRAWS[:5], SIZE), []
     for i, draws in zip(index, DRAWS, strict=False):

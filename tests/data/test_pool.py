@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from kdcli.data.pool import Pooled
-from kdcli.data.store import InMemory, Joined, Labelled
+from kdcli.data.store import InMemory, Labelled
 from kdcli.recipe.data import Pool
 
 N, SIDE = 5, 8
@@ -76,14 +76,6 @@ def test_the_probability_is_that_of_a_swap():
     assert torch.equal(everything(munged(swap=1.0))[N : 2 * N], own[[1, 0, 3, 2, 3]])
     share = (everything(munged(swap=0.25, grid=8))[N:] != own.repeat(2, 1, 1, 1)).float().mean()
     assert 0.18 < share < 0.32
-
-
-def test_stores_are_joined_one_behind_the_other():
-    store = Joined((flat(3), flat(2, first=3)))
-    assert torch.equal(everything(store), flat(5).images)
-    order = np.array([4, 0, 3, 4, 1])
-    assert torch.equal(store.fetch(order), flat(5).images[order])
-    assert store.labels.tolist() == [0, 1, 2, 0, 1]
 
 
 def test_other_labels_leave_the_images_alone():

@@ -8,7 +8,7 @@ import pytest
 
 from kdcli.data.source import Split
 from kdcli.data.subset import drawn, labelled, labelled_split, share_drawn, training_split
-from kdcli.recipe.data import Data
+from kdcli.recipe.data import Data, Keep
 from kdcli.recipe.edit import update
 from kdcli.recipe.schema import Recipe, SchemeUse
 
@@ -78,7 +78,10 @@ def test_hidden_is_hidden_from_everyone_and_more_of_it_hides_more(split: Split) 
 def _splits(split: Split, scheme: str, **data: Any) -> tuple[Split, Split]:
     """What a training sees, and what of it has labels."""
     recipe = Recipe(scheme=SchemeUse(name=scheme), data=Data(**data))
-    spec, source = SimpleNamespace(recipe=recipe, seed=3), SimpleNamespace(train=split)
+    spec, source = (
+        SimpleNamespace(recipe=recipe, seed=3, unlabelled=None),
+        SimpleNamespace(train=split, unlabelled=None),
+    )
     return training_split(spec, source), labelled_split(spec, source)  # type: ignore[arg-type]
 
 
@@ -92,7 +95,19 @@ def test_who_learns_from_labels_sees_some_of_what_the_teachers_label(
     assert list(whole.ids) == sorted(whole.ids, key=int)
     assert set(known.ids) == set(whole.ids) & set(labelled(split, 0.6).ids)
     assert len(whole) == pytest.approx(share * len(split), abs=3)
+    unknown = [name for name, label in zip(whole.ids, whole.labels, strict=True) if label < 0]
+    assert set(unknown) == set(whole.ids) - set(known.ids)
     assert _splits(split, "alone", subset=subset, hidden=0.6)[0].ids == known.ids
+
+
+@pytest.mark.parametrize("keep", [1, 5, 1000])
+def test_so_many_of_each_class_keep_their_labels(keep: int, split: Split) -> None:
+    known = labelled(split, Keep(keep=keep))
+    assert _sizes(known) == [min(keep, size) for size in SIZES]
+    assert set(known.ids) <= set(labelled(split, Keep(keep=keep + 1)).ids)
+    whole, _ = _splits(split, "offline", hidden=Keep(keep=keep), labelled_share=0.5)
+    assert whole.ids == split.ids
+    assert (whole.labels >= 0).sum() == len(known)
 
 
 def test_either_alone_is_what_it_always_was(split: Split) -> None:

@@ -10,9 +10,10 @@ from pictures import picture, pictures
 from kdcli.core.errors import DamagedFile, DataError
 from kdcli.core.progress import Silent
 from kdcli.data.decoding import Decoding
-from kdcli.data.reopen import reopen_unlabelled
+from kdcli.data.reopen import reopen_data
+from kdcli.data.source import BACK
 from kdcli.data.unlabelled import identity_of, open_unlabelled
-from kdcli.plan.data import measured_too, open_data
+from kdcli.plan.data import measured_too, open_data, with_unlabelled
 from kdcli.plan.job import Shared
 from kdcli.plan.lineage import Roles, distill_spec
 from kdcli.plan.names import Start
@@ -70,9 +71,9 @@ def test_a_spec_holds_it_for_the_student_alone(folder, monkeypatch):
 
     def spec_of(*settings):
         loaded = load_recipe("kd", settings)
-        return distill_spec(
-            Roles(("test_resnet",), Start("test_resnet")), Shared(loaded, source, data, CPU)
-        )
+        _, further = with_unlabelled(loaded.recipe, source, Silent())
+        shared = Shared(loaded, source, data, CPU, unlabelled=further)
+        return distill_spec(Roles(("test_resnet",), Start("test_resnet")), shared)
 
     spec = spec_of(*settings)
     assert spec.unlabelled.location == str(folder)
@@ -83,14 +84,16 @@ def test_a_spec_holds_it_for_the_student_alone(folder, monkeypatch):
     assert kept.hidden == 0.5
     digest = spec.digest
     dark = replace(source, decoding=Decoding(0))
-    wild = reopen_unlabelled(spec.unlabelled, dark, Silent())
+    wild = with_unlabelled(spec.recipe, dark, Silent())[0].unlabelled
     assert (len(wild), wild.read.decoding) == (5, Decoding(0)), (
         "one rule for all that is learnt from"
     )
+    again = reopen_data(data, Silent(), unlabelled=spec.unlabelled).unlabelled
+    assert (again.ids, again.way_out) == (wild.ids, BACK)
     picture(folder / "00.png", colour=99)
     assert spec_of(*settings).digest != digest
     with pytest.raises(DamagedFile, match="no longer those"):
-        reopen_unlabelled(spec.unlabelled, source, Silent())
+        reopen_data(data, Silent(), unlabelled=spec.unlabelled)
 
 
 def test_images_that_are_measured_on_are_found_by_content(folder, tmp_path):

@@ -254,6 +254,7 @@ def test_a_marked_key_keeps_its_default() -> None:
     marked = {key: field.default for key, field in _keys() if _marks(field)}
     assert marked == {
         "data.crop_pct": "auto",
+        "data.labelled_share": None,
         "data.licence": "auto",
         "evaluate": Evaluate(),
         "teacher": TeacherSettings(),

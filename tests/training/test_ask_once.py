@@ -16,6 +16,7 @@ from kdcli.core.records import Outputs
 from kdcli.data.loader import training_batches
 from kdcli.data.readers import ImageFiles
 from kdcli.data.store import open_store
+from kdcli.data.subset import training_split
 from kdcli.evaluation.kept_answers import covered, packed, unpacked
 from kdcli.models.route import View
 from kdcli.models.teachers import Frozen
@@ -60,9 +61,9 @@ def looked_up(source, files, *settings, progress=None, **options):
     site = Site(source[0], CPU, progress or Silent())
     images = [
         open_store(split, stored_size(spec.recipe), Silent())
-        for split in (source[0].train, source[0].validation)
+        for split in (training_split(spec, source[0]), source[0].validation)
     ]
-    how = batching_of(spec, 3)
+    how = batching_of(spec, 3, images[0].labels)
     once = open_stored(spec, site, files, decide(spec, site, files), images, how)
     return (
         once,
@@ -88,6 +89,8 @@ def asked(monkeypatch):
     ("settings", "count"),
     [
         (VARIED, 3),
+        # 48 images with labels, three steps of 16 of them and 16 of 36 others
+        (("data.hidden={keep: 16}", "data.labelled_share=0.5"), 2),
         pytest.param(
             (*VARIED, "train.balance=sampler", "teacher.views=2"), 2, marks=pytest.mark.slow
         ),
@@ -148,7 +151,7 @@ def test_a_teacher_is_measured_once_for_all_its_students(source, files, monkeypa
     spec = spec_of(source, files[:1], *STORED, seed=1)
     site = Site(source[0], CPU, words)
     images = [open_store(split, 32, Silent()) for split in (source[0].train, source[0].validation)]
-    way, how = decide(spec, site, files[:1]), batching_of(spec, 3)
+    way, how = decide(spec, site, files[:1]), batching_of(spec, 3, source[0].train.labels)
     open_stored(spec, site, files[:1], way, images, how)
     assert not measured
     assert any("hardly better than chance" in line for line in words.words), "told all the same"

@@ -176,6 +176,17 @@ def test_each_term_is_unweighted_and_what_its_method_says():
     assert int(found.correct) == int((answers.logits.argmax(1) == one.labels).sum())
 
 
+def test_the_task_loss_is_that_of_images_with_labels():
+    one = replace(batch(), labels=torch.tensor([*batch().labels.tolist()[:-2], -1, -1]))
+    one = replace(one, targets=one.targets * (one.labels >= 0)[:, None])
+    answers = Outputs("student", torch.randn(*one.targets.shape))
+    known = one._each(lambda tensor: tensor[:-2])
+    alone = task_loss((Learner(replace(answers, logits=answers.logits[:-2])),), known)
+    torch.testing.assert_close(task_loss((Learner(answers),), one), alone)
+    nobody = replace(one, labels=-torch.ones_like(one.labels), targets=0 * one.targets)
+    assert task_loss((Learner(answers),), nobody) == 0
+
+
 def test_the_task_loss_weighs_its_learners():
     one = batch()
     first, second = tap().eval()(one), tap("peer", 3).eval()(one)

@@ -19,7 +19,7 @@ from kdcli.evaluation.answers import ask
 from kdcli.models.build import build, plan, seeded
 from kdcli.models.checkpoint import ModelFile, save_model
 from kdcli.plan import rehearsal
-from kdcli.plan.data import open_data
+from kdcli.plan.data import open_data, with_unlabelled
 from kdcli.plan.job import Shared
 from kdcli.plan.lineage import Roles, distill_spec
 from kdcli.plan.names import Start
@@ -62,13 +62,16 @@ def files(source, tmp_path_factory):
 def spec_of(source, files, *settings, recipe="compress", weak=True):
     loaded = load_recipe(recipe, (*QUICK, f"teacher.allow_weak={str(weak).lower()}", *settings))
     data, ref = source
+    data, further = with_unlabelled(loaded.recipe, data, Silent())
     teachers = tuple(str(file) for file in files) or (TEACHER,)
-    return distill_spec(Roles(teachers, Start(STUDENT)), Shared(loaded, data, ref, CPU))
+    shared = Shared(loaded, data, ref, CPU, unlabelled=further)
+    return distill_spec(Roles(teachers, Start(STUDENT)), shared)
 
 
 def assembled(source, files, *settings, progress=None, **options):
     spec = spec_of(source, files, *settings, **options)
-    return assemble(spec, Site(source[0], CPU, progress or Silent()), files)
+    data, _ = with_unlabelled(spec.recipe, source[0], Silent())
+    return assemble(spec, Site(data, CPU, progress or Silent()), files)
 
 
 def test_it_holds_all_images_and_an_epoch_those_with_labels(source, files, pictures, tmp_path):
@@ -84,9 +87,9 @@ def test_it_holds_all_images_and_an_epoch_those_with_labels(source, files, pictu
     said = [line for line in words.words if line.startswith("transfer set")]
     views = 3 * (train - round(train / 2)) / (2 * (train + 40))
     assert said == [
-        f"transfer set: {2 * (train + 40)} images ({train} of training, 40 unlabelled, "
-        f"{train + 40} synthetic), labelled by 3 teachers, each shown "
-        f"{views:.3g} times; more: --set train.epochs=..."
+        f"transfer set: {2 * (train + 40)} images ({train - round(train / 2)} with labels, "
+        f"{round(train / 2) + 40} without, {train + 40} synthetic), labelled by 3 teachers, each "
+        f"shown {views:.3g} times; more: --set train.epochs=..."
     ]
 
 
