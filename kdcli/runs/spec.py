@@ -171,7 +171,10 @@ class Spec(BaseModel):
 
     @property
     def title(self) -> str:
-        """Its role; of a generation, which one: `generation 1`."""
+        """Its role; of a generation, which one: `generation 1`; of a student that its own baseline
+        teaches, `self-training`."""
+        if any(teacher.spec and teacher.spec.role == "baseline" for teacher in self.teachers):
+            return "self-training"
         return self.start.replace(".", " ") if self.role == "generation" else self.role
 
     @property

@@ -34,6 +34,7 @@ def test_the_student_sees_all_images_in_as_many_steps_as_its_baseline_sees_ten_o
     wild = shutil.copytree(pictures / "two", tmp_path / "wild")
     said = kd_ok(*line(pictures, TEN, f"data.unlabelled={wild}")).err
     assert "data.labelled_share: 30 images with labels, 94 without; 50% of a batch" in said
+    assert "(self-training later ~ " in said, "it is in the plan"
     student = Run(empty_house.run("few_labels-"))
     teacher = Run(empty_house.run("teacher-"))
     assert teacher.spec.recipe.data.hidden == student.spec.recipe.data.hidden
