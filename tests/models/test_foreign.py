@@ -342,6 +342,46 @@ def test_torchvisions_regnet_is_converted_by_timms_rules():
     assert "'model.'" in fit(wrapped, plan("regnety_002", 2, 32, None), "w.pth").notes[0]
 
 
+EXPANDING = "_expand_conv _bn0 _depthwise_conv _bn1 _se_reduce _se_expand _project_conv _bn2"
+"""The layers of a block in efficientnet_pytorch, in timm's order; each is a layer there, too."""
+
+
+def efficientnet_pytorchs(state):
+    """A state dict as that package has it."""
+    places, names = {}, {"conv_stem": "_conv_stem", "bn1": "_bn0", "conv_head": "_conv_head"}
+    names |= {"bn2": "_bn1", "classifier": "_fc"}
+    for layer in dict.fromkeys(key.rpartition(".")[0] for key in state if key[:7] == "blocks."):
+        places.setdefault(".".join(layer.split(".")[:3]), []).append(layer)
+    for number, layers in enumerate(places.values()):
+        expands = any(layer.endswith("conv_pwl") for layer in layers)
+        squeezes = any(".se." in layer for layer in layers)
+        theirs = [
+            name
+            for name in EXPANDING.split()
+            if (expands or name not in ("_expand_conv", "_bn0"))
+            and (squeezes or "_se_" not in name)
+        ]
+        names |= {
+            layer: f"_blocks.{number}.{name}" for layer, name in zip(layers, theirs, strict=True)
+        }
+    split = {key: key.rpartition(".") for key in state}
+    return {f"{names[split[key][0]]}.{split[key][2]}": value for key, value in state.items()}
+
+
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "tf_efficientnet_b0"])
+def test_efficientnet_pytorchs_keys_are_known(name):
+    state = weights(5, name)
+    theirs = efficientnet_pytorchs(state)
+    assert {"_blocks.0._bn1.bias", "_blocks.1._expand_conv.weight", "_fc.bias"} <= theirs.keys()
+    fitted = fit(theirs, plan(name, 5, 64, None), "w.pth")
+    assert same(fitted.state, state)
+    assert "keys of efficientnet_pytorch" in fitted.notes[-1]
+    assert "'module.'" in fit(below("module.", theirs), plan(name, 5, 64, None), "w.pth").notes[0]
+    with pytest.raises(UsageError) as caught:
+        fit(theirs, plan(name.removeprefix("tf_"), 5, 64, None), "w.pth")
+    assert caught.value.fix.endswith(f"pads as TensorFlow does: {name}=w.pth")
+
+
 def test_another_width_is_told_in_timms_keys():
     """Not as strange keys throughout: those timm's rules know."""
     with pytest.raises(UsageError, match=r"of another shape: s1\.b1"):

@@ -9,6 +9,7 @@ from kdcli.core.errors import UsageError
 from kdcli.core.text import some
 from kdcli.models.build import build_meta
 from kdcli.models.checkpoint import Weights
+from kdcli.models.foreign import efficientnet_pytorch
 from kdcli.models.foreign.state_dicts import (
     Found,
     below,
@@ -109,11 +110,21 @@ def _fitting(found: Found, wanted: _Wanted) -> Fitted | None:
         return _the_one(fits, wanted)
     for prefix in wrapper_prefixes(state):
         inner = {k: v for k, v in below(state, prefix).items() if not is_aside(k, wanted.own)}
-        changed = converted(inner, wanted.args)
+        changed, note = _as_timm_has_it(inner, wanted)
         if changed is not None and (one := _match(changed, wanted)):
-            note = f"keys converted by timm's own rules for {wanted.args.name}"
             return replace(one, notes=(*_said(prefix), *one.notes, note))
     return None
+
+
+def _as_timm_has_it(state: Weights, wanted: _Wanted) -> tuple[Weights | None, str]:
+    """Keys that are not timm's, made so, and by what; None where nobody knows how."""
+    if efficientnet_pytorch.is_theirs(state):
+        if not wanted.args.name.startswith("tf_"):
+            return None, ""
+        found = efficientnet_pytorch.renamed(state, [*wanted.shapes])
+        return found, "keys of efficientnet_pytorch as timm names them"
+    found = converted(state, wanted.args)
+    return found, f"keys converted by timm's own rules for {wanted.args.name}"
 
 
 def _match_at(prefix: str, state: Weights, wanted: _Wanted) -> Fitted | None:
@@ -244,11 +255,16 @@ def _misfit(found: Sequence[Found], wanted: _Wanted) -> UsageError:
         for prefix in (*wrapper_prefixes(one.state), *prefixes_before(one.state, wanted.anchor))
     ]
     # as timm's rules leave it, where they know it: else every key of such a file would be strange
-    views += [made for view in views if (made := converted(view, args)) is not None]
+    views += [made for view in views if (made := _as_timm_has_it(view, wanted)[0]) is not None]
     state = max(views, key=lambda view: len(view.keys() & known.keys()))
     expected = wanted.expected(_answers(state, wanted.head) or args.num_classes)
     lines = _differences(state, expected)
-    if all("unexpected:" in line for line in lines):
+    if efficientnet_pytorch.is_theirs(state) and not args.name.startswith("tf_"):
+        fix = (
+            "these are weights of efficientnet_pytorch, which pads as TensorFlow does: "
+            f"tf_{args.name}={wanted.where}"
+        )
+    elif all("unexpected:" in line for line in lines):
         fix = (
             f"{args.name} is all there, and more: name the model that has these parts, too; where "
             "they are no part of one, save the weights without them"
