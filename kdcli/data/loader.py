@@ -22,7 +22,15 @@ from kdcli.data.ahead import ahead
 from kdcli.data.augment import augment
 from kdcli.data.balance import balanced
 from kdcli.data.mixup import drawn
-from kdcli.data.order import VIEWS, all_but, balanced_partners, pairing, passes
+from kdcli.data.order import (
+    VIEWS,
+    all_but,
+    balanced_partners,
+    of_both_kinds,
+    pairing,
+    passes,
+    with_labels,
+)
 from kdcli.data.packed_batches import Packed
 from kdcli.data.processes import by_workers
 from kdcli.data.store import Store
@@ -232,7 +240,9 @@ class Shuffled(Dataset[Packed]):
         if how.balance == "sampler":
             rows, which = balanced(how.seed, epoch, self.store.labels, slots)
         elif how.labelled_share:
-            rows, which = self._of_both_kinds(epoch, how.labelled_share)
+            known = self.store.labels != UNKNOWN
+            batch = how.batch_size, with_labels(how.batch_size, how.labelled_share)
+            rows, which = of_both_kinds(how.seed, epoch, known, self._steps, *batch)
         elif how.samples_per_epoch:
             rows, which = passes(how.seed, epoch * slots, (epoch + 1) * slots, n)
         else:
@@ -240,22 +250,6 @@ class Shuffled(Dataset[Packed]):
             rows = all_but(how.seed, epoch, n, slots, together)
             which = np.full(len(rows), epoch)
         return InOrder(self.store, how, rows, which % views if how.views else which)
-
-    def _of_both_kinds(self, epoch: int, share: float) -> tuple[Indices, Indices]:
-        """Which image is in which slot, and in which pass over its kind. Spread evenly over each
-        batch, so that its parts have both, too."""
-        size, seed = self.how.batch_size, self.how.seed
-        place = np.arange(size + 1) * min(max(share, 1 / size), 1 - 1 / size)
-        with_label = np.tile(np.diff(np.floor(place + 0.5)) > 0, self._steps)
-        rows = np.empty(len(with_label), np.int64)
-        which = np.empty_like(rows)
-        for kind in (True, False):
-            slots = np.flatnonzero(with_label == kind)
-            members = np.flatnonzero((self.store.labels != UNKNOWN) == kind)
-            first = epoch * len(slots)
-            found, which[slots] = passes(seed, first, first + len(slots), len(members))
-            rows[slots] = members[found]
-        return rows, which
 
 
 def _made(

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from kdcli.core.arrays import Doubles, Hashes, Indices, Ints
+from kdcli.core.arrays import Bools, Doubles, Hashes, Indices, Ints
 
 Key = int | Ints
 
@@ -108,6 +108,30 @@ def passes(seed: int, first: int, last: int, n: int) -> tuple[Indices, Indices]:
     orders = {number: permutation(seed, number, n) for number in np.unique(which).tolist()}
     rows = [order[max(first - p * n, 0) : last - p * n] for p, order in orders.items()]
     return np.concatenate(rows), which
+
+
+def with_labels(batch_size: int, share: float) -> int:
+    """How many images of a batch have labels; at least one has, and one has none."""
+    return min(max(round(share * batch_size), 1), batch_size - 1)
+
+
+def of_both_kinds(
+    seed: int, epoch: int, known: Bools, steps: int, batch_size: int, with_label: int
+) -> tuple[Indices, Indices]:
+    """The order of one epoch of `steps` batches, each with so many images whose labels are `known`
+    (n,), and in which pass over its kind each is; both (steps * batch_size,).
+
+    Spread evenly over each batch, so that its parts have both kinds, too.
+    """
+    place = np.arange(batch_size + 1) * with_label // batch_size
+    kinds = np.tile(np.diff(place) > 0, steps)
+    rows, which = np.empty(len(kinds), np.int64), np.empty(len(kinds), np.int64)
+    for kind in (True, False):
+        slots, members = np.flatnonzero(kinds == kind), np.flatnonzero(known == kind)
+        first = epoch * len(slots)
+        found, which[slots] = passes(seed, first, first + len(slots), len(members))
+        rows[slots] = members[found]
+    return rows, which
 
 
 def _mix(state: Hashes) -> Hashes:

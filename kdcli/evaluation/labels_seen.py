@@ -1,5 +1,7 @@
 """How many labels the teachers of a student have learnt from that its baseline has not."""
 
+from collections.abc import Iterator
+
 from kdcli.core.text import counted
 from kdcli.data.source import Source
 from kdcli.data.subset import labelled_split
@@ -14,12 +16,23 @@ def notes_on_labels(run: Run, source: Source) -> list[str]:
         return []
     own = set(labelled_split(run.spec, source).ids)
     return [
-        f"teacher {ref.words}: {_words(ref, run.spec, own, source)}" for ref in run.spec.teachers
+        f"{ref.spec.title if ref.spec else 'teacher'} {ref.words}: "
+        + _words(list(_behind(ref)), run.spec, own, source)
+        for ref in run.spec.teachers
     ]
 
 
-def _words(ref: TeacherRef, student: Spec, own: set[str], source: Source) -> str:
-    specs = [one.spec or spec_beside(one.path or "") for one in ref.members]
+def _behind(ref: TeacherRef) -> Iterator[Spec | None]:
+    """All trainings that a teacher's answers come from, those of its own teachers, too; None for
+    one of which nobody knows how it was trained."""
+    for member in ref.members:
+        spec = member.spec or spec_beside(member.path or "")
+        yield spec
+        for above in spec.teachers if spec else ():
+            yield from _behind(above)
+
+
+def _words(specs: list[Spec | None], student: Spec, own: set[str], source: Source) -> str:
     here = [spec for spec in specs if spec and spec.data.identity == student.data.identity]
     if len(here) < len(specs):
         return "kd did not train it on these images; nobody can know which labels it has seen"

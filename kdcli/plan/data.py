@@ -11,6 +11,7 @@ from kdcli.data.augment import MIRRORED
 from kdcli.data.decoding import Decoding
 from kdcli.data.find_decoding import decoded
 from kdcli.data.open import location, open_source
+from kdcli.data.order import with_labels
 from kdcli.data.photographs import decoded_once, kept_bytes
 from kdcli.data.picture_cache import pictures_folder
 from kdcli.data.quality.duplicates import same_images
@@ -80,7 +81,8 @@ def say_left(spec: Spec, source: Source, progress: Progress) -> None:
     if data.labelled_share is not None:
         labels = training_split(spec, source).labels
         unknown = int((labels == UNKNOWN).sum())
-        share = f"{data.labelled_share:.0%} of a batch have labels"
+        batch = min(int(spec.recipe.train.batch_size), len(labels) - unknown)
+        share = f"{with_labels(batch, data.labelled_share)} of a batch of {batch} have labels"
         progress.say(
             f"data.labelled_share: {len(labels) - unknown:,} images with labels, {unknown:,} "
             + (

@@ -155,7 +155,7 @@ def figures(report: Report) -> list[str]:
     if over := c.self_training:
         lines.append(
             f"over self-training, whose teacher is the baseline: {points(over.gain)} (95% CI "
-            f"{_span(over.gain_ci95)}), p = {over.p_value:.3g}: {over.verdict_code}"
+            f"{_span(over.gain_ci95)}), p = {over.p_value:.3g}"
         )
     if c.accuracy_drop is not None and c.agreement is not None and c.size_reduction is not None:
         lines.append(

@@ -255,7 +255,8 @@ def begin(
 
 
 def note(run: Run, **changes: Any) -> None:
-    """A run that was a prerequisite has been `asked` for, or goes on with other `threads`."""
+    """A run that was a prerequisite has been `asked` for, goes on with other `threads`, or its
+    images without labels have moved; of a `spec` with the same digest."""
     if (changed := (file := run.file()).model_copy(update=changes)) != file:
         _write_run_file(run, changed)
 

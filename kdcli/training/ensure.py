@@ -102,7 +102,7 @@ def ensure(
     """
     run = run_of(spec, out, again)
     if run.finished and not again:
-        return _reuse(run, asked, site.progress)
+        return _reuse(run, spec, asked, site.progress)
     reach_weights(spec)  # before a teacher is trained for nothing
     probe(run.path)  # a full or read-only disk is told now, not after an epoch of a teacher
     teachers = teacher_files(spec, site)
@@ -151,12 +151,13 @@ def reach_weights(spec: Spec) -> None:
             reach_weights(teacher.spec)
 
 
-def _reuse(run: Run, asked: bool, progress: Progress) -> Trained:
+def _reuse(run: Run, spec: Spec, asked: bool, progress: Progress) -> Trained:
     with lock(run.path):
         # left behind by a kill between model.pt and its removal
         run.state.unlink(missing_ok=True)
         if asked:
-            note(run, asked=True)
+            # the same images without labels may lie elsewhere by now
+            note(run, asked=True, spec=run.spec.model_copy(update={"unlabelled": spec.unlabelled}))
     progress.say(f"{run.path}: finished earlier, nothing to train")
     warn_of_versions(run, progress)
     return Trained(run, reused=True)

@@ -1,5 +1,6 @@
 """What was trained, and is hardly better than chance: said, so that nobody relies on it."""
 
+from kdcli.data.subset import labelled_split
 from kdcli.evaluation.standing import standing_at
 from kdcli.runs.run import Run
 from kdcli.training.site import Site
@@ -15,8 +16,8 @@ def warn_of_chance(run: Run, site: Site) -> None:
     for name, recall in best.get("val_balanced_accuracy_of", one).items():
         found = standing_at(name, recall, labels, site.classes)
         if found.weak:
-            few = len(site.source.train), len(labels)
+            few = len(labelled_split(spec, site.source)), len(labels)
             site.progress.warn(
-                f"{found.words} on {few[1]:,} validation images, after {few[0]:,} training images: "
-                "more of them, or pretrained weights, help most"
+                f"{found.words} on {few[1]:,} validation images, after {few[0]:,} training images "
+                "with labels: more of them, or pretrained weights, help most"
             )

@@ -33,7 +33,7 @@ def test_the_student_sees_all_images_in_as_many_steps_as_its_baseline_sees_ten_o
 ) -> None:
     wild = shutil.copytree(pictures / "two", tmp_path / "wild")
     said = kd_ok(*line(pictures, TEN, f"data.unlabelled={wild}")).err
-    assert "data.labelled_share: 30 images with labels, 94 without; 50% of a batch" in said
+    assert "data.labelled_share: 30 images with labels, 94 without; 4 of a batch of 8 " in said
     assert "(self-training later ~ " in said, "it is in the plan"
     student = Run(empty_house.run("few_labels-"))
     teacher = Run(empty_house.run("teacher-"))
@@ -65,6 +65,14 @@ def test_a_teacher_of_all_labels_is_told_of(small: House, pictures: Path) -> Non
         assert (known if teacher != Path(foreign) else "nobody can know which labels") in said
 
 
+def test_what_a_teachers_own_teacher_knows_counts(small: House, pictures: Path) -> None:
+    words = [str(small.teacher) if word == TEACHER else word for word in line(pictures, TEN)]
+    run = Run(Path(kd_ok(*words, "--assistant", TEACHER, "--json").document["run"]))
+    source, _ = open_data(str(pictures), Silent(), surveyed=False)
+    (said,) = notes_on_labels(run, source)
+    assert said == f"assistant {TEACHER}: has learnt from 54 labels that the baseline has not"
+
+
 def test_where_all_have_labels_it_is_said(empty_house: House, pictures: Path) -> None:
     said = kd_ok(*line(pictures), "--dry-run").err
     assert "0 without (data.hidden, data.unlabelled): all have labels, as in recipe kd" in said
@@ -81,6 +89,19 @@ def test_a_folder_that_is_gone_is_named(empty_house: House, pictures: Path, tmp_
     answer = kd("evaluate", run, "--seeds", "3")
     assert answer.code == 3
     assert f"{wild}: gone" in answer.err
+
+
+def test_a_folder_that_has_moved_is_told_by_the_same_command(
+    empty_house: House, pictures: Path, tmp_path: Path
+) -> None:
+    wild = shutil.copytree(pictures / "two", tmp_path / "wild")
+    kd_ok(*line(pictures, f"data.unlabelled={wild}"))
+    moved = wild.rename(tmp_path / "moved")
+    run = empty_house.run("few_labels-")
+    assert kd("evaluate", run).code == 3
+    said = kd_ok(*line(pictures, f"data.unlabelled={moved}")).err
+    assert "finished earlier" in said
+    kd_ok("evaluate", run)
 
 
 @pytest.mark.parametrize(
