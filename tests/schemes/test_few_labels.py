@@ -91,6 +91,7 @@ def test_a_folder_that_is_gone_is_named(empty_house: House, pictures: Path, tmp_
     assert f"{wild}: gone" in answer.err
 
 
+@pytest.mark.slow
 def test_a_folder_that_has_moved_is_told_by_the_same_command(
     empty_house: House, pictures: Path, tmp_path: Path
 ) -> None:
