@@ -76,7 +76,9 @@ def say_left(spec: Spec, source: Source, progress: Progress) -> None:
     keys = ["data.hidden"] * bool(hidden) + ["data.subset"] * (data.subset != 1)
     if keys:
         drawn = f" (seed {spec.seed})" if isinstance(data.subset, tuple) else ""
-        left = len(training_split(spec, source))
+        # of the training images: further ones are none of them
+        further = len(source.unlabelled) if spec.unlabelled and source.unlabelled else 0
+        left = len(training_split(spec, source)) - further
         progress.say(f"{', '.join(keys)}: {left:,} of {everyone:,} training images{drawn}")
     if data.labelled_share is not None:
         labels = training_split(spec, source).labels

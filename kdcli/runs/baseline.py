@@ -54,6 +54,13 @@ def self_training_of(spec: Spec) -> Spec:
         # the best that these labels give, however little it is
         update={"precision": recipe.student.precision, "allow_weak": True, "follow": "finished"}
     )
-    own = recipe.model_copy(update={"scheme": SchemeUse(name="offline"), "teacher": teacher})
+    own = recipe.model_copy(
+        update={
+            "scheme": SchemeUse(name="offline"),
+            "teacher": teacher,
+            # pairs that were named are those of another teacher's stages
+            "match": recipe.match.model_copy(update={"pairs": None}),
+        }
+    )
     taught_by = (TeacherRef(model=spec.model, spec=baseline_of(spec)),)
     return spec.model_copy(update={"recipe": own, "teachers": taught_by, "keeps": None})

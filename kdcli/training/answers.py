@@ -38,7 +38,7 @@ On digits, of 30 epochs, 1 costs a point and 16 nothing (`benchmarks/views.py`, 
 
 ALIKE = 8
 """Batches of twice this and more, in multiples of it, are summed in the same order: their answers
-are the same to the bit, whatever the batch and the threads (measured with torch 2.14 on x86: 24
+are the same to the bit, whatever the batch and the threads (measured with torch 2.14 on x86: 27
 models of 28). Else 1e-7 of a logit can become another student in some hundred steps."""
 
 OF_FREE_DISK = 10

@@ -380,6 +380,7 @@ def test_efficientnet_pytorchs_keys_are_known(name):
     with pytest.raises(UsageError) as caught:
         fit(theirs, plan(name.removeprefix("tf_"), 5, 64, None), "w.pth")
     assert caught.value.fix.endswith(f"pads as TensorFlow does: {name}=w.pth")
+    assert "TensorFlow" not in "".join(misfit(theirs, ModelArgs("resnet18", 5, 64)))
 
 
 def test_another_width_is_told_in_timms_keys():

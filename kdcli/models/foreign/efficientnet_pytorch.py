@@ -6,6 +6,8 @@ otherwise in those without.
 
 import re
 
+import timm
+
 from kdcli.models.checkpoint import Weights
 
 _OUTSIDE = {
@@ -33,6 +35,11 @@ _IN_BLOCK = re.compile(r"_blocks\.(\d+)\.(\w+)\.(.+)")
 def is_theirs(state: Weights) -> bool:
     """Whether the keys are of that kind."""
     return "_conv_stem.weight" in state
+
+
+def meant(name: str) -> str | None:
+    """The model that such weights are of, where somebody named its namesake that pads otherwise."""
+    return f"tf_{name}" if timm.is_model(f"tf_{name}") else None
 
 
 def renamed(state: Weights, keys: list[str]) -> Weights | None:

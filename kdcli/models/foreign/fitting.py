@@ -259,10 +259,11 @@ def _misfit(found: Sequence[Found], wanted: _Wanted) -> UsageError:
     state = max(views, key=lambda view: len(view.keys() & known.keys()))
     expected = wanted.expected(_answers(state, wanted.head) or args.num_classes)
     lines = _differences(state, expected)
-    if efficientnet_pytorch.is_theirs(state) and not args.name.startswith("tf_"):
+    meant = efficientnet_pytorch.meant(args.name)
+    if meant and efficientnet_pytorch.is_theirs(state):
         fix = (
             "these are weights of efficientnet_pytorch, which pads as TensorFlow does: "
-            f"tf_{args.name}={wanted.where}"
+            f"{meant}={wanted.where}"
         )
     elif all("unexpected:" in line for line in lines):
         fix = (
