@@ -78,6 +78,15 @@ def test_where_all_have_labels_it_is_said(empty_house: House, pictures: Path) ->
     assert "0 without (data.hidden, data.unlabelled): all have labels, as in recipe kd" in said
 
 
+def test_a_share_is_told_of_the_training_images_alone(
+    empty_house: House, pictures: Path, tmp_path: Path
+) -> None:
+    wild = shutil.copytree(pictures / "two", tmp_path / "wild")
+    settings = ("data.subset=0.5", f"data.unlabelled={wild}")
+    said = kd_ok(*line(pictures, *settings), "--dry-run").err
+    assert "data.subset: 42 of 84 training images" in said
+
+
 @pytest.mark.slow
 def test_a_folder_that_is_gone_is_named(empty_house: House, pictures: Path, tmp_path: Path) -> None:
     wild = shutil.copytree(pictures / "two", tmp_path / "wild")
