@@ -7,12 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kdcli.data.order import permutation
+from kdcli.data.order import permutation, uniform
 from kdcli.data.sources.idx import read_idx
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 """Where `apt install dataset-fashion-mnist` puts them: no study fetches anything itself."""
 WHOLE = 60_000
+CLASSES = (
+    *("t-shirt", "trouser", "pullover", "dress", "coat"),
+    *("sandal", "shirt", "sneaker", "bag", "ankle boot"),
+)
+_WRONG = 0x77726F6E67
 
 
 def some_fashion(pool: Path, images: int) -> Path:
@@ -25,6 +30,41 @@ def some_fashion(pool: Path, images: int) -> Path:
                 folder.mkdir(parents=True, exist_ok=True)
                 _write_idx(folder / name, read_idx(DEBIAN / name, dimensions)[kept])
     return folder
+
+
+def fashion_folder(pool: Path, train: int, validation: int = 500, wrong: float = 0.0) -> Path:
+    """An image folder of PNG files, train/ val/ test/: so many of the training images, drawn once
+    and for all, and the whole test. `wrong`: a share of the labels of train/ and val/, drawn at
+    random, is another class's.
+    """
+    name = f"fashion_{train}_{validation}" + (f"_wrong{round(100 * wrong)}" if wrong else "")
+    folder = pool / name
+    if folder.is_dir():
+        return folder
+    rows, classes = _shuffled()[: train + validation], len(CLASSES)
+    labels = read_idx(DEBIAN / "train-labels-idx1-ubyte.gz", 1).astype(np.int64)
+    pixels = read_idx(DEBIAN / "train-images-idx3-ubyte.gz", 3)
+    noisy = uniform(_WRONG, np.arange(WHOLE)) < wrong
+    shift = 1 + (uniform(_WRONG, 1, np.arange(WHOLE)) * (classes - 1)).astype(np.int64)
+    said = np.where(noisy, (labels + shift) % classes, labels)
+    parts = {"train": rows[:train], "val": rows[train:]}
+    half = pool / f"{name}.half"  # a kill leaves nothing that looks whole
+    for part, members in parts.items():
+        _write_folder(half / part, pixels, said, members)
+    tested = read_idx(DEBIAN / "t10k-labels-idx1-ubyte.gz", 1).astype(np.int64)
+    shown = read_idx(DEBIAN / "t10k-images-idx3-ubyte.gz", 3)
+    _write_folder(half / "test", shown, tested, np.arange(len(tested)))
+    half.rename(folder)
+    return folder
+
+
+def _write_folder(
+    folder: Path, pixels: NDArray[np.uint8], labels: NDArray[np.int64], rows: NDArray[np.int64]
+) -> None:
+    for row in rows:
+        place = folder / CLASSES[labels[row]]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels[row]).save(place / f"{row:05d}.png")
 
 
 def further_fashion(pool: Path, behind: int, images: int) -> Path:

@@ -37,6 +37,7 @@ from kdcli.training.answers import Way, decide
 from kdcli.training.build import Assembled, assemble
 from kdcli.training.devices import peak_bytes, wait_for
 from kdcli.training.loop import rehearse
+from kdcli.training.resume import SELDOM
 from kdcli.training.site import Site
 from kdcli.training.threads import numbers, using
 from kdcli.training.transfer_set import images_in_all
@@ -81,13 +82,14 @@ def estimate(
     epochs = int(spec.recipe.train.epochs) - done
     state_bytes = 4 * found.learning_bytes  # weights, the best ones, and two moments of each
     checkpoints, checkpoint_bytes = _trail(spec, found)
-    writing = found.model_bytes + max(0, epochs - 1) * state_bytes  # none after the last epoch
-    writing += checkpoint_bytes
+    per_byte, training = _seconds_per_byte(disk), epochs * found.epoch
+    state = state_bytes * per_byte
+    states = min(max(0, epochs - 1) * state, state + training / SELDOM)  # none after the last epoch
     return Estimate(
         role=spec.title,
         model=spec.model,
         epochs=epochs,
-        seconds=found.once + epochs * found.epoch + writing * _seconds_per_byte(disk),
+        seconds=found.once + training + states + (found.model_bytes + checkpoint_bytes) * per_byte,
         model_bytes=found.model_bytes,
         state_bytes=state_bytes,
         memory_bytes=most()
@@ -156,20 +158,21 @@ def _rehearsed(
     kept = parts.kept()
     student, others = kept.pop("student").state_dict(), [one.state_dict() for one in kept.values()]
     preparing = parts.preparing / (len(few.train) + len(few.validation))
-    shown, answered, asking, row = len(source.train), 0, 0.0, 0
+    answered, asking, row = 0, 0.0, 0
     transfer_bytes = 0
     if parts.asking:
         answered, row = way.missing * len(source.train), parts.asking.bytes
         asking = answered * parts.asking.seconds
-    if parts.transfer:  # an epoch is as long as the labelled images, of whatever the set has
-        shown = int((source.train.labels != UNKNOWN).sum())
+    if parts.transfer:
         images, row = images_in_all(_bold(spec), source), len(source.classes) * 4
         answered = way.missing * images
         # and to validation, on which the teachers are measured, too
         asked = way.missing * (images + len(source.validation))
         asking = asked * parts.transfer.seconds_per_image
         transfer_bytes = images * row
-    per_epoch = steps_per_epoch(shown, batch)
+    # an epoch is as long as the images with labels, whatever there is beside them
+    shown = int((source.train.labels != UNKNOWN).sum())
+    per_epoch = steps_per_epoch(shown, min(batch, shown))
     learning = [parts.distiller, *(one.model for one in parts.alongside.values())]
     return _Rehearsed(
         once=once + preparing * (len(source.train) + len(source.validation)),

@@ -30,6 +30,7 @@ from kdcli.training.losses import Meter
 from kdcli.training.resume import (
     Epochs,
     Kept,
+    Pace,
     Validation,
     best_of,
     keep,
@@ -86,7 +87,7 @@ def fit(
     `answered` asks teachers that are asked once.
 
     Returns the weights of all that is kept, by name, after the best epoch on validation, and how
-    training ended; appends to metrics.jsonl and keeps state.pt after each epoch. On a processor a
+    training ended; appends to metrics.jsonl after each epoch, and keeps state.pt. On a processor a
     training that was interrupted, however often, ends with the weights of one that was not, bit for
     bit.
 
@@ -107,7 +108,7 @@ def fit(
         progress.say(f"{label}: going on after epoch {epochs.done} of {train.epochs}")
     ended, first = epochs.ended(train), epochs.done * steps_per_epoch
     meter, shares, clock = Meter(), Shares(distiller, steps_per_epoch), time.monotonic()
-    waiting = Waiting()
+    waiting, pace = Waiting(), Pace()
     feed = answered(waiting.over(batches(epochs.done))) if not ended else ()
     tracked = progress.track(feed, total - first, label)
     with closing(tracked):  # else a bar would outlive an error
@@ -129,7 +130,9 @@ def fit(
                     trail.last(step + 1, stepper.ships["student"])  # else its end would be missing
                 break  # the caller writes model.pt now: no need for a resume state
             meter, clock = Meter(), time.monotonic()
-            keep(run, epochs, resumed)
+            if pace.due():
+                with pace.writing():
+                    keep(run, epochs, resumed)
             waiting.start()
     return epochs.best_weights, _closing(epochs, ended)
 

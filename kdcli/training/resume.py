@@ -2,7 +2,9 @@
 
 import json
 import math
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -115,6 +117,30 @@ def _copies(kept: Kept) -> dict[str, dict[str, Tensor]]:
     }
 
 
+SELDOM = 20
+"""State is written after the first epoch, then whenever so many times as long as that took has
+passed: where epochs are short, as of few images, writing would be most of the work."""
+
+
+class Pace:
+    """When state.pt is due."""
+
+    def __init__(self) -> None:
+        self._next = -math.inf
+
+    def due(self) -> bool:
+        """After an epoch: whether to write it now."""
+        return time.monotonic() >= self._next
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Around it: how long it takes says when it is due again."""
+        start = time.monotonic()
+        yield
+        now = time.monotonic()
+        self._next = now + SELDOM * (now - start)
+
+
 def log(run: Run, line: dict[str, Any]) -> None:
     """Append a line to metrics.jsonl, before state.pt is written: what that does not know of is cut
     off when resuming. The other way round a kill between the two would leave an epoch without its
@@ -131,7 +157,7 @@ def keep(run: Run, epochs: Epochs, parts: dict[str, Any]) -> None:
 
 
 def resume(run: Run, parts: dict[str, Any]) -> Epochs:
-    """Give `parts` the states they had after the last finished epoch, and cut the log there.
+    """Give `parts` the states that were written last, and cut the log there.
 
     Raises:
         DamagedFile: state.pt is damaged, or that of another training.

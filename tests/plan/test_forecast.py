@@ -15,6 +15,7 @@ from kdcli.core.progress import Silent
 from kdcli.core.text import duration
 from kdcli.data.sources.folder import open_folder
 from kdcli.plan import forecast as verb
+from kdcli.plan import rehearsal
 from kdcli.plan.ask import Ask
 from kdcli.plan.estimate import Estimate
 from kdcli.plan.forecast import foresee
@@ -100,6 +101,24 @@ def test_members_are_rehearsed_once(
     assert [each.role for each in found.later] == ["baseline"]
     assert len(rehearsed) == 5
     assert rehearsed[0].recipe.data.subset == 0.8, "of all that they draw, the mean"
+
+
+def test_an_epoch_is_as_long_as_the_images_with_labels(
+    empty_house: House, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """30 of 124 have labels: 3 steps of 8, not 15."""
+    settings = ("data.hidden={keep: 10}", "train.epochs=10", "train.batch_size=8")
+    ask = Ask(
+        "few_labels",
+        teachers=(TEACHER,),
+        student="test_efficientnet",
+        settings=settings,
+        data=str(pictures),
+    )
+    job = distill_job(ask, Silent())
+    monkeypatch.setattr(rehearsal, "rehearse", lambda *_: (1, [100.0] * 4))
+    found = rehearsal.estimate(job.spec, job.source, job.device)
+    assert 10 * 3 * 100.0 < found.seconds < 10 * 4 * 100.0
 
 
 def test_what_the_command_takes_is_without_the_baseline() -> None:

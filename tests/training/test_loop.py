@@ -11,7 +11,7 @@ from tiny_job import CLASSES, STEPS, Job, Tiny, equal, train, without_seconds
 from kdcli.core.errors import MissingDevice, NotFinite, OutOfMemory, UsageError
 from kdcli.models.build import build
 from kdcli.models.model_args import ModelArgs
-from kdcli.training import loop
+from kdcli.training import loop, resume
 from kdcli.training.devices import open_device
 from kdcli.training.loop import Ended, finish
 
@@ -116,6 +116,12 @@ def test_the_best_epoch_may_be_that_of_the_balanced_accuracy(job):
 # Resume ------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def always_kept(monkeypatch):
+    """However short an epoch is."""
+    monkeypatch.setattr(resume, "SELDOM", 0)
+
+
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 @pytest.mark.parametrize(
     "stop",
@@ -128,7 +134,7 @@ def test_the_best_epoch_may_be_that_of_the_balanced_accuracy(job):
         ("batch", 2, 3),
     ],
 )
-def test_a_resumed_training_ends_bit_identical(job, stop, optimizer):
+def test_a_resumed_training_ends_bit_identical(job, stop, optimizer, always_kept):
     settings = train(optimizer=optimizer)
     straight = job(settings).fit()
     broken = job(settings, stop=stop)
@@ -143,6 +149,19 @@ def test_a_resumed_training_ends_bit_identical(job, stop, optimizer):
     assert without_seconds(straight.run) == without_seconds(resumed.run)
     assert straight.ended.best_epoch == resumed.ended.best_epoch
     assert straight.ended.converged == resumed.ended.converged
+
+
+def test_state_is_written_seldom_where_epochs_are_short(job, monkeypatch):
+    monkeypatch.setattr(resume, "SELDOM", 1e9)
+    straight = job().fit()
+    broken = job(stop=("validate", 2))
+    with pytest.raises(KeyboardInterrupt):
+        broken.fit()
+    assert len(broken.run.lines()) == 2
+    resumed = job(folder=broken.run.path).fit()
+    assert len(resumed.seen) == 2, "that of the first epoch is there"
+    assert equal(straight.weights, resumed.weights)
+    assert without_seconds(straight.run) == without_seconds(resumed.run)
 
 
 def test_a_training_interrupted_twice_ends_bit_identical(job):
@@ -166,7 +185,7 @@ def test_lines_that_the_state_does_not_know_of_are_cut_off(job):
     assert without_seconds(straight.run) == without_seconds(resumed.run)
 
 
-def test_killed_between_the_last_epoch_and_its_model_file_ends_bit_identical(job):
+def test_killed_between_the_last_epoch_and_its_model_file_ends_bit_identical(job, always_kept):
     first = job().fit()
     again = job(folder=first.run.path).fit()
     assert len(again.seen) <= 1  # at most the last epoch is trained again
