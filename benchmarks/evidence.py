@@ -29,6 +29,7 @@ from kdcli.commands.evaluate import evaluate
 from kdcli.commands.train import train_job
 from kdcli.core.files import write_text
 from kdcli.core.progress import Silent
+from kdcli.report.comparison import SelfTraining
 from kdcli.report.schema import Report
 from kdcli.runs.run import Run
 from kdcli.training.ensure import ensure
@@ -150,20 +151,18 @@ def row_of(arm: Arm, run: Run, report: Report, minutes: float) -> Row:
         baseline_sd=models["baseline"].accuracy_sd or 0.0,
         teacher=teacher.accuracy if teacher else None,
         gain=comparison.gain,
-        low=comparison.gain_ci95[0],
-        high=comparison.gain_ci95[1],
+        low=comparison.gain_ci95.low,
+        high=comparison.gain_ci95.high,
         p=comparison.p_value,
         verdict_code=comparison.verdict_code,
         minutes=round(minutes, 1),
-        over_self_training=own
-        and {
-            "gain": own.gain,
-            "low": own.gain_ci95[0],
-            "high": own.gain_ci95[1],
-            "p": own.p_value,
-            "verdict_code": own.verdict_code,
-        },
+        over_self_training=_control(own) if own else None,
     )
+
+
+def _control(own: SelfTraining) -> dict[str, Any]:
+    ends = {"low": own.gain_ci95.low, "high": own.gain_ci95.high}
+    return {"gain": own.gain, **ends, "p": own.p_value, "verdict_code": own.verdict_code}
 
 
 def in_a_line(row: Row) -> str:

@@ -138,8 +138,8 @@ def patience(pool: Path, archives: Path) -> Iterator[Arm]:
     trained = (*TEACHER_TRAINS, *GREY, epochs(3000, images), "train.lr=0.001")
     of_same = teacher_file(pool, "patience", *trained)
     for length in (1, 3, 10, 30):
-        how = (*ALONE, *STEM, "data.image_size=32", "train.lr=0.002", of_same)
-        how += (epochs(length * steps, images), "teacher.pretrained=false")
+        how = [*ALONE, *STEM, "data.image_size=32", "train.lr=0.002", of_same]
+        how += [epochs(length * steps, images), "teacher.pretrained=false"]
         for recipe, more in (("patient", ()), ("kd", ("data.augment=shift",))):
             asked = Ask(recipe, teachers=(LARGE,), student=SMALL, data=data, settings=(*how, *more))
             yield Arm("patience", "2,000 images", recipe, length, asked, headline=not more)
@@ -164,10 +164,10 @@ def shift(pool: Path, archives: Path) -> Iterator[Arm]:
             trained = (*TEACHER_TRAINS, *COLOUR, epochs(2000, images), f"train.lr={rate}")
             own = teacher_file(pool, named, *trained)
             for length in LENGTHS:
-                how = (*ALONE, *COLOUR, "train.lr=0.002", epochs(length * steps, images), own)
+                how = [*ALONE, *COLOUR, "train.lr=0.002", epochs(length * steps, images), own]
                 if teacher == LARGE:
-                    how += ("teacher.pretrained=false",)
-                asked = Ask("kd", teachers=(teacher,), student=SMALL, data=data, settings=how)
+                    how.append("teacher.pretrained=false")
+                asked = Ask("kd", teachers=(teacher,), student=SMALL, data=data, settings=(*how,))
                 yield Arm("shift", where, arm, length, asked, headline=teacher != LARGE)
 
 

@@ -1,5 +1,9 @@
 """`kd distill`: its flags. What it prints is in cli/train.py."""
 
+from typing import Annotated, Literal
+
+import typer
+
 from kdcli.cli.entry import door
 from kdcli.cli.flags import (
     Again,
@@ -35,6 +39,13 @@ def distill(
     device: Device = "auto",
     again: Again = False,
     dry_run: DryRun = False,
+    baseline: Annotated[
+        Literal["first", "later"],
+        typer.Option(
+            help="first: train the baseline before the student, and say how far the teacher is "
+            "ahead of it; later: kd evaluate trains it."
+        ),
+    ] = "later",
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -56,4 +67,4 @@ def distill(
             device=device,
         )
         job = distill_job(ask, console)
-        carry_out(job, console, out, again, dry_run)
+        carry_out(job, console, out, again, dry_run, baseline == "first")

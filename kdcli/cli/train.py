@@ -232,7 +232,14 @@ def train(
         carry_out(job, console, out, again, dry_run)
 
 
-def carry_out(job: "Job", console: Console, out: Path | None, again: bool, dry: bool) -> None:
+def carry_out(
+    job: "Job",
+    console: Console,
+    out: Path | None,
+    again: bool,
+    dry: bool,
+    baseline_first: bool = False,
+) -> None:
     """The plan alone, or the plan and then the work."""
     from kdcli.commands import train as verb
 
@@ -240,5 +247,5 @@ def carry_out(job: "Job", console: Console, out: Path | None, again: bool, dry: 
         forecast = verb.dry_run(job, console, out=out, again=again)
         console.show(forecast, lambda it: {"plan": it.as_dict()}, show_plan)
     else:
-        trained = verb.carry_out(job, console, out=out, again=again)
+        trained = verb.carry_out(job, console, out=out, again=again, baseline_first=baseline_first)
         console.show(trained, _documents, partial(show_trained, job=job))

@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+from kdcli.core.arrays import Bools
 from kdcli.core.errors import UsageError
 from kdcli.core.progress import Progress, Silent
 from kdcli.core.text import counted
 from kdcli.data.defaults import FEW_VALIDATED
+from kdcli.data.store import plain_store
+from kdcli.evaluation.lead import lead
+from kdcli.evaluation.measure import measure
 from kdcli.plan.ask import Ask
 from kdcli.plan.data import say_mirrored
 from kdcli.plan.forecast import foresee
@@ -13,11 +17,15 @@ from kdcli.plan.foreseen import Forecast
 from kdcli.plan.job import Job, open_shared, refuse_taught, train_spec, trained_alone
 from kdcli.plan.names import started, starting_point
 from kdcli.recipe.conflicts import refuse_in_recipe
-from kdcli.recipe.load import load_recipe
+from kdcli.recipe.load import load_recipe, scheme_of
+from kdcli.runs.baseline import baseline_of
+from kdcli.runs.find import is_finished
 from kdcli.runs.run import state_licence
 from kdcli.runs.spec import Spec
-from kdcli.training.ensure import Trained, ensure, run_of
+from kdcli.training.answers import finished_teachers
+from kdcli.training.ensure import Trained, ensure, run_of, teacher_files
 from kdcli.training.licences import warn_of_licences
+from kdcli.training.site import Site
 from kdcli.training.teachers import TOLD, measure_given
 from kdcli.training.threads import Choose, nobody_knows
 
@@ -57,10 +65,19 @@ def dry_run(
 
 
 def carry_out(
-    job: Job, progress: Progress, *, out: Path | None = None, again: bool = False
+    job: Job,
+    progress: Progress,
+    *,
+    out: Path | None = None,
+    again: bool = False,
+    baseline_first: bool = False,
 ) -> list[Trained]:
     """Of `kd train` or `kd distill`: say what it will take, then train each seed,
-    teachers first; or find them finished."""
+    teachers first; or find them finished.
+
+    `baseline_first`: the baseline of the first seed, too, before its student: how far the teachers
+    are ahead of it is said whenever it is there by then.
+    """
     _refuse_one_place(job, out)
     finished = [spec not in _to_train(job, out, again) for spec in job.specs]
     choose: Choose = nobody_knows
@@ -72,13 +89,35 @@ def carry_out(
         choose = forecast.threads_of
     if sum(finished) > TOLD:
         progress.say(f"{sum(finished)} of {job.seeds} runs are finished")
-    trained = []
+    trained: list[Trained] = []
     for spec, known in zip(job.specs, finished, strict=True):
         told = Silent() if known and sum(finished) > TOLD else progress
         site = job.site(told, choose)
+        if not trained and not known:
+            _tell_of_lead(spec, site, baseline_first)
         trained.append(ensure(spec, site, out=out, again=again, asked=True))
         state_licence(trained[-1].run, spec.recipe.data.licence)
     return trained
+
+
+def _tell_of_lead(spec: Spec, site: Site, baseline_first: bool) -> None:
+    """Of each finished teacher, where the baseline is finished as well."""
+    learning = spec.alongside or scheme_of(spec.recipe).has_generations
+    if not spec.teachers or learning or not (baseline_first or is_finished(baseline_of(spec))):
+        return
+    alone = ensure(baseline_of(spec), site, why="the baseline first").run
+    done = finished_teachers(spec)
+    files = [file for file in (done if all(done) else teacher_files(spec, site)) if file]
+    store = plain_store(site.source.validation, spec.recipe, site.progress)
+
+    def right(file: Path) -> Bools:
+        rights: Bools = measure([file], store, site.device).right(store.labels)[0]
+        return rights
+
+    baseline = right(alone.model)
+    for ref, file in zip(spec.members[:TOLD], files, strict=False):
+        found = lead(ref.model, spec.model, right(file), baseline)
+        (site.progress.say if found.ahead else site.progress.warn)(found.words)
 
 
 def _warn_before(job: Job, progress: Progress) -> None:
