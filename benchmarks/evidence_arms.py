@@ -54,6 +54,11 @@ def epochs(steps: int, images: int) -> str:
     return f"train.epochs={max(1, round(steps / (images // BATCH)))}"
 
 
+def short(steps: int) -> tuple[str, str]:
+    """For so many steps, where there are few labels: an epoch is 20 of them."""
+    return epochs(steps, 20 * BATCH), f"train.epoch_images={20 * BATCH}"
+
+
 def teacher_file(pool: Path, name: str, *settings: str, recipe: str = "") -> str:
     """The setting for teachers that are trained as a file says: from labels, unless `recipe` says
     otherwise, with these settings."""
@@ -71,10 +76,10 @@ def few_labels(pool: Path, archives: Path) -> Iterator[Arm]:
     """Fashion-MNIST, 20,000 images of which 10, 30, 100, 300 of each class have labels."""
     data, steps = str(fashion_folder(pool, 20_000)), 500
     for labels in (10, 30, 100, 300):
-        known, where = 10 * labels, f"{labels} labels a class"
+        where = f"{labels} labels a class"
         hidden = f"data.hidden={{keep: {labels}}}"
         of_same = teacher_file(
-            pool, f"few_{labels}", *TEACHER_TRAINS, *GREY, epochs(1500, known), "train.lr=0.001"
+            pool, f"few_{labels}", *TEACHER_TRAINS, *GREY, *short(1500), "train.lr=0.001"
         )
         all_labels = Ask(
             "supervised",
@@ -83,7 +88,7 @@ def few_labels(pool: Path, archives: Path) -> Iterator[Arm]:
             settings=(*ALONE, *GREY, epochs(4000, 20_000), "train.lr=0.001"),
         )
         for length in LENGTHS:
-            how = (*ALONE, *STEM, *GREY, hidden, "train.lr=0.002", epochs(length * steps, known))
+            how = (*ALONE, *STEM, *GREY, hidden, "train.lr=0.002", *short(length * steps))
 
             def ask(teacher: str, *more: str, how: tuple[str, ...] = how) -> Ask:
                 return Ask(

@@ -44,7 +44,7 @@ def resolve_recipe(
 def head_only(recipe: Recipe, source: Source) -> dict[str, Any]:
     """What fitting the classifier alone comes down to, by the recipe's keys: no trunk to slow down,
     no images to vary, for each is shown to the trunk once."""
-    schedule = fitted(HEAD_ONLY, images_left(recipe, source), len(source.validation))
+    schedule = fitted(HEAD_ONLY, epoch_images(recipe, source), len(source.validation))
     return {
         "train.tune": "head",
         "train.epochs": HEAD_ONLY.epochs,  # enough of them, however few the images
@@ -74,11 +74,13 @@ def auto_values(
     # on the meta device: the schedule goes by parameters, the precision by kinds of layers
     meta = build_meta(plan(model, classes, size, None))
     usual = defaults.schedule(parameters(meta))
-    schedule = fitted(usual, images_left(recipe, source), len(source.validation))
+    epoch = epoch_images(recipe, source)
+    schedule = fitted(usual, epoch, len(source.validation))
     values: dict[str, Any] = {
         "data.image_size": size,
         "data.augment": defaults.augment,
         "train.epochs": schedule.epochs,
+        "train.epoch_images": epoch if epoch != images_left(recipe, source) else None,
         "train.batch_size": schedule.batch_size,
         "train.lr": schedule.lr,
         "train.patience": schedule.patience,
@@ -104,8 +106,7 @@ def auto_values(
         values["teacher.precision"] = suit.pop() if len(suit) == 1 else "fp32"
     if device.type == "cuda" and recipe.train.tune == "all":
         train = fill_auto(recipe, values).train
-        left = max(1, images_left(recipe, source))
-        steps = int(train.epochs) * steps_per_epoch(left, int(train.batch_size))
+        steps = int(train.epochs) * steps_per_epoch(max(1, epoch), int(train.batch_size))
         values["train.compile"] = steps >= WORTH_COMPILING * (1 + len(teachers))
     return values
 
@@ -123,13 +124,26 @@ def _views(recipe: Recipe, usual: int) -> int:
     return min(VIEWS, epochs) if fewer else epochs
 
 
+def epoch_images(recipe: Recipe, source: Source) -> int:
+    """Of an epoch, about. Where a part of each batch has labels, both kinds are passed through."""
+    known, share = images_left(recipe, source), recipe.data.labelled_share
+    if share is not None and recipe.train.epoch_images == "auto":
+        further = len(source.unlabelled) if source.unlabelled else 0
+        unknown = round(len(source.train) * _share_left(recipe)) + further - known
+        known = max(known, round(unknown / (1 - share)))
+    return recipe.train.epoch_of(known)
+
+
 def images_left(recipe: Recipe, source: Source) -> int:
     """How many training images data.subset and data.hidden leave, about: of those with labels, by
     which the length of an epoch goes."""
-    subset = recipe.data.subset
-    share = sum(subset) / 2 if isinstance(subset, tuple) else subset
     hidden = 0.0 if scheme_of(recipe).labelled_by_teachers else recipe.data.hidden
-    return round(len(labelled(source.train, hidden)) * share)
+    return round(len(labelled(source.train, hidden)) * _share_left(recipe))
+
+
+def _share_left(recipe: Recipe) -> float:
+    subset = recipe.data.subset
+    return sum(subset) / 2 if isinstance(subset, tuple) else subset
 
 
 def _begins_pretrained(model: str, defaults: Defaults) -> bool:

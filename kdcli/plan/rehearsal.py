@@ -170,8 +170,8 @@ def _rehearsed(
         asked = way.missing * (images + len(source.validation))
         asking = asked * parts.transfer.seconds_per_image
         transfer_bytes = images * row
-    # an epoch is as long as the images with labels, whatever there is beside them
-    shown = int((source.train.labels != UNKNOWN).sum())
+    # of images with labels an epoch is a pass, whatever there is beside them
+    shown = spec.recipe.train.epoch_of(int((source.train.labels != UNKNOWN).sum()))
     per_epoch = steps_per_epoch(shown, min(batch, shown))
     learning = [parts.distiller, *(one.model for one in parts.alongside.values())]
     return _Rehearsed(

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from kdcli.core.options import NO_WEIGHT, Options
+from kdcli.core.options import NO_WEIGHT, Later, Options
 from kdcli.recipe.data import Auto
 from kdcli.recipe.weight import Span
 
@@ -23,6 +23,9 @@ class Train(Options):
     """The training itself; the baseline gets the same."""
 
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] | Auto = "auto"
+    epoch_images: Annotated[Annotated[int, Field(ge=2)] | Auto | None, Later(None)] = "auto"
+    """So many images are an epoch, less than a pass over all or more; null: a pass over those with
+    labels. `auto`: that, but with a data.labelled_share a pass over those without, too."""
     batch_size: Annotated[int, Field(ge=2)] | Auto = "auto"
     """At least 2: batch norm has nothing to average over in one image."""
     optimizer: Literal["adamw", "sgd"] = "adamw"
@@ -58,3 +61,7 @@ class Train(Options):
     compile: Annotated[bool | Auto, NO_WEIGHT] = "auto"
     """Let torch.compile make the models' steps faster. In no digest, as the device and the threads
     are in none: it adds in another order, so that last bits differ, and nothing else."""
+
+    def epoch_of(self, known: int) -> int:
+        """Images of an epoch, where so many have labels."""
+        return self.epoch_images if isinstance(self.epoch_images, int) else known

@@ -212,12 +212,13 @@ def _not_the_same(spec: Spec, images: int) -> str:
 
 def _passes(recipe: Recipe, labels: Indices) -> int:
     """How often the image that is shown most often is shown, at most."""
-    epochs, share = int(recipe.train.epochs), recipe.data.labelled_share
+    train, share = recipe.train, recipe.data.labelled_share
     unknown = int((labels == UNKNOWN).sum())
+    known = len(labels) - unknown
+    shown = int(train.epochs) * train.epoch_of(known)
     if not share or not unknown:
-        return epochs
-    # an epoch is as long as a pass over the images with labels, were they alone
-    return math.ceil(epochs * max(share, (1 - share) * (len(labels) - unknown) / unknown))
+        return math.ceil(shown / known)
+    return math.ceil(shown * max(share / known, (1 - share) / unknown))
 
 
 def _no_gain(spec: Spec, site: Site, split: Split, missing: int, size: int) -> str:
@@ -228,7 +229,7 @@ def _no_gain(spec: Spec, site: Site, split: Split, missing: int, size: int) -> s
     # seeds that draw images of their own, or have teachers of their own, have nothing in common
     generations = any(ref.spec and ref.spec.role == "generation" for ref in spec.teachers)
     students = 1 if generations or spec.recipe.data.subset != 1 else site.students
-    epoch = int((split.labels != UNKNOWN).sum())
+    epoch = spec.recipe.train.epoch_of(int((split.labels != UNKNOWN).sum()))
     if missing * len(split) >= students * int(spec.recipe.train.epochs) * epoch:
         who = counted(students, "student")
         return f"{who}, {counted(missing, 'view')} to be asked about: nothing would be asked twice"

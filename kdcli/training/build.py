@@ -227,6 +227,7 @@ def batching_of(spec: Spec, classes: int, labels: Indices) -> Batching:
         mixup=train.mixup,
         cutmix=train.cutmix,
         views=spec.views or None,
+        samples_per_epoch=train.epoch_images if isinstance(train.epoch_images, int) else None,
     )
     known = int((labels != UNKNOWN).sum())
     if recipe.data.labelled_share is None or known == len(labels):
@@ -234,7 +235,7 @@ def batching_of(spec: Spec, classes: int, labels: Indices) -> Batching:
     return replace(
         how,
         labelled_share=recipe.data.labelled_share,
-        samples_per_epoch=known,  # as many steps as its baseline takes
+        samples_per_epoch=train.epoch_of(known),  # as many steps as its baseline takes
         views=how.views or how.epochs,  # round which few images are passed through more often
     )
 

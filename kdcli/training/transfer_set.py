@@ -85,9 +85,10 @@ def open_transfer(
     spec, site, progress = asking.spec, asking.site, asking.site.progress
     panel = scheme_of(spec.recipe).panel(len(teachers))  # before anything is read
     _warn_of_softening(spec.recipe, panel, progress)
-    shown = len(training) if rehearsal else labelled_images(spec, site.source)
+    train = spec.recipe.train
+    shown = len(training) if rehearsal else train.epoch_of(labelled_images(spec, site.source))
     images = len(training) * _copies(spec)
-    epochs = int(spec.recipe.train.epochs)
+    epochs = int(train.epochs)
     _say(images, len(training), shown, len(teachers), epochs * shown / images, progress)
     members, roll = members_of(teachers, spec.members, panel), None
     if rehearsal:

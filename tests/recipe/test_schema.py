@@ -14,6 +14,7 @@ AUTO = {
     "data.augment": "shift",
     "data.crop_pct": 1.0,
     "train.epochs": 20,
+    "train.epoch_images": 2000,
     "train.batch_size": 32,
     "train.lr": 3e-3,
     "train.patience": None,

@@ -89,8 +89,8 @@ def asked(monkeypatch):
     ("settings", "count"),
     [
         (VARIED, 3),
-        # 48 images with labels, three steps of 16 of them and 16 of 36 others
-        (("data.hidden={keep: 16}", "data.labelled_share=0.5"), 2),
+        # 48 images with labels and 36 without, half of each batch: an epoch is 72
+        (("data.hidden={keep: 16}", "data.labelled_share=0.5"), 3),
         pytest.param(
             (*VARIED, "train.balance=sampler", "teacher.views=2"), 2, marks=pytest.mark.slow
         ),
