@@ -1,13 +1,13 @@
 """After `kd doctor`: the data as tables, or the machine."""
 
 import shlex
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kdcli.cli.console import Console
 from kdcli.cli.entry import door
-from kdcli.cli.flags import Debug, Json
+from kdcli.cli.flags import Debug, Json, Recipe, Set, Student, Teachers
 from kdcli.core.examples import STUDENT, TEACHER
 
 if TYPE_CHECKING:
@@ -44,13 +44,22 @@ def show_data(console: Console, found: "Data") -> None:
     for line in found.survey.warnings() + found.survey.advice():
         console.warn(line)
     command = f"--data {shlex.quote(found.given)}"
-    if found.failure is None:
+    if found.advice:
+        for line in found.advice.foretold.lines():
+            console.line(line)
+        console.next(found.advice.command)
+    elif found.failure is None:
         console.next(
             f"kd distill --teacher {TEACHER} --student {STUDENT} {command} --dry-run",
             f"kd recipe show kd {command}",
         )
     else:
         console.next(f"kd doctor {shlex.quote(found.given)}")
+
+
+def _document(found: "Data") -> dict[str, Any]:
+    advice = {"prognosis": found.advice.as_dict()} if found.advice else {}
+    return {"data": found.as_dict()} | advice
 
 
 def _facts(found: "Data") -> list[list[str]]:
@@ -143,14 +152,30 @@ def doctor(
             show_default=False,
         ),
     ] = None,
+    teacher: Teachers = None,
+    student: Student = None,
+    recipe: Recipe = "kd",
+    set_: Set = None,
     json: Json = False,
     debug: Debug = False,
 ) -> int:
-    """What your data are, every image decoded; without DATA, what this machine is."""
+    """What your data are, every image decoded; without DATA, what this machine is. With --teacher
+    and --student: will the teacher pay? From short trainings, in five minutes at most."""
     with door(json) as console:
         from kdcli.commands.doctor import Machine, doctor
+        from kdcli.core.errors import UsageError
+        from kdcli.plan.ask import Ask
 
-        found = doctor(data, progress=console)
+        ask = None
+        if teacher or student:
+            settings, taught_by = tuple(set_ or ()), tuple(teacher or ())
+            ask = Ask(recipe, settings, teachers=taught_by, student=student, data=data)
+            if not (data and teacher and student):
+                raise UsageError(
+                    "a prognosis needs the data, a teacher and a student",
+                    f"kd doctor DATA --teacher {TEACHER} --student {STUDENT}",
+                )
+        found = doctor(data, ask, progress=console)
         if isinstance(found, Machine):
             return console.show(found, lambda it: {"machine": it.as_dict()}, show_machine)
-        return console.show(found, lambda it: {"data": it.as_dict()}, show_data, found.failure)
+        return console.show(found, _document, show_data, found.failure)

@@ -16,7 +16,7 @@ from kdcli.cli.flags import Again, Data, Debug, Device, DryRun, Json, Out, Recip
 from kdcli.core.examples import STUDENT
 
 if TYPE_CHECKING:
-    from kdcli.plan.foreseen import Forecast
+    from kdcli.commands.train import Planned
     from kdcli.plan.job import Job
     from kdcli.runs.run import Run
     from kdcli.runs.spec import Spec, TeacherRef
@@ -27,9 +27,9 @@ SHOWN = 3
 """Runs that a line names."""
 
 
-def show_plan(console: Console, forecast: "Forecast") -> None:
+def show_plan(console: Console, planned: "Planned") -> None:
     """After `--dry-run`."""
-    for line in forecast.lines():
+    for line in planned.lines():
         console.line(line)
     console.next(shlex.join(w for w in shlex.split(console.command) if w != "--dry-run"))
 
@@ -244,8 +244,8 @@ def carry_out(
     from kdcli.commands import train as verb
 
     if dry:
-        forecast = verb.dry_run(job, console, out=out, again=again)
-        console.show(forecast, lambda it: {"plan": it.as_dict()}, show_plan)
+        planned = verb.dry_run(job, console, out=out, again=again)
+        console.show(planned, lambda it: it.as_dict(), show_plan)
     else:
         trained = verb.carry_out(job, console, out=out, again=again, baseline_first=baseline_first)
         console.show(trained, _documents, partial(show_trained, job=job))

@@ -1,4 +1,5 @@
-"""`kd doctor`: what the data are, every image decoded; or what this machine is. Trains nothing."""
+"""`kd doctor`: what the data are, every image decoded; or what this machine is. Trains nothing, but
+for a prognosis, where teacher and student are named."""
 
 import os
 import platform
@@ -9,7 +10,8 @@ from typing import Any
 import torch
 from huggingface_hub import constants
 
-from kdcli.core.errors import DataError, KdError
+from kdcli.commands.distill import distill_job
+from kdcli.core.errors import DataError, KdError, UsageError
 from kdcli.core.files import cache_folder, existing
 from kdcli.core.machine import free_memory_bytes, memory_bytes
 from kdcli.core.openmp import usable_cores, wanted_threads
@@ -22,7 +24,9 @@ from kdcli.data.quality.survey import Survey, survey, undecodable
 from kdcli.data.source import OUT, Defaults
 from kdcli.data.sources.torchvision_sets import data_folder
 from kdcli.models.precision import has_fast_bf16
+from kdcli.plan.ask import Ask
 from kdcli.plan.loader_speed import LoaderSpeed, measure_loader
+from kdcli.plan.signs import Foretold, can_be_foretold, from_trials
 from kdcli.runs.find import runs_root
 from kdcli.runs.run import versions
 
@@ -62,6 +66,18 @@ class Machine:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Advice:
+    """A prognosis, and the command that follows from it."""
+
+    foretold: Foretold
+    command: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json."""
+        return self.foretold.as_dict() | {"next": self.command}
+
+
 @dataclass(frozen=True, eq=False)
 class Data:
     """What `--data` would mean."""
@@ -76,6 +92,8 @@ class Data:
     """One for each image that cannot be decoded."""
     loader: LoaderSpeed | None
     """None: not measured, as images are broken."""
+    advice: Advice | None = None
+    """Where a teacher and a student were named."""
 
     @property
     def failure(self) -> KdError | None:
@@ -112,13 +130,17 @@ def _counted(doubles: tuple[Double, ...]) -> dict[str, Any]:
     return {"count": len(doubles), "examples": examples}
 
 
-def doctor(folder: str | None, *, progress: Progress) -> Data | Machine:
-    """The data that `folder` (anything --data takes) names; None: the machine.
+def doctor(folder: str | None, ask: Ask | None = None, *, progress: Progress) -> Data | Machine:
+    """The data that `folder` (anything --data takes) names; None: the machine. Of `ask`, a
+    distillation on these data, a prognosis is wanted.
 
-    Raises DataError or UsageError for data that cannot be opened at all.
+    Raises:
+        DataError: data that cannot be opened at all.
+        UsageError: the same; or an `ask` that no teacher is ahead of beforehand.
     """
     if folder is None:
         return _machine()
+    advice = _advice(ask, progress) if ask else None
     source = open_source(folder, progress)
     broken = undecodable((source.train, source.validation, source.test), progress)
     found = replace(survey(source, progress), unreadable=())  # they are among the broken ones
@@ -129,7 +151,21 @@ def doctor(folder: str | None, *, progress: Progress) -> Data | Machine:
         large=fitted(source.defaults.large, *sizes),
     )
     loader = None if broken else measure_loader(source)
-    return Data(source.name, folder, found, source.notes, defaults, broken, loader)
+    return Data(source.name, folder, found, source.notes, defaults, broken, loader, advice)
+
+
+def _advice(ask: Ask, progress: Progress) -> Advice:
+    job = distill_job(ask, progress)
+    if not can_be_foretold(job.spec):
+        raise UsageError(
+            f"recipe {ask.recipe}: nobody teaches who knew it beforehand, so there is no lead to "
+            "measure",
+            "--recipe kd, or leave --teacher and --student out",
+        )
+    found = from_trials(job, progress)
+    alone = Ask("supervised", model=ask.student, data=ask.data)
+    pays = found.prognosis.pays != "no"
+    return Advice(found, ask.command("distill") if pays else alone.command("train"))
 
 
 def _machine() -> Machine:

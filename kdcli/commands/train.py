@@ -1,6 +1,8 @@
 """Train one model, or find it trained: a chain of runs is a list of specs handed to `ensure`."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kdcli.core.arrays import Bools
 from kdcli.core.errors import UsageError
@@ -16,6 +18,7 @@ from kdcli.plan.forecast import foresee
 from kdcli.plan.foreseen import Forecast
 from kdcli.plan.job import Job, open_shared, refuse_taught, train_spec, trained_alone
 from kdcli.plan.names import started, starting_point
+from kdcli.plan.signs import Foretold, can_be_foretold, from_what_is_there
 from kdcli.recipe.conflicts import refuse_in_recipe
 from kdcli.recipe.load import load_recipe, scheme_of
 from kdcli.runs.baseline import baseline_of
@@ -28,6 +31,24 @@ from kdcli.training.licences import warn_of_licences
 from kdcli.training.site import Site
 from kdcli.training.teachers import TOLD, measure_given
 from kdcli.training.threads import Choose, nobody_knows
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What a dry run found."""
+
+    forecast: Forecast
+    foretold: Foretold | None
+    """None: nothing is left to train, or nobody teaches who knew it beforehand."""
+
+    def lines(self) -> list[str]:
+        """In words."""
+        return [*self.forecast.lines(), *(self.foretold.lines() if self.foretold else ())]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json."""
+        prognosis = {"prognosis": self.foretold.as_dict()} if self.foretold else {}
+        return {"plan": self.forecast.as_dict()} | prognosis
 
 
 def train_job(ask: Ask, progress: Progress) -> Job:
@@ -48,9 +69,9 @@ def train_job(ask: Ask, progress: Progress) -> Job:
 
 def dry_run(
     job: Job, progress: Progress, *, out: Path | None = None, again: bool = False
-) -> Forecast:
-    """What a job of `kd train` or `kd distill` will take; a given teacher is measured
-    here, as its training would do first.
+) -> Planned:
+    """What a job of `kd train` or `kd distill` will take, and whether a teacher will pay; a given
+    one is measured here, as its training would do first.
 
     Raises:
         UnfitTeacher: it is hardly better than chance.
@@ -61,7 +82,8 @@ def dry_run(
     found = foresee(job, progress, out=out, again=again)
     if found.now:
         measure_given(job.spec, job.site(progress))
-    return found
+    foretold = from_what_is_there(job) if found.now and can_be_foretold(job.spec) else None
+    return Planned(found, foretold)
 
 
 def carry_out(

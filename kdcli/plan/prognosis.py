@@ -1,0 +1,88 @@
+"""Will a teacher pay here? From what can be known in minutes, which is little."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from kdcli.core.text import signed
+from kdcli.evaluation.lead import WHAT_HELPS
+from kdcli.evaluation.significance import detectable_gain
+
+KEPT, KEPT_WITH_FURTHER = 0.3, 0.5
+"""Of a teacher's lead over labels alone, what a student usually gains: from the labelled images,
+and where it is also taught on as many without labels."""
+WORTH = 0.005
+"""Less than half a point is no gain that one would train a teacher for."""
+
+Pays = Literal["yes", "no", "open"]
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What is known beforehand; accuracies and gains in [0, 1]."""
+
+    teacher: float | None
+    """What the best of the teachers reaches, or is expected to; None: not measured."""
+    alone: float | None
+    """What the student reaches on labels alone, or is expected to; None: not measured."""
+    labels_per_class: float
+    further: int
+    """Images without labels that the student is taught on."""
+    labelled: int
+    test_images: int
+
+    @property
+    def lead(self) -> float | None:
+        """Of the teacher over labels alone."""
+        return None if self.teacher is None or self.alone is None else self.teacher - self.alone
+
+    @property
+    def smallest_gain(self) -> float | None:
+        """That the test images can show: networks that are wrong equally often are apart on about
+        as many images."""
+        wrong = 0.2 if self.alone is None else max(1 - self.alone, 1 / self.test_images)
+        return detectable_gain(wrong, self.test_images)
+
+
+@dataclass(frozen=True)
+class Prognosis:
+    """What follows from the signs."""
+
+    signs: Signs
+    expected_gain: float | None
+    """None: nobody knows."""
+    pays: Pays
+    reason: str
+
+    @property
+    def words(self) -> str:
+        """The verdict, in a sentence."""
+        says = {"yes": "will probably pay", "no": "will probably not pay", "open": "may pay"}
+        return f"a teacher {says[self.pays]} here: {self.reason}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json."""
+        signs = asdict(self.signs)
+        derived = {"lead": self.signs.lead, "smallest_gain": self.signs.smallest_gain}
+        found = {"expected_gain": self.expected_gain, "pays": self.pays, "reason": self.reason}
+        return signs | derived | found
+
+
+def prognosis(signs: Signs) -> Prognosis:
+    """Whether the gain that such a lead usually gives is one, and one that could be shown."""
+    if signs.lead is None:
+        return Prognosis(signs, None, "open", "how far it is ahead of labels alone is not known")
+    share = KEPT_WITH_FURTHER if signs.further >= signs.labelled else KEPT
+    expected = share * signs.lead
+    lead = f"it is about {signed(100 * signs.lead)} points ahead of labels alone"
+    if signs.lead <= 0:
+        return Prognosis(
+            signs, 0.0, "no", f"it is not ahead of what labels alone reach; {WHAT_HELPS}"
+        )
+    needed = max(WORTH, signs.smallest_gain or 1.0)
+    of_it = f"{lead}, of which a student usually gains {share:.0%}, {signed(100 * expected)}"
+    shown = f"the test images can show {signed(100 * needed)}"
+    if expected >= needed:
+        return Prognosis(signs, expected, "yes", f"{of_it}; {shown}")
+    if expected < max(WORTH, needed / 2):
+        return Prognosis(signs, expected, "no", f"{of_it}, and {shown} at best")
+    return Prognosis(signs, expected, "open", f"{of_it}; {shown}")
