@@ -3,7 +3,6 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from kdcli.core.text import signed
 from kdcli.evaluation.lead import WHAT_HELPS
 from kdcli.evaluation.significance import detectable_gain
 
@@ -73,16 +72,15 @@ def prognosis(signs: Signs) -> Prognosis:
         return Prognosis(signs, None, "open", "how far it is ahead of labels alone is not known")
     share = KEPT_WITH_FURTHER if signs.further >= signs.labelled else KEPT
     expected = share * signs.lead
-    lead = f"it is about {signed(100 * signs.lead)} points ahead of labels alone"
     if signs.lead <= 0:
         return Prognosis(
             signs, 0.0, "no", f"it is not ahead of what labels alone reach; {WHAT_HELPS}"
         )
     needed = max(WORTH, signs.smallest_gain or 1.0)
-    of_it = f"{lead}, of which a student usually gains {share:.0%}, {signed(100 * expected)}"
-    shown = f"the test images can show {signed(100 * needed)}"
-    if expected >= needed:
-        return Prognosis(signs, expected, "yes", f"{of_it}; {shown}")
-    if expected < max(WORTH, needed / 2):
-        return Prognosis(signs, expected, "no", f"{of_it}, and {shown} at best")
-    return Prognosis(signs, expected, "open", f"{of_it}; {shown}")
+    reason = (
+        f"it is about {100 * signs.lead:.1f} points ahead of labels alone, of which a student "
+        f"usually gains {share:.0%}, {100 * expected:.1f}; the test images can show gains from "
+        f"{100 * needed:.1f} on"
+    )
+    pays: Pays = "yes" if expected >= needed else "open" if expected >= needed / 2 else "no"
+    return Prognosis(signs, expected, pays, reason)
