@@ -176,4 +176,67 @@ def shift(pool: Path, archives: Path) -> Iterator[Arm]:
                 yield Arm("shift", where, arm, length, asked, headline=teacher != LARGE)
 
 
-STUDIES = {"few_labels": few_labels, "patience": patience, "noise": noise, "shift": shift}
+GAP_TEACHERS = ("resnet10t", "resnet18", "resnet34")
+"""4.9, 11 and 21 M parameters."""
+SIZES = ("test_efficientnet", SMALL, "mobilenetv3_small_100")
+"""0.1, 0.6 and 1.5 M parameters."""
+
+
+def capacity_gap(pool: Path, archives: Path) -> Iterator[Arm]:
+    """Fashion-MNIST, 2,000 images: three students, three teachers, and an assistant between."""
+    images, steps = 2_000, 500
+    data = str(fashion_folder(pool, images))
+    trained = (*TEACHER_TRAINS, *GREY, epochs(3000, images), "train.lr=0.001")
+    own = teacher_file(pool, "gap", *trained)
+    for student in SIZES:
+        for length in LENGTHS:
+            how = [*ALONE, *STEM, *GREY, "train.lr=0.002", epochs(length * steps, images), own]
+            how.append("teacher.pretrained=false")
+            ways = [(teacher, ()) for teacher in GAP_TEACHERS]
+            for teacher, between in [*ways, ("resnet34", ("resnet10t",))]:
+                arm = " -> ".join((teacher, *between))
+                asked = Ask(
+                    "kd",
+                    teachers=(teacher,),
+                    assistants=between,
+                    student=student,
+                    data=data,
+                    settings=(*how,),
+                )
+                yield Arm("capacity_gap", student, arm, length, asked, headline=teacher == LARGE)
+
+
+METHODS = ("kd", "dkd", "at", "fitnet", "rkd")
+"""Two of answers, two of features, one of relations; at their published weights."""
+
+
+def survey(pool: Path, archives: Path) -> Iterator[Arm]:
+    """Fashion-MNIST, 20,000 images with 30 labels a class: three sizes of student, five methods,
+    one teacher that knows all labels; and ensembles of teachers that know 300 a class."""
+    data, steps = str(fashion_folder(pool, 20_000)), 500
+    first = Ask(
+        "supervised",
+        model=LARGE,
+        data=data,
+        settings=(*ALONE, *GREY, epochs(4000, 20_000), "train.lr=0.001"),
+    )
+    for student in SIZES:
+        for length in LENGTHS:
+            how = [*ALONE, *STEM, *GREY, "data.hidden={keep: 30}", "data.labelled_share=0.5"]
+            how += ["train.lr=0.002", *short(length * steps)]
+            for method in METHODS:
+                asked = Ask(
+                    method, teachers=("FIRST",), student=student, data=data, settings=(*how,)
+                )
+                headline = method == "kd"
+                yield Arm("survey", student, method, length, asked, first, headline)
+
+
+STUDIES = {
+    "few_labels": few_labels,
+    "patience": patience,
+    "capacity_gap": capacity_gap,
+    "noise": noise,
+    "shift": shift,
+    "survey": survey,
+}
