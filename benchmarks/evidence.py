@@ -85,9 +85,11 @@ def main() -> None:
         for arm in chosen(asked, list(arms_of(study, asked.pool, asked.pool / "assets"))):
             say(asked, in_a_line(measured(arm, asked.pool)))
     rows = [row for study in STUDIES for row in rows_of(study, asked.pool)]
-    show(asked, [asdict(row) for row in rows], tables(rows))
+    found = {study: [row for row in rows if row.study == study] for study in STUDIES}
+    each = (line for one in found.values() if one for line in ("", *tables(one)))
+    show(asked, [asdict(row) for row in rows], each)
     if asked.write:
-        write_text(HERE.parent / "docs/evidence.json", as_json(rows))
+        write(rows)
 
 
 def chosen(asked: argparse.Namespace, arms: list[Arm]) -> Iterator[Arm]:
@@ -184,11 +186,88 @@ def points(gain: float, low: float, high: float) -> str:
 
 
 def tables(rows: Sequence[Row]) -> Iterator[str]:
-    yield from map(in_a_line, rows)
+    """Markdown: a study's conditions and arms, each length beside the others; p after Holm over all
+    that the study claims, at its longest."""
+    lengths = sorted({row.length for row in rows})
+    cells = [f"{n}x: alone | taught | gain (95%)" for n in lengths]
+    yield f"| | taught by | teacher | {' | '.join(cells)} | p (Holm) | |"
+    yield "|---|---|---:|" + "---:|---:|---:|" * len(lengths) + "---:|---|"
+    longest = {key_of(row): row for row in rows if row.length == lengths[-1]}
+    p_values = dict(zip(longest, holm([row.p for row in longest.values()]), strict=True))
+    for key in dict.fromkeys(map(key_of, rows)):
+        yield _line(key, {row.length: row for row in rows if key_of(row) == key}, lengths, p_values)
+    yield from self_training(rows)
 
 
-def as_json(rows: Sequence[Row]) -> str:
-    return json.dumps([asdict(row) for row in rows], indent=1) + "\n"
+Key = tuple[str, str]
+
+
+def key_of(row: Row) -> Key:
+    """A condition and an arm, whatever the length."""
+    return row.where, row.arm
+
+
+def _line(key: Key, found: dict[int, Row], lengths: list[int], p_values: dict[Key, float]) -> str:
+    cells = list(key)
+    teacher = next(iter(found.values())).teacher
+    cells.append(f"{100 * teacher:.1f}" if teacher is not None else "-")
+    for length in lengths:
+        row = found.get(length)
+        cells += [*_accuracies(row), points(row.gain, row.low, row.high)] if row else ["-"] * 3
+    last = found.get(lengths[-1])
+    cells += [f"{p_values[key]:.3f}", last.verdict_code] if last else ["-", "-"]
+    return f"| {' | '.join(cells)} |"
+
+
+def _accuracies(row: Row) -> list[str]:
+    return [
+        f"{100 * mean:.1f} ± {100 * spread:.1f}"
+        for mean, spread in ((row.baseline, row.baseline_sd), (row.student, row.student_sd))
+    ]
+
+
+def self_training(rows: Sequence[Row]) -> Iterator[str]:
+    """The same against the second control, where there is one."""
+    found = [row for row in rows if row.over_self_training]
+    if not found:
+        return
+    yield from (
+        "",
+        "| | taught by | length | over self-training (95%) | |",
+        "|---|---|---:|---:|---|",
+    )
+    for row in found:
+        own = row.over_self_training
+        assert own
+        gain = points(own["gain"], own["low"], own["high"])
+        cells = (row.where, row.arm, f"{row.length}x", gain, own["verdict_code"])
+        yield f"| {' | '.join(cells)} |"
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Corrected for their number (Holm 1979): the smallest times all of them, the next times one
+    less, never falling."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    found, highest = [0.0] * len(p_values), 0.0
+    for rank, i in enumerate(order):
+        highest = max(highest, min(1.0, p_values[i] * (len(p_values) - rank)))
+        found[i] = highest
+    return found
+
+
+def write(rows: Sequence[Row]) -> None:
+    """docs/evidence.json, and the tables of docs/evidence.md between their marks."""
+    docs = HERE.parent / "docs"
+    write_text(docs / "evidence.json", json.dumps([*map(asdict, rows)], indent=1) + "\n")
+    page = docs / "evidence.md"
+    text = page.read_text("utf-8")
+    for study in dict.fromkeys(row.study for row in rows):
+        begin, end = f"<!-- evidence: {study} -->\n", "<!-- end of evidence -->"
+        before, mark, rest = text.partition(begin)
+        _, _, after = rest.partition(end)
+        table = "\n".join(tables([row for row in rows if row.study == study]))
+        text = f"{before}{mark}{table}\n{end}{after}" if mark else text
+    write_text(page, text)
 
 
 if __name__ == "__main__":
