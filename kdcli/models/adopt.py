@@ -229,6 +229,7 @@ def _in_order(found: Read, names: tuple[str, ...], classes: tuple[str, ...], giv
 
 
 def listed(names: tuple[str, ...]) -> str:
+    """The first of them, for words."""
     return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
 
 
@@ -255,6 +256,7 @@ def in_folder(model: str, data: DataRef, told: str) -> Path:
 
 
 def adopt(given: Given, found: Read, classes: tuple[str, ...], place: Path) -> None:
+    """Write the model.pt of given weights."""
     told = {"given": given.origin, "sha256": sha256(given.file), "licence": given.licence}
     write(found.args, found.fitted.state, classes, told, place)
 
