@@ -27,17 +27,23 @@ def untuned(thing: str, shared: Shared) -> TeacherRef | None:
         WeightsUnavailable: pretrained weights cannot be fetched.
     """
     classes, progress = shared.source.classes, shared.progress
+    size = shared.loaded.recipe.teacher.image_size
     if is_given(thing):
         found = given_as_it_is(
-            parse(thing, Silent()), classes, shared.data, shared.labels, progress
+            parse(thing, Silent()), size, classes, shared.data, shared.labels, progress
         )
     elif is_file(thing):
         found = locate(thing, Silent()).model  # said before
+        if size:
+            raise UsageError(
+                f"teacher.image_size={size}: {found} is fed as it was made",
+                "leave it out; it is for names and for NAME=FILE",
+            )
         if set(read_args(found)[1]) == set(classes):
             return None
         say_other_decoding(found, shared.source, progress)
     else:
-        found = timm_as_it_is(thing, classes, shared.data, progress)
+        found = timm_as_it_is(thing, size, classes, shared.data, progress)
     if found is None:
         return None
     model = read_args(found)[0].name

@@ -105,8 +105,8 @@ class Roll:
         tap, labels = teacher.tap, self._validation.labels
         if not teacher.answers(self._site.source.classes):
             self._progress.say(
-                f"teacher {teacher.path}: taken as it is, with {len(teacher.classes):,} classes of "
-                "its own: asked for what it sees, not for what it answers"
+                f"teacher {teacher.path}: {len(teacher.classes):,} classes of its own: asked for "
+                "what it sees, not for what it answers"
             )
             return None
         answers = answers_of(tap, self._validation, self._site.device).argmax(1)

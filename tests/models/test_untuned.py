@@ -29,9 +29,11 @@ def saved(folder: Path, classes: int) -> Path:
     return file
 
 
-def taken(file: Path, labels: tuple[str, ...] | None = None) -> Path | None:
+def taken(
+    file: Path, labels: tuple[str, ...] | None = None, size: int | None = None
+) -> Path | None:
     given = parse(f"test_resnet={file}", Silent())
-    return given_as_it_is(given, CLASSES, DATA, labels, Silent())
+    return given_as_it_is(given, size, CLASSES, DATA, labels, Silent())
 
 
 @pytest.mark.parametrize("count", [0, 7])
@@ -45,6 +47,9 @@ def test_other_classes_are_kept_and_none_are_made(
     assert found.file.classes == tuple(map(str, range(count)))
     assert found.args.input_size == 160, "timm's own, whatever that of the images"
     assert taken(file) == place, "adopted before"
+    smaller = taken(file, size=64)
+    assert smaller is not None
+    assert load(smaller).args.input_size == 64
 
 
 def test_as_many_that_nobody_names_are_the_datas(empty_house: House, tmp_path: Path) -> None:
@@ -67,18 +72,20 @@ def test_timms_weights_become_a_model_of_its_thousand_classes(
 
     monkeypatch.setattr(untuned, "ensure_reachable", lambda name: None)
     monkeypatch.setattr(untuned, "build", untrained)
-    place = timm_as_it_is("test_resnet", CLASSES, DATA, Silent())
-    assert timm_as_it_is("test_resnet", CLASSES, DATA, Silent()) == place
+    place = timm_as_it_is("test_resnet", None, CLASSES, DATA, Silent())
+    assert timm_as_it_is("test_resnet", None, CLASSES, DATA, Silent()) == place
     assert asked == [True], "once"
     file = load_model(place)
     assert file.classes == tuple(map(str, range(1000)))
     assert file.provenance["given"] == "test_resnet.r160_in1k"
     thousand = tuple(f"class {i}" for i in range(1000))
-    assert load_model(timm_as_it_is("test_resnet", thousand, DATA, Silent())).classes == thousand
+    assert (
+        load_model(timm_as_it_is("test_resnet", None, thousand, DATA, Silent())).classes == thousand
+    )
 
 
 def test_a_name_without_weights_is_an_untrained_network() -> None:
     name = next(n for n in timm.list_models("vit_*") if not timm.list_pretrained(f"{n}*"))
     with pytest.raises(UsageError, match="untrained network") as caught:
-        timm_as_it_is(name, CLASSES, DATA, Silent())
+        timm_as_it_is(name, None, CLASSES, DATA, Silent())
     assert "teacher.tune=all" in caught.value.fix

@@ -22,7 +22,7 @@ def test_a_run_of_ten_digits_teaches_three_names(
 ) -> None:
     teacher = distilled_once.teacher
     said = kd_ok(*line(teacher, pictures))
-    assert "taken as it is, with 10 classes of its own" in said.err
+    assert "10 classes of its own: asked for what it sees" in said.err
     assert "teacher (on digits)" in said.out, "whose accuracy is no accuracy here"
     run = empty_house.run("simreg-")
 
@@ -58,8 +58,9 @@ def test_weights_without_a_classifier_teach_by_embeddings_and_maps(
     file = tmp_path / "foundation.pth"
     torch.save(timm.create_model(TEACHER, num_classes=0).state_dict(), file)
     further = ("methods.fitnet.weight=100", "methods.crd.weight=0.8", "data.labelled_share=0.5")
-    words = line(f"{TEACHER}={file}", pictures, "data.hidden={keep: 10}", *further)
-    assert "with 0 classes of its own" in kd_ok(*words).err
+    further += ("data.hidden={keep: 10}", "teacher.image_size=64")
+    said = kd_ok(*line(f"{TEACHER}={file}", pictures, *further)).err
+    assert "taken as it is: no classes, fed 64 pixels" in said
 
 
 @pytest.mark.parametrize(
