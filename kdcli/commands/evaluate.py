@@ -37,6 +37,7 @@ from kdcli.evaluation.participants import (
 from kdcli.evaluation.peers import measure_beside, measure_peers, notes_on_exits, notes_on_peers
 from kdcli.evaluation.teacher_ensemble import MeasuredEnsemble, Validate, measure_ensemble
 from kdcli.models.checkpoint import load_model
+from kdcli.models.loading import answers
 from kdcli.plan.forecast import foresee_all
 from kdcli.plan.missing import missing
 from kdcli.recipe.load import scheme_of
@@ -170,7 +171,7 @@ def _taught_by(
     run, look_up, place = students[0], partial(find_cast, site=site), site.device
     cast = look_up(run)
     models = measure_between(students, cast, look_up, test, place)
-    if load_model(first := cast.teachers[0].file).classes != site.source.classes:
+    if not answers(first := cast.teachers[0].file, site.source.classes):
         return models, None, {"teacher": unmeasured(first)}
     if not cast.is_ensemble:
         casts = [cast, *(map(look_up, students[1:] if run.spec.alongside else ()))]

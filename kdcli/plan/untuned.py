@@ -7,7 +7,7 @@ from kdcli.core.errors import UsageError
 from kdcli.core.files import sha256
 from kdcli.core.progress import Silent
 from kdcli.models.given import is_given, parse
-from kdcli.models.loading import read_args
+from kdcli.models.loading import answers, read_args
 from kdcli.models.untuned import given_as_it_is, timm_as_it_is
 from kdcli.plan.data import say_other_decoding
 from kdcli.plan.job import Shared
@@ -52,7 +52,7 @@ def untuned(thing: str, shared: Shared) -> TeacherRef | None:
 
 def has_other_classes(teacher: TeacherRef, classes: Sequence[str]) -> bool:
     """Whether a finished teacher answers others than these of the data."""
-    return bool(teacher.path) and read_args(Path(teacher.path or ""))[1] != tuple(classes)
+    return bool(teacher.path) and not answers(Path(teacher.path or ""), classes)
 
 
 def refuse_unheard(teacher: TeacherRef, among: int, recipe: Recipe) -> None:

@@ -48,7 +48,8 @@ def test_a_run_of_ten_digits_teaches_three_names(
     assert str(run) in kd_ok("list", "runs").out
 
     live = shutil.copy(run / "model.pt", pictures.parent / "live.pt")
-    kd_ok(*line(teacher, pictures, "teacher.answers=stored"), "--again")
+    again = kd_ok(*line(teacher, pictures, "teacher.answers=stored"), "--again").err
+    assert "student's baseline" not in again, "nobody is ahead of it, or behind"
     assert same_weights(Path(live), run / "model.pt"), "its embeddings are stored, no answer is"
 
 
