@@ -38,11 +38,10 @@ def given_as_it_is(
     size = size_of(given, size)
     found = read(given, size, progress)
     named = own_names(found, given, labels, progress)
-    if set(named or ()) == set(classes) or (
-        named is None and found.args.num_classes == len(classes)
-    ):
-        return None
     names = named or numbered(found)
+    same = set(named) == set(classes) if named else len(names) == len(classes)
+    if same:
+        return None
     place = place_of(given, (), data, (size,), names)
     if not place.is_file():
         adopt(given, found, names, place)

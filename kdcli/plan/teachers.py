@@ -132,7 +132,8 @@ def _teacher(entry: Entry, shared: Shared) -> TeacherRef:
 
 def _foreign_teacher(entry: TeacherEntry, shared: Shared) -> TeacherRef:
     """Finished, where it answers the data's classes; else trained on the data from its weights."""
-    source, size = shared.source, shared.loaded.recipe.data.image_size
+    source, recipe = shared.source, shared.loaded.recipe
+    size = recipe.teacher.image_size or recipe.data.image_size
     given = parse(entry.model, Silent())  # said before
     found = teacher_from(
         given,
