@@ -13,7 +13,7 @@ class SimReg(Method):
 
     For teachers that were trained for something else (self-supervised in the paper): of their
     embedding only the direction counts, no class of theirs. Head and distance are those of the
-    authors' code, and both models see the same view, its best setting. There the student learns
+    authors' code, and both models see the same view, as in their command. There the student learns
     from nothing else, and a classifier is fitted to it afterwards; here it learns beside it.
     """
 
@@ -40,7 +40,7 @@ class SimReg(Method):
 
 def head(student: int, teacher: int) -> nn.Module:
     """(B, D) to (B, E): four linear layers, D -> 2D -> D -> 2D -> E, with batch norm and ReLU
-    behind the first and the third; the authors' largest. It never ships."""
+    behind the first and the third, as in the authors' command. It never ships."""
     return nn.Sequential(
         *_layer(student, 2 * student),
         nn.Linear(2 * student, student),
