@@ -47,6 +47,9 @@ def test_a_run_of_ten_digits_teaches_three_names(
     assert "against the teacher" in page
     assert str(run) in kd_ok("list", "runs").out
 
+    another = kd_ok(*line(teacher, pictures, "methods.simreg.weight=2"), "--dry-run")
+    assert "how far it is ahead of labels alone is not known" in another.out + another.err
+
     live = shutil.copy(run / "model.pt", pictures.parent / "live.pt")
     again = kd_ok(*line(teacher, pictures, "teacher.answers=stored"), "--again").err
     assert "student's baseline" not in again, "nobody is ahead of it, or behind"
