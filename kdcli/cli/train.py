@@ -81,7 +81,7 @@ def _teacher_rows(run: "Run") -> list[list[str]]:
     if len(found) <= TOLD:
         rows = []
         for ref, teacher in zip(run.spec.members, found, strict=True):
-            rows.append(_trained_row(_role(ref), teacher))
+            rows.append(_trained_row(_role(ref) + _elsewhere(teacher, run), teacher))
             if ref.spec and ref.spec.teachers:  # the whole chain
                 rows += _teacher_rows(teacher)
         return rows
@@ -106,6 +106,16 @@ def _followed_rows(run: "Run") -> list[list[str]]:
 def _role(ref: "TeacherRef") -> str:
     """In this chain, whatever a finished one was when it was made."""
     return ref.spec.title if ref.spec else "teacher"
+
+
+def _elsewhere(teacher: "Run", pupil: "Run") -> str:
+    """On which other images a teacher's accuracy is; nothing where they are its pupil's."""
+    from kdcli.runs.find import spec_beside
+
+    spec = spec_beside(str(teacher.model))
+    if spec is None or spec.data.identity == pupil.spec.data.identity:
+        return ""
+    return f" (on {spec.data.name})"
 
 
 def _documents(results: "list[Trained]") -> dict[str, Any]:

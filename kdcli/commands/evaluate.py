@@ -19,13 +19,12 @@ from kdcli.data.open import location
 from kdcli.data.reopen import refuse_gone, reopen_data
 from kdcli.data.source import Source, Split
 from kdcli.data.store import Store, plain_store
-from kdcli.evaluation import per_class
 from kdcli.evaluation.answers import ask
 from kdcli.evaluation.attention_maps import with_maps
 from kdcli.evaluation.comparison import compare
 from kdcli.evaluation.generations import ensemble_of, measure_between, notes_on_generations
 from kdcli.evaluation.labels_seen import notes_on_labels
-from kdcli.evaluation.measure import Measured, beside, measure
+from kdcli.evaluation.measure import Measured, beside, data_part, measure, unmeasured
 from kdcli.evaluation.metrics import accuracy
 from kdcli.evaluation.participants import (
     SHOWN,
@@ -38,12 +37,14 @@ from kdcli.evaluation.participants import (
 from kdcli.evaluation.peers import measure_beside, measure_peers, notes_on_exits, notes_on_peers
 from kdcli.evaluation.teacher_ensemble import MeasuredEnsemble, Validate, measure_ensemble
 from kdcli.models.checkpoint import load_model
+from kdcli.models.loading import answers
 from kdcli.plan.forecast import foresee_all
 from kdcli.plan.missing import missing
 from kdcli.recipe.load import scheme_of
 from kdcli.report.file import WAIT_SECONDS, put_evaluation, read_report, write_report
 from kdcli.report.gates import Checked, check_gates, for_classes, parse_gates
-from kdcli.report.schema import DataPart, Report, imitated
+from kdcli.report.model import ModelPart
+from kdcli.report.schema import Report, imitated
 from kdcli.report.verdict import notes, notes_on_classes, sentence
 from kdcli.runs.baseline import controls_of
 from kdcli.runs.locate import locate
@@ -143,11 +144,11 @@ def _measured(run: Run, seeds: int, site: Site) -> Report:
     test = _images(source.test, run, site)
     students = _students(run, seeds, site)
     models = {"student": measure([s.model for s in students], test, place)}
-    ensemble = None
+    ensemble, unheard = None, dict[str, ModelPart]()
     for role in controls_of(run.spec):
         models[role] = measure([_control(role, s, site) for s in students], test, place)
     if run.spec.teachers:
-        taught_by, ensemble = _taught_by(students, models["student"], test, site)
+        taught_by, ensemble, unheard = _taught_by(students, models["student"], test, site)
         models |= taught_by
     learnt_along = (name.replace(".", "_") for name in run.spec.alongside)
     models |= measure_beside(students, {*models, *learnt_along}, test, place)
@@ -159,26 +160,28 @@ def _measured(run: Run, seeds: int, site: Site) -> Report:
         _keep_predictions(run, test, source, models)
         remarks = [*notes_on_peers(students), *notes_on_generations(students)]
         remarks += notes_on_labels(run, source)
-        return _report(run, site, test, models, ensemble, remarks)
+        return _report(run, site, test, models, unheard, ensemble, remarks)
 
 
 def _taught_by(
     students: list[Run], student: Measured, test: Store, site: Site
-) -> tuple[dict[str, Measured], MeasuredEnsemble | None]:
-    """Those between, and the teacher; of several teachers their ensemble and the best of them."""
+) -> tuple[dict[str, Measured], MeasuredEnsemble | None, dict[str, ModelPart]]:
+    """Those between, and the teacher; of several teachers their ensemble and the best of them. The
+    last are teachers of other classes, which nothing is compared with."""
     run, look_up, place = students[0], partial(find_cast, site=site), site.device
     cast = look_up(run)
     models = measure_between(students, cast, look_up, test, place)
+    if not answers(first := cast.teachers[0].file, site.source.classes):
+        return models, None, {"teacher": unmeasured(first)}
     if not cast.is_ensemble:
         casts = [cast, *(map(look_up, students[1:] if run.spec.alongside else ()))]
         models["teacher"] = measure([one.teachers[0].file for one in casts], test, place)
         everyone = {**models, "student": student}
-        return models | ensemble_of(
-            run.spec, cast, everyone, test.labels, site.source.classes
-        ), None
+        all_alike = ensemble_of(run.spec, cast, everyone, test.labels, site.source.classes)
+        return models | all_alike, None, {}
     validate = _validate(run, site)
     ensemble = measure_ensemble(cast, student.logits, test, validate, place, site.progress)
-    return models | {"teacher": ensemble.single, "ensemble": ensemble.whole}, ensemble
+    return models | {"teacher": ensemble.single, "ensemble": ensemble.whole}, ensemble, {}
 
 
 def find_cast(run: Run, site: Site) -> Cast:
@@ -239,12 +242,13 @@ def _report(
     site: Site,
     test: Store,
     measured: dict[str, Measured],
+    unheard: dict[str, ModelPart],
     ensemble: MeasuredEnsemble | None,
     remarks: list[str],
 ) -> Report:
     source, settings = site.source, run.spec.recipe.evaluate
-    data = _data(source, test)
-    parts = {role: found.part for role, found in measured.items()}
+    data = data_part(source, test)
+    parts = {role: found.part for role, found in measured.items()} | unheard
     comparison, said = None, list[str]()
     verdict = f"{parts['student'].name} was measured alone: no teacher, nothing to compare."
     if "baseline" in measured:
@@ -278,18 +282,6 @@ def _own_scheme(run: Run) -> str | None:
     """The name of a scheme in which the student learns from itself or its peers."""
     recipe = run.spec.recipe
     return recipe.scheme.name if scheme_of(recipe).teaches_itself else None
-
-
-def _data(source: Source, test: Store) -> DataPart:
-    counts = np.bincount(test.labels, minlength=len(source.classes)).tolist()
-    return DataPart(
-        name=source.name,
-        is_default=int(source.is_default),
-        classes=len(source.classes),
-        test_images=len(test),
-        imbalance=per_class.imbalance(source.train.labels),
-        test_images_by_class=dict(zip(source.classes, counts, strict=True)),
-    )
 
 
 def _keep_predictions(run: Run, test: Store, source: Source, measured: dict[str, Measured]) -> None:

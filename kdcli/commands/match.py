@@ -33,7 +33,8 @@ from kdcli.recipe.load import load_recipe
 from kdcli.recipe.schema import Recipe
 from kdcli.recipe.who import Who
 from kdcli.runs.locate import locate
-from kdcli.training.distiller import Term, adapter_for, missing
+from kdcli.training.distiller import Term, adapter_for
+from kdcli.training.needs import missing
 
 IMAGES = 8
 """Shown to both models."""

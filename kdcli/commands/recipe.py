@@ -108,7 +108,8 @@ def _show(ask: Ask) -> str:
 
 def _of_teachers(loaded: LoadedRecipe, who: Who) -> list[str]:
     """Of each that is trained first: what is handed to it goes along."""
-    if not loaded.recipe.methods or (scheme_of(loaded.recipe).teaches_itself and not who.taught_by):
+    itself = scheme_of(loaded.recipe).teaches_itself and not who.taught_by
+    if not loaded.recipe.methods or itself or loaded.recipe.teacher.tune == "none":
         return []
     raw, usual = dump(loaded.recipe), dump(Recipe())
     of_data = ("image_size", "crop_pct", "hidden", "licence")

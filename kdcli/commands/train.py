@@ -12,6 +12,7 @@ from kdcli.data.defaults import FEW_VALIDATED
 from kdcli.data.store import plain_store
 from kdcli.evaluation.lead import lead
 from kdcli.evaluation.measure import measure
+from kdcli.models.loading import answers
 from kdcli.plan.ask import Ask
 from kdcli.plan.data import say_mirrored
 from kdcli.plan.forecast import foresee
@@ -138,6 +139,8 @@ def _tell_of_lead(spec: Spec, site: Site, baseline_first: bool) -> None:
 
     baseline = right(alone.model)
     for ref, file in zip(spec.members[:TOLD], files, strict=False):
+        if not answers(file, site.source.classes):  # of nothing that it could be right about
+            continue
         found = lead(ref.model, spec.model, right(file), baseline)
         (site.progress.say if found.ahead else site.progress.warn)(found.words)
 

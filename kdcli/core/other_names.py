@@ -16,6 +16,7 @@ METHODS = {
     "rkd": "relation relational distance_angle",
     "cc": "correlation correlation_congruence cckd",
     "pkt": "probabilistic probabilistic_transfer",
+    "simreg": "embedding embeddings cosine regression feature_regression representation foundation",
     "vid": "variational mutual_information",
     "nst": "mmd neuron_selectivity",
     "ft": "factor factors factor_transfer paraphraser",

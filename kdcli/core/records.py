@@ -85,7 +85,7 @@ class Outputs:
     by: str
     """Who answered: `student`, `teacher.0`, `student@flip` (a view of the student), ..."""
     logits: Tensor
-    """(B, K) float32."""
+    """(B, K) float32; (B, 0) of a teacher whose classes are not the data's."""
     stages: tuple[Tensor, ...] = ()
     """(B, C, h, w) maps in depth order, float32."""
     embedding: Tensor | None = None

@@ -9,12 +9,15 @@ import numpy as np
 import torch
 
 from kdcli.core.arrays import Bools, Indices
+from kdcli.data.source import Source
 from kdcli.data.store import Store
 from kdcli.evaluation import metrics, per_class
 from kdcli.evaluation.answers import Asked, Logits, ask
 from kdcli.evaluation.cost import costs
 from kdcli.evaluation.intervals import Interval, effective_images, share_interval
+from kdcli.models.loading import read_args
 from kdcli.report.model import ModelPart, Range, SeedAccuracy
+from kdcli.report.schema import DataPart
 from kdcli.runs.run import Run
 
 
@@ -35,6 +38,13 @@ class Measured:
 def measure(files: list[Path], test: Store, device: torch.device) -> Measured:
     """Ask the models of one role, one model.pt per seed, about every test image."""
     return measured([ask(file, test, device) for file in files], test.labels)
+
+
+def unmeasured(file: Path) -> ModelPart:
+    """A teacher whose classes are not the data's: what it is and costs; no answer of its is right
+    or wrong."""
+    args, _ = read_args(file)
+    return ModelPart(name=args.words, **costs(args))
 
 
 def measured(asked: list[Asked], labels: Indices) -> Measured:
@@ -64,6 +74,19 @@ def scores(
         "nll": mean(metrics.nll(row, labels) for row in logits),
         "ece": mean(metrics.ece(row, labels) for row in logits),
     }
+
+
+def data_part(source: Source, test: Store) -> DataPart:
+    """What was tested on."""
+    counts = np.bincount(test.labels, minlength=len(source.classes)).tolist()
+    return DataPart(
+        name=source.name,
+        is_default=int(source.is_default),
+        classes=len(source.classes),
+        test_images=len(test),
+        imbalance=per_class.imbalance(source.train.labels),
+        test_images_by_class=dict(zip(source.classes, counts, strict=True)),
+    )
 
 
 def beside(role: Measured, imitated: Measured) -> Measured:

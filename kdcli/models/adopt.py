@@ -11,10 +11,11 @@ from kdcli.core.errors import UsageError
 from kdcli.core.files import sha256
 from kdcli.core.progress import Progress, Silent
 from kdcli.core.text import cut
-from kdcli.models.checkpoint import ModelFile, save_model
+from kdcli.models.checkpoint import ModelFile, Weights, save_model
 from kdcli.models.foreign import fitting
 from kdcli.models.foreign.class_names import choose
 from kdcli.models.given import Given, Read, read, size_of, start_from
+from kdcli.models.model_args import ModelArgs
 from kdcli.models.reordered import OTHER_CLASSES
 from kdcli.runs.find import runs_root
 from kdcli.runs.names import LONGEST, folder_name, slug
@@ -50,7 +51,7 @@ def teacher_from(
         UsageError: the weights of another model, or `labels` are fewer or more than its classes.
     """
     told = labels or given.classes
-    place = runs_root() / _folder_name(given, classes, data, sizes, told) / "model.pt"
+    place = place_of(given, classes, data, sizes, told)
     if place.is_file():  # its name holds all that decides its content: nothing is read again
         by = ", its classes by --classes" if labels else ""
         progress.say(f"{given.thing}: adopted before as {place}{by}")
@@ -59,14 +60,14 @@ def teacher_from(
     answered = found.args.num_classes
     if labels:
         _refuse_count(given, labels, answered)
-        progress.say(f"{given.file}: its classes by --classes: {_listed(labels)}")
+        progress.say(f"{given.file}: its classes by --classes: {listed(labels)}")
     elif answered != len(classes):
         progress.say(f"{_answers(given, answered, len(classes))}: a start; {_ANEW} on the data")
         return start_from(given)
     best = _fit_to(found, given, classes, sizes, score, labels, progress)
     said = " (--set data.image_size=N says otherwise)" if len(sizes) > 1 else ""
     progress.say(f"{given.thing}: fed {best.args.input_size} pixels{said}; adopted as {place}")
-    _adopt(given, best, classes, place)
+    adopt(given, best, classes, place)
     return place
 
 
@@ -91,7 +92,7 @@ def shown(
     if found.args.num_classes != len(classes):
         return None
     best = _fit_to(found, given, classes, sizes, score, labels, progress)
-    _adopt(given, best, classes, folder / "model.pt")
+    adopt(given, best, classes, folder / "model.pt")
     return folder / "model.pt"
 
 
@@ -108,7 +109,7 @@ def _fit_to(
     names = labels or _names(found, classes, given, progress)
     if names is None:
         progress.say(
-            f"{given.file} names no classes: taken to be the data's, in order: {_listed(classes)} "
+            f"{given.file} names no classes: taken to be the data's, in order: {listed(classes)} "
             "(--classes FILE says otherwise)"
         )
     # read anew for each size: a ViT's position embedding is converted to it; said once is enough
@@ -127,7 +128,7 @@ def _names(
     """What file or config.json call its classes, and where it says so."""
     if (chosen := choose(found.named, classes, str(given.file))) is None:
         return None
-    progress.say(f"{given.file}: its classes by its {chosen[0]}: {_listed(chosen[1])}")
+    progress.say(f"{given.file}: its classes by its {chosen[0]}: {listed(chosen[1])}")
     return chosen[1]
 
 
@@ -166,11 +167,9 @@ def alone(
             f"{given.file}: has no classifier, it answers nothing",
             f"train one first: kd train {given.model}={given.file} --data DIR",
         )
-    if labels:
-        _refuse_count(given, labels, count)
-    names = labels or _names(found, None, given, progress)
+    names = own_names(found, given, labels, progress)
     if names is None:
-        names = tuple(map(str, range(count)))
+        names = numbered(found)
         progress.say(
             f"{given.file} names no classes: they are called 0 to {count - 1} "
             "(--classes FILE names them)"
@@ -180,8 +179,27 @@ def alone(
         f"{given.thing}: fed {found.args.input_size} pixels (--size N says otherwise); "
         f"adopted as {place}"
     )
-    _adopt(given, found, names, place)
+    adopt(given, found, names, place)
     return place
+
+
+def own_names(
+    found: Read, given: Given, labels: tuple[str, ...] | None, progress: Progress
+) -> tuple[str, ...] | None:
+    """What the classes of weights are called, whatever those of any data are: by --classes, or by
+    their own file; None: nobody names them.
+
+    Raises:
+        UsageError: other than len(labels) classes.
+    """
+    if labels:
+        _refuse_count(given, labels, found.args.num_classes)
+    return labels or _names(found, None, given, progress)
+
+
+def numbered(found: Read) -> tuple[str, ...]:
+    """What classes that nobody names are called."""
+    return tuple(map(str, range(found.args.num_classes)))
 
 
 _ANEW = "its classifier is made anew and the model is trained"
@@ -210,39 +228,52 @@ def _in_order(found: Read, names: tuple[str, ...], classes: tuple[str, ...], giv
     return replace(found, fitted=replace(found.fitted, state=state))
 
 
-def _listed(names: tuple[str, ...]) -> str:
+def listed(names: tuple[str, ...]) -> str:
+    """The first of them, for words."""
     return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
 
 
-def _folder_name(
+def place_of(
     given: Given,
     classes: tuple[str, ...],
     data: DataRef,
     sizes: tuple[int, ...],
     names: tuple[str, ...] | None,
-) -> str:
-    """`given-resnet101-photos-1a2b3c4d`: the same weights, told the same, are found again; of other
-    images another, since they choose among several sizes."""
+) -> Path:
+    """In `given-resnet101-photos-1a2b3c4d`: the same weights, told the same, are found again; of
+    other images another, since they choose among several sizes."""
     told = [given.model, classes, names, sizes, given.mean, given.std, given.options]
     chosen_on = data.deciding if len(sizes) > 1 else {"rules": data.rules}
     text = json.dumps([sha256(given.file), *told, chosen_on], ensure_ascii=False, sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    return folder_name(["given", slug(given.model), slug(data.name), digest])
+    return in_folder(given.model, data, text)
 
 
-def _adopt(given: Given, found: Read, classes: tuple[str, ...], place: Path) -> None:
-    """Write the model.pt; the same weights give the same bytes, wherever they lay.
+def in_folder(model: str, data: DataRef, told: str) -> Path:
+    """The model.pt of an adopted model, below the runs; `told` is all that decides its content."""
+    digest = hashlib.sha256(told.encode()).hexdigest()[:8]
+    name = folder_name(["given", slug(model), slug(data.name), digest])
+    return runs_root() / name / "model.pt"
+
+
+def adopt(given: Given, found: Read, classes: tuple[str, ...], place: Path) -> None:
+    """Write the model.pt of given weights."""
+    told = {"given": given.origin, "sha256": sha256(given.file), "licence": given.licence}
+    write(found.args, found.fitted.state, classes, told, place)
+
+
+def write(
+    args: ModelArgs,
+    state: Weights,
+    classes: tuple[str, ...],
+    told: dict[str, str | None],
+    place: Path,
+) -> None:
+    """Write the model.pt, with what is `told` of where it is from; the same weights give the same
+    bytes, wherever they lay.
 
     A student's digest counts a given teacher by the sha256 of this file: with a path, a date or the
     data's name in it, weights that are adopted a second time would make every student of theirs a
     new run. (Other versions of torch or timm, which are recorded, do.)
     """
-    provenance = {
-        "role": "given",
-        "given": given.origin,
-        "sha256": sha256(given.file),
-        "licence": given.licence,
-        "versions": versions(),
-    }
-    args = found.args.as_dict()
-    save_model(ModelFile(args, found.fitted.state, classes, {}, provenance), place)
+    provenance = {"role": "given", **told, "versions": versions()}
+    save_model(ModelFile(args.as_dict(), state, classes, {}, provenance), place)

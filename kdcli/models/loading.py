@@ -1,5 +1,6 @@
 """A model.pt becomes a module again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,12 @@ def read_args(path: Path) -> tuple[ModelArgs, tuple[str, ...]]:
     """
     file = load_model(path)
     return _args(file, path), file.classes
+
+
+def answers(path: Path, classes: Sequence[str]) -> bool:
+    """Whether a model.pt has these very classes, in their order; a teacher that is taken as it is
+    (`teacher.tune: none`) need not."""
+    return load_model(path).classes == tuple(classes)
 
 
 def _args(file: ModelFile, path: Path) -> ModelArgs:

@@ -20,7 +20,8 @@ from kdcli.runs.names import folder_name, slug
 
 OTHER_CLASSES = (
     "give a teacher of these classes, or a model's name to have one trained; of foreign weights, "
-    "--classes FILE says what their classes are called in the data"
+    "--classes FILE says what their classes are called in the data; or --recipe simreg --set "
+    "teacher.tune=none, which asks it for what it sees"
 )
 
 

@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -29,13 +30,15 @@ class Frozen:
     holds it would set its batch norms and dropouts going.
     """
 
-    def __init__(self, tap: Tap) -> None:
+    def __init__(self, tap: Tap, same_classes: bool = True) -> None:
+        """`same_classes`: as the data; what others answer is left out, so that nobody reads it."""
         self.tap = tap.eval().requires_grad_(False)
+        self._same_classes = same_classes
 
     @torch.no_grad()  # as fast as inference_mode, whose tensors break losses that save them
     def __call__(self, batch: Batch) -> Outputs:
         outputs: Outputs = self.tap(batch)
-        return outputs
+        return outputs if self._same_classes else replace(outputs, logits=outputs.logits[:, :0])
 
 
 class Recorded:

@@ -103,6 +103,7 @@ def trained_alone(loaded: LoadedRecipe) -> LoadedRecipe:
     raw, changes = dump(loaded.recipe), {}
     for key in said:
         own, value = SAME.get(key), get(raw, key)
+        own = None if value == "none" else own  # teacher.tune: nobody would learn
         if own in loaded.origins and get(raw, own) != value:
             raise UsageError(
                 f"{key}={value} and {own}={get(raw, own)}: in kd train they are one",

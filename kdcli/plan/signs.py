@@ -11,6 +11,7 @@ from kdcli.data.store import plain_store
 from kdcli.data.subset import training_split
 from kdcli.data.unlabelled import UNKNOWN
 from kdcli.evaluation.measure import measure
+from kdcli.models.loading import answers
 from kdcli.plan.job import Job
 from kdcli.plan.prognosis import Prognosis, Signs, prognosis
 from kdcli.plan.trials import Trial, try_alone
@@ -76,8 +77,8 @@ def from_trials(job: Job, progress: Progress) -> Foretold:
     for one in untrained:
         trials.append(try_alone(one, job, _labels(one, job), 2 * share))
         progress.say(f"teacher {trials[-1].words}")
-    finished, reached = _best(job, done), [trial.expected for trial in trials[1:]]
-    best = max(reached if finished is None else [*reached, finished])
+    known = (_best(job, done), *(trial.expected for trial in trials[1:]))
+    best = max((one for one in known if one is not None), default=None)
     found = prognosis(_signs(job, best, trials[0].expected))
     return Foretold(found, tuple(trials), time.monotonic() - start)
 
@@ -98,8 +99,8 @@ def _labels(spec: Spec, job: Job) -> int:
 
 
 def _best(job: Job, files: list[Path]) -> float | None:
-    """Accuracy of the best of these on validation."""
-    if not files:
+    """Accuracy of the best of these on validation; None: none of them has the data's classes."""
+    if not (files := [file for file in files if answers(file, job.source.classes)]):
         return None
     store = plain_store(job.source.validation, job.spec.recipe, Silent())
     each = [measure([file], store, job.device).right(store.labels).mean() for file in files]

@@ -27,6 +27,7 @@ from kdcli.plan.data import say_other_decoding, say_test_maybe_seen, warn_of_see
 from kdcli.plan.defaults import usual_crop_pct
 from kdcli.plan.job import Job, Shared, refuse_taught, train_spec
 from kdcli.plan.names import is_file, started, teacher_name
+from kdcli.plan.untuned import has_other_classes, refuse_unheard, untuned
 from kdcli.recipe.edit import update
 from kdcli.recipe.load import load_recipe, recipe_names
 from kdcli.recipe.schema import Recipe
@@ -62,8 +63,13 @@ def teacher_refs(entries: Sequence[Entry], shared: Shared) -> tuple[TeacherRef, 
     found = tuple(_teacher(entry, shared) for entry in entries)
     _refuse_twice(found)
     recipe = shared.loaded.recipe
+    as_it_is = recipe.teacher.tune == "none"
+    strangers = [one for one in found if as_it_is and has_other_classes(one, shared.source.classes)]
+    for one in strangers:
+        refuse_unheard(one, sum(len(other.members) for other in found), recipe)
     warn_of_seen(found, shared.data, shared.source, recipe.data.hidden, shared.progress)
-    say_test_maybe_seen(found, shared.data, shared.source, shared.progress)
+    measured = [one for one in found if one not in strangers]
+    say_test_maybe_seen(measured, shared.data, shared.source, shared.progress)
     idle = recipe.teacher.seeds > 1 and not any(one.spec for one in found)
     if idle and shared.loaded.chosen("teacher.seeds"):
         shared.progress.say(
@@ -104,7 +110,10 @@ def _digest_in(model: str) -> str:
 
 def _teacher(entry: Entry, shared: Shared) -> TeacherRef:
     said = TeacherEntry(model=entry) if isinstance(entry, str) else entry
-    if is_given(said.model):
+    as_it_is = shared.loaded.recipe.teacher.tune == "none"
+    if as_it_is and (whole := untuned(said.model, shared)):
+        found = whole
+    elif is_given(said.model):
         found = _foreign_teacher(said, shared)
     elif is_file(said.model):
         found = _given_teacher(said.model, shared)
@@ -123,7 +132,8 @@ def _teacher(entry: Entry, shared: Shared) -> TeacherRef:
 
 def _foreign_teacher(entry: TeacherEntry, shared: Shared) -> TeacherRef:
     """Finished, where it answers the data's classes; else trained on the data from its weights."""
-    source, size = shared.source, shared.loaded.recipe.data.image_size
+    source, recipe = shared.source, shared.loaded.recipe
+    size = recipe.teacher.image_size or recipe.data.image_size
     given = parse(entry.model, Silent())  # said before
     found = teacher_from(
         given,

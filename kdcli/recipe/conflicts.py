@@ -8,6 +8,7 @@ from kdcli.core.errors import UsageError
 from kdcli.recipe.data import check_randaugment
 from kdcli.recipe.load import learns_without_labels, needs_teacher, scheme_of
 from kdcli.recipe.schema import Recipe
+from kdcli.recipe.teacher import TeacherSettings
 
 
 def refuse_around_followed(recipe: Recipe) -> None:
@@ -75,6 +76,7 @@ def refuse_in_recipe(recipe: Recipe) -> None:
     _refuse_around_transfer_sets(recipe)
     _refuse_around_labelled_share(recipe)
     refuse_around_followed(recipe)
+    _refuse_around_untuned(recipe.teacher)
     _refuse_around_answers(recipe)
     # two images a part: batch norm has nothing to average over in one (as train.batch_size)
     if train.batch_size != "auto" and 2 * train.accumulate > train.batch_size:
@@ -90,6 +92,15 @@ def refuse_in_recipe(recipe: Recipe) -> None:
         raise UsageError(
             "tune=head shows each image to the trunk once, so images cannot be varied",
             "leave data.augment at auto, and randaugment, mixup and cutmix off",
+        )
+
+
+def _refuse_around_untuned(teacher: TeacherSettings) -> None:
+    if teacher.image_size and teacher.tune != "none":
+        raise UsageError(
+            f"teacher.image_size={teacher.image_size}: a teacher that is trained here learns from "
+            "its student's images",
+            "--set data.image_size=N for both, or --set teacher.tune=none",
         )
 
 

@@ -3,16 +3,19 @@
 import re
 
 from kdcli.report.comparison import WORTH_CLOSING
-from kdcli.report.schema import Report, imitated
+from kdcli.report.schema import Report, has_other_classes, imitated
 
 _OF_EXPORT = re.compile(r"\.(latency_ms|file_bytes)\b")
 _OF_EVALUATE = re.compile(
     r"\.(accuracy|balanced_|macro_f1|worst_class|recall|nll|ece|train_seconds)"
 )
-_OF_TEACHER = (
-    *("agreement", "kl_to_teacher", "gap_closed", "size_reduction", "macs_reduction"),
-    *("speedup", "accuracy_drop", "distillation_score", "size_priority"),
+_OF_ANSWERS = (
+    *("agreement", "kl_to_teacher", "gap_closed", "accuracy_drop", "distillation_score"),
+    *("size_priority", "class_lost_most"),
 )
+"""What compares with a teacher's answers; what follows, with its costs."""
+_OF_TEACHER = (*_OF_ANSWERS, "size_reduction", "macs_reduction", "speedup")
+_OTHERS = "the teacher has other classes than the data"
 
 
 def why_null(report: Report, key: str) -> str:
@@ -40,9 +43,11 @@ def _of_model(report: Report, key: str) -> str:
     if _OF_EXPORT.search(key):
         return "kd export measures it"
     if field.startswith(_OF_TEACHER):
-        return _without_teacher(report) or "kd evaluate measures it"
+        return _without_answers(report, field) or "kd evaluate measures it"
     if field.startswith("recall") and report.models[role].recall:
         return "this class has no test images"
+    if role == "teacher" and has_other_classes(report) and field != "macs":
+        return _OTHERS
     if _OF_EVALUATE.search(key) and report.models[role].accuracy is None:
         return "kd evaluate measures it"
     if field.startswith(("accuracy_sd", "seeds")):
@@ -65,7 +70,7 @@ def _of_comparison(report: Report, key: str) -> str:
         return f"the ensemble is less than {100 * WORTH_CLOSING:g} point ahead of its best member"
     if key == "detectable_gain":
         return "test images are too few, or seeds too far apart, to show any"
-    if key.startswith(_OF_TEACHER) and (reason := _without_teacher(report)):
+    if key.startswith(_OF_TEACHER) and (reason := _without_answers(report, key)):
         return reason
     if key == "gap_closed":
         return "the teacher is not ahead of the baseline"
@@ -93,6 +98,13 @@ def _of_list(report: Report, name: str, key: str) -> str:
         "batch": "the file takes any number of images",
     }
     return reasons.get(part, "nobody has measured it")
+
+
+def _without_answers(report: Report, key: str) -> str:
+    """Why what compares with a teacher cannot; empty: it can."""
+    if key.startswith(_OF_ANSWERS) and has_other_classes(report):
+        return _OTHERS
+    return _without_teacher(report)
 
 
 def _without_teacher(report: Report) -> str:

@@ -81,6 +81,13 @@ def imitated(roles: Container[str]) -> str | None:
     return next((role for role in ("ensemble", "teacher") if role in roles), None)
 
 
+def has_other_classes(report: Report) -> bool:
+    """Whether its teacher has been taken as it is, and answers none of the data's classes, so that
+    nothing is compared with it but what it costs."""
+    teacher = report.models.get("teacher")
+    return report.data is not None and teacher is not None and teacher.accuracy is None
+
+
 def between(roles: Iterable[str]) -> list[str]:
     """Assistants and generations on the way to the student, from the head of the chain down."""
     return [role for role in roles if role.startswith(("assistant", "generation_"))]

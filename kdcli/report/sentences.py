@@ -76,7 +76,7 @@ def hops(models: dict[str, ModelPart]) -> str | None:
     above, on_the_way = imitated(models), between(models)
     if not (above and on_the_way):
         return None
-    roles = [above, *on_the_way, "student"]
+    roles = [r for r in (above, *on_the_way, "student") if models[r].accuracy is not None]
     accuracies = [models[role].accuracy or 0.0 for role in roles]
     steps = [f"{roles[0]} {accuracies[0]:.4f}"]
     steps += [
@@ -162,6 +162,8 @@ def figures(report: Report) -> list[str]:
             f"{_smaller(c.size_reduction, c.macs_reduction)}accuracy {points(-c.accuracy_drop)} "
             f"against the {above}, agreement {c.agreement:.3f}"
         )
+    elif c.size_reduction is not None and (told := _smaller(c.size_reduction, c.macs_reduction)):
+        lines.append(f"{told.removesuffix(', ')} against the {above}")
     if together := peers_line(report.models):
         lines.append(together)
     if c.ensemble:

@@ -81,7 +81,12 @@ def notes(c: Comparison, models: dict[str, ModelPart]) -> list[str]:
     above, baseline = imitated(models), models["baseline"]
     found = [line for line in (hops(models), all_generations(models)) if line]
     lead, itself = (c.accuracy_drop or 0.0) + c.gain, "generations" in models  # never ahead
-    if above and lead < WORTH_CLOSING and not itself:
+    if above and models[above].accuracy is None:
+        found.append(
+            f"the {above} ({models[above].name}) has other classes than the data: it was asked for "
+            "what it sees, and no answer of its is compared"
+        )
+    elif above and lead < WORTH_CLOSING and not itself:
         found.append(
             f"the {above} ({models[above].accuracy:.4f}) is {'hardly' if lead > 0 else 'not'} "
             f"ahead of the baseline ({baseline.accuracy:.4f}) on test: there was little to learn "

@@ -15,7 +15,6 @@ from kdcli.core.errors import UnmetNeeds
 from kdcli.core.method import Method
 from kdcli.core.records import About, Batch, Lesson, Outputs, Pair, Teacher
 from kdcli.core.scheme import Scheme
-from kdcli.core.text import some
 from kdcli.models.alignment import correspondences
 from kdcli.models.stage_matching import Correspondence
 from kdcli.models.tap import Tap
@@ -23,10 +22,9 @@ from kdcli.models.teachers import Live
 from kdcli.recipe.match import Match
 from kdcli.training.disturb import disturb_teachers, refuse_unread
 from kdcli.training.losses import Losses, task_loss
+from kdcli.training.needs import missing, refuse_or_skip
 
 NO_WISHES = Match()
-TOLD = 3
-"""Skipped pairs that a line names."""
 WeightAt = Callable[[float], float]
 """A weight as a function of the epochs done."""
 
@@ -91,7 +89,8 @@ class Distiller(nn.Module):
             device = example.images.device
             self.parts = nn.ModuleDict(scheme.parts(answers, about)).to(device)
             lesson = self._lesson(example)  # undisturbed: adapters are built for what a teacher is
-        self.skipped = _refuse_or_skip(terms, lesson, type(scheme).__module__.split(".")[-1])
+        named = {term.name: term.method for term in terms}
+        self.skipped = refuse_or_skip(named, lesson, type(scheme).__module__.split(".")[-1])
         adapters = self._adapters(lesson, about)
         self.adapters = nn.ModuleDict(adapters).to(device)
         self.ships()  # what could not ship is refused now
@@ -252,48 +251,3 @@ def adapter_for(term: Term, pair: Pair, about: About) -> nn.Module | None:
         return term.method.adapter(*sides, about)
     except UnmetNeeds as error:
         raise UnmetNeeds(f"methods.{term.name}: {error.what}", error.fix) from error
-
-
-def missing(method: Method, pair: Pair) -> set[str]:
-    """Fields of Outputs that the method needs and this pair does not supply; none: it is scored."""
-    if pair.teacher is None and method.needs_teacher:
-        return {"teacher"}
-    sides = [(pair.student, method.needs | method.student_needs)]
-    if pair.teacher is not None:
-        sides.append((pair.teacher, method.needs))
-    return {need for side, needs in sides for need in needs if not _has(side, need)}
-
-
-def _has(outputs: Outputs, need: str) -> bool:
-    value = getattr(outputs, need, None)
-    return value is not None and len(value) > 0
-
-
-def _refuse_or_skip(terms: tuple[Term, ...], lesson: Lesson, scheme: str) -> list[str]:
-    """Lines about pairs that a method skips.
-
-    Raises:
-        UnmetNeeds: a method can score no pair at all.
-    """
-    skipped: list[str] = []
-    for term in terms:
-        lacks = [missing(term.method, pair) for pair in lesson.pairs]
-        if all(lacks) or not lacks:
-            needs = sorted(set().union(*lacks)) if lacks else ["a pair"]
-            raise UnmetNeeds(
-                f"{term.name} needs {' and '.join(needs)}; scheme {scheme} does not give that here",
-                "choose another method or scheme in the recipe; kd list recipes shows what works",
-            )
-        skipped += _told_skipped(term.name, lesson.pairs, lacks)
-    return skipped
-
-
-def _told_skipped(term: str, pairs: tuple[Pair, ...], lacks: list[set[str]]) -> Iterator[str]:
-    """A line for all pairs that lack the same."""
-    named: dict[str, list[str]] = {}
-    for pair, lack in zip(pairs, lacks, strict=True):
-        sides = [pair.student.by, *([pair.teacher.by] if pair.teacher else ())]
-        named.setdefault(", ".join(sorted(lack)), []).append(" with ".join(sides))
-    named.pop("", None)
-    for lacking, names in named.items():
-        yield f"{term} skips {some(names, TOLD)}: no {lacking}; the other pairs count for them, too"

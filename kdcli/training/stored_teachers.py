@@ -56,8 +56,8 @@ def open_stored(
         assert path is not None  # else there would be no store of its answers
         by = f"teacher.{i}"
         share = store.standing(measured_on)
-        if share is None or not roll.knows(path, ref, share):
-            found = roll.call(open_teacher(path, site.device), ref)
+        known = share is not None and roll.knows(path, ref, share)
+        if not known and (found := roll.call(open_teacher(path, site.device), ref)):
             store.keep_standing(measured_on, found.share)
         models[by] = partial(_opened, spec, site, path, by, training)
         stored.append(Stored(by, store, way.views, site.classes))
@@ -74,8 +74,9 @@ def batch_size(image_size: int, device: torch.device) -> int:
 
 def _opened(spec: Spec, site: Site, path: Path, by: str, training: Store) -> Frozen:
     """A teacher as it would teach, and shown as far as its answers are kept."""
-    tap = open_teacher(path, site.device, by, spec.recipe.teacher.precision).tap
-    return _shown(Frozen(tap), spec, site, training)
+    opened = open_teacher(path, site.device, by, spec.recipe.teacher.precision)
+    teacher = Frozen(opened.tap, opened.answers(site.source.classes))
+    return _shown(teacher, spec, site, training)
 
 
 def _shown(teacher: Frozen, spec: Spec, site: Site, training: Store) -> Frozen:

@@ -52,7 +52,7 @@ def open_teachers(
             continue
         opened = open_teacher(path, site.device, by, precision)
         roll.call(opened, ref)
-        yield by, Frozen(opened.tap)
+        yield by, Frozen(opened.tap, opened.answers(site.source.classes))
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +63,12 @@ class Opened:
     tap: Tap
     foreign: bool
     """It was adopted, not trained by kd."""
+    classes: tuple[str, ...]
+    """Its own, which `teacher.tune: none` lets be others than the data's."""
+
+    def answers(self, classes: tuple[str, ...]) -> bool:
+        """Whether it can be asked for these classes of the data."""
+        return self.classes == classes
 
 
 def open_teacher(path: Path, device: torch.device, by: str = "", precision: str = "fp32") -> Opened:
@@ -73,7 +79,8 @@ def open_teacher(path: Path, device: torch.device, by: str = "", precision: str 
     """
     loaded = load(path)
     tap = Tap(loaded.module, loaded.args, by, precision).to(device)
-    return Opened(path, tap, foreign=loaded.file.provenance.get("role") == "given")
+    foreign = loaded.file.provenance.get("role") == "given"
+    return Opened(path, tap, foreign, loaded.file.classes)
 
 
 class Roll:
@@ -88,14 +95,20 @@ class Roll:
         self._shares: list[float] = []
         self._weak = 0
 
-    def call(self, teacher: Opened, ref: TeacherRef) -> Standing:
-        """Measure the next one.
+    def call(self, teacher: Opened, ref: TeacherRef) -> Standing | None:
+        """Measure the next one; None of one with other classes, which has no answer to measure.
 
         Raises:
             UnfitTeacher: a given one is hardly better than chance, or has its classes in another
                 order; or all are, with the last one.
         """
         tap, labels = teacher.tap, self._validation.labels
+        if not teacher.answers(self._site.source.classes):
+            self._progress.say(
+                f"teacher {teacher.path}: {len(teacher.classes):,} classes of its own: asked for "
+                "what it sees, not for what it answers"
+            )
+            return None
         answers = answers_of(tap, self._validation, self._site.device).argmax(1)
         found = standing(f"teacher {teacher.path}", answers, labels, tap.args.num_classes)
         # whoever was trained here is only warned about: its training is what was asked for, and

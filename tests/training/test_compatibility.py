@@ -17,7 +17,8 @@ from kdcli.core.method import Method
 from kdcli.core.scheme import Scheme
 from kdcli.models.teachers import Frozen
 from kdcli.training.compatibility import Trial, example, grid, trial
-from kdcli.training.distiller import Distiller, missing
+from kdcli.training.distiller import Distiller
+from kdcli.training.needs import missing
 
 PAGE = Path(__file__).parents[2] / "docs" / "methods.md"
 METHODS, SCHEMES = registry.names("methods"), registry.names("schemes")
