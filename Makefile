@@ -2,12 +2,19 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo test test-slow browser check docs bench clean
+.PHONY: demo demo-few test test-slow browser check docs bench clean
 
 demo: .venv/installed
 	kd distill --teacher resnet101 --student mobilenetv3
 	kd evaluate
 	kd export model.pt
+
+# ten labels a class: a teacher that knows more has something to give
+demo-few: .venv/installed
+	kd train resnet18 --out runs/teacher
+	kd distill --teacher runs/teacher --student mobilenetv3_small_050 --recipe few_labels \
+	  --set "data.hidden={keep: 10}" --set train.epochs=10
+	kd evaluate --seeds 3
 
 # one process per core, with one thread each: tiny models gain nothing from more
 test: .venv/installed-test check

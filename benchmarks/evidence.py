@@ -29,6 +29,7 @@ from kdcli.commands.evaluate import evaluate
 from kdcli.commands.train import train_job
 from kdcli.core.files import write_text
 from kdcli.core.progress import Silent
+from kdcli.core.text import signed, span
 from kdcli.report.comparison import SelfTraining
 from kdcli.report.schema import Report
 from kdcli.runs.run import Run
@@ -182,7 +183,8 @@ def in_a_line(row: Row) -> str:
 
 
 def points(gain: float, low: float, high: float) -> str:
-    return f"{100 * gain:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+    """`+4.3 (+2.9 to +5.7)`."""
+    return f"{signed(100 * gain)} ({span(low, high)})"
 
 
 def tables(rows: Sequence[Row]) -> Iterator[str]:

@@ -157,8 +157,8 @@ def shift(pool: Path, archives: Path) -> Iterator[Arm]:
     lite = "tf_efficientnet_lite0"
     trained = (*TEACHER_TRAINS, *COLOUR, epochs(2000, images), "train.lr=0.0005")
     tuned = teacher_file(pool, f"shift_{lite}", *trained)
-    as_it_is = ("teacher.tune=none", "teacher.image_size=128")
-    as_it_is += ("teacher.answers=stored", "teacher.views=8")
+    stored = ("teacher.answers=stored", "teacher.views=8")
+    as_it_is = ("teacher.tune=none", "teacher.image_size=128", *stored)
     for tested in ("apple", "twitter"):
         data = str(emoji_folder(pool, archives, learnt, tested))
         for length in LENGTHS:
