@@ -72,6 +72,16 @@ def teacher_file(pool: Path, name: str, *settings: str, recipe: str = "") -> str
     return f"teacher.recipe={pool / f'{name}.yaml'}"
 
 
+def knows_all(pool: Path, teacher: str = LARGE) -> Ask:
+    """The training of a teacher that has seen the labels of all 20,000 images."""
+    return Ask(
+        "supervised",
+        model=teacher,
+        data=str(fashion_folder(pool, 20_000)),
+        settings=(*ALONE, *GREY, epochs(4000, 20_000), "train.lr=0.001"),
+    )
+
+
 def few_labels(pool: Path, archives: Path) -> Iterator[Arm]:
     """Fashion-MNIST, 20,000 images of which 10, 30, 100, 300 of each class have labels."""
     data, steps = str(fashion_folder(pool, 20_000)), 500
@@ -80,12 +90,6 @@ def few_labels(pool: Path, archives: Path) -> Iterator[Arm]:
         hidden = f"data.hidden={{keep: {labels}}}"
         of_same = teacher_file(
             pool, f"few_{labels}", *TEACHER_TRAINS, *GREY, *short(1500), "train.lr=0.001"
-        )
-        all_labels = Ask(
-            "supervised",
-            model=LARGE,
-            data=data,
-            settings=(*ALONE, *GREY, epochs(4000, 20_000), "train.lr=0.001"),
         )
         for length in LENGTHS:
             how = (*ALONE, *STEM, *GREY, hidden, "train.lr=0.002", *short(length * steps))
@@ -103,13 +107,15 @@ def few_labels(pool: Path, archives: Path) -> Iterator[Arm]:
             yield Arm("few_labels", where, *arm, headline=True)
             several = ask(LARGE, of_same, "teacher.seeds=3")
             yield Arm("few_labels", where, f"three {LARGE} of the same labels", length, several)
-            yield Arm(
-                "few_labels", where, f"{LARGE} of all labels", length, ask("FIRST"), all_labels
-            )
+            arm = (f"{LARGE} of all labels", length, ask("FIRST"))
+            yield Arm("few_labels", where, *arm, first=knows_all(pool))
 
 
 THREE = "teacher.seeds=3"
 TEACHER_TRAINS = (f"train.batch_size={BATCH}", "train.patience=null")
+
+
+NO_LABELS = ("task.weight=0", "methods.kd.temperature=2")
 
 
 def noise(pool: Path, archives: Path) -> Iterator[Arm]:
@@ -122,32 +128,52 @@ def noise(pool: Path, archives: Path) -> Iterator[Arm]:
         of_same = teacher_file(pool, "noise", *trained)
         for length in LENGTHS:
             how = (*ALONE, *STEM, *GREY, "train.lr=0.002", epochs(length * steps, images))
-            for arm, recipe, more in (
-                ("its answers alone", "kd", ("task.weight=0", "methods.kd.temperature=2")),
-                ("answers and labels", "kd", ()),
+            for arm, more in (
+                (f"three {LARGE}, answers alone", (*NO_LABELS, THREE)),
+                (f"{LARGE}, answers alone", NO_LABELS),
+                (f"{LARGE}, answers and labels", ()),
             ):
                 asked = Ask(
-                    recipe,
+                    "average" if THREE in more else "kd",
                     teachers=(LARGE,),
                     student=SMALL,
                     data=data,
                     settings=(*how, "teacher.pretrained=false", of_same, *more),
                 )
-                yield Arm("noise", where, arm, length, asked, headline=bool(more))
+                yield Arm("noise", where, arm, length, asked, headline=THREE in more)
 
 
 def patience(pool: Path, archives: Path) -> Iterator[Arm]:
-    """Fashion-MNIST, 2,000 images: 1, 3, 10 and 30 times as long, baseline and student alike."""
+    """Fashion-MNIST: 1, 3, 10 and 30 times as long, baseline and student alike; 30 labels a class
+    and 20,000 images without, and 2,000 images that all have labels."""
     images, steps = 2_000, 500
-    data = str(fashion_folder(pool, images))
     trained = (*TEACHER_TRAINS, *GREY, epochs(3000, images), "train.lr=0.001")
     of_same = teacher_file(pool, "patience", *trained)
     for length in (1, 3, 10, 30):
-        how = [*ALONE, *STEM, "data.image_size=32", "train.lr=0.002", of_same]
-        how += [epochs(length * steps, images), "teacher.pretrained=false"]
+        alike = (*ALONE, *STEM, "data.image_size=32", "train.lr=0.002", "teacher.pretrained=false")
+        few = (*alike, "data.hidden={keep: 30}", "data.labelled_share=0.5")
+        for recipe, more in (("patient", ()), ("few_labels", ("data.augment=shift",))):
+            asked = Ask(
+                recipe,
+                teachers=("FIRST",),
+                student=SMALL,
+                data=str(fashion_folder(pool, 20_000)),
+                settings=(*few, *short(length * steps), *more),
+            )
+            arm = f"{recipe}, {LARGE} of all labels"
+            yield Arm(
+                "patience", "30 labels a class", arm, length, asked, knows_all(pool), not more
+            )
         for recipe, more in (("patient", ()), ("kd", ("data.augment=shift",))):
-            asked = Ask(recipe, teachers=(LARGE,), student=SMALL, data=data, settings=(*how, *more))
-            yield Arm("patience", "2,000 images", recipe, length, asked, headline=not more)
+            asked = Ask(
+                recipe,
+                teachers=(LARGE,),
+                student=SMALL,
+                data=str(fashion_folder(pool, images)),
+                settings=(*alike, epochs(length * steps, images), of_same, *more),
+            )
+            arm = f"{recipe}, {LARGE} of the same labels"
+            yield Arm("patience", "200 labels a class, no others", arm, length, asked)
 
 
 def shift(pool: Path, archives: Path) -> Iterator[Arm]:
@@ -178,6 +204,11 @@ def shift(pool: Path, archives: Path) -> Iterator[Arm]:
                 yield Arm("shift", where, arm, length, asked, headline=recipe == "simreg")
 
 
+def few_of_many(steps: int) -> tuple[str, ...]:
+    """30 labels a class of 20,000 images, for so many steps."""
+    return (*ALONE, *STEM, *GREY, "data.hidden={keep: 30}", "train.lr=0.002", *short(steps))
+
+
 GAP_TEACHERS = ("resnet10t", "resnet18", "resnet34")
 """4.9, 11 and 21 M parameters."""
 SIZES = ("test_efficientnet", SMALL, "mobilenetv3_small_100")
@@ -185,27 +216,26 @@ SIZES = ("test_efficientnet", SMALL, "mobilenetv3_small_100")
 
 
 def capacity_gap(pool: Path, archives: Path) -> Iterator[Arm]:
-    """Fashion-MNIST, 2,000 images: three students, three teachers, and an assistant between."""
-    images, steps = 2_000, 500
-    data = str(fashion_folder(pool, images))
-    trained = (*TEACHER_TRAINS, *GREY, epochs(3000, images), "train.lr=0.001")
-    own = teacher_file(pool, "gap", *trained)
+    """Fashion-MNIST, 20,000 images with 30 labels a class: three students, three teachers that know
+    all labels, and an assistant between."""
+    data, steps = str(fashion_folder(pool, 20_000)), 500
     for student in SIZES:
         for length in LENGTHS:
-            how = [*ALONE, *STEM, *GREY, "train.lr=0.002", epochs(length * steps, images), own]
-            how.append("teacher.pretrained=false")
+            how = few_of_many(length * steps)
             ways = [(teacher, ()) for teacher in GAP_TEACHERS]
             for teacher, between in [*ways, ("resnet34", ("resnet10t",))]:
-                arm = " -> ".join((teacher, *between))
                 asked = Ask(
-                    "kd",
-                    teachers=(teacher,),
+                    "few_labels",
+                    teachers=("FIRST",),
                     assistants=between,
                     student=student,
                     data=data,
-                    settings=(*how,),
+                    settings=how,
                 )
-                yield Arm("capacity_gap", student, arm, length, asked, headline=teacher == LARGE)
+                arm, first = " -> ".join((teacher, *between)), knows_all(pool, teacher)
+                yield Arm(
+                    "capacity_gap", student, arm, length, asked, first, headline=teacher == LARGE
+                )
 
 
 METHODS = ("kd", "dkd", "at", "fitnet", "rkd")
@@ -214,24 +244,20 @@ METHODS = ("kd", "dkd", "at", "fitnet", "rkd")
 
 def survey(pool: Path, archives: Path) -> Iterator[Arm]:
     """Fashion-MNIST, 20,000 images with 30 labels a class: three sizes of student, five methods,
-    one teacher that knows all labels; and ensembles of teachers that know 300 a class."""
+    one teacher that knows all labels."""
     data, steps = str(fashion_folder(pool, 20_000)), 500
-    first = Ask(
-        "supervised",
-        model=LARGE,
-        data=data,
-        settings=(*ALONE, *GREY, epochs(4000, 20_000), "train.lr=0.001"),
-    )
     for student in SIZES:
         for length in LENGTHS:
-            how = [*ALONE, *STEM, *GREY, "data.hidden={keep: 30}", "data.labelled_share=0.5"]
-            how += ["train.lr=0.002", *short(length * steps)]
             for method in METHODS:
                 asked = Ask(
-                    method, teachers=("FIRST",), student=student, data=data, settings=(*how,)
+                    method,
+                    teachers=("FIRST",),
+                    student=student,
+                    data=data,
+                    settings=(*few_of_many(length * steps), "data.labelled_share=0.5"),
                 )
-                headline = method == "kd"
-                yield Arm("survey", student, method, length, asked, first, headline)
+                named = (student, method, length, asked, knows_all(pool))
+                yield Arm("survey", *named, headline=method == "kd")
 
 
 STUDIES = {
