@@ -116,8 +116,7 @@ def measured(arm: Arm, pool: Path) -> Row:
     trained = ensure(job.spec, job.site(Silent()), asked=True).run
     file = pool / "rows" / f"{trained.path.name}.json"
     if file.is_file():  # what it is called may have changed since
-        named = {"study": arm.study, "where": arm.where, "arm": arm.arm, "length": arm.length}
-        row = replace(read(file), **named, headline=arm.headline)
+        row = replace(read(file), where=arm.where, arm=arm.arm, headline=arm.headline)
         write_text(file, json.dumps(asdict(row), indent=1) + "\n")
         return row
     report = evaluate(str(trained.path), seeds=SEEDS, device="cpu", progress=Silent()).report
