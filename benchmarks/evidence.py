@@ -30,6 +30,7 @@ from kdcli.commands.train import train_job
 from kdcli.core.files import write_text
 from kdcli.core.progress import Silent
 from kdcli.core.text import signed, span
+from kdcli.plan.ask import Ask
 from kdcli.report.comparison import SelfTraining
 from kdcli.report.schema import Report
 from kdcli.runs.run import Run
@@ -109,9 +110,7 @@ def measured(arm: Arm, pool: Path) -> Row:
     """Train what is missing, then measure on test; what was measured before is read."""
     start, ask = time.monotonic(), replace(arm.ask, device="cpu")
     if arm.first:
-        job = train_job(replace(arm.first, device="cpu"), Silent())
-        first = ensure(job.spec, job.site(Silent()), asked=True).run
-        ask = replace(ask, teachers=tuple(str(first.path) for _ in ask.teachers))
+        ask = replace(ask, teachers=(str(first_run(arm.first).path),))
     job = distill_job(ask, Silent())
     trained = ensure(job.spec, job.site(Silent()), asked=True).run
     file = pool / "rows" / f"{trained.path.name}.json"
@@ -124,6 +123,12 @@ def measured(arm: Arm, pool: Path) -> Row:
     file.parent.mkdir(exist_ok=True)
     write_text(file, json.dumps(asdict(row), indent=1) + "\n")
     return row
+
+
+def first_run(ask: Ask) -> Run:
+    """A teacher that is trained on its own, found or made."""
+    job = train_job(replace(ask, device="cpu"), Silent())
+    return ensure(job.spec, job.site(Silent()), asked=True).run
 
 
 def read(file: Path) -> Row:

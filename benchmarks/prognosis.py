@@ -1,0 +1,120 @@
+"""How often a prognosis is right: `kd doctor DATA --teacher T --student S` held against the evidence.
+
+    python benchmarks/prognosis.py [--studies few_labels,noise] [--pool runs/evidence-pool]
+
+Of each arm of `evidence.py` that was measured at its study's longest length, the prognosis is made
+as a person would have it beforehand: with an empty folder of runs, from short trainings alone; a
+teacher that was finished is given. It is right where it says `yes` of what `helped`, and `no` of
+what did not; `open` is never right. Undecided arms are left out. Resumable: what was foretold lies
+in POOL/prognoses.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from evidence import Row, first_run, rows_of
+from evidence_arms import STUDIES, Arm, arms_of
+from tables import add_json, say, show
+
+from kdcli.commands.distill import distill_job
+from kdcli.core.files import write_text
+from kdcli.core.progress import Silent
+from kdcli.core.text import signed
+from kdcli.plan.signs import from_trials
+
+
+@dataclass(frozen=True)
+class Foretold:
+    """What was said of an arm, and what came of it."""
+
+    study: str
+    where: str
+    arm: str
+    pays: str
+    lead: float
+    expected_gain: float
+    seconds: float
+    gain: float
+    verdict_code: str
+
+    @property
+    def right(self) -> bool:
+        return self.pays == ("yes" if self.verdict_code == "helped" else "no")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--studies", default=",".join(STUDIES))
+    parser.add_argument("--pool", type=Path, default=Path("runs/evidence-pool"))
+    add_json(parser)
+    asked = parser.parse_args()
+    found = []
+    for study in asked.studies.split(","):
+        rows = rows_of(study, asked.pool)
+        longest = max((row.length for row in rows), default=0)
+        decided = {
+            (row.where, row.arm): row
+            for row in rows
+            if row.length == longest and row.verdict_code != "undecided"
+        }
+        for arm in arms_of(study, asked.pool, asked.pool / "assets"):
+            if arm.length == longest and (row := decided.get((arm.where, arm.arm))):
+                found.append(foretold(arm, row, asked.pool))
+                say(asked, line(found[-1]))
+    show(asked, [asdict(one) for one in found], summary(found))
+
+
+def foretold(arm: Arm, row: Row, pool: Path) -> Foretold:
+    """Made, or read where it was made before."""
+    file = pool / "prognoses" / f"{row.run}.json"
+    if file.is_file():
+        return Foretold(**json.loads(file.read_text("utf-8")))
+    os.environ["KD_RUNS"] = str(pool)
+    ask = replace(arm.ask, device="cpu")
+    if arm.first:
+        ask = replace(ask, teachers=(str(first_run(arm.first).path),))
+    with tempfile.TemporaryDirectory() as empty:
+        os.environ["KD_RUNS"] = empty
+        said = from_trials(distill_job(ask, Silent()), Silent())
+    prognosis = said.prognosis
+    found = Foretold(
+        study=arm.study,
+        where=arm.where,
+        arm=arm.arm,
+        pays=prognosis.pays,
+        lead=prognosis.signs.lead or 0.0,
+        expected_gain=prognosis.expected_gain or 0.0,
+        seconds=said.seconds,
+        gain=row.gain,
+        verdict_code=row.verdict_code,
+    )
+    file.parent.mkdir(exist_ok=True)
+    write_text(file, json.dumps(asdict(found), indent=1) + "\n")
+    return found
+
+
+def line(one: Foretold) -> str:
+    """One of them."""
+    return (
+        f"{one.study}, {one.where}, {one.arm}: {one.pays} (lead {signed(100 * one.lead)}, expected "
+        f"{signed(100 * one.expected_gain)}), came to {signed(100 * one.gain)} {one.verdict_code}: "
+        f"{'right' if one.right else 'wrong'} [{one.seconds:.0f} s]"
+    )
+
+
+def summary(found: list[Foretold]) -> Iterator[str]:
+    """How many of each kind were right."""
+    for kind, helped in (("that helped", True), ("that did not", False)):
+        of_it = [one for one in found if (one.verdict_code == "helped") == helped]
+        yield f"of {len(of_it)} {kind}: {sum(one.right for one in of_it)} right"
+
+
+if __name__ == "__main__":
+    main()
