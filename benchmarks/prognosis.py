@@ -1,4 +1,4 @@
-"""How often a prognosis is right: `kd doctor DATA --teacher T --student S` held against the evidence.
+"""How often a prognosis is right: that of `kd doctor DATA --teacher T --student S`, afterwards.
 
     python benchmarks/prognosis.py [--studies few_labels,noise] [--pool runs/evidence-pool]
 
