@@ -55,7 +55,7 @@ def ways_out() -> str:
     """How to go on without the Hub, as the end of a sentence."""
     return (
         "or give a file of your own (--teacher NAME=FILE, --student NAME=FILE), or start from "
-        "random weights (--set teacher.pretrained=false of a teacher, --set "
+        "random weights (--set teacher.pretrained=false of a teacher that kd trains, --set "
         "student.pretrained=false of a student; kd train takes either)"
     )
 
