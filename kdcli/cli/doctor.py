@@ -167,7 +167,7 @@ def doctor(
         from kdcli.plan.ask import Ask
 
         ask = None
-        if teacher or student:
+        if teacher or student or set_ or recipe != "kd":
             settings, taught_by = tuple(set_ or ()), tuple(teacher or ())
             ask = Ask(recipe, settings, teachers=taught_by, student=student, data=data)
             if not (data and teacher and student):

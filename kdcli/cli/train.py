@@ -16,7 +16,7 @@ from kdcli.cli.flags import Again, Data, Debug, Device, DryRun, Json, Out, Recip
 from kdcli.core.examples import STUDENT
 
 if TYPE_CHECKING:
-    from kdcli.commands.train import Planned
+    from kdcli.commands.train import Carried, Planned
     from kdcli.plan.job import Job
     from kdcli.runs.run import Run
     from kdcli.runs.spec import Spec, TeacherRef
@@ -34,11 +34,12 @@ def show_plan(console: Console, planned: "Planned") -> None:
     console.next(shlex.join(w for w in shlex.split(console.command) if w != "--dry-run"))
 
 
-def show_trained(console: Console, results: "list[Trained]", job: "Job") -> None:
+def show_trained(console: Console, done: "Carried", job: "Job") -> None:
     """After `kd train` and `kd distill`: the run, or those of several seeds."""
     from kdcli.core.text import some
     from kdcli.plan.data import NO_DATA
 
+    results = done.trained
     heads = ["", "model", "validation accuracy", "best epoch", "trained", "ended"]
     if len(results) == 1:
         _show_run(console, results[0], heads)
@@ -118,9 +119,10 @@ def _elsewhere(teacher: "Run", pupil: "Run") -> str:
     return f" (on {spec.data.name})"
 
 
-def _documents(results: "list[Trained]") -> dict[str, Any]:
-    found = [_document(result) for result in results]
-    return found[0] if len(found) == 1 else {"runs": found}
+def _documents(done: "Carried") -> dict[str, Any]:
+    found = [_document(result) for result in done.trained]
+    leads = {"leads": [lead.as_dict() for lead in done.leads]} if done.leads else {}
+    return (found[0] if len(found) == 1 else {"runs": found}) | leads
 
 
 def _document(result: "Trained") -> dict[str, Any]:
@@ -254,8 +256,8 @@ def carry_out(
     from kdcli.commands import train as verb
 
     if dry:
-        planned = verb.dry_run(job, console, out=out, again=again)
+        planned = verb.dry_run(job, console, out=out, again=again, baseline_first=baseline_first)
         console.show(planned, lambda it: it.as_dict(), show_plan)
     else:
-        trained = verb.carry_out(job, console, out=out, again=again, baseline_first=baseline_first)
-        console.show(trained, _documents, partial(show_trained, job=job))
+        done = verb.carry_out(job, console, out=out, again=again, baseline_first=baseline_first)
+        console.show(done, _documents, partial(show_trained, job=job))

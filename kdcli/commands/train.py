@@ -10,7 +10,7 @@ from kdcli.core.progress import Progress, Silent
 from kdcli.core.text import counted
 from kdcli.data.defaults import FEW_VALIDATED
 from kdcli.data.store import plain_store
-from kdcli.evaluation.lead import lead
+from kdcli.evaluation.lead import Lead, lead
 from kdcli.evaluation.measure import measure
 from kdcli.models.loading import answers
 from kdcli.plan.ask import Ask
@@ -21,7 +21,7 @@ from kdcli.plan.job import Job, open_shared, refuse_taught, train_spec, trained_
 from kdcli.plan.names import started, starting_point
 from kdcli.plan.signs import Foretold, can_be_foretold, from_what_is_there
 from kdcli.recipe.conflicts import refuse_in_recipe
-from kdcli.recipe.load import load_recipe, scheme_of
+from kdcli.recipe.load import load_recipe
 from kdcli.runs.baseline import baseline_of
 from kdcli.runs.find import is_finished
 from kdcli.runs.run import state_licence
@@ -32,6 +32,16 @@ from kdcli.training.licences import warn_of_licences
 from kdcli.training.site import Site
 from kdcli.training.teachers import TOLD, measure_given
 from kdcli.training.threads import Choose, nobody_knows
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What a command trained or found finished."""
+
+    trained: list[Trained]
+    """One for each seed."""
+    leads: list[Lead]
+    """Of the teachers over the baseline; empty where there is no baseline yet."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +79,12 @@ def train_job(ask: Ask, progress: Progress) -> Job:
 
 
 def dry_run(
-    job: Job, progress: Progress, *, out: Path | None = None, again: bool = False
+    job: Job,
+    progress: Progress,
+    *,
+    out: Path | None = None,
+    again: bool = False,
+    baseline_first: bool = False,
 ) -> Planned:
     """What a job of `kd train` or `kd distill` will take, and whether a teacher will pay; a given
     one is measured here, as its training would do first.
@@ -80,7 +95,7 @@ def dry_run(
     _refuse_one_place(job, out)
     if _to_train(job, out, again):
         _warn_before(job, progress)
-    found = foresee(job, progress, out=out, again=again)
+    found = foresee(job, progress, out=out, again=again, baseline_first=baseline_first)
     if found.now:
         measure_given(job.spec, job.site(progress))
     foretold = from_what_is_there(job) if found.now and can_be_foretold(job.spec) else None
@@ -94,7 +109,7 @@ def carry_out(
     out: Path | None = None,
     again: bool = False,
     baseline_first: bool = False,
-) -> list[Trained]:
+) -> Carried:
     """Of `kd train` or `kd distill`: say what it will take, then train each seed,
     teachers first; or find them finished.
 
@@ -106,29 +121,33 @@ def carry_out(
     choose: Choose = nobody_knows
     if not all(finished):
         _warn_before(job, progress)
-        forecast = foresee(job, progress, out=out, again=again)
+        forecast = foresee(job, progress, out=out, again=again, baseline_first=baseline_first)
         for line in forecast.lines():
             progress.say(line)
         choose = forecast.threads_of
     if sum(finished) > TOLD:
         progress.say(f"{sum(finished)} of {job.seeds} runs are finished")
-    trained: list[Trained] = []
+    trained, leads = list[Trained](), list[Lead]()
     for spec, known in zip(job.specs, finished, strict=True):
         told = Silent() if known and sum(finished) > TOLD else progress
         site = job.site(told, choose)
-        if not trained and not known:
-            _tell_of_lead(spec, site, baseline_first)
+        if not trained and not (known and not baseline_first):
+            leads = _leads(spec, site, baseline_first)
         trained.append(ensure(spec, site, out=out, again=again, asked=True))
         state_licence(trained[-1].run, spec.recipe.data.licence)
-    return trained
+    return Carried(trained, leads)
 
 
-def _tell_of_lead(spec: Spec, site: Site, baseline_first: bool) -> None:
-    """Of each finished teacher, where the baseline is finished as well."""
-    learning = spec.alongside or scheme_of(spec.recipe).has_generations
-    if not spec.teachers or learning or not (baseline_first or is_finished(baseline_of(spec))):
-        return
-    alone = ensure(baseline_of(spec), site, why="the baseline first").run
+def _leads(spec: Spec, site: Site, baseline_first: bool) -> list[Lead]:
+    """Of each finished teacher over the baseline, where that is finished as well, or comes first;
+    said, too."""
+    known = is_finished(baseline_of(spec))
+    if not spec.is_taught or not (baseline_first or known):
+        return []
+    why = "the baseline first"
+    alone = ensure(baseline_of(spec), site.silent() if known else site, why=why).run
+    if not can_be_foretold(spec):
+        return []
     done = finished_teachers(spec)
     files = [file for file in (done if all(done) else teacher_files(spec, site)) if file]
     store = plain_store(site.source.validation, spec.recipe, site.progress)
@@ -137,12 +156,15 @@ def _tell_of_lead(spec: Spec, site: Site, baseline_first: bool) -> None:
         rights: Bools = measure([file], store, site.device).right(store.labels)[0]
         return rights
 
-    baseline = right(alone.model)
-    for ref, file in zip(spec.members[:TOLD], files, strict=False):
-        if not answers(file, site.source.classes):  # of nothing that it could be right about
-            continue
-        found = lead(ref.model, spec.model, right(file), baseline)
-        (site.progress.say if found.ahead else site.progress.warn)(found.words)
+    found, baseline = [], right(alone.model)
+    for ref, file in list(zip(spec.members, files, strict=True))[:TOLD]:
+        if answers(file, site.source.classes):  # else of nothing that it could be right about
+            seed = f" of seed {ref.spec.seed}" if ref.spec and ref.spec.seed else ""
+            name = f"{ref.spec.title if ref.spec else 'teacher'} {ref.model}{seed}"
+            found.append(lead(name, spec.model, right(file), baseline))
+    for one in found:
+        (site.progress.warn if one.behind else site.progress.say)(one.words)
+    return found
 
 
 def _warn_before(job: Job, progress: Progress) -> None:

@@ -23,12 +23,13 @@ from kdcli.plan.job import Job
 from kdcli.plan.rehearsal import estimate
 from kdcli.plan.shortcuts import shortcuts
 from kdcli.recipe.edit import update
-from kdcli.runs.baseline import controls_of
+from kdcli.runs.baseline import baseline_of, controls_of
 from kdcli.runs.find import find, is_finished, runs_root
 from kdcli.runs.run import Run
 from kdcli.runs.spec import Spec
 from kdcli.training.answers import decide
 from kdcli.training.ensure import reach_weights, run_of
+from kdcli.training.resume import epochs_kept
 from kdcli.training.site import Site
 from kdcli.training.threads import numbers
 
@@ -41,7 +42,12 @@ than a tenth itself."""
 
 
 def foresee(
-    job: Job, progress: Progress, *, out: Path | None = None, again: bool = False
+    job: Job,
+    progress: Progress,
+    *,
+    out: Path | None = None,
+    again: bool = False,
+    baseline_first: bool = False,
 ) -> Forecast:
     """Time a few steps of everything that `job` still has to train; nothing of it is kept.
 
@@ -64,7 +70,10 @@ def foresee(
     ]
     # teachers first, as `ensure` will train them
     first = [(one, _begun(find(one), False)) for one in _before(spec for spec, _ in asked)]
-    todo = _alike([*first, *asked])
+    controls = {one.digest: one for one in _later(job.spec)} if asked or baseline_first else {}
+    baseline = controls.pop(baseline_of(job.spec).digest, None) if baseline_first else None
+    early = [(baseline, _begun(find(baseline), False))] if baseline else []
+    todo = _alike([*early, *first, *asked])
     place = runs[0].path
     probe(place)
     if first:  # of teachers --out says nothing
@@ -76,7 +85,7 @@ def foresee(
         say_decoded_again(job.spec, source, progress)
         further = source.unlabelled if job.spec.unlabelled else None
         refuse_undecodable((source.validation, source.test, *filter(None, [further])), progress)
-    later = [(one, _begun(find(one), False)) for one in _later(job.spec)] if todo else []
+    later = [(one, _begun(find(one), False)) for one in controls.values()]
     found = _foreseen(todo, _alike(later), source, device, place, progress)
     # shortcuts have to be rehearsed, too: not for a training that is short, or on a GPU
     if found.seconds < LONG or device.type != "cpu":
@@ -214,7 +223,7 @@ def _begun(run: Run | None, again: bool) -> _Begun:
     """Of an earlier attempt that will be resumed."""
     if run is None or again or run.finished:
         return _Begun()
-    epochs = sum("epoch" in line for line in run.lines())
+    epochs = epochs_kept(run)
     return _Begun(epochs, run.threads, bool(run.answers) if epochs else None)
 
 

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from kdcli.core.text import counted
+from kdcli.data.defaults import FEW_VALIDATED
 from kdcli.evaluation.lead import WHAT_HELPS
 from kdcli.evaluation.significance import detectable_gain
 
@@ -27,6 +29,7 @@ class Signs:
     further: int
     """Images without labels that the student is taught on."""
     labelled: int
+    validation_images: int
     test_images: int
 
     @property
@@ -68,6 +71,12 @@ class Prognosis:
 
 def prognosis(signs: Signs) -> Prognosis:
     """Whether the gain that such a lead usually gives is one, and one that could be shown."""
+    if signs.validation_images < FEW_VALIDATED:
+        few = counted(signs.validation_images, "validation image")
+        return Prognosis(signs, None, "open", f"{few} cannot tell who is ahead")
+    if signs.alone is not None and 1 - signs.alone < WORTH:
+        left = f"labels alone reach {100 * signs.alone:.1f}%, and next to nothing is left to gain"
+        return Prognosis(signs, 0.0, "no", left)
     if signs.lead is None:
         return Prognosis(signs, None, "open", "how far it is ahead of labels alone is not known")
     share = KEPT_WITH_FURTHER if signs.further >= signs.labelled else KEPT

@@ -21,8 +21,8 @@ from kdcli.runs.find import find
 from kdcli.runs.spec import Spec
 from kdcli.training.answers import finished_teachers
 
-SECONDS = 240
-"""Of all short trainings together: five minutes, less what building and opening take."""
+SECONDS, OVERHEAD = 240, 60
+"""Of all short trainings together, and of what building and opening takes beside them."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def from_trials(job: Job, progress: Progress) -> Foretold:
     start, spec = time.monotonic(), job.spec
     done = [file for file in finished_teachers(spec) if file]
     untrained = _untrained(spec)
-    progress.say(f"short trainings for a prognosis: about {duration(SECONDS)}")
+    progress.say(f"short trainings for a prognosis: at most {duration(SECONDS + OVERHEAD)}")
     share = SECONDS / (1 + 2 * len(untrained))  # a large teacher's steps take longer
     alone = baseline_of(spec)
     trials = [try_alone(alone, job, _labels(alone, job), share)]
@@ -116,5 +116,6 @@ def _signs(job: Job, teacher: float | None, alone: float | None) -> Signs:
         labels_per_class=known / len(job.source.classes),
         further=len(labels) - known,
         labelled=known,
+        validation_images=len(job.source.validation),
         test_images=len(job.source.test),
     )

@@ -59,7 +59,7 @@ def try_alone(spec: Spec, job: Job, known: int, seconds: float) -> Trial:
     if (run := find(spec)) and run.finished:
         reached = float(run.outcome()["val_accuracy"])
         return Trial(spec.model, reached, whole, whole, reached)
-    found = estimate(spec, job.source, job.device)
+    found = estimate(spec, job.source, job.device, place=Path(tempfile.gettempdir()))
     site = Site(job.source, job.device, Silent(), lambda _: found.threads)
     if found.seconds < seconds / 2:
         reached = _accuracy(spec, site)
@@ -92,6 +92,6 @@ def _short(spec: Spec, images: int) -> Spec:
 
 def _accuracy(spec: Spec, site: Site) -> float:
     """On validation; nothing is kept of it."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="kd-") as folder:
         run = ensure(spec, site, out=Path(folder) / "tried").run
         return float(run.outcome()["val_accuracy"])

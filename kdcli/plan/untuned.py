@@ -43,6 +43,12 @@ def untuned(thing: str, shared: Shared) -> TeacherRef | None:
             return None
         say_other_decoding(found, shared.source, progress)
     else:
+        if shared.loaded.recipe.teacher.pretrained is False:
+            raise UsageError(
+                "teacher.tune=none takes a teacher as it is, teacher.pretrained=false an "
+                "untrained one: it would teach nothing",
+                "leave one of them out",
+            )
         found = timm_as_it_is(thing, size, classes, shared.data, progress)
     if found is None:
         return None

@@ -75,7 +75,7 @@ class TeacherSettings(Options):
     tune: Literal["all", "head", "none"] = "all"
     """As train.tune, for a teacher that has to be trained. `none`: no teacher is; each is taken as
     it is, pretrained or finished, and may have other classes than the data."""
-    image_size: Annotated[int, Field(ge=8)] | None = None
+    image_size: Annotated[int, Field(ge=8, le=1024)] | None = None
     """Pixels of a side that a teacher of `tune: none` is fed; `null`: as it was trained."""
     seeds: Annotated[int, Field(ge=1)] = 1
     """So many members of each teacher that has to be trained: they differ in their seeds, from

@@ -8,6 +8,9 @@ from kdcli.core.options import NO_WEIGHT, Later, Options
 from kdcli.recipe.data import Auto
 from kdcli.recipe.weight import Span
 
+_Many = Annotated[int, Field(ge=2, le=20_000_000)]
+"""Of a longer epoch the order alone would fill the memory."""
+
 
 class Until(Options):
     """Good enough: training may end."""
@@ -23,7 +26,9 @@ class Train(Options):
     """The training itself; the baseline gets the same."""
 
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] | Auto = "auto"
-    epoch_images: Annotated[Annotated[int, Field(ge=2)] | Auto | None, Later(None)] = "auto"
+    epoch_images: Annotated[
+        Annotated[int, Field(ge=2, le=20_000_000)] | Auto | None, Later(None)
+    ] = "auto"
     """So many images are an epoch, less than a pass over all or more; null: a pass over those with
     labels. `auto`: that, but with a data.labelled_share a pass over those without, too."""
     batch_size: Annotated[int, Field(ge=2)] | Auto = "auto"

@@ -84,7 +84,7 @@ def notes(c: Comparison, models: dict[str, ModelPart]) -> list[str]:
     if above and models[above].accuracy is None:
         found.append(
             f"the {above} ({models[above].name}) has other classes than the data: it was asked for "
-            "what it sees, and no answer of its is compared"
+            "what it sees, and none of its answers is compared"
         )
     elif above and lead < WORTH_CLOSING and not itself:
         found.append(

@@ -11,7 +11,9 @@ def controls_of(spec: Spec) -> dict[str, Spec]:
     if not spec.is_taught:
         return {}
     found = {"baseline": baseline_of(spec)}
-    if spec.role == "student" and spec.recipe.data.labelled_share is not None:
+    data = spec.recipe.data
+    further = data.labelled_share is not None and (data.hidden or spec.unlabelled)
+    if spec.role == "student" and further:
         found["self_training"] = self_training_of(spec)
     return found
 

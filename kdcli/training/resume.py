@@ -156,6 +156,12 @@ def keep(run: Run, epochs: Epochs, parts: dict[str, Any]) -> None:
     save_state(states | {"progress": vars(epochs)}, run.state)
 
 
+def epochs_kept(run: Run) -> int:
+    """How many of its epochs a training that goes on has behind it; raises DamagedFile."""
+    kept = load_state(run.state)
+    return len(kept["progress"]["accuracies"]) if kept else 0
+
+
 def resume(run: Run, parts: dict[str, Any]) -> Epochs:
     """Give `parts` the states that were written last, and cut the log there.
 

@@ -86,10 +86,11 @@ def open_transfer(
     panel = scheme_of(spec.recipe).panel(len(teachers))  # before anything is read
     _warn_of_softening(spec.recipe, panel, progress)
     train = spec.recipe.train
-    shown = len(training) if rehearsal else train.epoch_of(labelled_images(spec, site.source))
+    known = len(training) if rehearsal else labelled_images(spec, site.source)
+    shown = train.epoch_of(known)
     images = len(training) * _copies(spec)
     epochs = int(train.epochs)
-    _say(images, len(training), shown, len(teachers), epochs * shown / images, progress)
+    _say(images, len(training), known, len(teachers), epochs * shown / images, progress)
     members, roll = members_of(teachers, spec.members, panel), None
     if rehearsal:
         members = one_of_each(members, site.classes)

@@ -89,7 +89,7 @@ def test_what_was_a_prerequisite_is_now_asked_for(small: House, pictures: Path) 
 
 def test_from_python_it_returns_a_frozen_result(small: House, pictures: Path) -> None:
     job = train_job(Ask(str(SMALL_TEACHER), model=TEACHER, data=str(pictures)), Silent())
-    (result,) = carry_out(job, Silent())
+    (result,) = carry_out(job, Silent()).trained
     assert isinstance(result, Trained)
     assert result.reused
     assert result.run.path == small.teacher

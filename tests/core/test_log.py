@@ -270,7 +270,7 @@ def test_from_python_there_is_one_too(empty_house: House, pictures: Path) -> Non
     job = train_job(
         Ask("supervised", model=TEACHER, data=str(pictures), settings=("train.epochs=1",)), progress
     )
-    (result,) = carry_out(job, progress)
+    (result,) = carry_out(job, progress).trained
     text = result.run.log.read_text("utf-8")
     assert "called from Python" in text
     assert "epoch 1/1" in text

@@ -10,15 +10,17 @@ from kdcli.evaluation.lead import lead
 
 def test_ahead_or_not_and_what_would_help() -> None:
     alone = np.arange(100) < 70
-    better = lead("big", "small", np.arange(100) < 80, alone)
-    assert (better.ahead, better.teacher_accuracy, better.baseline_accuracy) == (True, 0.8, 0.7)
+    better = lead("teacher big", "small", np.arange(100) < 80, alone)
+    assert (better.behind, better.teacher_accuracy, better.baseline_accuracy) == (False, 0.8, 0.7)
     assert better.words == (
         "teacher big is ahead of its student's baseline, small trained without it: 80.0 and 70.0% "
         "of 100 validation images (+10.0 points, 95% CI +3.7 to +17.6)"
     )
-    level = lead("big", "small", alone, alone)
-    assert not level.ahead
+    level = lead("teacher big", "small", alone, alone)
+    assert level.behind
     assert "not ahead of" in level.words
+    one_more = lead("teacher big", "small", np.arange(100) < 71, alone)
+    assert "cannot be told from" in one_more.words
     assert "what would help: a teacher that is pretrained" in level.words
 
 

@@ -22,6 +22,7 @@ from kdcli.plan.forecast import foresee
 from kdcli.plan.foreseen import Forecast
 from kdcli.plan.rehearsal import estimate
 from kdcli.plan.shortcuts import shortcuts
+from kdcli.training.resume import Epochs, keep
 
 MINUTE = 60.0
 
@@ -230,7 +231,9 @@ def test_only_the_epochs_that_are_left_count(empty_house: House, pictures: Path)
     from kdcli.runs.run import begin
 
     run = begin(folder, job.spec, asked=True, versions={})
-    run.metrics.write_text(json.dumps({"epoch": 1}) + "\n" + json.dumps({"epoch": 2}) + "\n")
+    # of three epochs the state of two was written: from there it goes on
+    run.metrics.write_text("".join(json.dumps({"epoch": n}) + "\n" for n in (1, 2, 3)))
+    keep(run, Epochs(accuracies=[0.5, 0.6]), {})
     assert foresee(job, Silent()).now[0].epochs == whole.epochs - 2
     assert foresee(job, Silent(), again=True).now[0].epochs == whole.epochs
     assert foresee(job, Silent(), out=empty_house.path / "other").now[0].epochs == whole.epochs

@@ -16,6 +16,7 @@ SIGNS = Signs(
     labels_per_class=30,
     further=20_000,
     labelled=300,
+    validation_images=1_000,
     test_images=10_000,
 )
 WHO = ("--teacher", TEACHER, "--student", STUDENT)
@@ -41,6 +42,8 @@ def test_errors_fall_as_a_power_of_the_images_shown_and_never_rise() -> None:
         ({"teacher": 0.83}, "yes"),
         ({"teacher": 0.83, "further": 0}, "open"),
         ({"teacher": None}, "open"),
+        ({"validation_images": 3}, "open"),
+        ({"teacher": None, "alone": 0.999}, "no"),
     ],
 )
 def test_a_lead_pays_where_the_share_that_a_student_gains_could_be_shown(
@@ -79,7 +82,7 @@ def test_a_dry_run_says_what_finished_runs_tell(small: House, pictures: Path) ->
     assert found["lead"] == found["teacher"] - found["alone"]
     assert found["trials"] == []
     unknown = kd_ok(*line, "--set", "train.epochs=4").out
-    assert "how far it is ahead of labels alone is not known" in unknown
+    assert "12 validation images cannot tell who is ahead" in unknown
 
 
 @pytest.mark.parametrize(
@@ -87,6 +90,7 @@ def test_a_dry_run_says_what_finished_runs_tell(small: House, pictures: Path) ->
     [
         (("doctor", "digits", "--teacher", TEACHER), "needs the data, a teacher and a student"),
         (("doctor", *WHO), "needs the data, a teacher and a student"),
+        (("doctor", "digits", "--recipe", "dkd"), "needs the data, a teacher and a student"),
         (("doctor", "digits", *WHO, "--recipe", "together"), "nobody teaches who knew it"),
     ],
 )
