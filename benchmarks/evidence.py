@@ -182,11 +182,16 @@ def in_a_line(row: Row) -> str:
         f"{row.study}, {row.where}, {row.arm}, {row.length}x: "
         f"student {100 * row.student:.1f} ± {100 * row.student_sd:.1f}, "
         f"baseline {100 * row.baseline:.1f} ± {100 * row.baseline_sd:.1f}, "
-        f"teacher {100 * (row.teacher or 0):.1f}, gain {points(row.gain, row.low, row.high)} "
+        f"teacher {_share(row.teacher)}, gain {points(row.gain, row.low, row.high)} "
         f"{row.verdict_code}"
         + (f", over self-training {points(own['gain'], own['low'], own['high'])}" if own else "")
         + f" [{row.minutes:.0f} min]"
     )
+
+
+def _share(accuracy: float | None) -> str:
+    """None: of a teacher of other classes."""
+    return "-" if accuracy is None else f"{100 * accuracy:.1f}"
 
 
 def points(gain: float, low: float, high: float) -> str:
@@ -219,7 +224,7 @@ def key_of(row: Row) -> Key:
 def _line(key: Key, found: dict[int, Row], lengths: list[int], p_values: dict[Key, float]) -> str:
     cells = list(key)
     teacher = next(iter(found.values())).teacher
-    cells.append(f"{100 * teacher:.1f}" if teacher is not None else "-")
+    cells.append(_share(teacher))
     for length in lengths:
         row = found.get(length)
         cells += [*_accuracies(row), points(row.gain, row.low, row.high)] if row else ["-"] * 3

@@ -17,10 +17,17 @@ def line(teacher: Path | str, pictures: Path, *settings: str, recipe: str = "sim
     return [*who, "--data", str(pictures), *(word for one in always for word in ("--set", one))]
 
 
+@pytest.fixture
+def teacher(empty_house: House) -> Path:
+    """Of ten digits, two steps old: nobody asks how good it is."""
+    few = ("--set", "train.epochs=1", "--set", "train.epoch_images=64")
+    kd_ok("train", TEACHER, "--data", "digits", *few)
+    return empty_house.teacher
+
+
 def test_a_run_of_ten_digits_teaches_three_names(
-    distilled_once: House, empty_house: House, pictures: Path
+    teacher: Path, empty_house: House, pictures: Path
 ) -> None:
-    teacher = distilled_once.teacher
     said = kd_ok(*line(teacher, pictures))
     assert "10 classes of its own: asked for what it sees" in said.err
     assert "teacher (on digits)" in said.out, "whose accuracy is no accuracy here"
@@ -39,17 +46,22 @@ def test_a_run_of_ten_digits_teaches_three_names(
     assert compared["verdict_code"].startswith("one_seed"), "the baseline is there as always"
     assert report["gates"][0]["why"] == NULL
     assert any("has other classes than the data" in note for note in report["notes"])
-
-    exported = kd_ok("export", run, "--json").document
-    assert exported["comparison"]["speedup"]["onnxruntime"] > 0
-    assert exported["models"]["teacher"]["accuracy"] is None
-    page = (run / "report.md").read_text("utf-8")
-    assert "against the teacher" in page
-    assert str(run) in kd_ok("list", "runs").out
-
+    assert "against the teacher" in (run / "report.md").read_text("utf-8")
     another = kd_ok(*line(teacher, pictures, "methods.simreg.weight=2"), "--dry-run")
     assert "12 validation images cannot tell who is ahead" in another.out + another.err
 
+
+@pytest.mark.slow
+def test_its_student_is_exported_and_learns_the_same_from_what_is_stored(
+    teacher: Path, empty_house: House, pictures: Path
+) -> None:
+    kd_ok(*line(teacher, pictures))
+    run = empty_house.run("simreg-")
+    kd_ok("evaluate", run)
+    exported = kd_ok("export", run, "--json").document
+    assert exported["comparison"]["speedup"]["onnxruntime"] > 0
+    assert exported["models"]["teacher"]["accuracy"] is None
+    assert str(run) in kd_ok("list", "runs").out
     live = shutil.copy(run / "model.pt", pictures.parent / "live.pt")
     again = kd_ok(*line(teacher, pictures, "teacher.answers=stored"), "--again").err
     assert "student's baseline" not in again, "nobody is ahead of it, or behind"
@@ -76,9 +88,9 @@ def test_weights_without_a_classifier_teach_by_embeddings_and_maps(
     ],
 )
 def test_nobody_asks_it_what_it_does_not_know(
-    recipe: str, words: str, distilled_once: House, empty_house: House, pictures: Path
+    recipe: str, words: str, teacher: Path, empty_house: House, pictures: Path
 ) -> None:
-    answer = kd(*line(distilled_once.teacher, pictures, recipe=recipe))
+    answer = kd(*line(teacher, pictures, recipe=recipe))
     assert answer.code == 2
     assert words in answer.err
     assert not empty_house.runs()
