@@ -22,7 +22,7 @@ def teacher(empty_house: House) -> Path:
     """Of ten digits, two steps old: nobody asks how good it is."""
     few = ("--set", "train.epochs=1", "--set", "train.epoch_images=64")
     kd_ok("train", TEACHER, "--data", "digits", *few)
-    return empty_house.teacher
+    return Path(empty_house.teacher)
 
 
 def test_a_run_of_ten_digits_teaches_three_names(
@@ -93,7 +93,7 @@ def test_nobody_asks_it_what_it_does_not_know(
     answer = kd(*line(teacher, pictures, recipe=recipe))
     assert answer.code == 2
     assert words in answer.err
-    assert not empty_house.runs()
+    assert empty_house.runs() == [teacher]
 
 
 def test_a_teacher_of_the_datas_classes_answers_as_ever(small: House, pictures: Path) -> None:
