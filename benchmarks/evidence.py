@@ -34,10 +34,11 @@ from kdcli.plan.ask import Ask
 from kdcli.report.comparison import SelfTraining
 from kdcli.report.schema import Report
 from kdcli.runs.run import Run
-from kdcli.training.ensure import ensure
+from kdcli.training.ensure import ensure, run_of
 
 SEEDS = 3
-HERE = Path(__file__).parent
+DOCS = Path(__file__).parent.parent / "docs"
+JSON = DOCS / "evidence.json"
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ def main() -> None:
     add_json(parser)
     asked = parser.parse_args()
     os.environ["KD_RUNS"] = str(asked.pool)
+    take_over(asked.pool)
     for study in asked.studies or STUDIES:
         for arm in chosen(asked, list(arms_of(study, asked.pool, asked.pool / "assets"))):
             say(asked, in_a_line(measured(arm, asked.pool)))
@@ -92,6 +94,15 @@ def main() -> None:
     show(asked, [asdict(row) for row in rows], each)
     if asked.write:
         write(rows)
+
+
+def take_over(pool: Path) -> None:
+    """What docs/evidence.json has and the pool has not: another machine's, or one that was lost."""
+    (pool / "rows").mkdir(parents=True, exist_ok=True)
+    for raw in json.loads(JSON.read_text("utf-8")) if JSON.is_file() else ():
+        file = pool / "rows" / f"{raw['run']}.json"
+        if not file.is_file():
+            write_text(file, json.dumps(raw, indent=1) + "\n")
 
 
 def chosen(asked: argparse.Namespace, arms: list[Arm]) -> Iterator[Arm]:
@@ -112,15 +123,14 @@ def measured(arm: Arm, pool: Path) -> Row:
     if arm.first:
         ask = replace(ask, teachers=(str(first_run(arm.first).path),))
     job = distill_job(ask, Silent())
-    trained = ensure(job.spec, job.site(Silent()), asked=True).run
-    file = pool / "rows" / f"{trained.path.name}.json"
+    file = pool / "rows" / f"{run_of(job.spec).path.name}.json"
     if file.is_file():  # what it is called may have changed since
         row = replace(read(file), where=arm.where, arm=arm.arm, headline=arm.headline)
         write_text(file, json.dumps(asdict(row), indent=1) + "\n")
         return row
+    trained = ensure(job.spec, job.site(Silent()), asked=True).run
     report = evaluate(str(trained.path), seeds=SEEDS, device="cpu", progress=Silent()).report
     row = row_of(arm, trained, report, (time.monotonic() - start) / 60)
-    file.parent.mkdir(exist_ok=True)
     write_text(file, json.dumps(asdict(row), indent=1) + "\n")
     return row
 
@@ -271,9 +281,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def write(rows: Sequence[Row]) -> None:
     """docs/evidence.json, and the tables of docs/evidence.md between their marks."""
-    docs = HERE.parent / "docs"
-    write_text(docs / "evidence.json", json.dumps([*map(asdict, rows)], indent=1) + "\n")
-    page = docs / "evidence.md"
+    write_text(JSON, json.dumps([*map(asdict, rows)], indent=1) + "\n")
+    page = DOCS / "evidence.md"
     text = page.read_text("utf-8")
     for study in dict.fromkeys(row.study for row in rows):
         begin, end = f"<!-- evidence: {study} -->\n", "<!-- end of evidence -->"
