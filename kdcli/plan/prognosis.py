@@ -14,6 +14,8 @@ and where it is also taught on as many without labels."""
 WORTH = 0.005
 """Less than half a point is no gain that one would train a teacher for."""
 
+UNKNOWN = "how far it is ahead of labels alone is not known (kd doctor DATA --teacher T --student S looks)"
+
 Pays = Literal["yes", "no", "open"]
 
 
@@ -78,7 +80,7 @@ def prognosis(signs: Signs) -> Prognosis:
         left = f"labels alone reach {100 * signs.alone:.1f}%, and next to nothing is left to gain"
         return Prognosis(signs, 0.0, "no", left)
     if signs.lead is None:
-        return Prognosis(signs, None, "open", "how far it is ahead of labels alone is not known")
+        return Prognosis(signs, None, "open", UNKNOWN)
     share = KEPT_WITH_FURTHER if signs.further >= signs.labelled else KEPT
     expected = share * signs.lead
     if signs.lead <= 0:
