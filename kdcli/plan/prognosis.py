@@ -14,7 +14,12 @@ and where it is also taught on as many without labels."""
 WORTH = 0.005
 """Less than half a point is no gain that one would train a teacher for."""
 
-UNKNOWN = "how far it is ahead of labels alone is not known (kd doctor DATA --teacher T --student S looks)"
+UNKNOWN = (
+    "how far it is ahead of labels alone is not known; kd doctor DATA --teacher T --student S "
+    "measures it"
+)
+    "how far it is ahead of labels alone is not known; kd doctor DATA --teacher T --student S looks"
+)
 
 Pays = Literal["yes", "no", "open"]
 
