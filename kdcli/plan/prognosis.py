@@ -18,8 +18,6 @@ UNKNOWN = (
     "how far it is ahead of labels alone is not known; kd doctor DATA --teacher T --student S "
     "measures it"
 )
-    "how far it is ahead of labels alone is not known; kd doctor DATA --teacher T --student S looks"
-)
 
 Pays = Literal["yes", "no", "open"]
 
