@@ -81,7 +81,8 @@ def extrapolated(sooner: float, later: float, between: float, further: float) ->
     if later >= 1:
         return 1.0
     slope = math.log((1 - sooner) / (1 - later)) / math.log(between)
-    return 1 - (1 - later) / math.pow(max(further, 1.0), min(max(slope, 0.0), STEEPEST))
+    falls = math.pow(max(further, 1.0), min(max(slope, 0.0), STEEPEST))
+    return max(later, 1 - (1 - later) / falls)
 
 
 def _short(spec: Spec, images: int) -> Spec:

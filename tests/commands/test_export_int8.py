@@ -168,6 +168,7 @@ def test_a_batch_larger_than_what_it_is_calibrated_on(
 # Exported again ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_was_made_from_an_earlier_file_goes(
     finished: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

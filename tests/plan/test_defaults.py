@@ -114,6 +114,7 @@ def test_a_trunk_sees_each_image_once_so_none_is_varied(
 # Everything at once ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_all_that_a_recipe_can_ask_for_works_together(empty_house: House, pictures: Path) -> None:
     settings = (
         *("train.mixup=0.2", "train.cutmix=1.0", "train.ema=0.9", "train.accumulate=2"),

@@ -63,7 +63,7 @@ def test_in_words() -> None:
 def test_doctor_trains_both_for_a_short_while_and_keeps_nothing(
     empty_house: House, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measuring, "SECONDS", 6)
+    monkeypatch.setattr(measuring, "SECONDS", 2)
     line = ("doctor", pictures, *WHO, "--set", f"teacher.recipe={SMALL_TEACHER}")
     found = kd_ok(*line, "--set", "train.epochs=1000", "--json").document["prognosis"]
     student, teacher = found["trials"]

@@ -142,6 +142,7 @@ def test_scales_that_are_no_further_view_are_refused(scales):
 # Real models -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_network_teaches_itself(empty_house, pictures):
     data = ("--data", pictures, "--set", "train.epochs=2")
     for student, more in (

@@ -32,7 +32,7 @@ def test_the_student_sees_all_images_in_as_many_steps_as_its_baseline_sees_ten_o
     empty_house: House, pictures: Path, tmp_path: Path
 ) -> None:
     wild = shutil.copytree(pictures / "two", tmp_path / "wild")
-    said = kd_ok(*line(pictures, TEN, f"data.unlabelled={wild}")).err
+    said = kd_ok(*line(pictures, TEN, f"data.unlabelled={wild}", "train.epochs=1")).err
     assert "data.labelled_share: 30 images with labels, 94 without; 4 of a batch of 8 " in said
     assert "(self-training later ~ " in said, "it is in the plan"
     student = Run(empty_house.run("few_labels-"))
@@ -47,7 +47,7 @@ def test_the_student_sees_all_images_in_as_many_steps_as_its_baseline_sees_ten_o
     baseline = Run(empty_house.run("baseline-"))
     assert (baseline.spec.unlabelled, baseline.spec.recipe.data.labelled_share) == (None, None)
     steps = [[one["step"] for one in run.lines() if "step" in one] for run in (student, baseline)]
-    assert steps[0] == steps[1] == [23, 46], "a pass over the 94, which are half of each batch"
+    assert steps[0] == steps[1] == [23], "a pass over the 94, which are half of each batch"
     assert all(0 < one["train_accuracy"] <= 1 for one in student.lines() if "step" in one)
     taught_by = [Run(place).spec.members[0].spec for place in empty_house.runs("few_labels-")]
     roles = sorted(one.role for one in taught_by if one)
@@ -65,6 +65,7 @@ def test_a_teacher_of_all_labels_is_told_of(small: House, pictures: Path) -> Non
         assert (known if teacher != Path(foreign) else "nobody can know which labels") in said
 
 
+@pytest.mark.slow
 def test_what_a_teachers_own_teacher_knows_counts(small: House, pictures: Path) -> None:
     words = [str(small.teacher) if word == TEACHER else word for word in line(pictures, TEN)]
     run = Run(Path(kd_ok(*words, "--assistant", TEACHER, "--json").document["run"]))

@@ -204,6 +204,7 @@ def test_each_teacher_that_learnt_along_is_measured_once(
     assert [one["seed"] for one in report["teachers"]] == [0, 1]
 
 
+@pytest.mark.slow
 def test_each_student_has_the_teacher_that_learnt_with_it(
     pictures: Path, teacher_recipe: Path, empty_house: House
 ) -> None:
