@@ -116,7 +116,8 @@ def test_together_is_a_trajectory_with_a_checkpoint_at_every_step(
     assert "checkpoints of its trajectory are gone" in answer.err
 
 
-@pytest.mark.parametrize("recipe", [pytest.param("together", marks=pytest.mark.slow), "trajectory"])
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["together", "trajectory"])
 def test_a_student_that_follows_goes_on_where_it_was_interrupted(
     recipe: str,
     pictures: Path,

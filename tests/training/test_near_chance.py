@@ -53,7 +53,12 @@ def test_training_alone_warns(empty_house: House, pictures: Path, one_step: str)
 
 
 @pytest.mark.parametrize(
-    ("recipe", "who"), [("mutual", "student"), ("mutual", "peer.1"), ("born_again", "student")]
+    ("recipe", "who"),
+    [
+        ("mutual", "student"),
+        ("mutual", "peer.1"),
+        pytest.param("born_again", "student", marks=pytest.mark.slow),
+    ],
 )
 def test_peers_and_generations_are_warned_of(
     recipe: str, who: str, empty_house: House, pictures: Path
