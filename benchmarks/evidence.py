@@ -49,7 +49,6 @@ class Row:
     where: str
     arm: str
     length: int
-    headline: bool
     run: str
     """Name of its folder in the pool, which has the digest."""
     seeds: int
@@ -125,7 +124,7 @@ def measured(arm: Arm, pool: Path) -> Row:
     job = distill_job(ask, Silent())
     file = pool / "rows" / f"{run_of(job.spec).path.name}.json"
     if file.is_file():  # what it is called may have changed since
-        row = replace(read(file), where=arm.where, arm=arm.arm, headline=arm.headline)
+        row = replace(read(file), where=arm.where, arm=arm.arm)
         write_text(file, json.dumps(asdict(row), indent=1) + "\n")
         return row
     trained = ensure(job.spec, job.site(Silent()), asked=True).run
@@ -162,7 +161,6 @@ def row_of(arm: Arm, run: Run, report: Report, minutes: float) -> Row:
         where=arm.where,
         arm=arm.arm,
         length=arm.length,
-        headline=arm.headline,
         run=run.path.name,
         seeds=comparison.seeds,
         student=models["student"].accuracy or 0.0,

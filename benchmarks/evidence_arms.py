@@ -41,8 +41,6 @@ class Arm:
     ask: Ask
     first: Ask | None = None
     """A teacher to be trained beforehand, on its own; its run then teaches."""
-    headline: bool = False
-    """What the study's question is answered by; the others stand beside it."""
 
 
 def arms_of(study: str, pool: Path, archives: Path) -> Iterator[Arm]:
@@ -105,7 +103,7 @@ def few_labels(pool: Path, archives: Path) -> Iterator[Arm]:
                 )
 
             arm = (f"{LARGE} of all labels", length, ask("FIRST"))
-            yield Arm("few_labels", where, *arm, first=knows_all(pool), headline=True)
+            yield Arm("few_labels", where, *arm, first=knows_all(pool))
             arm = (f"{LARGE} of the same labels", length, ask(LARGE, of_same))
             yield Arm("few_labels", where, *arm)
             if length > 1 and labels in (30, 100):
@@ -140,7 +138,7 @@ def noise(pool: Path, archives: Path) -> Iterator[Arm]:
                     data=data,
                     settings=(*how, "teacher.pretrained=false", of_same, *more),
                 )
-                yield Arm("noise", where, arm, length, asked, headline=THREE in more)
+                yield Arm("noise", where, arm, length, asked)
 
 
 def own_images(pool: Path, steps: int, *more: str) -> tuple[str, tuple[str, ...]]:
@@ -159,7 +157,7 @@ def patience(pool: Path, archives: Path) -> Iterator[Arm]:
             asked = Ask(recipe, teachers=("FIRST",), student=SMALL, data=data, settings=how)
             named = (recipe, length, asked, knows_all(pool))
             if length < 30 or not more:
-                yield Arm("patience", "2,000 images", *named, headline=not more)
+                yield Arm("patience", "2,000 images", *named)
 
 
 def shift(pool: Path, archives: Path) -> Iterator[Arm]:
@@ -186,7 +184,7 @@ def shift(pool: Path, archives: Path) -> Iterator[Arm]:
                     settings=(*how, *more),
                 )
                 where = f"{' and '.join(learnt)} -> {tested}"
-                yield Arm("shift", where, arm, length, asked, headline=recipe == "simreg")
+                yield Arm("shift", where, arm, length, asked)
 
 
 GAP_TEACHERS = ("resnet10t", "resnet18", "resnet34")
@@ -213,7 +211,7 @@ def capacity_gap(pool: Path, archives: Path) -> Iterator[Arm]:
                 arm, first = " -> ".join((teacher, *between)), knows_all(pool, teacher)
                 if length > 1 or teacher == LARGE:
                     named = (student, arm, length, asked, first)
-                    yield Arm("capacity_gap", *named, headline=teacher == LARGE)
+                    yield Arm("capacity_gap", *named)
 
 
 METHODS = ("kd", "dkd", "at", "fitnet", "rkd")
@@ -229,7 +227,7 @@ def survey(pool: Path, archives: Path) -> Iterator[Arm]:
                 asked = Ask(method, teachers=("FIRST",), student=student, data=data, settings=how)
                 named = (student, method, length, asked, knows_all(pool))
                 if length > 1 or method == "kd":
-                    yield Arm("survey", *named, headline=method == "kd")
+                    yield Arm("survey", *named)
 
 
 STUDIES = {

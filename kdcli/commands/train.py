@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kdcli.core.arrays import Bools
 from kdcli.core.errors import UsageError
 from kdcli.core.progress import Progress, Silent
 from kdcli.core.text import counted
@@ -25,7 +24,7 @@ from kdcli.recipe.load import load_recipe
 from kdcli.runs.baseline import baseline_of
 from kdcli.runs.find import is_finished
 from kdcli.runs.run import state_licence
-from kdcli.runs.spec import Spec
+from kdcli.runs.spec import Spec, TeacherRef
 from kdcli.training.answers import finished_teachers
 from kdcli.training.ensure import Trained, ensure, run_of, teacher_files
 from kdcli.training.licences import warn_of_licences
@@ -144,27 +143,33 @@ def _leads(spec: Spec, site: Site, baseline_first: bool) -> list[Lead]:
     known = is_finished(baseline_of(spec))
     if not spec.is_taught or not (baseline_first or known):
         return []
-    why = "the baseline first"
-    alone = ensure(baseline_of(spec), site.silent() if known else site, why=why).run
+    place = site.silent() if known else site
+    alone = ensure(baseline_of(spec), place, why="the baseline first").run
     if not can_be_foretold(spec):
         return []
     done = finished_teachers(spec)
     files = [file for file in (done if all(done) else teacher_files(spec, site)) if file]
+    told = {  # of other classes there is nothing that one could be right about
+        file: _named(ref)
+        for ref, file in list(zip(spec.members, files, strict=True))[:TOLD]
+        if answers(file, site.source.classes)
+    }
     store = plain_store(site.source.validation, spec.recipe, site.progress)
-
-    def right(file: Path) -> Bools:
-        rights: Bools = measure([file], store, site.device).right(store.labels)[0]
-        return rights
-
-    found, baseline = [], right(alone.model)
-    for ref, file in list(zip(spec.members, files, strict=True))[:TOLD]:
-        if answers(file, site.source.classes):  # else of nothing that it could be right about
-            seed = f" of seed {ref.spec.seed}" if ref.spec and ref.spec.seed else ""
-            name = f"{ref.spec.title if ref.spec else 'teacher'} {ref.model}{seed}"
-            found.append(lead(name, spec.model, right(file), baseline))
+    baseline, *theirs = measure([alone.model, *told], store, site.device).right(store.labels)
+    found = [
+        lead(name, spec.model, right, baseline)
+        for name, right in zip(told.values(), theirs, strict=True)
+    ]
     for one in found:
         (site.progress.warn if one.behind else site.progress.say)(one.words)
     return found
+
+
+def _named(ref: TeacherRef) -> str:
+    """`assistant resnet18`, `teacher resnet18 of seed 2`."""
+    if ref.spec is None:
+        return f"teacher {ref.model}"
+    return f"{ref.spec.title} {ref.model}" + (f" of seed {ref.spec.seed}" if ref.spec.seed else "")
 
 
 def _warn_before(job: Job, progress: Progress) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from kdcli.core.arrays import Ints
 from kdcli.core.errors import DataError
 from kdcli.core.progress import Progress
 from kdcli.core.text import counted
@@ -15,6 +16,11 @@ from kdcli.data.sources.tree import images_below
 
 UNKNOWN = -1
 """The label of an image that has none: neither `smooth` nor `class_weights` counts it."""
+
+
+def known_of(labels: Ints) -> int:
+    """How many of the images have one."""
+    return int((labels != UNKNOWN).sum())
 
 
 def open_unlabelled(path: Path, progress: Progress) -> Split:

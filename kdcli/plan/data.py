@@ -20,7 +20,7 @@ from kdcli.data.quality.rare_classes import IMBALANCED
 from kdcli.data.quality.survey import Survey, survey
 from kdcli.data.source import Source, Split
 from kdcli.data.subset import labelled, training_split
-from kdcli.data.unlabelled import UNKNOWN, identity_of, open_unlabelled
+from kdcli.data.unlabelled import identity_of, known_of, open_unlabelled
 from kdcli.evaluation.per_class import imbalance
 from kdcli.models.checkpoint import load_model
 from kdcli.recipe.data import CROPS, Hidden
@@ -82,11 +82,11 @@ def say_left(spec: Spec, source: Source, progress: Progress) -> None:
         progress.say(f"{', '.join(keys)}: {left:,} of {everyone:,} training images{drawn}")
     if data.labelled_share is not None:
         labels = training_split(spec, source).labels
-        unknown = int((labels == UNKNOWN).sum())
-        batch = min(int(spec.recipe.train.batch_size), len(labels) - unknown)
+        known = known_of(labels)
+        unknown, batch = len(labels) - known, min(int(spec.recipe.train.batch_size), known)
         share = f"{with_labels(batch, data.labelled_share)} of a batch of {batch} have labels"
         progress.say(
-            f"data.labelled_share: {len(labels) - unknown:,} images with labels, {unknown:,} "
+            f"data.labelled_share: {known:,} images with labels, {unknown:,} "
             + (
                 f"without; {share}"
                 if unknown

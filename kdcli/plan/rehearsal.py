@@ -27,7 +27,7 @@ from kdcli.data.several import one_behind_the_other
 from kdcli.data.source import Source
 from kdcli.data.store import bytes_in_memory
 from kdcli.data.subset import training_split
-from kdcli.data.unlabelled import UNKNOWN
+from kdcli.data.unlabelled import UNKNOWN, known_of
 from kdcli.models.checkpoint import save_state
 from kdcli.plan.estimate import Estimate
 from kdcli.recipe.edit import update
@@ -171,7 +171,7 @@ def _rehearsed(
         asking = asked * parts.transfer.seconds_per_image
         transfer_bytes = images * row
     # of images with labels an epoch is a pass, whatever there is beside them
-    shown = spec.recipe.train.epoch_of(int((source.train.labels != UNKNOWN).sum()))
+    shown = spec.recipe.train.epoch_of(known_of(source.train.labels))
     per_epoch = steps_per_epoch(shown, min(batch, shown))
     learning = [parts.distiller, *(one.model for one in parts.alongside.values())]
     return _Rehearsed(

@@ -9,7 +9,7 @@ from kdcli.core.progress import Progress, Silent
 from kdcli.core.text import duration
 from kdcli.data.store import plain_store
 from kdcli.data.subset import training_split
-from kdcli.data.unlabelled import UNKNOWN
+from kdcli.data.unlabelled import known_of
 from kdcli.evaluation.measure import measure
 from kdcli.models.loading import answers
 from kdcli.plan.job import Job
@@ -72,10 +72,10 @@ def from_trials(job: Job, progress: Progress) -> Foretold:
     progress.say(f"short trainings for a prognosis: at most {duration(SECONDS + OVERHEAD)}")
     share = SECONDS / (1 + 2 * len(untrained))  # a large teacher's steps take longer
     alone = baseline_of(spec)
-    trials = [try_alone(alone, job, _labels(alone, job), share)]
+    trials = [try_alone(alone, job, share)]
     progress.say(trials[0].words)
     for one in untrained:
-        trials.append(try_alone(one, job, _labels(one, job), 2 * share))
+        trials.append(try_alone(one, job, 2 * share))
         progress.say(f"teacher {trials[-1].words}")
     known = (_best(job, done), *(trial.expected for trial in trials[1:]))
     best = max((one for one in known if one is not None), default=None)
@@ -94,22 +94,17 @@ def _untrained(spec: Spec) -> list[Spec]:
     return list(found.values())
 
 
-def _labels(spec: Spec, job: Job) -> int:
-    return int((training_split(spec, job.source).labels != UNKNOWN).sum())
-
-
 def _best(job: Job, files: list[Path]) -> float | None:
     """Accuracy of the best of these on validation; None: none of them has the data's classes."""
     if not (files := [file for file in files if answers(file, job.source.classes)]):
         return None
     store = plain_store(job.source.validation, job.spec.recipe, Silent())
-    each = [measure([file], store, job.device).right(store.labels).mean() for file in files]
-    return float(max(each))
+    return float(measure(files, store, job.device).right(store.labels).mean(1).max())
 
 
 def _signs(job: Job, teacher: float | None, alone: float | None) -> Signs:
     labels = training_split(job.spec, job.source).labels
-    known = int((labels != UNKNOWN).sum())
+    known = known_of(labels)
     return Signs(
         teacher=teacher,
         alone=alone,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kdcli.core.progress import Silent
+from kdcli.data.subset import labelled_split
 from kdcli.plan.job import Job
 from kdcli.plan.rehearsal import estimate
 from kdcli.recipe.edit import update
@@ -50,12 +51,12 @@ class Trial:
         )
 
 
-def try_alone(spec: Spec, job: Job, known: int, seconds: float) -> Trial:
-    """Train the model of `spec`, which learns from `known` labels alone, for about so many seconds:
-    as a whole where that is surely enough, else twice for a short while, the second time for as
-    long as the first leaves."""
+def try_alone(spec: Spec, job: Job, seconds: float) -> Trial:
+    """Train the model of `spec`, which learns from labels alone, for about so many seconds: as a
+    whole where that is surely enough, else twice for a short while, the second time for as long as
+    the first leaves."""
     start, train = time.monotonic(), spec.recipe.train
-    whole = int(train.epochs) * train.epoch_of(known)
+    whole = int(train.epochs) * train.epoch_of(len(labelled_split(spec, job.source)))
     if (run := find(spec)) and run.finished:
         reached = float(run.outcome()["val_accuracy"])
         return Trial(spec.model, reached, whole, whole, reached)

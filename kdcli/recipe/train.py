@@ -26,9 +26,7 @@ class Train(Options):
     """The training itself; the baseline gets the same."""
 
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] | Auto = "auto"
-    epoch_images: Annotated[
-        Annotated[int, Field(ge=2, le=20_000_000)] | Auto | None, Later(None)
-    ] = "auto"
+    epoch_images: Annotated[_Many | Auto | None, Later(None)] = "auto"
     """So many images are an epoch, less than a pass over all or more; null: a pass over those with
     labels. `auto`: that, but with a data.labelled_share a pass over those without, too."""
     batch_size: Annotated[int, Field(ge=2)] | Auto = "auto"

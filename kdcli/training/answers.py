@@ -19,7 +19,7 @@ from kdcli.core.scheme import Scheme
 from kdcli.core.text import counted, size_in_words, total
 from kdcli.data.source import Split
 from kdcli.data.subset import training_split
-from kdcli.data.unlabelled import UNKNOWN
+from kdcli.data.unlabelled import known_of
 from kdcli.evaluation.cost import costs
 from kdcli.recipe.load import scheme_of
 from kdcli.recipe.schema import Recipe
@@ -213,8 +213,8 @@ def _not_the_same(spec: Spec, images: int) -> str:
 def _passes(recipe: Recipe, labels: Indices) -> int:
     """How often the image that is shown most often is shown, at most."""
     train, share = recipe.train, recipe.data.labelled_share
-    unknown = int((labels == UNKNOWN).sum())
-    known = len(labels) - unknown
+    known = known_of(labels)
+    unknown = len(labels) - known
     shown = int(train.epochs) * train.epoch_of(known)
     if not share or not unknown:
         return math.ceil(shown / known)
@@ -229,7 +229,7 @@ def _no_gain(spec: Spec, site: Site, split: Split, missing: int, size: int) -> s
     # seeds that draw images of their own, or have teachers of their own, have nothing in common
     generations = any(ref.spec and ref.spec.role == "generation" for ref in spec.teachers)
     students = 1 if generations or spec.recipe.data.subset != 1 else site.students
-    epoch = spec.recipe.train.epoch_of(int((split.labels != UNKNOWN).sum()))
+    epoch = spec.recipe.train.epoch_of(known_of(split.labels))
     if missing * len(split) >= students * int(spec.recipe.train.epochs) * epoch:
         who = counted(students, "student")
         return f"{who}, {counted(missing, 'view')} to be asked about: nothing would be asked twice"

@@ -17,7 +17,7 @@ from kdcli.data.loader import Batching, plain_batches, steps_per_epoch, training
 from kdcli.data.photographs import open_training
 from kdcli.data.store import MOST_BYTES, Store, plain_store
 from kdcli.data.subset import training_split
-from kdcli.data.unlabelled import UNKNOWN
+from kdcli.data.unlabelled import known_of
 from kdcli.evaluation.metrics import accuracy, balanced_accuracy, nll
 from kdcli.models.build import seeded
 from kdcli.models.checkpoint import Weights
@@ -229,7 +229,7 @@ def batching_of(spec: Spec, classes: int, labels: Indices) -> Batching:
         views=spec.views or None,
         samples_per_epoch=train.epoch_images if isinstance(train.epoch_images, int) else None,
     )
-    known = int((labels != UNKNOWN).sum())
+    known = known_of(labels)
     if recipe.data.labelled_share is None or known == len(labels):
         return how
     return replace(
