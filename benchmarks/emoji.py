@@ -6,9 +6,10 @@ archive into the folder one stands in.
 """
 
 import io
+import itertools
 import json
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -28,20 +29,41 @@ def emoji_folder(pool: Path, archives: Path, learnt: Sequence[str], tested: str)
         return folder
     half = pool / f"{folder.name}.half"  # a kill leaves nothing that looks whole
     for vendor in (*learnt, tested):
-        with tarfile.open(_archive(archives, vendor)) as packed:
-            listed = json.load(_inside(packed, "package/emoji.json"))
-            for number, one in enumerate(sorted(listed, key=lambda one: str(one["unified"]))):
-                if one["category"] in NOT_OF_INTEREST or not one[f"has_img_{vendor}"]:
-                    continue
-                learning = "val" if number % VALIDATION == 0 else "train"
-                part = "test" if vendor == tested else learning
-                place = half / part / one["category"].replace(" & ", "-and-").lower()
-                place.mkdir(parents=True, exist_ok=True)
-                data = _inside(packed, f"package/img/{vendor}/64/{one['image']}").read()
-                image = Image.open(io.BytesIO(data)).convert("RGBA")
-                white = Image.new("RGBA", image.size, "white")
-                shown = Image.alpha_composite(white, image).convert("RGB")
-                shown.save(place / f"{vendor}-{one['image']}")
+        for number, category, name, image in _drawn(archives, vendor):
+            learning = "val" if number % VALIDATION == 0 else "train"
+            place = half / ("test" if vendor == tested else learning) / category
+            place.mkdir(parents=True, exist_ok=True)
+            image.save(place / name)
+    half.rename(folder)
+    return folder
+
+
+def _drawn(archives: Path, vendor: str) -> Iterator[tuple[int, str, str, Image.Image]]:
+    """Number of the emoji, its category, a file's name, the picture on white."""
+    with tarfile.open(_archive(archives, vendor)) as packed:
+        listed = json.load(_inside(packed, "package/emoji.json"))
+        for number, one in enumerate(sorted(listed, key=lambda one: str(one["unified"]))):
+            if one["category"] in NOT_OF_INTEREST or not one[f"has_img_{vendor}"]:
+                continue
+            data = _inside(packed, f"package/img/{vendor}/64/{one['image']}").read()
+            image = Image.open(io.BytesIO(data)).convert("RGBA")
+            white = Image.new("RGBA", image.size, "white")
+            shown = Image.alpha_composite(white, image).convert("RGB")
+            category = one["category"].replace(" & ", "-and-").lower()
+            yield number, category, f"{vendor}-{one['image']}", shown
+
+
+def grey_emoji(pool: Path, archives: Path, images: int) -> Path:
+    """A folder of so many of them as grey PNG files of 28 pixels: pictures of no class at all among
+    those of a data set of another kind."""
+    folder = pool / f"emoji_grey_{images}"
+    if folder.is_dir():
+        return folder
+    half = pool / f"{folder.name}.half"
+    half.mkdir(parents=True, exist_ok=True)
+    drawn = (file for vendor in VENDORS for file in _drawn(archives, vendor))
+    for _, _, name, image in itertools.islice(drawn, images):
+        image.convert("L").resize((28, 28)).save(half / name)
     half.rename(folder)
     return folder
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from emoji import VENDORS, emoji_folder
+from emoji import VENDORS, emoji_folder, grey_emoji
 from fashion_mnist import fashion_folder
 
 from kdcli.core.files import write_text
@@ -111,6 +111,27 @@ def few_labels(pool: Path, archives: Path) -> Iterator[Arm]:
                 yield Arm("few_labels", where, *arm)
                 lite = ask(f"{LITE}={archives / PRETRAINED}", of_same, "teacher.stem_stride=1")
                 yield Arm("few_labels", where, f"{LITE}, pretrained", length, lite)
+
+
+def strangers(pool: Path, archives: Path) -> Iterator[Arm]:
+    """Fashion-MNIST, 300 labelled images and 4,700 without labels, emoji among them: a share of
+    what is shown without labels is of no class at all."""
+    length, shown = LENGTHS[-1], 4_700
+    how = (*ALONE, *STEM, *GREY, "train.lr=0.002", *short(length * 500), "data.hidden={keep: 30}")
+    for among in (0.0, 0.25, 0.5):
+        further: tuple[str, ...] = ()
+        if among:
+            drawn = grey_emoji(pool, archives, round(shown * among / (1 - among)))
+            further = (f"data.unlabelled={drawn}",)
+        asked = Ask(
+            "few_labels",
+            teachers=("FIRST",),
+            student=SMALL,
+            data=str(fashion_folder(pool, 5_000)),
+            settings=(*how, "teacher.pretrained=false", *further),
+        )
+        where = f"{among:.0%} of no class"
+        yield Arm("strangers", where, f"{LARGE} of all labels", length, asked, knows_all(pool))
 
 
 THREE = "teacher.seeds=3"
@@ -232,6 +253,7 @@ def survey(pool: Path, archives: Path) -> Iterator[Arm]:
 
 STUDIES = {
     "few_labels": few_labels,
+    "strangers": strangers,
     "patience": patience,
     "capacity_gap": capacity_gap,
     "noise": noise,
