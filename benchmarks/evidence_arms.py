@@ -251,6 +251,17 @@ def survey(pool: Path, archives: Path) -> Iterator[Arm]:
                     yield Arm("survey", *named)
 
 
+def by_default(pool: Path, archives: Path) -> Iterator[Arm]:
+    """As one types it on first acquaintance: all images have labels, kd trains the teacher on the
+    same ones, and everything is at its default."""
+    fresh = ("student.pretrained=false", "teacher.pretrained=false")
+    fashion = str(fashion_folder(pool, 2_000))
+    for where, data in (("digits", None), ("2,000 of Fashion-MNIST", fashion)):
+        for teacher in ("resnet101", LARGE, "test_vit"):
+            asked = Ask("kd", fresh, teachers=(teacher,), student=SIZES[-1], data=data)
+            yield Arm("by_default", where, teacher, 1, asked)
+
+
 STUDIES = {
     "few_labels": few_labels,
     "strangers": strangers,
@@ -259,4 +270,5 @@ STUDIES = {
     "noise": noise,
     "shift": shift,
     "survey": survey,
+    "by_default": by_default,
 }

@@ -167,8 +167,9 @@ def _say(
     images: int, real: int, labelled: int, teachers: int, views: float, progress: Progress
 ) -> None:
     more = "; more: --set train.epochs=..." if views < FEW_VIEWS else ""
+    often = "once" if f"{views:.3g}" == "1" else f"{views:.3g} times"
     progress.say(
         f"transfer set: {images:,} images ({labelled:,} with labels, {real - labelled:,} without, "
         f"{images - real:,} synthetic), labelled by {counted(teachers, 'teacher')}, "
-        f"each shown {views:.3g} times{more}"
+        f"each shown {often}{more}"
     )
