@@ -14,7 +14,7 @@ demo-few: .venv/installed
 	kd train resnet18 --out runs/teacher
 	kd distill --teacher runs/teacher --student mobilenetv3_small_050 --recipe few_labels \
 	  --set "data.hidden={keep: 10}" --set train.epochs=10
-	kd evaluate --seeds 3
+	kd evaluate --seeds 5
 
 # one process per core, with one thread each: tiny models gain nothing from more
 test: .venv/installed-test check
