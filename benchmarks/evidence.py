@@ -99,9 +99,14 @@ def take_over(pool: Path) -> None:
     """What docs/evidence.json has and the pool has not: another machine's, or one that was lost."""
     (pool / "rows").mkdir(parents=True, exist_ok=True)
     for raw in json.loads(JSON.read_text("utf-8")) if JSON.is_file() else ():
-        file = pool / "rows" / f"{raw['run']}.json"
+        file = file_of(pool, raw["study"], raw["run"])
         if not file.is_file():
             write_text(file, json.dumps(raw, indent=1) + "\n")
+
+
+def file_of(pool: Path, study: str, run: str) -> Path:
+    """A row's place; studies may share a run."""
+    return pool / "rows" / f"{study}-{run}.json"
 
 
 def chosen(asked: argparse.Namespace, arms: list[Arm]) -> Iterator[Arm]:
@@ -122,9 +127,10 @@ def measured(arm: Arm, pool: Path) -> Row:
     if arm.first:
         ask = replace(ask, teachers=(str(first_run(arm.first).path),))
     job = distill_job(ask, Silent())
-    file = pool / "rows" / f"{run_of(job.spec).path.name}.json"
-    if file.is_file():  # what it is called may have changed since
-        row = replace(read(file), where=arm.where, arm=arm.arm)
+    name = run_of(job.spec).path.name
+    file = file_of(pool, arm.study, name)
+    if known := next((pool / "rows").glob(f"*-{name}.json"), None):
+        row = replace(read(known), study=arm.study, where=arm.where, arm=arm.arm)
         write_text(file, json.dumps(asdict(row), indent=1) + "\n")
         return row
     trained = ensure(job.spec, job.site(Silent()), asked=True).run

@@ -262,6 +262,26 @@ def by_default(pool: Path, archives: Path) -> Iterator[Arm]:
             yield Arm("by_default", where, teacher, 1, asked)
 
 
+ANSWERS = ("methods.kd.weight=1", "task.weight=1")
+KD_SETTINGS = {
+    "4, labels 0.1 and answers 0.9": (),
+    "4, labels and answers alike": ANSWERS,
+    "2, labels and answers alike": (*ANSWERS, "methods.kd.temperature=2"),
+    "1, labels and answers alike": (*ANSWERS, "methods.kd.temperature=1"),
+}
+"""Temperatures and weights; the first are the recipe's."""
+
+
+def kd_settings(pool: Path, archives: Path) -> Iterator[Arm]:
+    """Images of one's own: what the recipe kd should do by default."""
+    for length in LENGTHS[-1:]:
+        data, how = own_images(pool, 500 * length, "data.augment=shift")
+        for named, more in KD_SETTINGS.items():
+            asked = Ask("kd", (*how, *more), teachers=("FIRST",), student=SMALL, data=data)
+            arm = f"kd at temperature {named}"
+            yield Arm("kd_settings", "2,000 images", arm, length, asked, knows_all(pool))
+
+
 STUDIES = {
     "few_labels": few_labels,
     "strangers": strangers,
@@ -271,4 +291,5 @@ STUDIES = {
     "shift": shift,
     "survey": survey,
     "by_default": by_default,
+    "kd_settings": kd_settings,
 }
