@@ -130,7 +130,7 @@ def measured(arm: Arm, pool: Path) -> Row:
     name = run_of(job.spec).path.name
     file = file_of(pool, arm.study, name)
     if known := next((pool / "rows").glob(f"*-{name}.json"), None):
-        row = replace(read(known), study=arm.study, where=arm.where, arm=arm.arm)
+        row = replace(read(known), study=arm.study, where=arm.where, arm=arm.arm, length=arm.length)
         write_text(file, json.dumps(asdict(row), indent=1) + "\n")
         return row
     trained = ensure(job.spec, job.site(Silent()), asked=True).run
