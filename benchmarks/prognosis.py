@@ -5,8 +5,8 @@
 Of each arm of `evidence.py` that was measured at its study's longest length, the prognosis is made
 as a person would have it beforehand: with an empty folder of runs, from short trainings alone; a
 teacher that was finished is given. It is right where it says `yes` of what `helped`, and `no` of
-what did not; `open` is never right. Undecided arms are left out. Resumable: what was foretold lies
-in POOL/prognoses.
+what did not; `open` is never right. Undecided arms are left out. Arms with the same baseline and
+teachers have the same prognosis. Resumable: what was foretold lies in POOL/prognoses.
 """
 
 import argparse
@@ -25,7 +25,19 @@ from kdcli.commands.distill import distill_job
 from kdcli.core.files import write_text
 from kdcli.core.progress import Silent
 from kdcli.core.text import signed
+from kdcli.plan.ask import Ask
 from kdcli.plan.signs import from_trials
+from kdcli.runs.baseline import baseline_of
+
+
+@dataclass(frozen=True)
+class Said:
+    """A prognosis."""
+
+    pays: str
+    lead: float
+    expected_gain: float
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -35,16 +47,13 @@ class Foretold:
     study: str
     where: str
     arm: str
-    pays: str
-    lead: float
-    expected_gain: float
-    seconds: float
     gain: float
     verdict_code: str
+    said: Said
 
     @property
     def right(self) -> bool:
-        return self.pays == ("yes" if self.verdict_code == "helped" else "no")
+        return self.said.pays == ("yes" if self.verdict_code == "helped" else "no")
 
 
 def main() -> None:
@@ -73,39 +82,47 @@ def main() -> None:
 
 def foretold(arm: Arm, row: Row, pool: Path) -> Foretold:
     """Made, or read where it was made before."""
-    file = pool / "prognoses" / f"{row.run}.json"
-    if file.is_file():
-        return Foretold(**json.loads(file.read_text("utf-8")))
     os.environ["KD_RUNS"] = str(pool)
     ask = replace(arm.ask, device="cpu")
     if arm.first:
         ask = replace(ask, teachers=(str(first_run(arm.first).path),))
-    with tempfile.TemporaryDirectory() as empty:
-        os.environ["KD_RUNS"] = empty
-        said = from_trials(distill_job(ask, Silent()), Silent())
-    prognosis = said.prognosis
-    found = Foretold(
+    job = distill_job(ask, Silent())
+    teachers = "-".join(member.identity[:8] for member in job.spec.members)
+    file = pool / "prognoses" / f"{baseline_of(job.spec).digest[:8]}-{teachers}.json"
+    if not file.is_file():
+        file.parent.mkdir(exist_ok=True)
+        write_text(file, json.dumps(asdict(said_beforehand(ask)), indent=1) + "\n")
+    return Foretold(
         study=arm.study,
         where=arm.where,
         arm=arm.arm,
+        gain=row.gain,
+        verdict_code=row.verdict_code,
+        said=Said(**json.loads(file.read_text("utf-8"))),
+    )
+
+
+def said_beforehand(ask: Ask) -> Said:
+    """With no runs but a finished teacher's."""
+    with tempfile.TemporaryDirectory() as empty:
+        os.environ["KD_RUNS"] = empty
+        found = from_trials(distill_job(ask, Silent()), Silent())
+    prognosis = found.prognosis
+    return Said(
         pays=prognosis.pays,
         lead=prognosis.signs.lead or 0.0,
         expected_gain=prognosis.expected_gain or 0.0,
-        seconds=said.seconds,
-        gain=row.gain,
-        verdict_code=row.verdict_code,
+        seconds=found.seconds,
     )
-    file.parent.mkdir(exist_ok=True)
-    write_text(file, json.dumps(asdict(found), indent=1) + "\n")
-    return found
 
 
 def line(one: Foretold) -> str:
     """One of them."""
+    said = one.said
     return (
-        f"{one.study}, {one.where}, {one.arm}: {one.pays} (lead {signed(100 * one.lead)}, expected "
-        f"{signed(100 * one.expected_gain)}), came to {signed(100 * one.gain)} {one.verdict_code}: "
-        f"{'right' if one.right else 'wrong'} [{one.seconds:.0f} s]"
+        f"{one.study}, {one.where}, {one.arm}: {said.pays} (lead {signed(100 * said.lead)}, "
+        f"expected {signed(100 * said.expected_gain)}), came to {signed(100 * one.gain)} "
+        f"{one.verdict_code}: {'right' if one.right else 'wrong'} [{said.seconds:.0f} s]"
     )
 
 
