@@ -159,7 +159,7 @@ def _measured(run: Run, seeds: int, site: Site) -> Report:
     with lock(run.path, wait=WAIT_SECONDS):
         _keep_predictions(run, test, source, models)
         remarks = [*notes_on_peers(students), *notes_on_generations(students)]
-        remarks += notes_on_labels(run, source)
+        remarks += notes_on_labels(run, source, site.progress)
         return _report(run, site, test, models, unheard, ensemble, remarks)
 
 

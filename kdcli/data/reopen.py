@@ -4,13 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kdcli.core.errors import DamagedFile, DataError
+from kdcli.core.errors import DamagedFile, DataError, KdError
 from kdcli.core.progress import Progress
 from kdcli.data.find_decoding import decoded
 from kdcli.data.open import open_source
 from kdcli.data.source import BACK, Source, Split
+from kdcli.data.subset import labelled_split
 from kdcli.data.unlabelled import identity_of, open_unlabelled
-from kdcli.runs.spec import DataRef
+from kdcli.runs.spec import DataRef, Spec
 
 
 def reopen_data(
@@ -59,6 +60,15 @@ def _reopen_unlabelled(data: DataRef, beside: Source, progress: Progress) -> Spl
     split = open_unlabelled(Path(data.location or ""), progress)
     _refuse_changed(data, identity_of(split), "distill")
     return _of_run(decoded(split, beside.decoding))
+
+
+def learnt_from(spec: Spec, progress: Progress) -> Split | None:
+    """The images from whose labels a finished training learnt; None where they are gone, or are
+    others by now."""
+    try:
+        return labelled_split(spec, reopen_data(spec.data, progress))
+    except KdError:
+        return None
 
 
 def is_gone(data: DataRef) -> bool:

@@ -14,11 +14,11 @@ from kdcli.data.open import location, open_source
 from kdcli.data.order import with_labels
 from kdcli.data.photographs import decoded_once, kept_bytes
 from kdcli.data.picture_cache import pictures_folder
-from kdcli.data.quality.duplicates import same_images
-from kdcli.data.quality.near_doubles import near_doubles
+from kdcli.data.quality.measured_too import measured_too
 from kdcli.data.quality.rare_classes import IMBALANCED
 from kdcli.data.quality.survey import Survey, survey
-from kdcli.data.source import Source, Split
+from kdcli.data.reopen import learnt_from
+from kdcli.data.source import Source
 from kdcli.data.subset import labelled, training_split
 from kdcli.data.unlabelled import identity_of, known_of, open_unlabelled
 from kdcli.evaluation.per_class import imbalance
@@ -54,17 +54,6 @@ def with_unlabelled(
     return replace(source, unlabelled=decoded(split, source.decoding)), ref
 
 
-def measured_too(split: Split, source: Source, progress: Progress) -> int:
-    """How many images of validation and test are among these, by content, or as nearly the same
-    picture: names tell nothing."""
-    splits = {"unlabelled": split, "validation": source.validation, "test": source.test}
-    same = [places for places in same_images(splits) if places[0].split == "unlabelled"]
-    near = near_doubles(splits, progress)
-    near_by = [pair for pair in near if pair[0].split == "unlabelled"]
-    found = {place for places in (*same, *near_by) for place in places}
-    return sum(place.split != "unlabelled" for place in found)
-
-
 SHOWN = 3
 """Teachers that a message names."""
 
@@ -87,12 +76,13 @@ def say_left(spec: Spec, source: Source, progress: Progress) -> None:
         share = f"{with_labels(batch, data.labelled_share)} of a batch of {batch} have labels"
         progress.say(
             f"data.labelled_share: {known:,} images with labels, {unknown:,} "
-            + (
-                f"without; {share}"
-                if unknown
-                else "without (data.hidden, data.unlabelled): all have labels, as in recipe kd"
-            )
+            + (f"without; {share}" if unknown else "without: all have labels")
         )
+        if not unknown:
+            progress.warn(
+                "data.labelled_share: there are no images without labels, and so nothing that few "
+                "labels gain from: --set data.unlabelled=DIR"
+            )
 
 
 def say_decoded_again(spec: Spec, source: Source, progress: Progress) -> None:
@@ -142,20 +132,29 @@ def warn_of_seen(
         )
 
 
-def say_test_maybe_seen(
+def warn_of_measured(
     teachers: Sequence[TeacherRef], data: DataRef, source: Source, progress: Progress
 ) -> None:
-    """Of finished teachers that kd has not trained on this very split, where its test set was
-    carved out here: out of images that they may have been trained on."""
-    if "test" not in source.carved:
-        return
-    runs = {ref.path: spec_beside(ref.path) for ref in teachers if ref.path}
-    unknown = [p for p, spec in runs.items() if not spec or spec.data.identity != data.identity]
-    if unknown:
+    """Of finished teachers that have learnt from images of validation or test; where nobody can
+    look, and the test set was carved out here, that they may have."""
+    unknown = []
+    for path in (ref.path for ref in teachers if ref.path):
+        spec = spec_beside(path)
+        if spec and spec.data.identity == data.identity:
+            continue
+        if (theirs := learnt_from(spec, progress) if spec else None) is None:
+            unknown.append(path)
+        elif twice := measured_too(theirs, source, progress):
+            progress.warn(
+                f"teacher {path}: has learnt from {counted(twice, 'image')} of validation or test: "
+                "its accuracy there flatters, and so may its student's; measure on images that it "
+                "has not seen"
+            )
+    if unknown and "test" in source.carved:
         progress.say(
-            f"teacher {some(unknown, SHOWN)}: not trained by kd on this split: if it has seen "
-            "these images, then also those of the test set that was carved out here, and its "
-            "accuracy flatters; give a test split that it has not seen"
+            f"teacher {some(unknown, SHOWN)}: nobody can know what it has learnt from: if these "
+            "images, then also those of the test set that was carved out here, and its accuracy "
+            "flatters; give a test split that it has not seen"
         )
 
 

@@ -23,7 +23,7 @@ from kdcli.models.given import Given, Read, is_given, parse, size_of
 from kdcli.models.loading import read_args
 from kdcli.models.reordered import in_order
 from kdcli.models.tap import Tap, predict
-from kdcli.plan.data import say_other_decoding, say_test_maybe_seen, warn_of_seen
+from kdcli.plan.data import say_other_decoding, warn_of_measured, warn_of_seen
 from kdcli.plan.defaults import usual_crop_pct
 from kdcli.plan.job import Job, Shared, refuse_taught, train_spec
 from kdcli.plan.names import is_file, started, teacher_name
@@ -69,7 +69,7 @@ def teacher_refs(entries: Sequence[Entry], shared: Shared) -> tuple[TeacherRef, 
         refuse_unheard(one, sum(len(other.members) for other in found), recipe)
     warn_of_seen(found, shared.data, shared.source, recipe.data.hidden, shared.progress)
     measured = [one for one in found if one not in strangers]
-    say_test_maybe_seen(measured, shared.data, shared.source, shared.progress)
+    warn_of_measured(measured, shared.data, shared.source, shared.progress)
     idle = recipe.teacher.seeds > 1 and not any(one.spec for one in found)
     if idle and shared.loaded.chosen("teacher.seeds"):
         shared.progress.say(

@@ -10,10 +10,11 @@ from pictures import picture, pictures
 from kdcli.core.errors import DamagedFile, DataError
 from kdcli.core.progress import Silent
 from kdcli.data.decoding import Decoding
+from kdcli.data.quality.measured_too import measured_too
 from kdcli.data.reopen import reopen_data
 from kdcli.data.source import BACK
 from kdcli.data.unlabelled import identity_of, open_unlabelled
-from kdcli.plan.data import measured_too, open_data, with_unlabelled
+from kdcli.plan.data import open_data, with_unlabelled
 from kdcli.plan.job import Shared
 from kdcli.plan.lineage import Roles, distill_spec
 from kdcli.plan.names import Start

@@ -67,7 +67,7 @@ def test_balance_reaches_the_student_alone_and_that_is_told(uneven: Path, tmp_pa
 def test_a_given_teacher_may_have_seen_the_test_set(
     small: House, pictures: Path, uneven: Path, tmp_path: Path
 ) -> None:
-    words = "not trained by kd on this split"
+    words = "nobody can know what it has learnt from"
 
     def said(model: Path, data: Path) -> bool:
         return (

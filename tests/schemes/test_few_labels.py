@@ -8,11 +8,15 @@ from house import SMALL_TEACHER, STUDENT, TEACHER, House, kd, kd_ok
 
 from kdcli.core.errors import UsageError
 from kdcli.core.progress import Silent
+from kdcli.data.reopen import reopen_data
+from kdcli.data.source import Source, Split
+from kdcli.data.subset import labelled_split
 from kdcli.evaluation.labels_seen import notes_on_labels
 from kdcli.plan.data import open_data
 from kdcli.recipe.conflicts import refuse_in_recipe
 from kdcli.recipe.load import load_recipe
 from kdcli.runs.run import Run
+from kdcli.runs.spec import Spec
 
 TEN = "data.hidden={keep: 10}"
 
@@ -60,9 +64,44 @@ def test_a_teacher_of_all_labels_is_told_of(small: House, pictures: Path) -> Non
     for teacher in (small.teacher / "model.pt", Path(foreign)):
         words = [str(teacher) if word == TEACHER else word for word in line(pictures, TEN)]
         run = Run(Path(kd_ok(*words, "--json").document["run"]))
-        (said,) = notes_on_labels(run, source)
+        (said,) = notes_on_labels(run, source, Silent())
         known = "has learnt from 54 labels that the baseline has not"
         assert (known if teacher != Path(foreign) else "nobody can know which labels") in said
+
+
+def test_what_a_teacher_of_another_folder_has_seen_is_found_by_content(
+    small: House, pictures: Path, tmp_path: Path
+) -> None:
+    part = shutil.copytree(pictures, tmp_path / "part")
+    for folder in part.iterdir():
+        for picture in sorted(folder.iterdir())[::3]:
+            picture.rename(picture.with_name(f"renamed-{picture.name}"))
+        sorted(folder.iterdir())[0].unlink()
+    words = [str(small.teacher) if word == TEACHER else word for word in line(part, TEN)]
+    found = kd_ok(*words, "--json")
+    source, run = (
+        open_data(str(part), Silent(), surveyed=False)[0],
+        Run(Path(found.document["run"])),
+    )
+    learnt = labelled_split(*_of(small.teacher))
+    theirs, own = sums(learnt), sums(labelled_split(run.spec, source))
+    tested, validated = sums(source.test), sums(source.validation)
+    assert theirs & tested
+    assert theirs & validated
+    twice = len(theirs & tested) + len(theirs & validated)
+    assert f"has learnt from {twice} images of validation or test" in found.err
+    labels, test = notes_on_labels(run, source, Silent())
+    assert f"has learnt from {len(theirs - own)} labels that the baseline has not" in labels
+    assert f"has learnt from {len(theirs & tested)} test images: its accuracy flatters" in test
+
+
+def _of(place: Path) -> tuple[Spec, Source]:
+    run = Run(place)
+    return run.spec, reopen_data(run.spec.data, Silent())
+
+
+def sums(split: Split) -> set[tuple[int, ...]]:
+    return {tuple(row) for row in split.read.sums.tolist()}
 
 
 @pytest.mark.slow
@@ -70,13 +109,13 @@ def test_what_a_teachers_own_teacher_knows_counts(small: House, pictures: Path) 
     words = [str(small.teacher) if word == TEACHER else word for word in line(pictures, TEN)]
     run = Run(Path(kd_ok(*words, "--assistant", TEACHER, "--json").document["run"]))
     source, _ = open_data(str(pictures), Silent(), surveyed=False)
-    (said,) = notes_on_labels(run, source)
+    (said,) = notes_on_labels(run, source, Silent())
     assert said == f"assistant {TEACHER}: has learnt from 54 labels that the baseline has not"
 
 
 def test_where_all_have_labels_it_is_said(empty_house: House, pictures: Path) -> None:
     said = kd_ok(*line(pictures), "--dry-run").err
-    assert "0 without (data.hidden, data.unlabelled): all have labels, as in recipe kd" in said
+    assert "warning: data.labelled_share: there are no images without labels" in said
 
 
 def test_a_share_is_told_of_the_training_images_alone(
