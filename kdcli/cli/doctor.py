@@ -28,7 +28,9 @@ def show_data(console: Console, found: "Data") -> None:
         console.line(f"- {note}")
     console.table([found.name, ""], _facts(found), figures=False)
     console.table(["class", "images in training"], _classes(found.survey.per_class))
-    console.table(["kd would choose", ""], _choices(found.defaults), figures=False)
+    console.table(
+        ["kd would choose, without a recipe", ""], _choices(found.defaults), figures=False
+    )
     survey = found.survey
     if found.loader:
         console.line(_loader(found.loader))

@@ -18,6 +18,9 @@ UNKNOWN = (
     "how far it is ahead of labels alone is not known; kd doctor DATA --teacher T --student S "
     "measures it"
 )
+OTHER_CLASSES = (
+    "it has other classes than the data, and no accuracy to go by; kd evaluate --seeds 3 will tell"
+)
 
 Pays = Literal["yes", "no", "open"]
 
@@ -36,6 +39,8 @@ class Signs:
     labelled: int
     validation_images: int
     test_images: int
+    other_classes: bool = False
+    """The teachers answer others than the data's."""
 
     @property
     def lead(self) -> float | None:
@@ -63,6 +68,8 @@ class Prognosis:
     @property
     def words(self) -> str:
         """The verdict, in a sentence."""
+        if self.expected_gain is None:
+            return f"nobody can tell yet whether a teacher pays here: {self.reason}"
         says = {"yes": "will probably pay", "no": "will probably not pay", "open": "may pay"}
         return f"a teacher {says[self.pays]} here: {self.reason}"
 
@@ -76,9 +83,12 @@ class Prognosis:
 
 def prognosis(signs: Signs) -> Prognosis:
     """Whether the gain that such a lead usually gives is one, and one that could be shown."""
+    if signs.other_classes:
+        return Prognosis(signs, None, "open", OTHER_CLASSES)
     if signs.validation_images < FEW_VALIDATED:
         few = counted(signs.validation_images, "validation image")
-        return Prognosis(signs, None, "open", f"{few} cannot tell who is ahead")
+        more = f"{FEW_VALIDATED} or more with labels, in val/, could"
+        return Prognosis(signs, None, "open", f"{few} cannot tell who is ahead; {more}")
     if signs.alone is not None and 1 - signs.alone < WORTH:
         left = f"labels alone reach {100 * signs.alone:.1f}%, and next to nothing is left to gain"
         return Prognosis(signs, 0.0, "no", left)

@@ -39,10 +39,12 @@ class Foretold:
         signs = self.prognosis.signs
         further = f", {signs.further:,} images without labels" if signs.further else ""
         labels = f"{signs.labels_per_class:.3g} labels a class{further}"
-        took = f", from short trainings ({duration(self.seconds)})" if self.trials else ""
+        known = {"teacher": signs.teacher, "labels alone": signs.alone}
+        reach = [f"{who} {100 * share:.1f}%" for who, share in known.items() if share is not None]
+        took = [f"from short trainings, {duration(self.seconds)}"] if self.trials else []
         return [
             *(trial.words for trial in self.trials),
-            f"prognosis ({labels}{took}): {self.prognosis.words}",
+            f"prognosis ({'; '.join([labels, *reach, *took])}): {self.prognosis.words}",
         ]
 
     def as_dict(self) -> dict[str, Any]:
@@ -104,13 +106,15 @@ def _best(job: Job, files: list[Path]) -> float | None:
 
 def _signs(job: Job, teacher: float | None, alone: float | None) -> Signs:
     labels = training_split(job.spec, job.source).labels
-    known = known_of(labels)
+    known, classes = known_of(labels), job.source.classes
+    done = [file for file in finished_teachers(job.spec) if file]
     return Signs(
         teacher=teacher,
         alone=alone,
-        labels_per_class=known / len(job.source.classes),
+        labels_per_class=known / len(classes),
         further=len(labels) - known,
         labelled=known,
         validation_images=len(job.source.validation),
         test_images=len(job.source.test),
+        other_classes=bool(done) and not any(answers(file, classes) for file in done),
     )

@@ -132,7 +132,8 @@ def _no_say() -> UsageError:
 def _refuse_around_transfer_sets(recipe: Recipe) -> None:
     """Images without labels are for teachers to label; what they have labelled is left whole."""
     if not scheme_of(recipe).labelled_by_teachers:
-        ways = {"unlabelled": "--recipe few_labels (data.labelled_share) or ", "pool": ""}
+        beside = "--set data.labelled_share=0.5 (as in recipe few_labels), or --recipe "
+        ways = {"unlabelled": beside, "pool": ""}
         for key, way in ways.items():
             if getattr(recipe.data, key) is None or (way and learns_without_labels(recipe)):
                 continue

@@ -43,6 +43,7 @@ def test_errors_fall_as_a_power_of_the_images_shown_and_never_rise() -> None:
         ({"teacher": 0.83, "further": 0}, "open"),
         ({"teacher": None}, "open"),
         ({"validation_images": 3}, "open"),
+        ({"teacher": None, "other_classes": True}, "open"),
         ({"teacher": None, "alone": 0.999}, "no"),
     ],
 )
@@ -57,6 +58,8 @@ def test_in_words() -> None:
         "a teacher will probably pay here: it is about 10.0 points ahead of labels alone, of which "
         "a student usually gains 50%, 5.0; the test images can show gains from 1.3 on"
     )
+    unheard = prognosis(replace(SIGNS, teacher=None, other_classes=True)).words
+    assert unheard.startswith("nobody can tell yet whether a teacher pays here: it has other class")
     assert "what would help: " in prognosis(replace(SIGNS, teacher=0.7)).words
 
 
