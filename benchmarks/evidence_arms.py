@@ -262,23 +262,23 @@ def by_default(pool: Path, archives: Path) -> Iterator[Arm]:
             yield Arm("by_default", where, teacher, 1, asked)
 
 
-ANSWERS = ("methods.kd.weight=1", "task.weight=1")
+ALIKE = ("methods.kd.weight=1", "task.weight=1")
 KD_SETTINGS = {
-    "4, labels 0.1 and answers 0.9": (),
-    "4, labels and answers alike": ANSWERS,
-    "2, labels and answers alike": (*ANSWERS, "methods.kd.temperature=2"),
-    "1, labels and answers alike": (*ANSWERS, "methods.kd.temperature=1"),
+    "temperature 4, labels 0.1, answers 0.9": ("kd",),
+    "temperature 4, both alike": ("kd", *ALIKE),
+    "temperature 2, both alike": ("kd", *ALIKE, "methods.kd.temperature=2"),
+    "temperature 1, both alike": ("kd", *ALIKE, "methods.kd.temperature=1"),
+    "temperature 1, answers five times (usi)": ("usi",),
 }
-"""Temperatures and weights; the first are the recipe's."""
+"""A recipe, and what is set in it; the first is the recipe kd."""
 
 
 def kd_settings(pool: Path, archives: Path) -> Iterator[Arm]:
     """Images of one's own: what the recipe kd should do by default."""
     for length in LENGTHS[-1:]:
         data, how = own_images(pool, 500 * length, "data.augment=shift")
-        for named, more in KD_SETTINGS.items():
-            asked = Ask("kd", (*how, *more), teachers=("FIRST",), student=SMALL, data=data)
-            arm = f"kd at temperature {named}"
+        for arm, (recipe, *more) in KD_SETTINGS.items():
+            asked = Ask(recipe, (*how, *more), teachers=("FIRST",), student=SMALL, data=data)
             yield Arm("kd_settings", "2,000 images", arm, length, asked, knows_all(pool))
 
 
