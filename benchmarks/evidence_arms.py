@@ -176,9 +176,7 @@ def patience(pool: Path, archives: Path) -> Iterator[Arm]:
         for recipe, more in (("patient", ()), ("kd", ("data.augment=shift",))):
             data, how = own_images(pool, 250 * length, *more)
             asked = Ask(recipe, teachers=("FIRST",), student=SMALL, data=data, settings=how)
-            named = (recipe, length, asked, knows_all(pool))
-            if length < 30 or not more:
-                yield Arm("patience", "2,000 images", *named)
+            yield Arm("patience", "2,000 images", recipe, length, asked, knows_all(pool))
 
 
 def shift(pool: Path, archives: Path) -> Iterator[Arm]:
