@@ -30,6 +30,7 @@ from kdcli.commands.train import train_job
 from kdcli.core.files import write_text
 from kdcli.core.progress import Silent
 from kdcli.core.text import signed, span
+from kdcli.evaluation.significance import holm
 from kdcli.plan.ask import Ask
 from kdcli.report.comparison import SelfTraining
 from kdcli.report.schema import Report
@@ -270,17 +271,6 @@ def self_training(rows: Sequence[Row]) -> Iterator[str]:
         gain = points(own["gain"], own["low"], own["high"])
         cells = (row.where, row.arm, f"{row.length}x", gain, own["verdict_code"])
         yield f"| {' | '.join(cells)} |"
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Corrected for their number (Holm 1979): the smallest times all of them, the next times one
-    less, never falling."""
-    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    found, highest = [0.0] * len(p_values), 0.0
-    for rank, i in enumerate(order):
-        highest = max(highest, min(1.0, p_values[i] * (len(p_values) - rank)))
-        found[i] = highest
-    return found
 
 
 def write(rows: Sequence[Row]) -> None:

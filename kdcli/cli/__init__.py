@@ -7,6 +7,7 @@ import typer
 
 from kdcli import __version__
 from kdcli.cli import (
+    compare,
     distill,
     doctor,
     evaluate,
@@ -56,6 +57,7 @@ def _kd(
 app.command()(train.train)
 app.command()(distill.distill)
 app.command()(evaluate.evaluate)
+app.command()(compare.compare)
 app.command()(export.export)
 app.command()(predict.predict)
 app.command()(doctor.doctor)

@@ -6,18 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from kdcli.core.class_order import OF_RUN, refuse_other_order
 from kdcli.core.errors import DamagedFile, DataError, UsageError
-from kdcli.core.files import atomic, lock, probe, sha256
+from kdcli.core.files import lock, probe, sha256
 from kdcli.core.progress import Progress
 from kdcli.core.text import counted, some
 from kdcli.data.open import location
 from kdcli.data.reopen import refuse_gone, reopen_data
-from kdcli.data.source import Source, Split
+from kdcli.data.source import Split
 from kdcli.data.store import Store, plain_store
 from kdcli.evaluation.answers import ask
 from kdcli.evaluation.attention_maps import with_maps
@@ -35,6 +32,7 @@ from kdcli.evaluation.participants import (
     with_given_files,
 )
 from kdcli.evaluation.peers import measure_beside, measure_peers, notes_on_exits, notes_on_peers
+from kdcli.evaluation.predictions import keep_predictions, tested
 from kdcli.evaluation.teacher_ensemble import MeasuredEnsemble, Validate, measure_ensemble
 from kdcli.models.checkpoint import load_model
 from kdcli.models.loading import answers
@@ -157,7 +155,9 @@ def _measured(run: Run, seeds: int, site: Site) -> Report:
         models = {role: beside(found, models[above]) for role, found in models.items()}
     models = with_maps(models, students, test, place, site.progress)
     with lock(run.path, wait=WAIT_SECONDS):
-        _keep_predictions(run, test, source, models)
+        keep_predictions(
+            run.path, tested(source.test), {role: found.logits for role, found in models.items()}
+        )
         remarks = [*notes_on_peers(students), *notes_on_generations(students)]
         remarks += notes_on_labels(run, source, site.progress)
         return _report(run, site, test, models, unheard, ensemble, remarks)
@@ -282,11 +282,3 @@ def _own_scheme(run: Run) -> str | None:
     """The name of a scheme in which the student learns from itself or its peers."""
     recipe = run.spec.recipe
     return recipe.scheme.name if scheme_of(recipe).teaches_itself else None
-
-
-def _keep_predictions(run: Run, test: Store, source: Source, measured: dict[str, Measured]) -> None:
-    """predictions.npz: a later comparison needs no model. Logits are (seeds, images, classes)."""
-    arrays: dict[str, Any] = {role: found.logits for role, found in measured.items()}
-    arrays |= {"ids": np.array(source.test.ids), "labels": test.labels}
-    with atomic(run.path / "predictions.npz") as beside, Path(beside).open("wb") as file:
-        np.savez_compressed(file, **arrays)

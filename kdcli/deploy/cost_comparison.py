@@ -103,7 +103,7 @@ def costs_side_by_side(
         calls = _calls(exported, models, bare, side)
         everyone = ", ".join(["student", *roles])
         progress.say(f"timing {everyone} side by side on {THREADS} thread ({wanted.latency})")
-        times = _times(calls, BOUNDS[wanted.latency], progress)
+        times = times_of(calls, BOUNDS[wanted.latency], progress)
         times = _of_one_image(times, wanted.batch or 1)
         parts = {name: _part(model, exported[name], times, name) for name, model in models.items()}
         behind = {kind: _part(models[kind], bare[kind], times, kind, BARE) for kind in bare}
@@ -259,7 +259,7 @@ def _call(file: Path, side: int) -> Callable[[], object]:
     return partial(session, session.one_image(side))
 
 
-def _times(calls: Calls, bounds: Bounds, progress: Progress) -> Times:
+def times_of(calls: Calls, bounds: Bounds, progress: Progress) -> Times:
     """All by turns, on `THREADS` cores."""
     before = torch.get_num_threads()
     torch.set_num_threads(THREADS)

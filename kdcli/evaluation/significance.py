@@ -1,5 +1,6 @@
 """Do two differ: McNemar's exact test, what it could have shown, the verdict's code."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,17 @@ def exact_p(only_one: float, only_other: float) -> float:
 
     more, less = max(only_one, only_other), min(only_one, only_other)
     return min(1.0, 2 * float(betainc(more, less + 1, 0.5))) if more else 1.0
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Corrected for their number, in their order (Holm 1979, Scandinavian Journal of Statistics
+    6:65): the smallest times all of them, the next times one less, never falling, at most 1."""
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    found, highest = [0.0] * len(p_values), 0.0
+    for rank, i in enumerate(order):
+        highest = max(highest, min(1.0, p_values[i] * (len(p_values) - rank)))
+        found[i] = highest
+    return found
 
 
 # Student against baseline ----------------------------------------------------------------------

@@ -32,8 +32,9 @@ class Conditions:
     noise_pytorch: float | None = None
 
 
-def read_report(place: Path, model_sha256: str) -> Report | None:
-    """The report at report.json; None where there is none, or its model.pt has changed since.
+def read_report(place: Path, model_sha256: str | None) -> Report | None:
+    """The report at report.json; None where there is none, or its model.pt has changed since (of
+    None nobody can know).
 
     Raises:
         DamagedFile: report.json is not kd's.
@@ -47,7 +48,7 @@ def read_report(place: Path, model_sha256: str) -> Report | None:
         raise DamagedFile(
             f"{place}: not a report of this kd", "move it away; kd writes a new one"
         ) from error
-    return report if report.model_sha256 == model_sha256 else None
+    return report if model_sha256 in (None, report.model_sha256) else None
 
 
 def write_report(place: Path, report: Report) -> Report:

@@ -1,0 +1,101 @@
+"""Whoever is compared: what it answered to the test images, what it is, what it was made from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kdcli.core.arrays import Bools
+from kdcli.evaluation.answers import Logits
+from kdcli.evaluation.measure import scores
+from kdcli.evaluation.predictions import Tested
+from kdcli.evaluation.ranking import Seeds
+from kdcli.recipe.edit import dump
+from kdcli.report.model import ModelPart
+from kdcli.report.schema import Report
+from kdcli.runs.spec import Spec
+
+
+@dataclass(frozen=True, eq=False)
+class Contender:
+    """A model, or the models that differ in their seed alone."""
+
+    typed: tuple[str, ...]
+    role: str
+    name: str
+    tested: Tested
+    classes: tuple[str, ...]
+    logits: Logits
+    """(S, N, K)."""
+    seeds: tuple[int, ...]
+    costs: dict[str, Any]
+    """params, macs."""
+    file: Path | None = None
+    """model.pt or ONNX file of the first seed; None: its record alone is here."""
+    spec: Spec | None = None
+    report: Report | None = None
+
+    @property
+    def right(self) -> Bools:
+        """(S, N)."""
+        found: Bools = self.logits.argmax(2) == self.tested.labels
+        return found
+
+    @property
+    def for_ranking(self) -> Seeds:
+        """What the ranking needs of it."""
+        return Seeds(self.right, self.seeds)
+
+    @property
+    def part(self) -> ModelPart:
+        """Its figures, over all seeds."""
+        found = scores(self.logits, self.tested.labels, self.classes, self.seeds)
+        return ModelPart(name=self.name, **found, **self.costs)
+
+
+def together(contenders: Sequence[Contender]) -> list[Contender]:
+    """Those that differ in their seed alone as one; in the order of the first of each."""
+    groups: dict[str, Contender] = {}
+    for place, one in enumerate(contenders):
+        key = one.spec.kind if one.spec else f"#{place}"
+        groups[key] = _joined(groups[key], one) if key in groups else one
+    return list(groups.values())
+
+
+def _joined(one: Contender, other: Contender) -> Contender:
+    new = [i for i, seed in enumerate(other.seeds) if seed not in one.seeds]
+    return replace(
+        one,
+        typed=(*one.typed, *other.typed),
+        logits=np.concatenate([one.logits, other.logits[new]]),
+        seeds=(*one.seeds, *(other.seeds[i] for i in new)),
+    )
+
+
+def differences(contenders: Sequence[Contender]) -> list[dict[str, str]]:
+    """Of each, what it was made with, of the keys in which they differ; nothing of one of which
+    nobody knows what it was made with."""
+    made = [_made_with(one.spec) if one.spec else {} for one in contenders]
+    keys = dict.fromkeys(key for one in made for key in one)
+    known = [one for one in made if one]
+    apart = [key for key in keys if len({one.get(key) for one in known}) > 1]
+    return [{key: one[key] for key in apart if key in one} for one in made]
+
+
+def _made_with(spec: Spec) -> dict[str, str]:
+    """Who and how, by flags and by keys of the recipe."""
+    teachers = ", ".join(ref.words for ref in spec.teachers)
+    who = {"model": spec.model, "teacher": teachers, "data": spec.data.name, "role": spec.role}
+    recipe = dump(spec.recipe)
+    recipe.pop("who", None)
+    recipe.pop("evaluate", None)
+    return {key: text for key, text in who.items() if text} | dict(_leaves(recipe, ""))
+
+
+def _leaves(raw: Any, path: str) -> list[tuple[str, str]]:
+    if not isinstance(raw, dict):
+        return [(path, str(raw))]
+    inner = [(f"{path}.{key}" if path else str(key), value) for key, value in raw.items()]
+    return [leaf for key, value in inner for leaf in _leaves(value, key)]

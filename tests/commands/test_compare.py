@@ -1,0 +1,130 @@
+"""`kd compare`: the same images, all pairs, nothing trained, nothing written."""
+
+import csv
+import json
+import shutil
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from house import House, kd, kd_ok, on_pictures
+
+
+@pytest.fixture
+def report(finished_once: House) -> dict:
+    return json.loads((finished_once.student / "report.json").read_text("utf-8"))
+
+
+def test_student_teacher_and_baseline_are_what_evaluate_found(
+    finished_once: House, report: dict
+) -> None:
+    house = finished_once
+    roles = {
+        "student": house.student,
+        "teacher": house.teacher,
+        "baseline": house.run("baseline-"),
+    }
+    before = {path: path.stat().st_mtime_ns for path in finished_once.path.rglob("*")}
+    answer = kd_ok("compare", *roles.values(), "--json")
+    assert "2 models to be asked about the test images" in answer.err
+    found = answer.document
+    rows = {one["role"]: one for one in found["candidates"]}
+    for role, run in roles.items():
+        assert rows[role]["run"] == str(run)
+        for key in ("accuracy", "params", "macs"):
+            assert rows[role][key] == pytest.approx(report["models"][role][key], abs=1e-12), key
+        assert rows[role]["latency_ms"] > 0
+    compared = report["comparison"]
+    assert found["against"] == str(roles["baseline"])
+    assert rows["student"]["gain"] == pytest.approx(compared["gain"])
+    assert rows["student"]["gain_ci95"] == pytest.approx(compared["gain_ci95"])
+    assert rows["student"]["distillation_score"] == pytest.approx(compared["distillation_score"])
+    assert rows["student"]["size_reduction"] == pytest.approx(compared["size_reduction"])
+    assert len(found["pairs"]) == 3
+    assert sorted([found["best"], *found["alike"], *found["behind"]]) == sorted(
+        map(str, roles.values())
+    )
+    after = {path: path.stat().st_mtime_ns for path in finished_once.path.rglob("*")}
+    assert after == before, "nothing is trained, nothing is written"
+
+
+def test_an_exported_file_and_a_report_stand_beside_a_run(
+    finished_once: House, report: dict, tmp_path: Path
+) -> None:
+    file = finished_once.student / "export" / "model.onnx"
+    for name in ("report.json", "predictions.npz"):
+        shutil.copy(finished_once.student / name, tmp_path / name)
+    found = kd_ok(
+        "compare", finished_once.student, file, tmp_path / "report.json", "--json"
+    ).document
+    run, exported, kept = found["candidates"]
+    assert exported["accuracy"] == pytest.approx(report["exports"][0]["accuracy"])
+    assert exported["file_bytes"] == report["exports"][0]["bytes"]
+    assert (exported["role"], kept["latency_ms"]) == ("file", None)
+    assert kept["accuracy"] == run["accuracy"]
+    assert all(pair["differ"] == 0 for pair in found["pairs"])
+
+
+def test_of_kept_answers_nothing_is_measured(small: House, tmp_path: Path) -> None:
+    kd_ok("evaluate", small.student)
+    kept = [small.student / "report.json", tmp_path / "release" / "report.json"]
+    kept[1].parent.mkdir()
+    for name in ("report.json", "predictions.npz"):
+        shutil.copy(small.student / name, kept[1].with_name(name))
+    found = kd_ok("compare", *kept, "--no-measure", "--json").document
+    assert [one["latency_ms"] for one in found["candidates"]] == [None, None]
+    refused = kd("compare", small.student, small.teacher, "--no-measure")
+    assert (refused.code, "is not known" in refused.err) == (3, True)
+    kept[1].with_name("predictions.npz").write_bytes(b"PK")
+    assert kd("compare", *kept).code == 7
+    kept[1].with_name("predictions.npz").unlink()
+    assert _refusal("compare", *kept) == (2, "no predictions.npz beside it")
+
+
+def test_runs_that_differ_in_their_seed_alone_are_one_candidate(
+    small: House, pictures: Path
+) -> None:
+    kd_ok(*on_pictures(pictures), "--seed", "1")
+    kd_ok(*on_pictures(pictures), "--set", "methods.kd.temperature=2")
+    first, second, other = small.runs("kd-")
+    seeds = [one for one in (first, second, other) if "-s1-" in one.name]
+    words = ("compare", first, second, other, "--json")
+    found = kd_ok(*words).document
+    by_size = sorted(found["candidates"], key=lambda one: len(one["seeds"]))
+    assert [one["seeds"] for one in by_size] == [[0], [0, 1]]
+    assert seeds
+    assert str(seeds[0]) in by_size[1]["runs"]
+    assert by_size[1]["accuracy_sd"] is not None
+    assert {one["differs"]["methods.kd.temperature"] for one in by_size} == {"2.0", "4.0"}
+    assert set(by_size[0]["differs"]) == {"methods.kd.temperature"}
+    alone = kd("compare", *by_size[1]["runs"])
+    assert (alone.code, "1 candidate: nothing to compare" in alone.err) == (2, True)
+
+
+def test_other_test_images_are_refused(small: House, finished_once: House, pictures: Path) -> None:
+    assert _refusal("compare", small.student, finished_once.student) == (2, "test images differ")
+    assert kd("compare", small.student, small.student / "model.onnx").code == 2
+    assert kd("compare", small.student / "model.pt", "nothing-here").code == 2
+    fits = kd_ok("compare", small.student, small.teacher, "--data", pictures, "--json").document
+    assert fits["test_images"] == 24
+    assert kd("compare", small.student, finished_once.student, "--data", pictures).code == 3
+
+
+def test_tables_for_pages_and_spreadsheets(finished_once: House) -> None:
+    words = ("compare", finished_once.student, finished_once.student / "export" / "model.onnx")
+    page = kd_ok(*words, "--markdown").out
+    assert page.startswith("**")
+    assert page.count("\n| ") >= 3
+    rows = list(csv.DictReader(StringIO(kd_ok(*words, "--csv").out)))
+    assert [row["role"] for row in rows] == ["student", "file"]
+    assert 0 < float(rows[0]["accuracy_ci95.low"]) < float(rows[0]["accuracy"])
+    assert kd(*words, "--csv", "--json").code == 2
+    screen = kd_ok(*words).out
+    assert "cannot be told from it" in screen.splitlines()[0]
+
+
+def _refusal(*words: object) -> tuple[int, str]:
+    """The exit code, and the words of the test where they were said."""
+    answer = kd(*words)
+    known = ("test images differ", "no predictions.npz beside it")
+    return answer.code, next((one for one in known if one in answer.err), answer.err)
