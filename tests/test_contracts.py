@@ -32,6 +32,7 @@ COMMANDS = (
     "train",
     "distill",
     "evaluate",
+    "compare",
     "export",
     "predict",
     "doctor",

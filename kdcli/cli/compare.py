@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kdcli.cli import completion
 from kdcli.cli.console import Console
 from kdcli.cli.entry import door
 from kdcli.cli.flags import Debug, Device, Json
@@ -59,6 +60,7 @@ def compare(
             metavar="RUN...",
             help="Runs, exported files, report.json files; those that differ in their seed alone "
             "are one candidate.",
+            autocompletion=completion.runs,
             show_default=False,
         ),
     ],
