@@ -14,6 +14,7 @@ from kdcli.cli import (
     export,
     inspect,
     list_models,
+    list_runs,
     match,
     predict,
     recipe,
@@ -68,7 +69,7 @@ app.add_typer(recipes, name="recipe")
 listing.command("methods")(lists.list_methods)
 listing.command("models")(list_models.list_models)
 listing.command("recipes")(lists.list_recipes)
-listing.command("runs")(lists.list_runs)
+listing.command("runs")(list_runs.list_runs)
 listing.command("schemes")(lists.list_schemes)
 recipes.command("show")(recipe.show)
 recipes.command("check")(recipe.check)

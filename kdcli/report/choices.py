@@ -14,3 +14,7 @@ WantedFold = Literal["auto", "exact", "never"]
 """Several heads become one: where that costs next to no accuracy, where it is exact, never."""
 Protocol = Literal["quick", "thorough"]
 """Of timings: some seconds per file, which is indicative; 1,024 samples and a minute at least."""
+RunsBy = Literal[
+    "date", "test_accuracy", "val_accuracy", "params", "file_bytes", "latency_ms", "bytes"
+]
+"""What runs are listed by."""

@@ -443,7 +443,7 @@ def test_a_narrow_terminal_gets_whole_names(
     monkeypatch.setattr("kdcli.cli.console.WIDTH_OF_A_LOG", width)
     lines = kd_ok("list", "runs").out.splitlines()
     row = lines[lines.index(str(small.student)) + 1]
-    assert row.startswith("  role student *, state finished, validation accuracy 0.")
+    assert row.startswith("  role student *, state finished, validation 0.")
 
 
 @pytest.mark.parametrize("width", range(40, 100, 4))
