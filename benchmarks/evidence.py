@@ -15,6 +15,7 @@ POOL/assets:
 import argparse
 import json
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -152,9 +153,14 @@ def read(file: Path) -> Row:
 
 
 def rows_of(study: str, pool: Path) -> list[Row]:
-    """All that was measured so far."""
-    found = map(read, sorted((pool / "rows").glob("*.json")))
-    return [row for row in found if row.study == study]
+    """All that was measured so far; 30 before 100."""
+    found = map(read, (pool / "rows").glob("*.json"))
+    return sorted((row for row in found if row.study == study), key=_place)
+
+
+def _place(row: Row) -> tuple[object, ...]:
+    words = re.split(r"(\d+)", f"{row.where}, {row.arm}")
+    return *(int(word) if word.isdigit() else word for word in words), row.length
 
 
 def row_of(arm: Arm, run: Run, report: Report, minutes: float) -> Row:
