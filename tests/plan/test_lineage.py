@@ -143,7 +143,7 @@ def test_a_finished_teacher_that_has_seen_hidden_labels_is_warned_of(
     def told(hidden: float, teacher: Path) -> tuple[list[str], list[str]]:
         aloud = Aloud()
         spec_of(pictures, f"data.hidden={hidden}", teachers=[str(teacher)], progress=aloud)
-        said = [line for line in aloud.said if "nobody can know" in line]
+        said = [line for line in aloud.said if "nobody can know whether it has seen" in line]
         return aloud.warned, said
 
     model = (small.teacher / "model.pt").resolve()
