@@ -162,7 +162,7 @@ def test_a_folder_that_has_moved_is_told_by_the_same_command(
         ("few_labels", "teacher.follow=together", "together needs every image's label"),
         ("compress", "data.labelled_share=0.5", "compress gives all images labels"),
         ("mutual", "data.labelled_share=0.5", "mutual has no teacher"),
-        ("kd", "data.unlabelled=here", "--recipe few_labels"),
+        ("kd", "data.unlabelled=here", "data.labelled_share=0.5"),
     ],
 )
 def test_what_unknown_labels_leave_undefined_is_refused(
