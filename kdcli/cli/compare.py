@@ -12,14 +12,14 @@ from kdcli.cli.entry import door
 from kdcli.cli.flags import Debug, Device, Json
 
 if TYPE_CHECKING:
-    from kdcli.report.candidates import Comparison
+    from kdcli.report.candidates import Compared
 
 MOST = 8
 """Columns that a screen shows; all of them are in --markdown and --csv."""
 OF_A_SCREEN = ("test accuracy", "gain", "p (Holm)", "parameters", "ms", "Pareto front")
 
 
-def show_compared(console: Console, found: "Comparison") -> None:
+def show_compared(console: Console, found: "Compared") -> None:
     """The sentence first, then a row per candidate, then who can be told from whom."""
     from kdcli.core.text import counted, points
     from kdcli.report.candidates import short_names, table
@@ -49,7 +49,7 @@ def show_compared(console: Console, found: "Comparison") -> None:
         console.line(f"- ms: one image in onnxruntime, all by turns, {found.measured_on}")
 
 
-def _differing(found: "Comparison") -> set[str]:
+def _differing(found: "Compared") -> set[str]:
     return {key for one in found.candidates for key in one.differs}
 
 
@@ -105,7 +105,7 @@ def compare(
         return console.show(found, lambda it: it.as_dict(), show)
 
 
-def _show_markdown(console: Console, found: "Comparison") -> None:
+def _show_markdown(console: Console, found: "Compared") -> None:
     from kdcli.report.candidates import table
     from kdcli.report.markdown import markdown_table
 
@@ -113,7 +113,7 @@ def _show_markdown(console: Console, found: "Comparison") -> None:
         console.line(line)
 
 
-def _show_csv(console: Console, found: "Comparison") -> None:
+def _show_csv(console: Console, found: "Compared") -> None:
     """A value per cell: intervals as two columns, lists joined."""
     rows = [_flat(one.model_dump(mode="json")) for one in found.candidates]
     keys = list(dict.fromkeys(key for row in rows for key in row))

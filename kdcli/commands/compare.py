@@ -22,12 +22,12 @@ from kdcli.deploy.file_answers import file_answers
 from kdcli.deploy.onnx_file.read import describe
 from kdcli.deploy.side_by_side import bytes_and_milliseconds
 from kdcli.evaluation.answers import Logits, ask
+from kdcli.evaluation.candidates import compared
 from kdcli.evaluation.contenders import Contender, together
 from kdcli.evaluation.cost import costs
 from kdcli.evaluation.predictions import NAME, Tested, read_predictions, tested
-from kdcli.evaluation.standings import standings
 from kdcli.models.loading import read_args
-from kdcli.report.candidates import Comparison, short_names
+from kdcli.report.candidates import Compared, short_names
 from kdcli.report.file import read_report
 from kdcli.runs.layout import EXPORTS
 from kdcli.runs.locate import locate
@@ -65,7 +65,7 @@ def compare(
     no_measure: bool = False,
     device: str = "auto",
     progress: Progress,
-) -> Comparison:
+) -> Compared:
     """Who is best among runs, exported files and reports.
 
     `data`: where the test images lie now, or others of the same classes; `against`: whom gains are
@@ -100,7 +100,7 @@ def compare(
         )
     files = {one.typed[0]: one.file for one in contenders if one.file}
     times = {} if no_measure else bytes_and_milliseconds(files, progress)
-    return standings(
+    return compared(
         contenders,
         _against(against, contenders),
         times,
@@ -193,7 +193,7 @@ class _Images:
         runs = [g.run for g in (one, *self.given) if g.run]
         if self.data is None and not runs:
             raise UsageError(f"{one.typed}: no run around it that had data", "--data DIR")
-        key = self.data if self.data is not None else str(runs[0].path)
+        key = self.data if self.data is not None else str(runs[0].spec.data)
         if key not in self._opened:
             self._opened[key] = (
                 open_source(self.data, self.progress)
@@ -217,7 +217,7 @@ def _measured(
     one: Given, images: _Images, wanted: Tested, place: torch.device, progress: Progress
 ) -> Contender:
     source = images.of(one)
-    refuse_others("the first", wanted, one.typed, tested(source.test))
+    refuse_others("who was measured before", wanted, one.typed, tested(source.test))
     spec = None if one.file else one.made.spec
     about = describe(one.file) if one.file else None
     args = None if one.file else read_args(one.made.model)[0]

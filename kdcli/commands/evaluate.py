@@ -154,12 +154,12 @@ def _measured(run: Run, seeds: int, site: Site) -> Report:
     if above := imitated(models):
         models = {role: beside(found, models[above]) for role, found in models.items()}
     models = with_maps(models, students, test, place, site.progress)
+    remarks = [*notes_on_peers(students), *notes_on_generations(students)]
+    remarks += notes_on_labels(run, source, site.progress)  # it may read a teacher's images
     with lock(run.path, wait=WAIT_SECONDS):
         keep_predictions(
             run.path, tested(source.test), {role: found.logits for role, found in models.items()}
         )
-        remarks = [*notes_on_peers(students), *notes_on_generations(students)]
-        remarks += notes_on_labels(run, source, site.progress)
         return _report(run, site, test, models, unheard, ensemble, remarks)
 
 

@@ -22,8 +22,6 @@ from kdcli.deploy.onnx_file.read import EXPORT_AGAIN
 from kdcli.deploy.onnx_file.session import Session, open_session
 from kdcli.runs.layout import EXPORTS
 
-TOGETHER = 32
-"""Images of a batch; of a file that takes any size 1, since a batch has one size."""
 TOP = 5
 """Classes per image, where nobody says how many."""
 OF_PYTORCH = (".pt", ".pth", ".safetensors", ".ckpt", ".bin")
@@ -93,7 +91,7 @@ def predict(
     session = open_session(file, threads or 0)  # 0: onnxruntime takes all cores
     readable = _readable(paths, feeding.decoding, skipped, progress)
     predictions: list[Prediction] = []
-    while part := list(islice(readable, 1 if feeding.any_size else TOGETHER)):
+    while part := list(islice(readable, feeding.together)):
         predictions += _answers(file, session, feeding, part, top or TOP)
     return Predicted(file, predictions, skipped, top)
 

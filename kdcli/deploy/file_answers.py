@@ -12,9 +12,6 @@ from kdcli.deploy.onnx_file.feeding import feeding_of
 from kdcli.deploy.onnx_file.session import open_session
 from kdcli.evaluation.answers import Logits
 
-TOGETHER = 32
-"""Images of a batch; of a file that takes any size 1, since a batch has one size."""
-
 
 def file_answers(file: Path, test: Split, classes: Sequence[str], progress: Progress) -> Logits:
     """(N, K) logits (of files that give probabilities, their logarithms) in the order of the data's
@@ -26,7 +23,7 @@ def file_answers(file: Path, test: Split, classes: Sequence[str], progress: Prog
     """
     feeding, session = feeding_of(file), open_session(file, 0)
     places = places_in(feeding.classes, classes, str(file), "compare files of these classes")
-    size = 1 if feeding.any_size else TOGETHER
+    size = feeding.together
     starts = range(0, len(test), size)
     found = [
         session(feeding.ready([test.read(row) for row in range(len(test))[start : start + size]]))

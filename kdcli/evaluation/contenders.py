@@ -13,6 +13,7 @@ from kdcli.evaluation.measure import scores
 from kdcli.evaluation.predictions import Tested
 from kdcli.evaluation.ranking import Seeds
 from kdcli.recipe.edit import dump
+from kdcli.recipe.schema import Evaluate
 from kdcli.report.model import ModelPart
 from kdcli.report.schema import Report
 from kdcli.runs.spec import Spec
@@ -47,6 +48,11 @@ class Contender:
     def for_ranking(self) -> Seeds:
         """What the ranking needs of it."""
         return Seeds(self.right, self.seeds)
+
+    @property
+    def size_priority(self) -> float:
+        """Of the distillation score: its own recipe's, else the usual."""
+        return (self.spec.recipe.evaluate if self.spec else Evaluate()).size_priority
 
     @property
     def part(self) -> ModelPart:

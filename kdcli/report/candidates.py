@@ -63,7 +63,7 @@ class PairPart(Part):
     """1: they can be told apart, all pairs considered."""
 
 
-class Comparison(Part):
+class Compared(Part):
     """Who is best."""
 
     data: str
@@ -94,7 +94,7 @@ HEADS = (
 )
 
 
-def table(found: Comparison) -> tuple[list[str], list[list[str]]]:
+def table(found: Compared) -> tuple[list[str], list[list[str]]]:
     """Heads and a row per candidate, behind its name what it was made with of what differs; columns
     of which nobody knows anything are left out."""
     keys = list(dict.fromkeys(key for one in found.candidates for key in one.differs))

@@ -18,11 +18,11 @@ from PIL import Image
 
 from kdcli.cli.console import Console
 from kdcli.cli.predict import show_predicted
-from kdcli.commands.predict import TOGETHER, predict
+from kdcli.commands.predict import predict
 from kdcli.core.progress import Silent
 from kdcli.data.open import open_source
 from kdcli.data.store import open_store
-from kdcli.deploy.onnx_file.feeding import Feeding, feeding_of
+from kdcli.deploy.onnx_file.feeding import TOGETHER, Feeding, feeding_of
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from kdcli.data.decoding import UNTOLD, Decoding
 from kdcli.data.images import fit, resize
 from kdcli.deploy.onnx_file.read import EXPORT_AGAIN, load
 
+TOGETHER = 32
+
 
 @dataclass(frozen=True)
 class Feeding:
@@ -37,6 +39,11 @@ class Feeding:
     """How image files become pixels."""
     crop_pct: float = 1.0
     """Share of an image's shorter side that it is shown."""
+
+    @property
+    def together(self) -> int:
+        """Images of a batch; of a file that takes any size 1, since a batch has one size."""
+        return 1 if self.any_size else TOGETHER
 
     def ready(self, images: Sequence[Pixels]) -> NDArray[Any]:
         """Images (H, W, 3) as the file takes them; of one size where it takes any."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from kdcli.evaluation.contenders import Contender, differences
 from kdcli.evaluation.measure import range_of
 from kdcli.evaluation.ranking import Pair, all_pairs, front, ranked
-from kdcli.report.candidates import Candidate, Comparison, PairPart, sentence, short_names
+from kdcli.report.candidates import Candidate, Compared, PairPart, sentence, short_names
 from kdcli.report.file import distillation_score
 from kdcli.report.model import ModelPart
 from kdcli.report.schema import imitated
@@ -23,7 +23,7 @@ class Above:
     accuracy: float
 
 
-def standings(
+def compared(
     contenders: Sequence[Contender],
     against: int,
     times: Times,
@@ -31,8 +31,7 @@ def standings(
     data: str,
     notes: Sequence[str] = (),
     measured_on: str | None = None,
-    size_priority: float = 0.5,
-) -> Comparison:
+) -> Compared:
     """Of candidates that were asked about the same images; gains are over that at `against`."""
     names = [one.typed[0] for one in contenders]
     words, parts = short_names(names), [one.part for one in contenders]
@@ -46,13 +45,13 @@ def standings(
     )
     apart = differences(contenders)
     rows = [
-        _candidate(i, contenders, parts, pairs, against, timed[i], size_priority).model_copy(
+        _candidate(i, contenders, parts, pairs, against, timed[i]).model_copy(
             update={"differs": apart[i], "on_front": int(on_front[i])}
         )
         for i in range(len(contenders))
     ]
     alike, behind = ([names[i] for i in places] for places in (found.alike, found.behind))
-    return Comparison(
+    return Compared(
         data=data,
         test_images=len(contenders[0].tested.ids),
         against=names[against],
@@ -82,7 +81,6 @@ def _candidate(
     pairs: Sequence[Pair],
     against: int,
     timed: tuple[int | None, float | None],
-    size_priority: float,
 ) -> Candidate:
     one, part = contenders[place], parts[place]
     assert part.accuracy is not None
@@ -109,7 +107,7 @@ def _candidate(
         size_reduction=1 - part.params / above.params if above else None,
         distillation_score=above
         and distillation_score(
-            part.params, above.params, part.accuracy, above.accuracy, size_priority
+            part.params, above.params, part.accuracy, above.accuracy, one.size_priority
         ),
         on_front=0,
         differs={},
