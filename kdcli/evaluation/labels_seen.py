@@ -6,6 +6,7 @@ from kdcli.core.progress import Progress
 from kdcli.core.text import counted
 from kdcli.data.quality.measured_too import measured_too
 from kdcli.data.reopen import learnt_from
+from kdcli.data.several import one_behind_the_other
 from kdcli.data.source import Source, Split
 from kdcli.data.subset import labelled_split
 from kdcli.runs.find import spec_beside
@@ -28,8 +29,10 @@ def notes_on_labels(run: Run, source: Source, progress: Progress) -> list[str]:
         found = [_learnt(spec, run.spec, source, progress) for spec in specs]
         if wanted:
             notes.append(who + _words(specs, found, own))
-        others = (split for split, other in zip(found, elsewhere, strict=True) if split and other)
-        if seen := sum(measured_too(split, source, progress, ("test",)) for split in others):
+        others = [split for split, other in zip(found, elsewhere, strict=True) if split and other]
+        # together: an image that two members have learnt from is one
+        theirs = one_behind_the_other(*others) if others else None
+        if theirs and (seen := measured_too(theirs, source, progress, ("test",))):
             notes.append(
                 f"{who}has learnt from {counted(seen, 'test image')}: its accuracy flatters, and "
                 "so may its student's"

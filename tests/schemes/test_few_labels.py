@@ -93,6 +93,10 @@ def test_what_a_teacher_of_another_folder_has_seen_is_found_by_content(
     labels, test = notes_on_labels(run, source, Silent())
     assert f"has learnt from {len(theirs - own)} labels that the baseline has not" in labels
     assert f"has learnt from {len(theirs & tested)} test images: its accuracy flatters" in test
+    with pytest.MonkeyPatch.context() as patch:
+        taught = _of(small.teacher)[0]
+        patch.setattr("kdcli.evaluation.labels_seen._behind", lambda _: iter([taught, taught]))
+        assert notes_on_labels(run, source, Silent())[1] == test, "an image counts once"
 
 
 def _of(place: Path) -> tuple[Spec, Source]:
