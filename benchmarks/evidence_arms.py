@@ -142,13 +142,15 @@ NO_LABELS = ("task.weight=0", "methods.kd.temperature=2")
 
 
 def noise(pool: Path, archives: Path) -> Iterator[Arm]:
-    """Fashion-MNIST, 5,000 images, of which a share has another class's label, the validation's
-    too; the test's are right."""
-    images, steps = 5_000, 500
-    for wrong in (0.0, 0.2, 0.4):
+    """Fashion-MNIST, 5,000 images (and 20,000), of which a share has another class's label, the
+    validation's too; the test's are right."""
+    steps = 500
+    for images, wrong in ((5_000, 0.0), (5_000, 0.2), (5_000, 0.4), (20_000, 0.4)):
         data, where = str(fashion_folder(pool, images, wrong=wrong)), f"{wrong:.0%} wrong labels"
-        trained = (*TEACHER_TRAINS, *GREY, epochs(2000, images), "train.lr=0.001")
-        of_same = teacher_file(pool, "noise", *trained)
+        where += f", {images:,} images" if images > 5_000 else ""
+        long = epochs(max(2000, images // 5), images)
+        trained = (*TEACHER_TRAINS, *GREY, long, "train.lr=0.001")
+        of_same = teacher_file(pool, "noise" if images == 5_000 else "noise_more", *trained)
         for length in LENGTHS:
             how = (*ALONE, *STEM, *GREY, "train.lr=0.002", epochs(length * steps, images))
             for arm, more in ((f"three {LARGE}", (*NO_LABELS, THREE)), (LARGE, NO_LABELS)):
