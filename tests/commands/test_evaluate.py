@@ -15,7 +15,7 @@ from kdcli.core.files import sha256
 from kdcli.core.progress import Silent
 from kdcli.data.reopen import reopen_data
 from kdcli.data.store import open_store
-from kdcli.report.gates import numeric_keys
+from kdcli.report.keys import numeric_keys
 from kdcli.report.schema import Report
 from kdcli.runs.run import Run
 
