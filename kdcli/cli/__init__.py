@@ -18,6 +18,7 @@ from kdcli.cli import (
     match,
     predict,
     recipe,
+    schema,
     train,
 )
 from kdcli.cli import list as lists  # the builtin stays what it is
@@ -64,6 +65,7 @@ app.command()(predict.predict)
 app.command()(doctor.doctor)
 app.command()(inspect.inspect)
 app.command()(match.match)
+app.command()(schema.schema)
 app.add_typer(listing, name="list")
 app.add_typer(recipes, name="recipe")
 listing.command("methods")(lists.list_methods)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kdcli.core.errors import UsageError
+from kdcli.core.errors import DiskError, UsageError
 from kdcli.core.files import atomic, disk_errors, probe
 from kdcli.core.progress import Progress
 from kdcli.report.gates import Checked
@@ -35,9 +35,12 @@ class GateFiles:
             return
         if self.junit.is_dir():
             raise UsageError(f"--junit {self.junit}: a folder", "give a file, as gates.xml in it")
-        probe(self.junit.parent)
-        with disk_errors(self.junit):
-            self.junit.unlink(missing_ok=True)
+        try:
+            probe(self.junit.parent)
+            with disk_errors(self.junit):
+                self.junit.unlink(missing_ok=True)
+        except DiskError as error:
+            raise DiskError(f"--junit {self.junit}: {error.what}", "give another place") from error
 
     def write(
         self, report: Report, gates: Sequence[Checked], title: str, progress: Progress

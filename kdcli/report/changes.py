@@ -45,7 +45,7 @@ def change(key: str, report: Report, release: Report) -> Change:
     assert report.against is not None
     if field := MEASURED_ALIKE.get(key):
         found = getattr(report.against, field)
-        return Change(found.before, found.now, found.why or "")
+        return Change(None, None, found.why) if found.why else Change(found.before, found.now)
     if is_time(key):
         return Change(None, None, TWO_HOURS.format(BY_TURNS.removeprefix("models.")))
     before, now = (value_at(one.as_dict(), key) for one in (release, report))

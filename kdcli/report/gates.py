@@ -154,16 +154,18 @@ def _parse(kind: Kind, text: str, known: dict[str, Unit]) -> Gate:
     full, pattern, unit = found
     flag = f"--{kind} {key}"
     if kind in CHANGES:
-        unit = _unit_of_change(kind, flag, full, unit)
+        unit = _unit_of_change(kind, flag, full, value.strip(), unit)
     limit = _limit(flag, value.strip(), unit)
     return Gate(kind, full, limit, pattern if CLASS in pattern else "")
 
 
-def _unit_of_change(kind: Kind, flag: str, key: str, unit: Unit) -> Unit:
+def _unit_of_change(kind: Kind, flag: str, key: str, value: str, unit: Unit) -> Unit:
     """What can be the limit on a number's change."""
     if key.startswith("against."):
         raise UsageError(f"{flag}: a change already", "--min or --max holds it")
     if kind == "max-drop":
+        if unit is Unit.AMOUNT and value.endswith("%"):
+            raise UsageError(f"{flag}={value}: an amount, no fraction", f"{flag}=NUMBER without %")
         return Unit.CHANGE if unit in (Unit.SHARE, Unit.CHANGE) else Unit.RATIO
     if unit is not Unit.AMOUNT:
         raise UsageError(
