@@ -10,9 +10,9 @@ from kdcli.commands.release import beside_release, open_release, record_of
 from kdcli.core.errors import UsageError
 from kdcli.core.progress import Progress, Silent
 from kdcli.core.text import counted, some
-from kdcli.data.sources.new_images import of_classes, open_new_images, without_images
 from kdcli.data.reopen import learnt_from
 from kdcli.data.source import NewImages, Split
+from kdcli.data.sources.new_images import of_classes, open_new_images, without_images
 from kdcli.deploy.find_contenders import Given, asked, classes_of, find_given
 from kdcli.report.gates import Checked, check_gates, for_classes, parse_gates
 from kdcli.report.schema import DataPart, Report
