@@ -13,6 +13,7 @@ from kdcli.core.machine import machine
 from kdcli.core.progress import Progress
 from kdcli.data.source import Split
 from kdcli.deploy.find_contenders import Given, asked, classes_of, kept
+from kdcli.deploy.onnx_file.external import size
 from kdcli.deploy.side_by_side import bytes_and_milliseconds
 from kdcli.evaluation.against import against, before_now
 from kdcli.evaluation.contenders import Contender, lined_up
@@ -114,12 +115,15 @@ def beside_release(
 
 def record_of(one: Contender, given: Given, data: DataPart | None) -> Report:
     """Of somebody who was just asked: itself alone."""
+    part = one.part
+    if given.is_onnx:
+        part = part.model_copy(update={"file_bytes": size(given.model)})
     return Report(
         run=one.typed[0],
         model_sha256=sha256(given.model),
         role=one.role,
         data=data,
-        models={"student": one.part},
+        models={"student": part},
     )
 
 
