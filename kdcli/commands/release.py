@@ -19,7 +19,7 @@ from kdcli.evaluation.against import against, before_now
 from kdcli.evaluation.contenders import Contender, lined_up
 from kdcli.evaluation.predictions import tested
 from kdcli.report.against import AgainstPart, BeforeNow
-from kdcli.report.file import WAIT_SECONDS, write_report
+from kdcli.report.file import WAIT_SECONDS, read_report, write_report
 from kdcli.report.schema import DataPart, Report
 from kdcli.runs.run import Run
 from kdcli.runs.spec import Spec
@@ -93,9 +93,10 @@ def compared_with(
     now = lined_up(found, release.classes, tested(release.test))
     assert now is not None
     part, before = beside_release(release, now, report, site.device, site.progress)
-    with lock(run.path, wait=WAIT_SECONDS):
+    with lock(run.path, wait=WAIT_SECONDS):  # an export may have written meanwhile
         place = run.path / "report.json"
-        return write_report(place, report.model_copy(update={"against": part})), before
+        current = read_report(place, report.model_sha256) or report
+        return write_report(place, current.model_copy(update={"against": part})), before
 
 
 def beside_release(

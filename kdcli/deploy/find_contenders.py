@@ -11,7 +11,7 @@ from kdcli.core.class_order import places_in
 from kdcli.core.errors import UsageError
 from kdcli.core.files import sha256
 from kdcli.core.progress import Progress
-from kdcli.data.decoding import UNTOLD, Decoding
+from kdcli.data.decoding import Decoding
 from kdcli.data.find_decoding import decoded
 from kdcli.data.source import Split
 from kdcli.data.store import open_store
@@ -167,18 +167,13 @@ def logits_of(
     them, wherever they come from."""
     if one.is_onnx:
         rule = feeding_of(one.model).decoding
-        return file_answers(one.model, _by_rule(test, rule), classes, progress)
+        return file_answers(one.model, decoded(test, rule), classes, progress)
     file = load_model(one.model)
     places = places_in(file.classes, classes, one.typed, OTHERS)
     size = get(file.recipe, "data.image_size")
     size = size if isinstance(size, int) else read_args(one.model)[0].input_size
     crop_pct = crop_pct_of(get(file.recipe, "data.crop_pct"))
     rule = Decoding.from_dict(file.provenance.get("decoding"))
-    store = open_store(_by_rule(test, rule), size, progress, crop_pct=crop_pct)
+    store = open_store(decoded(test, rule), size, progress, crop_pct=crop_pct)
     logits = ask(one.model, store, place).logits
     return logits if places is None else logits[:, places]
-
-
-def _by_rule(test: Split, rule: Decoding) -> Split:
-    """What says no rule takes that of the data."""
-    return test if rule == UNTOLD else decoded(test, rule)
