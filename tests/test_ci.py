@@ -51,6 +51,7 @@ def kd_there(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment of Python's own with nothing of this checkout: a wheel, and what it needs from
     the one that runs the tests."""
     pytest.importorskip("hatchling")
+    pytest.importorskip("ensurepip")
     tree = tmp_path_factory.mktemp("tree")
     for name in ("kdcli", "recipes"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -26,6 +26,7 @@ from kdcli.models.checkpoint import load_model
 from kdcli.models.loading import read_args
 from kdcli.recipe.edit import crop_pct_of, get
 from kdcli.report.file import read_report
+from kdcli.report.schema import Report
 from kdcli.runs.layout import EXPORTS
 from kdcli.runs.locate import locate
 from kdcli.runs.run import Run
@@ -129,10 +130,16 @@ def kept(one: Given) -> Contender | None:
         logits=answers.logits["student"],
         seeds=seeds or (spec.seed if spec else 0,),
         costs={"params": part.params, "macs": part.macs},
-        file=one.run.model if one.run else None,
+        file=one.run.model if one.run else _beside(place, report),
         spec=spec,
         report=report,
     )
+
+
+def _beside(record: Path, report: Report) -> Path | None:
+    """The model.pt whose record it is, where that lies there too: it can be timed."""
+    model = record.with_name("model.pt")
+    return model if model.is_file() and sha256(model) == report.model_sha256 else None
 
 
 def asked(

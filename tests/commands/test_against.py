@@ -72,6 +72,10 @@ def test_a_record_and_a_file_are_releases_too(finished: House, tmp_path: Path) -
     assert "record without its model" in time["why"]
     against = answer.document["against"]
     assert (against["same_model"], against["flips"]["count"], against["p_value"]) == (1, 0, 1)
+    shutil.copy(run / "model.pt", tmp_path)
+    assert kd("evaluate", run, "--against", record, *gates[2:]).code == 0, (
+        "its model lies beside it"
+    )
     against = kd_ok("evaluate", run, "--against", file, "--json").document["against"]
     assert (against["gain"], against["params"]["ratio"], against["file_bytes"]["now"] > 0) == (
         0,
