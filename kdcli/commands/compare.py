@@ -26,6 +26,7 @@ from kdcli.evaluation.candidates import compared
 from kdcli.evaluation.contenders import Contender, together
 from kdcli.evaluation.cost import costs
 from kdcli.evaluation.predictions import NAME, Tested, read_predictions, tested
+from kdcli.evaluation.survey import surveyed
 from kdcli.models.loading import read_args
 from kdcli.report.candidates import Compared, short_names
 from kdcli.report.file import read_report
@@ -63,17 +64,22 @@ def compare(
     data: str | None = None,
     against: str | None = None,
     no_measure: bool = False,
+    survey: bool = False,
+    size_priority: float | None = None,
     device: str = "auto",
     progress: Progress,
 ) -> Compared:
     """Who is best among runs, exported files and reports.
 
     `data`: where the test images lie now, or others of the same classes; `against`: whom gains are
-    over (else the baseline among them, else the first); `no_measure` refuses to ask any model.
+    over (else the baseline among them, else the first); `no_measure` refuses to ask any model;
+    `survey` adds the accounting beside teachers, `size_priority` is the a of its distillation score
+    (else the recipes').
 
     Raises:
         UsageError: fewer than two candidates, other test images, or none of these things.
-        DataError: `no_measure`, and something is missing; the data are gone.
+        DataError: `no_measure`, and something is missing; the data are gone; a survey of students
+            whose teachers were not measured.
     """
     names = list(dict.fromkeys([*things, *([against] if against else [])]))
     given = [_given(name, progress) for name in names]
@@ -98,9 +104,15 @@ def compare(
             f"{counted(len(contenders), 'candidate')}: nothing to compare",
             "give two or more; runs that differ in their seed alone are one",
         )
+    accounts = surveyed(contenders, size_priority) if survey else None
+    if accounts and not accounts.accounts:
+        raise DataError(
+            "--survey: no student here has the answers of its teacher beside its own",
+            "kd evaluate RUN measures both; a teacher of other classes has none",
+        )
     files = {one.typed[0]: one.file for one in contenders if one.file}
     times = {} if no_measure else bytes_and_milliseconds(files, progress)
-    return compared(
+    best = compared(
         contenders,
         _against(against, contenders),
         times,
@@ -108,6 +120,7 @@ def compare(
         notes=_notes(contenders),
         measured_on=f"{machine()}, 1 thread" if times else None,
     )
+    return best.model_copy(update={"survey": accounts})
 
 
 def _given(typed: str, progress: Progress) -> Given:
@@ -152,6 +165,7 @@ def _kept(one: Given) -> Contender | None:
         tested=kept.tested,
         classes=tuple(report.data.test_images_by_class or ()),
         logits=kept.logits["student"],
+        beside={role: logits for role, logits in kept.logits.items() if role != "student"},
         seeds=seeds or (spec.seed if spec else 0,),
         costs={"params": part.params, "macs": part.macs},
         file=one.run.model if one.run else None,
