@@ -30,7 +30,7 @@ def show_compared(console: Console, found: "Compared") -> None:
     console.line(found.sentence)
     heads, rows = survey_table(found) if found.survey else table(found)
     figures = OF_SURVEY if found.survey else OF_A_SCREEN
-    console.table(*_narrow(console, found, heads, rows, figures))
+    console.table(*console.narrowed(*_of_a_screen(found, heads, rows, figures)))
     if found.survey:
         console.line(scores(found.survey))
     console.line(f"gains over {found.against}; {found.test_images:,} test images of {found.data}")
@@ -50,22 +50,14 @@ def show_compared(console: Console, found: "Compared") -> None:
         console.line(f"- ms: one image in onnxruntime, all by turns, {found.measured_on}")
 
 
-def _narrow(
-    console: Console,
-    found: "Compared",
-    heads: list[str],
-    rows: list[list[str]],
-    figures: Sequence[str],
-) -> tuple[list[str], list[list[str]]]:
-    """Of the columns in which the candidates differ the first that fit beside these figures."""
+def _of_a_screen(
+    found: "Compared", heads: list[str], rows: list[list[str]], figures: Sequence[str]
+) -> tuple[list[str], list[list[str]], list[str]]:
+    """Columns of what differs, not too many, and these figures; and the former alone."""
     differing = [head for head in heads if any(head in one.differs for one in found.candidates)]
-    for count in range(min(MOST, len(differing)), -1, -1):
-        few = differing[:count]
-        kept = [i for i, head in enumerate(heads) if i == 0 or head in few or head in figures]
-        narrow = [heads[i] for i in kept], [[row[i] for i in kept] for row in rows]
-        if console.fits(*narrow):
-            break
-    return narrow
+    few = differing[:MOST]
+    kept = [i for i, head in enumerate(heads) if i == 0 or head in few or head in figures]
+    return [heads[i] for i in kept], [[row[i] for i in kept] for row in rows], few
 
 
 def compare(

@@ -216,6 +216,25 @@ class Console:
         framed = sum(_least_width(column, figures and i > 0) + 3 for i, column in columns) + 1
         return self._out.width >= max(COLUMN_WIDTH * len(heads), 2 * longest, framed)
 
+    def narrowed(
+        self, heads: Sequence[str], rows: Iterable[Sequence[str]], spare: Sequence[str]
+    ) -> tuple[list[str], list[list[str]]]:
+        """A table without as many of the `spare` columns, the last of them first, as it takes to
+        fit the terminal."""
+        cells = [list(row) for row in rows]
+        for count in range(len(spare), -1, -1):
+            gone = spare[count:]
+            kept = [i for i, head in enumerate(heads) if head not in gone]
+            found = [heads[i] for i in kept], [[row[i] for i in kept] for row in cells]
+            if self.fits(*found):
+                break
+        return found
+
+    @property
+    def draws(self) -> bool:
+        """Whether stdout can hold block characters."""
+        return _takes("█", self._stdout)
+
     def next(self, *commands: str) -> None:
         """What to type next."""
         for command in commands:
