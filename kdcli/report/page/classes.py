@@ -30,8 +30,8 @@ def confusion(found: Confusion) -> Markup:
     """Rows are what is shown, columns what it is taken for; a cell's depth is its share."""
     names = [shorter(name, 14) for name in found.classes]
     room = min(96.0, LETTER * max(map(len, names)) + 8)
-    cell = min((WIDTH - room) / len(names), 32.0)
-    top = room * 0.78 + 4
+    cell = min((WIDTH - room - 0.5 * LETTER * len(names[-1])) / len(names), 32.0)
+    top = 0.78 * LETTER * max(map(len, names)) + 12  # names of columns stand aslant
     marks: list[Markup] = []
     for i, (name, row) in enumerate(zip(names, found.shares, strict=True)):
         middle = top + cell * (i + 0.5)

@@ -59,4 +59,6 @@ class Section:
     softened: SoftTargets | None = None
     commands: tuple[str, ...] = ()
     details: tuple[Details, ...] = ()
+    half: bool = False
+    """Beside its neighbour, where there is room."""
     lacking: str | None = None

@@ -12,10 +12,11 @@ from kdcli.report.page.models_table import models_table
 from kdcli.report.page.reliability import confidences, reliability
 from kdcli.report.page.roles import colour, names, shape, shown
 from kdcli.report.page.section import Details, Key, Plot, Section, Table
+from kdcli.report.page.svg import shorter
 from kdcli.report.page.trade_off import by_size, by_time, trade_off
 from kdcli.report.schema import Report, imitated
 from kdcli.report.sentences import figures, worth_lines
-from kdcli.report.table import learning_table, table
+from kdcli.report.table import LONG, learning_table, table
 
 
 def sections(report: Report, facts: Facts) -> list[Section]:
@@ -25,6 +26,11 @@ def sections(report: Report, facts: Facts) -> list[Section]:
 
 def _legend(report: Report, among: Mapping[str, object]) -> tuple[Key, ...]:
     return tuple(Key(name, shape(r), colour(r)) for r, name in shown(names(report), among))
+
+
+def _who(report: Report) -> str:
+    """The student, or what a model that was measured alone is."""
+    return names(report)["student"]
 
 
 def _seeds(report: Report) -> int:
@@ -58,8 +64,9 @@ def _models(report: Report, facts: Facts) -> Section:
 def _trade_off(report: Report, facts: Facts) -> Section:
     section = Section("trade-off", "Accuracy against size and time")
     what, sizes = by_size(report, facts.files_ci95)
-    if not sizes:
-        return _without(section, "no accuracy is known yet: kd evaluate measures it")
+    if len(sizes) < 2:
+        alone = "there is a single model: nothing to compare its size with"
+        return _without(section, alone if sizes else "kd evaluate measures accuracies")
     unit = "B" if what.startswith("size") else ""
     hollow = " Hollow: smaller files of the student." if any(p.hollow for p in sizes) else ""
     plots = [
@@ -88,12 +95,16 @@ def _gain(report: Report, facts: Facts) -> Section:
     gains = facts.gains
     if gains is None:
         return _without(section, facts.lacking.get("gains", ""))
-    caption = "A square is a seed, its line the paired 95% interval over test images."
     if len(gains) > 1:
-        caption += " The diamond is what the verdict speaks of: its interval allows for both, "
-        caption += "images and seeds."
+        caption = (
+            "A square is a seed, its line the paired 95% interval over test images. The diamond is "
+            "what the verdict speaks of: its interval allows for both, images and seeds."
+        )
     else:
-        caption += " One seed cannot tell the teacher from luck: kd evaluate --seeds 3."
+        caption = (
+            "One seed, with its paired 95% interval over test images: of training again it says "
+            "nothing. kd evaluate --seeds 3 does."
+        )
     plot = Plot(forest(gains, c.gain, c.gain_ci95), "", caption)
     lead = f"{points(c.gain)} on average over {counted(c.seeds, 'seed')}, p = {c.p_value:.3g}."
     return replace(section, lead=lead if c.seeds > 1 else "", plots=(plot,))
@@ -151,18 +162,20 @@ def _reliability(report: Report, facts: Facts) -> Section:
 def _confusion(report: Report, facts: Facts) -> Section:
     section = Section("confusion", "What is taken for what")
     if facts.confusion:
-        caption = "Rows: what is shown. Columns: what the student takes it for, in % of the row."
-        return replace(section, plots=(Plot(confusion(facts.confusion), "", caption),))
+        caption = f"Rows: what is shown. Columns: what the {_who(report)} takes it for, in %."
+        plot = Plot(confusion(facts.confusion), "", caption)
+        return replace(section, plots=(plot,), half=True)
     if facts.confused is None:
         return _without(section, facts.lacking.get("confusion", ""))
     above = imitated(report.models)
-    heads = ["shown", "taken for", "test images", "student", *([above] if above else [])]
+    heads = ["shown", "taken for", "test images", _who(report), *([above] if above else [])]
     rows = [
-        [one.shown, one.taken_for, f"{one.images:,}", f"{one.student:.1%}"]
+        [shorter(one.shown, LONG), shorter(one.taken_for, LONG)]
+        + [f"{one.images:,}", f"{one.student:.1%}"]
         + ([_share(one.teacher)] if above else [])
         for one in facts.confused
     ]
-    lead = "The student's most frequent confusions, as a share of the images of the class shown."
+    lead = "The most frequent confusions, as a share of the test images of the class shown."
     return replace(section, lead=lead, table=Table(heads, rows))
 
 
@@ -170,15 +183,12 @@ def _recall(report: Report, facts: Facts) -> Section:
     section, found = Section("recall", "Recall of each class"), recalls(report)
     if found is None:
         return _without(section, "kd evaluate measures it")
-    change = f"right: student minus {found.against}, in points." if found.against else ""
-    some = (
-        ""
-        if found.whole
-        else f" Of {found.of:,} classes, the student's worst and those that changed most."
-    )
-    caption = f"The student's worst class first; {change}{some}"
+    caption = f"The {_who(report)}'s worst class first"
+    caption += f"; right: minus {found.against}, in points." if found.against else "."
+    if not found.whole:
+        caption += f" Of {found.of:,} classes, the worst ones and those that changed most."
     plot = Plot(recall(found), "", caption, _legend(report, found.by_role))
-    return replace(section, plots=(plot,))
+    return replace(section, plots=(plot,), half=facts.confusion is not None)
 
 
 # Images ------------------------------------------------------------------------------------------
@@ -199,9 +209,10 @@ def _wrong(report: Report, facts: Facts) -> Section:
     section = Section("wrong", "Surely wrong")
     if (found := facts.wrong) is None:
         return _without(section, facts.lacking.get("wrong", ""))
+    images = counted(found.images, "test image")
     lead = (
-        f"The student is wrong on {counted(found.images, 'test image')}; here those of which it is "
-        "surest. Some may be labelled wrongly."
+        f"The {_who(report)} is wrong on {images}; here those of which it is surest. Some may be "
+        "labelled wrongly."
     )
     return replace(section, lead=lead, tiles=found.tiles)
 
@@ -245,7 +256,7 @@ def _story(report: Report, facts: Facts) -> Section:
         *([["threads", str(found.threads)]] if found.threads else []),
         *([["timed on", report.measured_on]] if report.measured_on else []),
         ["versions", ", ".join(f"{name} {v}" for name, v in found.versions.items())],
-        ["digest of model.pt", report.model_sha256],
+        ["sha256 of model.pt", report.model_sha256],
     ]
     return replace(
         section,

@@ -89,8 +89,9 @@ class Scale:
 
     def ticks(self, about: int = 5) -> list[float]:
         """Round numbers inside."""
-        found = _decades(self.low, self.high) if self.log else _steps(self.low, self.high, about)
-        return [value for value in found if self.low <= value <= self.high]
+        found = _decades(self.low, self.high) if self.log else []
+        found = [value for value in found if self.low <= value <= self.high]
+        return found if len(found) > 1 else _steps(self.low, self.high, 3 if self.log else about)
 
 
 def spanning(
@@ -108,7 +109,7 @@ def spanning(
 def _steps(low: float, high: float, about: int) -> list[float]:
     rough = (high - low) / about
     power = 10 ** math.floor(math.log10(rough))
-    step = next(power * n for n in (1, 2, 2.5, 5, 10) if power * n >= rough * 0.999)
+    step = next(power * n for n in (1, 2, 5, 10) if power * n >= rough * 0.999)
     first = math.ceil(low / step - 1e-9)
     return [round(n * step, 12) for n in range(first, math.floor(high / step + 1e-9) + 1)]
 
