@@ -1,5 +1,6 @@
 """report.html beside report.json: drawn from both, written whole."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from kdcli.core.files import write_text
@@ -35,7 +36,8 @@ def try_to_write_page(
     record: Path, report: Report, progress: Progress, source: Source | None = None
 ) -> None:
     """The page beside a run's report.json, which has been written; whatever goes wrong is a
-    warning. Other records, of a model beside model.pt or a lone one, have no page."""
+    warning, and a page of earlier figures goes. Other records, of a model beside model.pt or a lone
+    one, have no page."""
     run = Run(record.parent)
     if record.name != "report.json" or run.known is None:
         return
@@ -43,4 +45,6 @@ def try_to_write_page(
         write_page(run, report, record.with_name(NAME), progress, source)
     except Exception as error:
         why = first_line(error)
+        with suppress(OSError):
+            record.with_name(NAME).unlink()
         progress.warn(f"{record.with_name(NAME)}: not drawn ({why}); kd report tries again")
