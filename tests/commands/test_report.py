@@ -127,9 +127,15 @@ def test_what_is_not_there_is_refused(small: House, tmp_path: Path) -> None:
     assert "kd evaluate" in early.err
     assert kd("report", save_untrained(tmp_path / "model.pt", ("a", "b"))).code == 2
     kd_ok("evaluate", small.student)
-    (small.student / "predictions.npz").write_bytes(b"PK")
+    kept = small.student / "predictions.npz"
+    with np.load(kept) as arrays:
+        others = dict(arrays) | {"student": -arrays["student"]}
+    np.savez(kept, **others)
+    lacking = kd_ok("report", small.student, "--json").document["lacking"]
+    assert "another evaluation" in lacking["Gain over the baseline"]
+    kept.write_bytes(b"PK")
     assert kd("report", small.student).code == 7
-    (small.student / "predictions.npz").unlink()
+    kept.unlink()
     assert "confidence" in "".join(kd_ok("report", small.student, "--json").document["lacking"])
 
 
@@ -145,6 +151,8 @@ def test_a_thousand_classes_make_a_small_page(finished: House) -> None:
     tested = predictions.Tested(names, labels, np.zeros((images, 2)))
     predictions.keep_predictions(finished.student, tested, roles)
     record = _record(finished.student)
+    for role, logits in roles.items():
+        record["models"][role]["accuracy"] = float(np.mean(logits[0].argmax(1) == labels))
     record["data"]["test_images_by_class"] = {f"{'long ' * 20}{i}": 3 for i in range(classes)}
     (finished.student / "report.json").write_text(json.dumps(record))
     found = kd_ok("report", finished.student, "--json").document

@@ -43,6 +43,10 @@ TILES, LOOKED_AT = 12, 6
 MATRIX, PAIRS = 20, 20
 """Classes up to which there is a confusion matrix; of more, so many pairs are named."""
 NO_ANSWERS = "kd evaluate keeps what the models answer"
+OTHERS = "predictions.npz is of another evaluation than the record: kd evaluate writes both"
+_OF_ANSWERS = (
+    *("gains", "reliability", "confusion", "differing", "wrong", "attention", "softened"),
+)
 NO_BASELINE = "there is no baseline to compare with"
 
 
@@ -59,6 +63,8 @@ class _Answers:
     seeds: Sequence[int]
     names: Mapping[str, str]
     """What roles are called."""
+    best: int
+    """Of several teachers the single one that the record tells of."""
 
     @property
     def labels(self) -> Any:
@@ -107,10 +113,9 @@ def gather(
     got.put("curves", curves(run, report), "its log is not at hand")
     got.put("shares", shares(run), "it learnt from a single term, which has all of the gradient")
     known = _answers(run, report)
-    if known is None:
-        for key in ("gains", "reliability", "confusion", "differing", "wrong", "attention"):
-            got.lacking[key] = NO_ANSWERS
-        return Facts(**got.found, lacking={**got.lacking, "softened": NO_ANSWERS})
+    if isinstance(known, str):
+        got.lacking |= dict.fromkeys(_OF_ANSWERS, known)
+        return Facts(**got.found, lacking=got.lacking)
     _compared(known, got)
     pictures, why = _pictures(run, known, source, moved, progress)
     _shown(run, known, pictures, why, got)
@@ -124,31 +129,34 @@ def _files(report: Report) -> dict[str, Range]:
     return {path: range_of(share_interval(value, n)) for path, value in known.items() if n}
 
 
-def _answers(run: Run, report: Report) -> _Answers | None:
-    """None where none are kept, or they are of other classes than the report's."""
+def _answers(run: Run, report: Report) -> _Answers | str:
+    """Why there are none, in a word, where none are kept or they are not those of the record."""
     file, images = run.path / NAME, read_tested(run.path / NAME)
     classes = tuple((report.data.test_images_by_class if report.data else None) or ())
     if images is None or not classes:
-        return None
+        return NO_ANSWERS
     above = imitated(report.models)
     wanted = {"student", "baseline", *([above] if above else [])} & set(report.models)
     roles, soft, chosen = dict[str, Condensed](), None, list[int]()
     teller = above if above and report.models[above].accuracy is not None else "student"
     for role, logits in each_role(file, wanted):
         if logits.shape[2] != len(classes):
-            return None
+            return OTHERS
         roles[role] = condensed(logits, images.labels)
         if role == teller:
             name, recipe = names(report)[role], run.spec.recipe
             soft, chosen = soft_targets(name, logits, roles[role], images.labels, classes, recipe)
     order = {role: roles[role] for role in names(report) if role in roles}
+    for role, found in order.items():
+        known = report.models[role].accuracy
+        if known is None or abs(found.right(images.labels).mean() - known) > 1e-6:
+            return OTHERS
     if "student" not in order:
-        return None
-    first, count = run.spec.seed, len(order["student"].top)
-    seeds = [one.seed for one in report.models["student"].seeds or ()] or [first]
-    if len(seeds) != count:  # written by another evaluation than the record
-        return None
-    return _Answers(images, classes, order, soft, chosen, seeds, names(report))
+        return OTHERS
+    seeds = [one.seed for one in report.models["student"].seeds or ()] or [run.spec.seed]
+    ensemble = report.comparison.ensemble if report.comparison else None
+    best = ensemble.best if ensemble else 0
+    return _Answers(images, classes, order, soft, chosen, seeds, names(report), best)
 
 
 def _compared(known: _Answers, got: _Gathering) -> None:
@@ -219,7 +227,7 @@ def _shown(
     got.found["wrong"] = Wrong(count, _tiles(wrong, known, draw))
     looked_at = apart[:: max(1, len(apart) // LOOKED_AT)][:LOOKED_AT]
     looked_at = looked_at or [i for i, _ in telling(student, labels)]
-    maps = attention(_files_of(run), looked_at, pictures.store, draw, known.classes)
+    maps = attention(_files_of(run, known.best), looked_at, pictures.store, draw, known.classes)
     got.put("attention", maps, "these models show no maps of more than one cell")
     got.put("softened", _with_pictures(known.soft, known.softened, draw), "")
 
@@ -251,14 +259,13 @@ def _with_pictures(
     return replace(soft, images=tuple(replace(one, picture=uri(draw(i))) for one, i in pairs))
 
 
-def _files_of(run: Run) -> dict[str, Path]:
-    """Whose maps can be shown, by role: the (best) teacher, the student, its baseline."""
+def _files_of(run: Run, best: int) -> dict[str, Path]:
+    """Whose maps can be shown, by role: the teacher (of several the `best`), the student, its
+    baseline."""
     found = dict[str, Path]()
-    if run.spec.teachers:
-        cast = cast_at_hand(run)
-        for number, member in enumerate(cast.teachers):
-            if number == (cast.best or 0):
-                found["teacher"] = member.file
+    if run.spec.members:
+        taught_by = {one.number: one.file for one in cast_at_hand(run).teachers}
+        found |= {"teacher": taught_by[best]} if best in taught_by else {}
     found["student"] = run.model
     baseline = find(baseline_of(run.spec)) if run.spec.is_taught else None
     if baseline and baseline.finished:

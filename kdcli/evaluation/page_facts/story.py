@@ -1,9 +1,10 @@
 """What was run, as run.yaml and run.log tell: recipe, versions, machine, seeds, commands."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
-from kdcli.core.text import cut, visible
+from kdcli.core.text import counted_names, cut, visible
 from kdcli.evaluation.learning import epochs_of
 from kdcli.recipe.edit import dump
 from kdcli.recipe.safe_yaml import to_yaml
@@ -12,6 +13,7 @@ from kdcli.report.schema import Report
 from kdcli.runs.baseline import baseline_of
 from kdcli.runs.find import find
 from kdcli.runs.run import Run
+from kdcli.runs.spec import Spec
 
 COMMANDS, LONG = 12, 600
 """Commands that are shown at most, and bytes of each."""
@@ -33,6 +35,7 @@ def story(run: Run, report: Report) -> Story:
     return Story(
         recipe_name=spec.recipe_name,
         recipe=to_yaml(dump(spec.recipe)),
+        who=tuple(_who(spec)),
         data=f"{spec.data.name} ({spec.data.location})" if spec.data.location else spec.data.name,
         seeds=tuple(seeds or [spec.seed]),
         started=file.started,
@@ -43,6 +46,14 @@ def story(run: Run, report: Report) -> Story:
             :COMMANDS
         ],
     )
+
+
+def _who(spec: Spec) -> Iterator[tuple[str, str]]:
+    yield spec.title, spec.model
+    if spec.teachers:
+        yield "taught by", counted_names(teacher.words for teacher in spec.teachers)
+    if spec.peers:
+        yield "beside", counted_names(spec.peers)
 
 
 # Curves ------------------------------------------------------------------------------------------

@@ -163,6 +163,8 @@ class Story:
     recipe_name: str
     recipe: str
     """YAML, resolved."""
+    who: tuple[tuple[str, str], ...]
+    """Roles of the spec, and what they are."""
     data: str
     seeds: tuple[int, ...]
     started: str

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from kdcli.core.text import counted, points
+from kdcli.report.licences import licence_line
 from kdcli.report.page.classes import confusion, recall, recalls
 from kdcli.report.page.facts import Facts
 from kdcli.report.page.forest import forest
@@ -48,7 +49,9 @@ def _models(report: Report, facts: Facts) -> Section:
         images = counted(data.test_images, "test image")
         lead = f"Measured on {images} of {data.name}, {data.classes:,} classes."
     if _seeds(report) > 1:
-        lead += f" Accuracies are means over {_seeds(report)} seeds."
+        lead += f" Accuracies are means over {_seeds(report)} seeds"
+        seeds = report.models["student"].seeds
+        lead += f", those of files of seed {seeds[0].seed}." if report.exports and seeds else "."
     folded = [Details("All figures", Table(["", *names(report).values()], table(report)))]
     folded += [Details("In words", lines=said)] if said else []
     return Section(
@@ -248,18 +251,26 @@ def _story(report: Report, facts: Facts) -> Section:
     if (found := facts.story) is None:
         return _without(section, facts.lacking.get("story", ""))
     rows = [
+        *map(list, found.who),
         ["data", found.data],
         ["recipe", found.recipe_name],
         ["seeds", ", ".join(map(str, found.seeds))],
         ["started", found.started],
         *([["trained on", found.machine]] if found.machine else []),
         *([["threads", str(found.threads)]] if found.threads else []),
+        *(
+            [["licences", licence_line(report.licences).removeprefix("licences").lstrip(":, ")]]
+            if report.licences
+            else []
+        ),
         *([["timed on", report.measured_on]] if report.measured_on else []),
         ["versions", ", ".join(f"{name} {v}" for name, v in found.versions.items())],
         ["sha256 of model.pt", report.model_sha256],
     ]
+    unknown = "Called from Python, so no command line is known; the recipe has all settings."
     return replace(
         section,
+        lead="" if found.commands else unknown,
         table=Table([], rows),
         commands=found.commands,
         details=(Details("The recipe, resolved", text=found.recipe),),
