@@ -48,15 +48,26 @@ def test_evaluate_and_export_leave_a_whole_page(finished_once: House) -> None:
 
 
 def test_it_is_drawn_anew_elsewhere(finished_once: House, tmp_path: Path) -> None:
-    out = tmp_path / "new.html"
+    out, old = tmp_path / "new.html", _page(finished_once.student)
     found = kd_ok("report", finished_once.student, "--out", out, "--json").document
     assert found["file"] == str(out)
     assert found["bytes"] == out.stat().st_size
     assert found["lacking"] == {}
     assert found["sections"][0] == "Models"
-    assert out.read_text("utf-8") == _page(finished_once.student)
+    drawn, before = (text.partition('id="story"')[0] for text in (out.read_text("utf-8"), old))
+    assert drawn == before
     said = kd_ok("report", finished_once.student, "--out", tmp_path).out
     assert f"page: {tmp_path / 'report.html'}" in said
+
+
+def test_commands_that_failed_are_none_that_repeat_it(finished: House) -> None:
+    run = finished.student
+    assert kd("export", run, "--int8", "--out", run / "none.onnx", "--data", run).code != 0
+    kd_ok("report", run)
+    _, _, told = _page(run).partition('class="commands"')
+    commands = told[: told.index("</pre>")].split("kd ")[1:]
+    assert [command.split()[0] for command in commands] == ["distill", "evaluate", "export"]
+    assert "failed after" in (run / "run.log").read_text("utf-8")
 
 
 def test_answers_to_an_image_are_those_that_are_kept(finished_once: House) -> None:

@@ -21,12 +21,14 @@ EPOCHS = 200
 """Points of a curve; of longer trainings every second, third, ... epoch is drawn, and the last."""
 SEEDS = 10
 """Whose curves are drawn."""
-_HEAD = re.compile(r"^=== \S+ \S+  (kd .*)$", re.MULTILINE)
+_COMMAND = re.compile(r"^=== \S+ \S+  (kd .*)$((?:\n(?!=== ).*)*)", re.MULTILINE)
+"""And all that is told of it."""
+_FAILED = re.compile(r"^\S+ \S+  failed after ", re.MULTILINE)
 _MACHINE = re.compile(r"^on (.+)$", re.MULTILINE)
 
 
 def story(run: Run, report: Report) -> Story:
-    """The commands are the run's own, as its log has them, and those of its seeds."""
+    """As run.yaml and run.log have it."""
     file, spec = run.file(), run.spec
     log = run.log.read_text("utf-8", "replace") if run.log.is_file() else ""
     machine = _MACHINE.search(log)
@@ -42,10 +44,14 @@ def story(run: Run, report: Report) -> Story:
         threads=file.threads,
         versions=file.versions,
         machine=machine[1] if machine else None,
-        commands=tuple(dict.fromkeys(cut(visible(one), LONG) for one in _HEAD.findall(log)))[
-            :COMMANDS
-        ],
+        commands=_commands(log),
     )
+
+
+def _commands(log: str) -> tuple[str, ...]:
+    """Those that did not fail, each once."""
+    told = [line for line, story in _COMMAND.findall(log) if not _FAILED.search(story)]
+    return tuple(dict.fromkeys(cut(visible(one), LONG) for one in told))[:COMMANDS]
 
 
 def _who(spec: Spec) -> Iterator[tuple[str, str]]:

@@ -203,8 +203,9 @@ def _differing(report: Report, facts: Facts) -> Section:
         return _without(section, facts.lacking.get("differing", ""))
     lead = (
         f"The student alone is right on {counted(found.only_student, 'test image')}, the baseline "
-        f"alone on {found.only_baseline:,}; here those on which they are farthest apart."
+        f"alone on {found.only_baseline:,}"
     )
+    lead += "; here those on which they are farthest apart." if found.tiles else "."
     return replace(section, lead=lead, tiles=found.tiles)
 
 
@@ -213,10 +214,9 @@ def _wrong(report: Report, facts: Facts) -> Section:
     if (found := facts.wrong) is None:
         return _without(section, facts.lacking.get("wrong", ""))
     images = counted(found.images, "test image")
-    lead = (
-        f"The {_who(report)} is wrong on {images}; here those of which it is surest. Some may be "
-        "labelled wrongly."
-    )
+    lead = f"The {_who(report)} is wrong on {images}"
+    some = "; here those of which it is surest. Some may be labelled wrongly."
+    lead += some if found.tiles else "."
     return replace(section, lead=lead, tiles=found.tiles)
 
 
