@@ -76,7 +76,8 @@ def _trade_off(report: Report, facts: Facts) -> Section:
         Plot(
             trade_off(sizes, f"{what} (log scale)", unit),
             f"Against {what}",
-            f"Upper left is better; vertical lines are 95% intervals.{hollow}",
+            "Upper left is better; vertical lines are 95% intervals, side by side where sizes are "
+            f"equal.{hollow}",
         )
     ]
     if times := by_time(report, facts.files_ci95):

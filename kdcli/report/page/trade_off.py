@@ -8,6 +8,7 @@ from markupsafe import Markup
 from kdcli.core.text import scaled
 from kdcli.report.export import Export
 from kdcli.report.model import ModelPart, Range
+from kdcli.report.page.labels import Box, labels
 from kdcli.report.page.roles import colour, names, shape
 from kdcli.report.page.svg import (
     WIDTH,
@@ -18,15 +19,14 @@ from kdcli.report.page.svg import (
     percent,
     shorter,
     spanning,
-    text,
     x_axis,
     y_axis,
 )
 from kdcli.report.schema import Report, main_export
 
 LEFT, RIGHT, TOP, BOTTOM, HEIGHT = 44.0, WIDTH - 12, 12.0, 204.0, 240.0
-LETTER = 6.0
-"""About the width of one."""
+APART = 7.0
+"""Between points of one size."""
 
 
 @dataclass(frozen=True)
@@ -103,15 +103,26 @@ def trade_off(points: list[Point], title: str, unit: str) -> Markup:
     ends = [end for p in points for end in _ends(p)]
     y = spanning(ends, BOTTOM, TOP)
     x = spanning([v for p in points for v in (p.x, p.slow or p.x)], LEFT, RIGHT, 0.12, log=True)
-    marks = [mark for point in points for mark in _marks(point, x, y)]
+    placed = [*zip(points, _side_by_side([x(p.x) for p in points]), strict=True)]
+    named = [(shorter(p.name, 22), px, y(p.accuracy)) for p, px in placed]
+    taken = [box for p, px in placed for box in _boxes(p, px, x, y)]
     return drawing(
         HEIGHT,
         x_axis(x, TOP, BOTTOM, title, lambda v: _amount(v, unit)),
         y_axis(y, LEFT, RIGHT, percent),
-        *marks,
-        *_labels(points, x, y),
+        *(mark for p, px in placed for mark in _marks(p, px, x, y)),
+        *labels(named, taken, (LEFT, TOP - 4, WIDTH, BOTTOM)),
         title=f"Accuracy against {title}",
     )
+
+
+def _side_by_side(places: list[float]) -> list[float]:
+    """Points of one size a little apart, so that one's interval does not hide the other's."""
+    alike = [[j for j, other in enumerate(places) if abs(other - here) < 0.5] for here in places]
+    return [
+        here + APART * (same.index(i) - (len(same) - 1) / 2)
+        for i, (here, same) in enumerate(zip(places, alike, strict=True))
+    ]
 
 
 def _ends(point: Point) -> list[float]:
@@ -125,68 +136,23 @@ def _amount(value: float, unit: str) -> str:
     return f"{number:.3g} {letter}{unit}".strip()
 
 
-def _marks(point: Point, x: Scale, y: Scale) -> list[Markup]:
+def _marks(point: Point, px: float, x: Scale, y: Scale) -> list[Markup]:
     """Its intervals as lines, itself as a marker."""
-    here, tint = (x(point.x), y(point.accuracy)), colour(point.role)
+    py, tint = y(point.accuracy), colour(point.role)
     marks = []
     if point.ci95:
-        marks.append(
-            line(here[0], y(point.ci95.low), here[0], y(point.ci95.high), f"whisker {tint}")
-        )
+        marks.append(line(px, y(point.ci95.low), px, y(point.ci95.high), f"whisker {tint}"))
     if point.slow is not None:
-        marks.append(line(here[0], here[1], x(point.slow), here[1], f"whisker {tint}"))
+        marks.append(line(px, py, x(point.slow), py, f"whisker {tint}"))
     fill = "hollow" if point.hollow else "mark"
-    return [*marks, marker(shape(point.role), *here, 5.0, f"{fill} {tint}")]
+    return [*marks, marker(shape(point.role), px, py, 5.0, f"{fill} {tint}")]
 
 
-Box = tuple[float, float, float, float]
-"""Left, top, right, bottom."""
-_PLACES = (
-    *((9, 4, "start"), (-9, 4, "end"), (0, -9, "middle"), (0, 17, "middle")),
-    *((9, -7, "start"), (9, 15, "start"), (-9, -7, "end"), (-9, 15, "end")),
-    *((9, -18, "start"), (9, 26, "start"), (-9, -18, "end"), (-9, 26, "end")),
-)
-"""Beside a point, from it: where its name may stand, the best first."""
-
-
-def _labels(points: list[Point], x: Scale, y: Scale) -> list[Markup]:
-    """A name beside each point, where it covers least of points, lines and other names."""
-    taken = [box for p in points for box in _boxes(p, x, y)]
-    found = []
-    for point in points:
-        words, (px, py) = shorter(point.name, 22), (x(point.x), y(point.accuracy))
-        boxes = [_box(px + dx, py + dy, words, anchor) for dx, dy, anchor in _PLACES]
-        best = min(range(len(boxes)), key=lambda i: _covered(boxes[i], taken))
-        taken.append(boxes[best])
-        dx, dy, anchor = _PLACES[best]
-        found.append(text(px + dx, py + dy, words, text_anchor=anchor, class_="name"))
-    return found
-
-
-def _boxes(point: Point, x: Scale, y: Scale) -> list[Box]:
-    """Of its marker and its lines."""
-    px, py = x(point.x), y(point.accuracy)
-    low, high = (y(end) for end in (_ends(point)[0], _ends(point)[-1]))
+def _boxes(point: Point, px: float, x: Scale, y: Scale) -> list[Box]:
+    """What its marker and lines cover."""
+    py, low, high = (y(v) for v in (point.accuracy, _ends(point)[0], _ends(point)[-1]))
     return [
         (px - 6, py - 6, px + 6, py + 6),
         (px - 1, high, px + 1, low),
         (px, py - 1, x(point.slow or point.x), py + 1),
     ]
-
-
-def _box(x: float, y: float, words: str, anchor: str) -> Box:
-    wide = LETTER * len(words)
-    left = x - {"start": 0.0, "middle": wide / 2, "end": wide}[anchor]
-    return left, y - 9, left + wide, y + 2
-
-
-def _covered(box: Box, taken: list[Box]) -> float:
-    """How much of it lies on something, or outside of the plot, which counts most."""
-    over = sum(
-        max(0.0, min(box[2], other[2]) - max(box[0], other[0]))
-        * max(0.0, min(box[3], other[3]) - max(box[1], other[1]))
-        for other in taken
-    )
-    outside = max(0.0, LEFT - box[0]) + max(0.0, box[2] - WIDTH)
-    outside += max(0.0, TOP - 4 - box[1]) + max(0.0, box[3] - BOTTOM)
-    return over + 100 * outside
