@@ -37,6 +37,7 @@ NARROWER = {
 HOMES = {
     "rich": "cli/console",
     "jinja2": "report/page/page",
+    "markupsafe": "report/page/",
     "typer": "cli/",
     "psutil": "core/machine",
     "yaml": "recipe/safe_yaml",
