@@ -34,6 +34,7 @@ COMMANDS = (
     "evaluate",
     "compare",
     "export",
+    "report",
     "predict",
     "doctor",
     "inspect",

@@ -18,6 +18,7 @@ from kdcli.cli import (
     match,
     predict,
     recipe,
+    report,
     train,
 )
 from kdcli.cli import list as lists  # the builtin stays what it is
@@ -60,6 +61,7 @@ app.command()(distill.distill)
 app.command()(evaluate.evaluate)
 app.command()(compare.compare)
 app.command()(export.export)
+app.command()(report.report)
 app.command()(predict.predict)
 app.command()(doctor.doctor)
 app.command()(inspect.inspect)

@@ -23,7 +23,7 @@ def show_evaluated(
 ) -> None:
     """After `kd evaluate`; `data` is where they lie now."""
     show_report(console, result.report, result.gates, details)
-    console.line(f"report: {result.run.path / 'report.md'}")
+    console.line(f"report: {result.run.path / 'report.html'}")
     console.next(f"kd export {shlex.quote(str(result.run.path))}{on_data(data)}")
 
 

@@ -112,7 +112,7 @@ def show_exported(
         console.table(rows[0], rows[1:])
     for line in worth_lines(entries, details):
         console.line(line)
-    console.line(f"report: {result.place.with_suffix('.md')}")
+    console.line(f"report: {result.place.with_suffix('.html')}")
     if entries[0].parity.synthetic:
         return
     run = shlex.quote(str(result.place.parent))
@@ -130,7 +130,7 @@ def show_measured(console: Console, result: "Exported", details: bool = False) -
         console.line(f"ONNX: {path}")
         for line in in_use(entry):
             console.line(f"- {line}")
-    console.line(f"report: {result.place.with_suffix('.md')}")
+    console.line(f"report: {result.place.with_suffix('.html')}")
 
 
 def _show_package(console: Console, result: "Exported") -> None:
@@ -146,7 +146,7 @@ def _show_package(console: Console, result: "Exported") -> None:
     )
     if entry.fold:
         console.line(fold_words(entry.fold))
-    console.line(f"report: {result.place.with_suffix('.md')}")
+    console.line(f"report: {result.place.with_suffix('.html')}")
     if entry.format == "timm":
         if result.report.comparison is None:
             console.line("its card has no comparison; after kd evaluate, export it again")
