@@ -195,7 +195,7 @@ def test_it_prints_a_table_and_a_sentence(small: House) -> None:
     assert f"no run given, using {small.student / 'model.pt'} (finished" in answer.err
     assert "no baseline yet for seed 0: training it" in answer.err
     assert "this baseline" in answer.out
-    assert f"report: {small.student / 'report.md'}" in answer.out
+    assert f"report: {small.student / 'report.html'}" in answer.out
     assert f"next: kd export {small.student}" in answer.out
     assert "next: kd export" not in answer.err
 
