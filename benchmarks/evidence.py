@@ -222,12 +222,12 @@ def points(gain: float, low: float, high: float) -> str:
 
 def tables(rows: Sequence[Row]) -> Iterator[str]:
     """Markdown: a study's conditions and arms, each length beside the others; p after Holm over all
-    that the study claims, at its longest."""
+    that the study claims, each arm at its longest."""
     lengths = sorted({row.length for row in rows})
     cells = [f"{n}x: alone | taught | gain (95%)" for n in lengths]
     yield f"| | taught by | teacher | {' | '.join(cells)} | p (Holm) | |"
     yield "|---|---|---:|" + "---:|---:|---:|" * len(lengths) + "---:|---|"
-    longest = {key_of(row): row for row in rows if row.length == lengths[-1]}
+    longest = {key_of(row): row for row in sorted(rows, key=lambda row: row.length)}
     p_values = dict(zip(longest, holm([row.p for row in longest.values()]), strict=True))
     for key in dict.fromkeys(map(key_of, rows)):
         yield _line(key, {row.length: row for row in rows if key_of(row) == key}, lengths, p_values)
@@ -249,8 +249,7 @@ def _line(key: Key, found: dict[int, Row], lengths: list[int], p_values: dict[Ke
     for length in lengths:
         row = found.get(length)
         cells += [*_accuracies(row), points(row.gain, row.low, row.high)] if row else ["-"] * 3
-    last = found.get(lengths[-1])
-    cells += [f"{p_values[key]:.3f}", last.verdict_code] if last else ["-", "-"]
+    cells += [f"{p_values[key]:.3f}", found[max(found)].verdict_code]
     return f"| {' | '.join(cells)} |"
 
 

@@ -151,7 +151,7 @@ def noise(pool: Path, archives: Path) -> Iterator[Arm]:
         long = epochs(max(2000, images // 5), images)
         trained = (*TEACHER_TRAINS, *GREY, long, "train.lr=0.001")
         of_same = teacher_file(pool, "noise" if images == 5_000 else "noise_more", *trained)
-        for length in LENGTHS:
+        for length in LENGTHS if images == 5_000 else (4, 16):
             how = (*ALONE, *STEM, *GREY, "train.lr=0.002", epochs(length * steps, images))
             for arm, more in ((f"three {LARGE}", (*NO_LABELS, THREE)), (LARGE, NO_LABELS)):
                 asked = Ask(

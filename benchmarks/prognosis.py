@@ -2,10 +2,10 @@
 
     python benchmarks/prognosis.py [--studies few_labels,noise] [--pool runs/evidence-pool]
 
-Of each arm of `evidence.py` that was measured at its study's longest length, the prognosis is made
-as a person would have it beforehand: with an empty folder of runs, from short trainings alone; a
-teacher that was finished is given. It is right where it says `yes` of what `helped`, and `no` of
-what did not; `open` is never right. Undecided arms are left out. Arms with the same baseline and
+Of each arm of `evidence.py`, at the longest it was measured, the prognosis is made as a person
+would have it beforehand: with an empty folder of runs, from short trainings alone; a teacher that
+was finished is given. It is right where it says `yes` of what `helped`, and `no` of what did not;
+`open` is never right. Undecided arms are left out. Arms with the same baseline and
 teachers have the same prognosis. Resumable: what was foretold lies in POOL/prognoses.
 """
 
@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from evidence import Row, first_run, rows_of
+from evidence import Row, first_run, key_of, rows_of
 from evidence_arms import STUDIES, Arm, arms_of
 from tables import add_json, say, show
 
@@ -66,15 +66,11 @@ def main() -> None:
     asked = parser.parse_args()
     found = []
     for study in asked.studies.split(","):
-        rows = rows_of(study, asked.pool)
-        longest = max((row.length for row in rows), default=0)
-        decided = {
-            (row.where, row.arm): row
-            for row in rows
-            if row.length == longest and row.verdict_code != "undecided"
-        }
+        rows = sorted(rows_of(study, asked.pool), key=lambda row: row.length)
+        longest = {key_of(row): row for row in rows}
         for arm in arms_of(study, asked.pool, asked.pool / "assets"):
-            if arm.length == longest and (row := decided.get((arm.where, arm.arm))):
+            row = longest.get((arm.where, arm.arm))
+            if row and row.length == arm.length and row.verdict_code != "undecided":
                 found.append(foretold(arm, row, asked.pool))
                 say(asked, line(found[-1]))
     show(asked, [asdict(one) for one in found], summary(found))

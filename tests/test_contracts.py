@@ -35,6 +35,7 @@ COMMANDS = (
     "evaluate",
     "compare",
     "export",
+    "report",
     "predict",
     "doctor",
     "inspect",

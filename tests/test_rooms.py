@@ -36,6 +36,8 @@ NARROWER = {
 """Rooms that may import less than all that is below."""
 HOMES = {
     "rich": "cli/console",
+    "jinja2": "report/page/page",
+    "markupsafe": "report/page/",
     "typer": "cli/",
     "psutil": "core/machine",
     "yaml": "recipe/safe_yaml",

@@ -18,6 +18,7 @@ from kdcli.cli import (
     match,
     predict,
     recipe,
+    report,
     schema,
     train,
 )
@@ -61,6 +62,7 @@ app.command()(distill.distill)
 app.command()(evaluate.evaluate)
 app.command()(compare.compare)
 app.command()(export.export)
+app.command()(report.report)
 app.command()(predict.predict)
 app.command()(doctor.doctor)
 app.command()(inspect.inspect)

@@ -1,6 +1,7 @@
 """`kd compare`: which of these is best."""
 
 import csv
+from collections.abc import Sequence
 from io import StringIO
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,24 +15,24 @@ from kdcli.cli.flags import Debug, Device, Json
 if TYPE_CHECKING:
     from kdcli.report.candidates import Compared
 
-MOST = 8
-"""Columns that a screen shows; all of them are in --markdown and --csv."""
-OF_A_SCREEN = ("test accuracy", "gain", "p (Holm)", "parameters", "ms", "Pareto front")
+MOST = 4
+"""Columns of what differs that a screen shows; all of them are in --markdown and --csv."""
+OF_A_SCREEN = ("accuracy", "gain", "p (Holm)", "params", "ms", "front")
 
 
 def show_compared(console: Console, found: "Compared") -> None:
     """The sentence first, then a row per candidate, then who can be told from whom."""
     from kdcli.core.text import counted, points
-    from kdcli.report.candidates import short_names, table
+    from kdcli.report.candidates import short_names, survey_table, table
+    from kdcli.report.survey import HEADS as OF_SURVEY
+    from kdcli.report.survey import scores
 
-    heads, rows = table(found)
-    if len(heads) > MOST:
-        differs = [head for head in heads[1:] if head in _differing(found)]
-        wanted = [heads[0], *differs[: MOST - 1 - len(OF_A_SCREEN)], *OF_A_SCREEN]
-        kept = [heads.index(head) for head in wanted if head in heads]
-        heads, rows = [heads[i] for i in kept], [[row[i] for i in kept] for row in rows]
     console.line(found.sentence)
-    console.table(heads, rows)
+    heads, rows = survey_table(found) if found.survey else table(found)
+    figures = OF_SURVEY if found.survey else OF_A_SCREEN
+    console.table(*console.narrowed(*_of_a_screen(found, heads, rows, figures)))
+    if found.survey:
+        console.line(scores(found.survey))
     console.line(f"gains over {found.against}; {found.test_images:,} test images of {found.data}")
     typed = [one.run for one in found.candidates]
     short = dict(zip(typed, short_names(typed), strict=True))
@@ -49,8 +50,14 @@ def show_compared(console: Console, found: "Compared") -> None:
         console.line(f"- ms: one image in onnxruntime, all by turns, {found.measured_on}")
 
 
-def _differing(found: "Compared") -> set[str]:
-    return {key for one in found.candidates for key in one.differs}
+def _of_a_screen(
+    found: "Compared", heads: list[str], rows: list[list[str]], figures: Sequence[str]
+) -> tuple[list[str], list[list[str]], list[str]]:
+    """Columns of what differs, not too many, and these figures; and the former alone."""
+    differing = [head for head in heads if any(head in one.differs for one in found.candidates)]
+    few = differing[:MOST]
+    kept = [i for i, head in enumerate(heads) if i == 0 or head in few or head in figures]
+    return [heads[i] for i in kept], [[row[i] for i in kept] for row in rows], few
 
 
 def compare(
@@ -75,6 +82,19 @@ def compare(
     no_measure: Annotated[
         bool, typer.Option("--no-measure", help="Refuse to ask any model; nothing is timed.")
     ] = False,
+    survey: Annotated[
+        bool,
+        typer.Option("--survey", help="What each student keeps of its teacher, at which size."),
+    ] = False,
+    size_priority: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="How much size matters in its distillation score; default: as the recipes say.",
+            show_default=False,
+        ),
+    ] = None,
     device: Device = "auto",
     markdown: Annotated[
         bool, typer.Option("--markdown", help="A table for a page or a comment.")
@@ -93,11 +113,15 @@ def compare(
 
         if markdown + csv_ + json > 1:
             raise UsageError("--markdown, --csv and --json: one of them", "leave the others out")
+        if size_priority is not None and not survey:
+            raise UsageError("--size-priority is of --survey", "add --survey")
         found = compare(
             runs,
             data=data,
             against=against,
             no_measure=no_measure,
+            survey=survey,
+            size_priority=size_priority,
             device=device,
             progress=console,
         )
@@ -106,23 +130,39 @@ def compare(
 
 
 def _show_markdown(console: Console, found: "Compared") -> None:
-    from kdcli.report.candidates import table
+    from kdcli.report.candidates import survey_table, table
     from kdcli.report.markdown import markdown_table
+    from kdcli.report.survey import scores
 
-    for line in (f"**{found.sentence}**", "", *markdown_table(*table(found))):
+    of_survey = found.survey and (
+        *("", *markdown_table(*survey_table(found))),
+        *("", scores(found.survey)),
+    )
+    lines = ("", *markdown_table(*table(found)), *(of_survey or ()))
+    for line in (f"**{found.sentence}**", *lines):
         console.line(line)
 
 
 def _show_csv(console: Console, found: "Compared") -> None:
-    """A value per cell: intervals as two columns, lists joined."""
-    rows = [_flat(one.model_dump(mode="json")) for one in found.candidates]
+    """A value per cell: intervals as two columns, lists joined; behind a candidate its account."""
+    accounts = found.survey.accounts if found.survey else []
+    surveyed = {one.run: _flat(one.model_dump(mode="json"), "survey.") for one in accounts}
+    rows = [
+        _flat(one.model_dump(mode="json")) | surveyed.get(one.run, {}) for one in found.candidates
+    ]
     keys = list(dict.fromkeys(key for row in rows for key in row))
+    keys = [key for key in keys if not _in_parts(key, keys, rows)]
     text = StringIO()
-    writer = csv.DictWriter(text, keys, restval="", lineterminator="\n")
+    writer = csv.DictWriter(text, keys, "", "ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     for line in text.getvalue().splitlines():
         console.line(line)
+
+
+def _in_parts(key: str, keys: Sequence[str], rows: Sequence[dict[str, Any]]) -> bool:
+    """An interval that is missing somewhere; elsewhere it is two columns."""
+    return not any(row.get(key) for row in rows) and any(k.startswith(f"{key}.") for k in keys)
 
 
 def _flat(raw: dict[str, Any], before: str = "") -> dict[str, Any]:

@@ -192,16 +192,14 @@ class Console:
         Where the terminal is too narrow for that, two lines a row; words and names stay whole.
         """
         cells = [list(row) for row in rows]
-        longest = max((len(row[0]) for row in cells), default=0)
-        columns = [list(map(escape, column)) for column in zip(heads, *cells, strict=True)]
-        least = [_least_width(column, figures and i > 0) for i, column in enumerate(columns)]
-        framed = sum(least) + 3 * len(least) + 1
-        if self._out.width < max(COLUMN_WIDTH * len(heads), 2 * longest, framed):
+        if not self.fits(heads, cells, figures):
             for first, *others in cells:
                 self.line(first)
                 named = zip(heads[1:], others, strict=True)
                 self.line("  " + ", ".join(f"{head} {cell}".strip() for head, cell in named))
             return
+        columns = _columns(heads, cells)
+        least = [_least_width(column, figures and i > 0) for i, column in enumerate(columns)]
         table = Table(header_style="bold")
         for i, (head, *_) in enumerate(columns):
             justify: JustifyMethod = "right" if figures and i > 0 else "left"
@@ -210,6 +208,32 @@ class Console:
         for row in cells:
             table.add_row(*map(escape, row))
         self._out.print(table)
+
+    def fits(self, heads: Sequence[str], cells: list[list[str]], figures: bool = True) -> bool:
+        """Whether a table is as wide as the terminal at most."""
+        longest = max((len(row[0]) for row in cells), default=0)
+        columns = enumerate(_columns(heads, cells))
+        framed = sum(_least_width(column, figures and i > 0) + 3 for i, column in columns) + 1
+        return self._out.width >= max(COLUMN_WIDTH * len(heads), 2 * longest, framed)
+
+    def narrowed(
+        self, heads: Sequence[str], rows: Iterable[Sequence[str]], spare: Sequence[str]
+    ) -> tuple[list[str], list[list[str]]]:
+        """A table without as many of the `spare` columns, the last of them first, as it takes to
+        fit the terminal."""
+        cells = [list(row) for row in rows]
+        for count in range(len(spare), -1, -1):
+            gone = spare[count:]
+            kept = [i for i, head in enumerate(heads) if head not in gone]
+            found = [heads[i] for i in kept], [[row[i] for i in kept] for row in cells]
+            if self.fits(*found):
+                break
+        return found
+
+    @property
+    def draws(self) -> bool:
+        """Whether stdout can hold block characters."""
+        return _takes("█", self._stdout)
 
     def next(self, *commands: str) -> None:
         """What to type next."""
@@ -225,6 +249,10 @@ def error_document(error: KdError) -> dict[str, Any]:
 def escape(text: str) -> str:
     """Text as it is: no markup for rich, nothing that a terminal would obey."""
     return without_markup(visible(text))
+
+
+def _columns(heads: Sequence[str], cells: list[list[str]]) -> list[list[str]]:
+    return [list(map(escape, column)) for column in zip(heads, *cells, strict=True)]
 
 
 def _least_width(column: list[str], figures: bool) -> int:

@@ -11,6 +11,7 @@ from kdcli.cli.flags import (
     Classes,
     Data,
     Debug,
+    Details,
     Device,
     DryRun,
     Json,
@@ -46,6 +47,7 @@ def distill(
             "ahead of it; later: kd evaluate trains it."
         ),
     ] = "later",
+    details: Details = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -67,4 +69,4 @@ def distill(
             device=device,
         )
         job = distill_job(ask, console)
-        carry_out(job, console, out, again, dry_run, baseline == "first")
+        carry_out(job, console, out, again, dry_run, details, baseline == "first")

@@ -8,7 +8,7 @@ import typer
 
 from kdcli.cli.console import Console
 from kdcli.cli.entry import door
-from kdcli.cli.flags import Debug, Device, Json, Max, Min, Moved, NoTrain, Thing
+from kdcli.cli.flags import Debug, Details, Device, Json, Max, Min, Moved, NoTrain, Thing
 from kdcli.cli.gate import (
     Against,
     Junit,
@@ -20,6 +20,7 @@ from kdcli.cli.gate import (
     show_gates,
 )
 from kdcli.cli.train import on_data
+from kdcli.core.text import counted
 
 if TYPE_CHECKING:
     from kdcli.commands.evaluate import Evaluated
@@ -28,18 +29,20 @@ if TYPE_CHECKING:
     from kdcli.report.schema import Report
 
 
-def show_evaluated(console: Console, result: "Evaluated", data: str | None = None) -> None:
+def show_evaluated(
+    console: Console, result: "Evaluated", details: bool = False, data: str | None = None
+) -> None:
     """After `kd evaluate`; `data` is where they lie now."""
-    show_report(console, result.report, result.gates)
-    show_against(console, result.report.against)
-    console.line(f"report: {result.run.path / 'report.md'}")
+    show_report(console, result.report, result.gates, details)
+    show_against(console, result.report.against, details)
+    console.line(f"report: {result.run.path / 'report.html'}")
     console.next(f"kd export {shlex.quote(str(result.run.path))}{on_data(data)}")
 
 
-def show_alone(console: Console, result: "EvaluatedAlone") -> None:
+def show_alone(console: Console, result: "EvaluatedAlone", details: bool = False) -> None:
     """After `kd evaluate --test`."""
-    show_report(console, result.report, result.gates)
-    show_against(console, result.report.against)
+    show_report(console, result.report, result.gates, details)
+    show_against(console, result.report.against, details)
 
 
 def report_document(report: "Report", gates: "list[Checked]", **more: Any) -> dict[str, Any]:
@@ -47,8 +50,18 @@ def report_document(report: "Report", gates: "list[Checked]", **more: Any) -> di
     return report.as_dict() | more | {"gates": [gate.as_dict() for gate in gates]}
 
 
-def show_report(console: Console, report: "Report", gates: "list[Checked]") -> None:
-    """The table of all roles, the comparison in lines, the verdict, the gates."""
+def show_report(
+    console: Console, report: "Report", gates: "list[Checked]", details: bool = False
+) -> None:
+    """The verdict first, then what fits a screen, or all figures; the gates."""
+    if report.verdict:
+        console.line(report.verdict)
+    (_show_all if details else _show_overview)(console, report)
+    if gates:
+        show_gates(console, gates)
+
+
+def _show_all(console: Console, report: "Report") -> None:
     from kdcli.report.licences import licence_line
     from kdcli.report.sentences import figures
     from kdcli.report.table import heads, table
@@ -58,11 +71,25 @@ def show_report(console: Console, report: "Report", gates: "list[Checked]") -> N
         console.line(f"- {line}")
     if report.licences:
         console.line(f"- {licence_line(report.licences)}")
-    if report.verdict:
-        console.line()
-        console.line(report.verdict)
-    if gates:
-        show_gates(console, gates)
+
+
+def _show_overview(console: Console, report: "Report") -> None:
+    from kdcli.report.licences import licence_line
+    from kdcli.report.screen import NOTES, ROWS, SPARE, gain_bar, overview
+
+    if c := report.comparison:
+        console.line(f"gain {gain_bar(c.gain_ci95.low, c.gain, c.gain_ci95.high)}")
+    heads, rows = overview(report)
+    console.table(*console.narrowed(heads, rows[:ROWS], SPARE))
+    left_out = [f"{len(rows) - ROWS} more models"] if len(rows) > ROWS else []
+    for line in report.notes[:NOTES]:
+        console.line(f"- {line}")
+    if report.licences and not report.licences.all_permissive:
+        console.line(f"- {licence_line(report.licences)}")
+    if more := len(report.notes[NOTES:]):
+        left_out.append(counted(more, "more note"))
+    if left_out:
+        console.line(f"- {' and '.join(left_out)}: --details")
 
 
 def evaluate(
@@ -79,6 +106,7 @@ def evaluate(
     device: Device = "auto",
     junit: Junit = None,
     markdown: Markdown = False,
+    details: Details = False,
     json: Json = False,
     debug: Debug = False,
 ) -> int:
@@ -100,6 +128,7 @@ def evaluate(
             "progress": console,
         }
         result: Any
+        show: Any
         if test is not None:
             from kdcli.commands.evaluate_new_images import evaluate_new_images
 
@@ -111,6 +140,7 @@ def evaluate(
             result = whole = evaluate(run, seeds=seeds, data=data, no_train=no_train, **gates)
             title = whole.run.path.name
             more, show = {"run": str(whole.run.path)}, partial(show_evaluated, data=data)
+        show = partial(show, details=details)
         shown = partial(_show_markdown, title=title) if markdown else show
         files.write(result.report, result.gates, title, console)
         return console.show(

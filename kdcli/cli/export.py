@@ -11,6 +11,7 @@ from kdcli.cli.flags import (
     Batch,
     Classes,
     Debug,
+    Details,
     ExportOut,
     Fold,
     Format,
@@ -62,6 +63,7 @@ def export(
     measured: Measured = None,
     minima: Min = None,
     maxima: Max = None,
+    details: Details = False,
     json: Json = False,
     debug: Debug = False,
 ) -> int:
@@ -76,7 +78,8 @@ def export(
         request = Request(*of_whom, wanted, measured, minima, maxima)
         result = export(request, console)
         document = partial(_document, measured=bool(measured))
-        show = show_measured if measured else partial(show_exported, data=data)
+        show_it = partial(show_exported, data=data)
+        show = partial(show_measured if measured else show_it, details=details)
         return console.show(result, document, show, missed(result.gates))
 
 
@@ -86,28 +89,30 @@ def _document(result: "Exported", measured: bool) -> dict[str, Any]:
     return report_document(result.report, result.gates, **file, files=files)
 
 
-def show_exported(console: Console, result: "Exported", data: str | None = None) -> None:
+def show_exported(
+    console: Console, result: "Exported", details: bool = False, data: str | None = None
+) -> None:
     """After `kd export`; `data` is where they lie now."""
     from kdcli.report.export import listed
     from kdcli.report.sentences import fold_words, worth_lines
     from kdcli.report.table import file_table
 
-    show_report(console, result.report, result.gates)
+    show_report(console, result.report, result.gates, details)
     if result.format != "onnx":
         _show_package(console, result)
         return
     by_path = {entry.path: entry for entry in result.report.exports or []}
     entries = [by_path[listed(path, result.place.parent)] for path in result.paths]
     for path, entry in zip(result.paths, entries, strict=True):
-        for line in _of_file(path, entry):
+        for line in _of_file(path, entry, details):
             console.line(line)
     if fold := entries[0].fold:
         console.line(fold_words(fold))
-    if rows := file_table(entries):
+    if details and (rows := file_table(entries)):
         console.table(rows[0], rows[1:])
-    for line in worth_lines(entries):
+    for line in worth_lines(entries, details):
         console.line(line)
-    console.line(f"report: {result.place.with_suffix('.md')}")
+    console.line(f"report: {result.place.with_suffix('.html')}")
     if entries[0].parity.synthetic:
         return
     run = shlex.quote(str(result.place.parent))
@@ -116,16 +121,16 @@ def show_exported(console: Console, result: "Exported", data: str | None = None)
     )
 
 
-def show_measured(console: Console, result: "Exported") -> None:
+def show_measured(console: Console, result: "Exported", details: bool = False) -> None:
     """After `kd export --measured`."""
     from kdcli.report.sentences import in_use
 
-    show_report(console, result.report, result.gates)
+    show_report(console, result.report, result.gates, details)
     for path, entry in zip(result.paths, result.report.exports or [], strict=True):
         console.line(f"ONNX: {path}")
         for line in in_use(entry):
             console.line(f"- {line}")
-    console.line(f"report: {result.place.with_suffix('.md')}")
+    console.line(f"report: {result.place.with_suffix('.html')}")
 
 
 def _show_package(console: Console, result: "Exported") -> None:
@@ -141,14 +146,14 @@ def _show_package(console: Console, result: "Exported") -> None:
     )
     if entry.fold:
         console.line(fold_words(entry.fold))
-    console.line(f"report: {result.place.with_suffix('.md')}")
+    console.line(f"report: {result.place.with_suffix('.html')}")
     if entry.format == "timm":
         if result.report.comparison is None:
             console.line("its card has no comparison; after kd evaluate, export it again")
         console.next(f"hf upload YOUR-NAME/MODEL {shlex.quote(str(result.out))}")
 
 
-def _of_file(path: "Path", entry: "Export") -> list[str]:
+def _of_file(path: "Path", entry: "Export", details: bool) -> list[str]:
     """What there is to say of one file."""
     from kdcli.report.sentences import in_use, input_words, parity_words
 
@@ -156,9 +161,9 @@ def _of_file(path: "Path", entry: "Export") -> list[str]:
     lines = [f"{file}; {parity_words(entry.parity)}"]
     if words := input_words(entry):
         lines.append(words)
-    if entry.accuracy is not None:
+    if entry.accuracy is not None and details:
         lines.append(f"test accuracy of the ONNX file: {entry.accuracy:.4f}")
-    return [*lines, *(f"- {line}" for line in in_use(entry))]
+    return [*lines, *(f"- {line}" for line in in_use(entry) if details)]
 
 
 def _gates(report: "Report") -> str:

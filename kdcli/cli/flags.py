@@ -23,6 +23,9 @@ Data = Annotated[
         "image,label[,split] (.csv); torch/NAME or hfds/NAME.",
     ),
 ]
+Details = Annotated[
+    bool, typer.Option("--details", help="All figures here, not in the report alone.")
+]
 Moved = Annotated[
     str | None,
     typer.Option(

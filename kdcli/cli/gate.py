@@ -79,13 +79,13 @@ def show_gates(console: Console, gates: "list[Checked]") -> None:
     )
 
 
-def show_against(console: Console, found: "AgainstPart | None") -> None:
-    """Better, worse or alike; flips, classes that lost, costs."""
-    from kdcli.report.against import against_lines, against_sentence
+def show_against(console: Console, found: "AgainstPart | None", details: bool = False) -> None:
+    """Better, worse or alike, flips and ratios; with `details` the classes that lost, and costs."""
+    from kdcli.report.against import against_brief, against_lines, against_sentence
 
     if found is None:
         return
     console.line()
     console.line(against_sentence(found))
-    for line in against_lines(found):
+    for line in against_lines(found) if details else against_brief(found):
         console.line(f"- {line}")

@@ -13,8 +13,8 @@ def schema(
         list[str] | None,
         typer.Argument(
             metavar="[COMMAND]",
-            help="report (report.json), or a command whose --json it is: evaluate, list runs, ...; "
-            "default: all of them.",
+            help="report.json, or a command whose --json it is: evaluate, list runs, ...; default: "
+            "all of them.",
             show_default=False,
         ),
     ] = None,

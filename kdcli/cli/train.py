@@ -12,7 +12,19 @@ import typer
 from kdcli.cli import completion
 from kdcli.cli.console import Console
 from kdcli.cli.entry import door
-from kdcli.cli.flags import Again, Data, Debug, Device, DryRun, Json, Out, Recipe, Seed, Set
+from kdcli.cli.flags import (
+    Again,
+    Data,
+    Debug,
+    Details,
+    Device,
+    DryRun,
+    Json,
+    Out,
+    Recipe,
+    Seed,
+    Set,
+)
 from kdcli.core.examples import STUDENT
 
 if TYPE_CHECKING:
@@ -34,7 +46,7 @@ def show_plan(console: Console, planned: "Planned") -> None:
     console.next(shlex.join(w for w in shlex.split(console.command) if w != "--dry-run"))
 
 
-def show_trained(console: Console, done: "Carried", job: "Job") -> None:
+def show_trained(console: Console, done: "Carried", job: "Job", details: bool = False) -> None:
     """After `kd train` and `kd distill`: the run, or those of several seeds."""
     from kdcli.core.text import some
     from kdcli.plan.data import NO_DATA
@@ -42,25 +54,43 @@ def show_trained(console: Console, done: "Carried", job: "Job") -> None:
     results = done.trained
     heads = ["", "model", "validation accuracy", "best epoch", "trained", "ended"]
     if len(results) == 1:
-        _show_run(console, results[0], heads)
+        _show_run(console, results[0], heads, details)
     else:
         rows = [_trained_row(f"seed {one.run.spec.seed}", one.run) for one in results]
-        console.table(heads, rows)
+        _show_rows(console, heads, rows, details)
         console.line(f"runs: {some((str(one.run.path) for one in results), SHOWN)}")
     if results[0].run.spec.data.location is None:
         console.line(NO_DATA)
     console.next(*_next(results, job))
 
 
-def _show_run(console: Console, result: "Trained", heads: list[str]) -> None:
+def _show_rows(console: Console, heads: list[str], rows: list[list[str]], details: bool) -> None:
+    from kdcli.report.screen import ROWS
+
+    console.table(heads, rows if details else rows[:ROWS])
+    if not details and len(rows) > ROWS:
+        console.line(f"- {len(rows) - ROWS} more models: --details")
+
+
+def _show_run(console: Console, result: "Trained", heads: list[str], details: bool) -> None:
+    from kdcli.report.screen import curve
     from kdcli.runs.terms import terms_of
 
     run = result.run
     taught = "student" if run.spec.is_taught else "model"
-    console.table(heads, [_trained_row(taught, run), *_teacher_rows(run)])
-    if terms := terms_of(run):
+    _show_rows(console, heads, [_trained_row(taught, run), *_teacher_rows(run)], details)
+    epochs = [line for line in run.lines() if "epoch" in line]
+    reached = [line["val_accuracy"] for line in epochs if "val_accuracy" in line]
+    if console.draws and (drawn := curve(reached)):
+        console.line(f"validation by epoch: {drawn} {min(reached):.3f} to {max(reached):.3f}")
+    terms = terms_of(run)
+    if terms and details:
         heads = ["term, last epoch", "weight", "loss", "share of loss", "share of gradient"]
         console.table(heads, [_term_row(part) for part in terms])
+    elif terms:
+        shares = sorted(((one.share_of_gradient or 0, one.term) for one in terms), reverse=True)
+        told = ", ".join(f"{term} {share:.0%}" for share, term in shares)
+        console.line(f"gradient in the last epoch: {told}")
     if result.shipped:
         console.line(f"ships: {result.shipped}")
     if others := list(result.others):
@@ -223,6 +253,7 @@ def train(
     device: Device = "auto",
     again: Again = False,
     dry_run: DryRun = False,
+    details: Details = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -241,7 +272,7 @@ def train(
             device=device,
         )
         job = train_job(ask, console)
-        carry_out(job, console, out, again, dry_run)
+        carry_out(job, console, out, again, dry_run, details)
 
 
 def carry_out(
@@ -250,6 +281,7 @@ def carry_out(
     out: Path | None,
     again: bool,
     dry: bool,
+    details: bool,
     baseline_first: bool = False,
 ) -> None:
     """The plan alone, or the plan and then the work."""
@@ -260,4 +292,4 @@ def carry_out(
         console.show(planned, lambda it: it.as_dict(), show_plan)
     else:
         done = verb.carry_out(job, console, out=out, again=again, baseline_first=baseline_first)
-        console.show(done, _documents, partial(show_trained, job=job))
+        console.show(done, _documents, partial(show_trained, job=job, details=details))

@@ -19,6 +19,7 @@ from kdcli.deploy.side_by_side import bytes_and_milliseconds
 from kdcli.evaluation.candidates import compared
 from kdcli.evaluation.contenders import Contender, together
 from kdcli.evaluation.predictions import Tested, tested
+from kdcli.evaluation.survey import surveyed
 from kdcli.report.candidates import Compared, short_names
 from kdcli.training.devices import open_device
 
@@ -32,17 +33,22 @@ def compare(
     data: str | None = None,
     against: str | None = None,
     no_measure: bool = False,
+    survey: bool = False,
+    size_priority: float | None = None,
     device: str = "auto",
     progress: Progress,
 ) -> Compared:
     """Who is best among runs, exported files and reports.
 
     `data`: where the test images lie now, or others of the same classes; `against`: whom gains are
-    over (else the baseline among them, else the first); `no_measure` refuses to ask any model.
+    over (else the baseline among them, else the first); `no_measure` refuses to ask any model;
+    `survey` adds the accounting beside teachers, `size_priority` is the a of its distillation score
+    (else the recipes').
 
     Raises:
         UsageError: fewer than two candidates, other test images, or none of these things.
-        DataError: `no_measure`, and something is missing; the data are gone.
+        DataError: `no_measure`, and something is missing; the data are gone; a survey of students
+            whose teachers were not measured.
     """
     names = list(dict.fromkeys([*things, *([against] if against else [])]))
     given = [find_given(name, progress) for name in names]
@@ -67,9 +73,15 @@ def compare(
             f"{counted(len(contenders), 'candidate')}: nothing to compare",
             "give two or more; runs that differ in their seed alone are one",
         )
+    accounts = surveyed(contenders, size_priority) if survey else None
+    if accounts and not accounts.accounts:
+        raise DataError(
+            "--survey: no student here has the answers of its teacher beside its own",
+            "kd evaluate RUN measures both; a teacher of other classes has none",
+        )
     files = {one.typed[0]: one.file for one in contenders if one.file}
     times = {} if no_measure else bytes_and_milliseconds(files, progress)
-    return compared(
+    best = compared(
         contenders,
         _against(against, contenders),
         times,
@@ -77,6 +89,7 @@ def compare(
         notes=_notes(contenders),
         measured_on=f"{machine()}, 1 thread" if times else None,
     )
+    return best.model_copy(update={"survey": accounts})
 
 
 @dataclass

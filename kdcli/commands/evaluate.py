@@ -25,6 +25,7 @@ from kdcli.evaluation.generations import ensemble_of, measure_between, notes_on_
 from kdcli.evaluation.labels_seen import notes_on_labels
 from kdcli.evaluation.measure import Measured, beside, data_part, measure, unmeasured
 from kdcli.evaluation.metrics import accuracy
+from kdcli.evaluation.page_facts.write import try_to_write_page
 from kdcli.evaluation.participants import (
     SHOWN,
     Cast,
@@ -117,6 +118,7 @@ def evaluate(
         report = _measured(run, seeds, site)
         report, before = compared_with(release, run, report, site)
         write(report.verdict or "")
+        try_to_write_page(run.path / "report.json", report, progress, source)
     return Evaluated(run, report, check_gates(gates, report, before))
 
 

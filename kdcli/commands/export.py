@@ -22,6 +22,7 @@ from kdcli.deploy.quantization import images_of, refuse_without_images
 from kdcli.deploy.request import Request
 from kdcli.deploy.result import Exported
 from kdcli.deploy.samples import samples_of, source_of, store_of
+from kdcli.evaluation.page_facts.write import try_to_write_page
 from kdcli.models.adopt import alone
 from kdcli.models.given import is_given, parse, read_labels
 from kdcli.models.loading import Loaded, load
@@ -40,7 +41,9 @@ def export(request: Request, progress: Progress) -> Exported:
     """Write the files of a run or of a lone model.pt, and keep them only if they agree; or put on
     record what was measured of them."""
     if request.measured:
-        return add_measured(request, progress)
+        measured = add_measured(request, progress)
+        try_to_write_page(measured.place, measured.report, progress)
+        return measured
     gates = parse_gates(request.minima, request.maxima)
     if request.wanted.opset is not None:
         ensure_known(request.wanted.opset)
@@ -51,6 +54,7 @@ def export(request: Request, progress: Progress) -> Exported:
         if request.wanted.format == "onnx" and (request.out is None or request.out.is_dir()):
             made_from = f"run {_name(located)}" if located.run else located.model.name
             fill(outgoing.path.parent, located.folder, made_from, report, progress)
+        try_to_write_page(located.report, report, progress, outgoing.source)
     checked = check_gates(gates, report)
     return Exported(outgoing.path, paths, located.report, report, checked, request.wanted.format)
 
@@ -105,7 +109,7 @@ def _outgoing(
     student, fold = choose(student, wanted.fold, few, validation, progress)
     progress.say(f"exporting {student.args.words} to {path}")
     images = partial(images_of, located, student, source, progress) if source else None
-    return Outgoing(student, fold, wanted, path, located, samples, images, report), gates
+    return Outgoing(student, fold, wanted, path, located, samples, images, report, source), gates
 
 
 def _written(outgoing: Outgoing, progress: Progress) -> tuple[list[Path], Report]:

@@ -7,6 +7,7 @@ from pydantic import TypeAdapter
 from kdcli.commands.documents.base import Failed
 from kdcli.commands.documents.evaluated import (
     ComparedDocument,
+    DrawnDocument,
     EvaluatedDocument,
     ExportedDocument,
     PredictedDocument,
@@ -36,8 +37,8 @@ from kdcli.report.schema import Report
 
 VERSION = 1
 """Of all of them: `"schema": 1`."""
-REPORT = "report"
-"""report.json, which no command prints alone."""
+REPORT = "report.json"
+"""Which no command prints alone."""
 _TRAINED = TrainedDocument | SeveralTrained | Planned
 DOCUMENTS: dict[str, Any] = {
     REPORT: Report,
@@ -47,6 +48,7 @@ DOCUMENTS: dict[str, Any] = {
     "compare": ComparedDocument,
     "export": ExportedDocument,
     "predict": PredictedDocument,
+    "report": DrawnDocument,
     "doctor": MachineDocument | DataDocument,
     "inspect": InspectedModel | InspectedOnnx | InspectedFile,
     "match": MatchedDocument,
@@ -75,7 +77,7 @@ def schema_of(name: str) -> dict[str, Any]:
         )
     kind = DOCUMENTS[name] if name == REPORT else DOCUMENTS[name] | Failed
     found = TypeAdapter(kind).json_schema(by_alias=True)
-    what = "report.json" if name == REPORT else f"kd {name} --json"
+    what = name if name == REPORT else f"kd {name} --json"
     about = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:kd:{VERSION}:{name.replace(' ', '-')}",

@@ -128,6 +128,7 @@ def kept(one: Given) -> Contender | None:
         tested=answers.tested,
         classes=tuple(report.data.test_images_by_class or ()),
         logits=answers.logits["student"],
+        beside={role: logits for role, logits in answers.logits.items() if role != "student"},
         seeds=seeds or (spec.seed if spec else 0,),
         costs={"params": part.params, "macs": part.macs},
         file=one.run.model if one.run else _beside(place, report),

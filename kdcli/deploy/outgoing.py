@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from kdcli.data.source import Source
 from kdcli.deploy.quantization import Images
 from kdcli.deploy.request import Wanted
 from kdcli.deploy.samples import Samples
@@ -31,3 +32,5 @@ class Outgoing:
     """Opens what int8 is calibrated and chosen on; None: there are none."""
     report: Report
     """The record so far."""
+    source: Source | None = None
+    """The data of its run, where they are at hand."""

@@ -107,7 +107,7 @@ def _candidate(
         size_reduction=1 - part.params / above.params if above else None,
         distillation_score=above
         and distillation_score(
-            part.params, above.params, part.accuracy, above.accuracy, one.size_priority
+            part.params, above.params, part.accuracy, above.accuracy, one.settings.size_priority
         ),
         on_front=0,
         differs={},

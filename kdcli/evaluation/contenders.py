@@ -1,7 +1,7 @@
 """Whoever is compared: what it answered to the test images, what it is, what it was made from."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ class Contender:
     """model.pt or ONNX file of the first seed; None: its record alone is here."""
     spec: Spec | None = None
     report: Report | None = None
+    beside: Mapping[str, Logits] = field(default_factory=dict)
+    """What the other roles of its report answered."""
 
     @property
     def right(self) -> Bools:
@@ -51,9 +53,9 @@ class Contender:
         return Seeds(self.right, self.seeds)
 
     @property
-    def size_priority(self) -> float:
-        """Of the distillation score: its own recipe's, else the usual."""
-        return (self.spec.recipe.evaluate if self.spec else Evaluate()).size_priority
+    def settings(self) -> Evaluate:
+        """Its own recipe's, else the usual."""
+        return self.spec.recipe.evaluate if self.spec else Evaluate()
 
     @property
     def part(self) -> ModelPart:
@@ -63,8 +65,8 @@ class Contender:
 
 
 def lined_up(one: Contender, classes: Sequence[str], images: Tested) -> Contender | None:
-    """The same answers in the order of these classes and images, matched by name and by content;
-    None where it was asked about other images.
+    """The same answers (its own alone) in the order of these classes and images, matched by name
+    and by content; None where it was asked about other images.
 
     Raises:
         UnfitTeacher: its classes are others.
@@ -76,7 +78,7 @@ def lined_up(one: Contender, classes: Sequence[str], images: Tested) -> Contende
     rows = images.places_in(replace(one.tested, labels=labels))
     if rows is None:
         return None
-    return replace(one, logits=logits[:, rows], tested=images, classes=tuple(classes))
+    return replace(one, logits=logits[:, rows], tested=images, classes=tuple(classes), beside={})
 
 
 def together(contenders: Sequence[Contender]) -> list[Contender]:
@@ -90,21 +92,31 @@ def together(contenders: Sequence[Contender]) -> list[Contender]:
 
 def _joined(one: Contender, other: Contender) -> Contender:
     new = [i for i, seed in enumerate(other.seeds) if seed not in one.seeds]
+    shared = one.beside.keys() & other.beside.keys()
     return replace(
         one,
+        beside={
+            role: _with(one.beside[role], other.beside[role], len(other.seeds), new)
+            for role in shared
+        },
         typed=(*one.typed, *other.typed),
         logits=np.concatenate([one.logits, other.logits[new]]),
         seeds=(*one.seeds, *(other.seeds[i] for i in new)),
     )
 
 
+def _with(mine: Logits, theirs: Logits, seeds: int, new: list[int]) -> Logits:
+    """A role that has a model per seed, as a baseline has, is joined; a teacher is one for all."""
+    return np.concatenate([mine, theirs[new]]) if len(theirs) == seeds and new else mine
+
+
 def differences(contenders: Sequence[Contender]) -> list[dict[str, str]]:
-    """Of each, what it was made with, of the keys in which they differ; nothing of one of which
-    nobody knows what it was made with."""
+    """Of each, what it was made with, of the keys in which those that have them differ; nothing of
+    one of which nobody knows what it was made with."""
     made = [_made_with(one.spec) if one.spec else {} for one in contenders]
     keys = dict.fromkeys(key for one in made for key in one)
     known = [one for one in made if one]
-    apart = [key for key in keys if len({one.get(key) for one in known}) > 1]
+    apart = [key for key in keys if len({one[key] for one in known if key in one}) > 1]
     return [{key: one[key] for key in apart if key in one} for one in made]
 
 
@@ -112,6 +124,7 @@ def _made_with(spec: Spec) -> dict[str, str]:
     """Who and how, by flags and by keys of the recipe."""
     teachers = ", ".join(ref.words for ref in spec.teachers)
     who = {"model": spec.model, "teacher": teachers, "data": spec.data.name, "role": spec.role}
+    who["methods"] = " + ".join(spec.recipe.methods)
     recipe = dump(spec.recipe)
     recipe.pop("who", None)
     recipe.pop("evaluate", None)

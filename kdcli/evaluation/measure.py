@@ -15,6 +15,7 @@ from kdcli.evaluation import metrics, per_class
 from kdcli.evaluation.answers import Asked, Logits, ask
 from kdcli.evaluation.cost import costs
 from kdcli.evaluation.intervals import Interval, effective_images, share_interval
+from kdcli.evaluation.learning import learning
 from kdcli.models.loading import read_args
 from kdcli.report.model import ModelPart, Range, SeedAccuracy
 from kdcli.report.schema import DataPart
@@ -147,7 +148,8 @@ def _per_class(predictions: Indices, labels: Indices, classes: tuple[str, ...]) 
 
 
 def training(files: list[Path]) -> dict[str, Any]:
-    """Mean time and epochs, and whether the seeds' mean curve converged; of runs at hand."""
+    """Mean time and epochs, whether the seeds' mean curve converged, and how it ended; of runs at
+    hand."""
     runs = [Run(file.parent) for file in files if file.name == "model.pt"]
     ends = [run.outcome() for run in runs]
     if not ends or not all(ends):
@@ -160,4 +162,5 @@ def training(files: list[Path]) -> dict[str, Any]:
         "epochs": round(mean(end["epochs"] for end in ends)),
         "converged": metrics.converged(curve),
         "train_accuracy_rise": metrics.rise(curve),
+        **learning(runs),
     }

@@ -2,7 +2,8 @@
 needs neither models nor images."""
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,14 +80,52 @@ def read_predictions(file: Path) -> Predictions | None:
     """
     if not file.is_file():
         return None
+    with _opened(file) as kept:
+        images = _images(kept)
+        return Predictions(images, {role: _answers(kept, role, images) for role in _roles(kept)})
+
+
+def read_tested(file: Path) -> Tested | None:
+    """The images alone, as `read_predictions`."""
+    if not file.is_file():
+        return None
+    with _opened(file) as kept:
+        return _images(kept)
+
+
+def each_role(file: Path, roles: Collection[str]) -> Iterator[tuple[str, Logits]]:
+    """The answers of these roles, as far as they are there, one in memory at a time; raises as
+    `read_predictions`."""
+    with _opened(file) as kept:
+        images = _images(kept)
+        for role in _roles(kept):
+            if role in roles:
+                yield role, _answers(kept, role, images)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
     try:
         with np.load(file, allow_pickle=False) as kept:
-            arrays = {name: kept[name] for name in kept.files}
-        ids, labels, sums = arrays.pop("ids"), arrays.pop("labels"), arrays.pop("sums", None)
-        images = Tested(tuple(map(str, ids.tolist())), labels.astype(np.int64), sums)
-        fits = all(one.ndim == 3 and one.shape[1] == len(labels) for one in arrays.values())
-        if len(ids) == len(labels) and fits and all(np.isfinite(a).all() for a in arrays.values()):
-            return Predictions(images, arrays)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
-        pass
-    raise DamagedFile(f"{file}: damaged", "kd evaluate RUN writes it anew")
+            yield kept
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise DamagedFile(f"{file}: damaged", "kd evaluate RUN writes it anew") from error
+
+
+def _roles(kept: Any) -> list[str]:
+    return [name for name in kept.files if name not in ("ids", "labels", "sums")]
+
+
+def _images(kept: Any) -> Tested:
+    ids, labels = kept["ids"], kept["labels"]
+    if len(ids) != len(labels):
+        raise ValueError("as many names as labels")
+    sums = kept["sums"] if "sums" in kept.files else None
+    return Tested(tuple(map(str, ids.tolist())), labels.astype(np.int64), sums)
+
+
+def _answers(kept: Any, role: str, images: Tested) -> Logits:
+    found: Logits = kept[role]
+    if found.ndim != 3 or found.shape[1] != len(images.labels) or not np.isfinite(found).all():
+        raise ValueError(f"{role}: no answers to these images")
+    return found

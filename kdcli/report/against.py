@@ -88,11 +88,9 @@ def against_sentence(found: AgainstPart) -> str:
 
 def against_lines(found: AgainstPart, most: int = 3) -> list[str]:
     """The rest of it: flips, classes that lost, costs; `most` of each list."""
-    flips = found.flips
     lines = [
-        f"{counted(flips.count, 'image')} of {found.test_images:,} right before and wrong now, "
-        f"{flips.fixed:,} wrong before and right now"
-        + "".join(f"; {one.image}: {one.now} for {one.label}" for one in flips.images[:most])
+        _flips(found)
+        + "".join(f"; {one.image}: {one.now} for {one.label}" for one in found.flips.images[:most])
     ]
     lines += [
         f"{one.name}: {points(-one.drop)} recall ({span(-one.ci95.high, -one.ci95.low)}, "
@@ -100,6 +98,18 @@ def against_lines(found: AgainstPart, most: int = 3) -> list[str]:
         for one in found.classes_lost[:most]
     ]
     return [*lines, *(_cost_line(key, getattr(found, key)) for key in COSTS)]
+
+
+def against_brief(found: AgainstPart) -> list[str]:
+    """The same in two lines."""
+    known = {name: getattr(found, key).ratio for key, name in COSTS.items()}
+    ratios = [f"{name} x {ratio:.3g}" for name, ratio in known.items() if ratio is not None]
+    return [_flips(found), *([", ".join(ratios)] if ratios else [])]
+
+
+def _flips(found: AgainstPart) -> str:
+    images = f"{counted(found.flips.count, 'image')} of {found.test_images:,}"
+    return f"{images} right before and wrong now, {found.flips.fixed:,} wrong before and right now"
 
 
 def cost_words(key: str, value: float | None) -> str:

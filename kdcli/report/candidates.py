@@ -9,6 +9,8 @@ from typing import Any
 
 from kdcli.core.text import short, signed, size_in_words, span
 from kdcli.report.model import Change, ChangeRange, Part, Ratio, Share, ShareRange
+from kdcli.report.survey import HEADS as OF_SURVEY
+from kdcli.report.survey import Survey, figures
 
 
 class Candidate(Part):
@@ -81,6 +83,8 @@ class Compared(Part):
     notes: list[str]
     measured_on: str | None
     """Where the latencies come from."""
+    survey: Survey | None = None
+    """Of --survey."""
 
     def as_dict(self) -> dict[str, Any]:
         """For --json."""
@@ -88,21 +92,35 @@ class Compared(Part):
 
 
 HEADS = (
-    "candidate",
-    *("test accuracy", "95% interval", "sd", "gain", "95% interval", "p (Holm)"),
-    *("parameters", "MACs", "file", "ms", "size", "distillation score", "Pareto front"),
+    *("accuracy", "95% interval", "sd", "gain", "95% interval", "p (Holm)"),
+    *("params", "MACs", "file", "ms", "size", "distillation score", "front"),
 )
 
 
-def table(found: Compared) -> tuple[list[str], list[list[str]]]:
-    """Heads and a row per candidate, behind its name what it was made with of what differs; columns
-    of which nobody knows anything are left out."""
+Table = tuple[list[str], list[list[str]]]
+"""Heads, rows."""
+
+
+def table(found: Compared) -> Table:
+    """A row per candidate, behind its name what it was made with of what differs; columns of which
+    nobody knows anything are left out."""
+    return _table(found, HEADS, {one.run: _figures(one) for one in found.candidates})
+
+
+def survey_table(found: Compared) -> Table:
+    """The same of its survey, of students alone."""
+    assert found.survey
+    return _table(found, OF_SURVEY, {one.run: figures(one) for one in found.survey.accounts})
+
+
+def _table(found: Compared, heads: Sequence[str], cells: dict[str, list[str]]) -> Table:
     keys = list(dict.fromkeys(key for one in found.candidates for key in one.differs))
     names = short_names([one.run for one in found.candidates])
-    heads = [HEADS[0], *keys, *HEADS[1:]]
+    heads = ["candidate", *keys, *heads]
     rows = [
-        [name, *(one.differs.get(key, "-") for key in keys), *_figures(one)]
+        [name, *(one.differs.get(key, "-") for key in keys), *cells[one.run]]
         for name, one in zip(names, found.candidates, strict=True)
+        if one.run in cells
     ]
     kept = [i for i in range(len(heads)) if i == 0 or any(row[i] != "-" for row in rows)]
     return [heads[i] for i in kept], [[row[i] for i in kept] for row in rows]
@@ -128,15 +146,23 @@ def _figures(one: Candidate) -> list[str]:
 
 
 def short_names(paths: Sequence[str]) -> list[str]:
-    """What tells them apart: the first words of their folders' names, as few as will do; else the
-    whole names, or the paths."""
+    """What tells them apart: of their folders' names the words that not all of them share, as few
+    of these as will do; else the whole names, or the paths."""
     last = [PurePath(path).name or path for path in paths]
     words = [name.split("-") for name in last]
-    for count in range(1, max(map(len, words)) + 1):
-        short = ["-".join(some[:count]) for some in words]
-        if len(set(short)) == len(short):
-            return short
-    return list(paths)
+    shared = set(words[0]).intersection(*words[1:])
+    own = [[word for word in some if word not in shared] for some in words]
+    short = ["-".join(_fewest(some, own)) for some in own]
+    alone = len(set(short)) == len(short) and all(short)
+    return short if alone else last if len(set(last)) == len(last) else list(paths)
+
+
+def _fewest(words: list[str], everyone: list[list[str]]) -> list[str]:
+    """Its first words, so many that nobody else begins with them."""
+    for count in range(1, len(words)):
+        if sum(other[:count] == words[:count] for other in everyone) == 1:
+            return words[:count]
+    return words
 
 
 def sentence(best: str, alike: list[str], behind: list[str]) -> str:

@@ -13,7 +13,15 @@ from kdcli.report.sentences import (
     input_words,
     worth_lines,
 )
-from kdcli.report.table import class_table, exit_table, file_table, heads, roles, table
+from kdcli.report.table import (
+    class_table,
+    exit_table,
+    file_table,
+    heads,
+    learning_table,
+    roles,
+    table,
+)
 
 Section = Callable[[Report], Iterator[str]]
 """A part of the page: lines of Markdown, none where the report has nothing to say there."""
@@ -55,6 +63,11 @@ def _classes(report: Report) -> Iterator[str]:
 
 def _exits(report: Report) -> Iterator[str]:
     if rows := exit_table(report):
+        yield from markdown_table(rows[0], rows[1:])
+
+
+def _learning(report: Report) -> Iterator[str]:
+    if rows := learning_table(report):
         yield from markdown_table(rows[0], rows[1:])
 
 
@@ -107,6 +120,7 @@ SECTIONS: tuple[Section, ...] = (
     _against,
     _classes,
     _exits,
+    _learning,
     _data,
     _licences,
     _exports,

@@ -102,6 +102,32 @@ class MapsPart(Part):
     """As a share of the largest there is: near 1 the maps are flat, and say of no place."""
 
 
+class TermShare(Part):
+    """One term of a role's loss in its last epoch; of several seeds the means."""
+
+    term: str
+    """`task`, the labels' own, or what the recipe calls it."""
+    weight: float
+    loss: Ratio
+    """Mean over the epoch, unweighted."""
+    share_of_loss: Share | None
+    share_of_gradient: Share | None
+    """Of the learners' gradient; null where its weight was 0."""
+
+
+class CurvePart(Part):
+    """Where the learning curves end; of several seeds the means."""
+
+    train_accuracy: Share
+    """Of the last epoch, as what follows."""
+    validation_accuracy: Share
+    validation_nll: float | None
+    best_epoch: float | None
+    """What ships is of this epoch."""
+    best_validation_accuracy: Share | None
+    """After it."""
+
+
 class ModelPart(Part):
     """One role. The last two fields are export's, the others evaluate's."""
 
@@ -136,6 +162,10 @@ class ModelPart(Part):
     converged: bool | None = None
     train_accuracy_rise: Change | None = None
     """Of training accuracy, over the last fifth of the epochs; null after a single one."""
+    terms: list[TermShare] | None = None
+    """The labels' term first; of a role that learnt from more than one."""
+    curve: CurvePart | None = None
+    """Of a role whose run is at hand."""
     file_bytes: int | None = None
     """Of the fp32 ONNX file."""
     latency_ms: LatencyMs | None = None

@@ -54,6 +54,10 @@ def _of_model(report: Report, key: str) -> str:
         return "kd evaluate measures it"
     if field.startswith(("accuracy_sd", "seeds")):
         return "there is one seed: kd evaluate --seeds 3"
+    if field.startswith("terms"):
+        return "it learnt from a single term, or its run is not at hand"
+    if field.startswith("curve"):
+        return "its run is not at hand"
     if field.startswith("maps"):
         return "only students of scheme attention_self have it"
     return "it cannot be counted of this model" if field == "macs" else "nobody has measured it"

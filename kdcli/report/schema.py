@@ -70,7 +70,7 @@ class Report(Part):
         """What report.json holds: roles and fields of models that do not exist are left out."""
         raw = self.model_dump(mode="json", by_alias=True)
         for part in raw["models"].values():
-            for key in ("accuracy_sd", "seeds", "maps"):
+            for key in ("accuracy_sd", "seeds", "maps", "terms", "curve"):
                 if part[key] is None:
                     del part[key]
         for key in ("teachers", "packages", "against"):

@@ -240,9 +240,11 @@ def fold_words(part: FoldPart) -> str:
     )
 
 
-def worth_lines(exports: Sequence[Export]) -> list[str]:
-    """The verdict on each file that has one, and how int8 was made."""
+def worth_lines(exports: Sequence[Export], details: bool = True) -> list[str]:
+    """The verdict on each file that has one, and in detail how int8 was made."""
     lines = [f"{one.precision}: {one.worth.reason}" for one in exports if one.worth]
+    if not details:
+        return lines
     return lines + [quantized_words(one.quantized) for one in exports if one.quantized]
 
 

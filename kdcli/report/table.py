@@ -162,6 +162,30 @@ def exit_table(report: Report) -> list[list[str]]:
     ]
 
 
+def learning_table(report: Report) -> list[list[str]]:
+    """Heads and rows of how each role's training ended, and of what each term of its loss had of
+    the gradient by then. Empty where nobody knows."""
+    parts = [report.models[role] for role in roles(report)]
+    rows = [
+        ["epochs", *(_number(part.epochs if part.curve else None, "d") for part in parts)],
+        _ends("training accuracy", parts, "train_accuracy", ".4f"),
+        _ends("validation accuracy", parts, "validation_accuracy", ".4f"),
+        _ends("validation NLL", parts, "validation_nll", ".3f"),
+        _ends("best epoch", parts, "best_epoch", ".3g"),
+        _ends("  validation accuracy", parts, "best_validation_accuracy", ".4f"),
+    ]
+    names = dict.fromkeys(term.term for part in parts for term in part.terms or ())
+    for name in names:
+        found = [{t.term: t.share_of_gradient for t in p.terms or ()}.get(name) for p in parts]
+        rows.append([f"gradient from {name}", *(_number(share, ".1%") for share in found)])
+    told = [row for row in rows if any(cell != "-" for cell in row[1:])]
+    return [["at the end of training", *heads(report)], *told] if told else []
+
+
+def _ends(words: str, parts: Sequence[ModelPart], field: str, how: str) -> list[str]:
+    return [words, *(_number(getattr(part.curve, field, None), how) for part in parts)]
+
+
 def _share(part: float | None, whole: float | None) -> float | None:
     return part / whole if part is not None and whole else None
 

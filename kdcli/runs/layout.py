@@ -4,7 +4,7 @@ RUN/ run.yaml         who, resolved recipe, versions   needs.json   what it depe
      model.pt         what ships; its being there      state.pt     resume state of the last epoch;
                       means finished                                removed when done
      metrics.jsonl    one line per epoch and an end    split.json   a split that was made here
-     predictions.npz  answers on test                  report.json  report.md
+     predictions.npz  answers on test                  report.json  report.md  report.html
      run.log          what was said, what went wrong
      model.NAME.pt    who learnt with the model that ships: a peer, an exit, ...
      export/          what is copied to where the model is used: model.onnx, labels.txt,
@@ -22,7 +22,7 @@ from typing import Literal
 # not know is a person's own file, and stays.
 FILES = (
     *("run.yaml", "needs.json", "model.pt", "state.pt", "metrics.jsonl", "run.log"),
-    *("split.json", "predictions.npz", "report.json", "report.md"),
+    *("split.json", "predictions.npz", "report.json", "report.md", "report.html"),
     "transfer.npz",  # of an older kd: what teachers answered
 )
 """All that kd writes into a run's folder, but for what `OF_OTHERS` names."""

@@ -123,6 +123,28 @@ def test_tables_for_pages_and_spreadsheets(finished_once: House) -> None:
     assert "cannot be told from it" in screen.splitlines()[0]
 
 
+def test_the_survey_is_what_the_reports_say(finished_once: House, report: dict) -> None:
+    words = ("compare", finished_once.student, finished_once.teacher, "--survey")
+    found = kd_ok(*words, "--json").document["survey"]
+    (account,) = found["accounts"]
+    assert found["left_out"] == [str(finished_once.teacher)]
+    compared = report["comparison"]
+    assert account["accuracy_change"] == pytest.approx(-compared["accuracy_drop"])
+    assert account["params_reduction"] == pytest.approx(compared["size_reduction"])
+    assert account["speedup"] == pytest.approx(compared["speedup"]["onnxruntime"])
+    for key in ("macs_reduction", "distillation_score", "gain", "gain_ci95", "verdict_code"):
+        assert account[key] == pytest.approx(compared[key]), key
+    assert found["mean_score"] == account["distillation_score"]
+    assert account["better"] == 0, "it is the mean"
+    of_size = kd_ok(*words, "--size-priority", "1", "--json").document["survey"]
+    assert of_size["mean_score"] == pytest.approx(1 - account["params_reduction"])
+    assert "better is below the mean" in kd_ok(*words).out
+    assert kd(*words[:-1], "--size-priority", "1").code == 2
+    assert (
+        kd("compare", finished_once.teacher, finished_once.run("baseline-"), "--survey").code == 3
+    )
+
+
 def _refusal(*words: object) -> tuple[int, str]:
     """The exit code, and the words of the test where they were said."""
     answer = kd(*words)

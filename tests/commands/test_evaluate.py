@@ -195,7 +195,7 @@ def test_it_prints_a_table_and_a_sentence(small: House) -> None:
     assert f"no run given, using {small.student / 'model.pt'} (finished" in answer.err
     assert "no baseline yet for seed 0: training it" in answer.err
     assert "this baseline" in answer.out
-    assert f"report: {small.student / 'report.md'}" in answer.out
+    assert f"report: {small.student / 'report.html'}" in answer.out
     assert f"next: kd export {small.student}" in answer.out
     assert "next: kd export" not in answer.err
 
@@ -210,7 +210,7 @@ def test_with_json_it_is_the_report(small: House) -> None:
 
 def test_a_teacher_measured_alone_is_called_one(small: House) -> None:
     out = kd_ok("evaluate", small.teacher).out
-    assert re.search(r"┃ +┃ +teacher ┃\n", out)
+    assert re.search(r"│ teacher +│ +test_resnet │", out)
     assert "student" not in out
     page = (small.teacher / "report.md").read_text("utf-8")
     assert "| | teacher |" in page
@@ -364,7 +364,8 @@ def test_uneven_classes_are_told_and_gated(
         picture.unlink()
     kd_ok(*(str(data) if word == str(pictures) else word for word in on_pictures(pictures)))
     rare = "student.recall.Türme v1.2 | alt"
-    answer = kd_ok("evaluate", "--min", f"{rare}=0", "--min", "student.recall.Scheune=leer=0")
+    gates = ("--min", f"{rare}=0", "--min", "student.recall.Scheune=leer=0")
+    answer = kd_ok("evaluate", *gates, "--details")
     report = _report(empty_house.student)
     assert report["data"]["imbalance"] > 5
     assert all(row in answer.out for row in ("balanced accuracy", "macro F1", "counted alike"))

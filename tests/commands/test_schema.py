@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 from house import ON_DIGITS, House, kd, kd_ok
 
-from kdcli.commands.schema import DOCUMENTS, schema_of
+from kdcli.commands.schema import DOCUMENTS, REPORT, schema_of
 
 WHO = ("--teacher", "test_resnet", "--student", "test_efficientnet")
 COMMANDS: dict[str, list[tuple[str, ...]]] = {
@@ -19,7 +19,8 @@ COMMANDS: dict[str, list[tuple[str, ...]]] = {
         ("RUN", "--against", "RELEASE", "--max-drop", "student.accuracy=-1%"),
         ("FILE", "--test", "digits", "--against", "RUN", "--max-ratio", "student.params=1"),
     ],
-    "compare": [("RUN", "FILE")],
+    "report": [("RUN",)],
+    "compare": [("RUN", "FILE"), ("RUN", "FILE", "--survey")],
     "export": [("RUN", "--max", "exports.0.bytes=1")],
     "predict": [("FILE", "PICTURES"), ("FILE", "PICTURES/two", "nothing*.png")],
     "doctor": [(), ("PICTURES",), ("PICTURES", *WHO, "--dry-run")],
@@ -50,7 +51,7 @@ def refuse_unknown(name: str, document: dict[str, Any]) -> None:
     jsonschema.Draft202012Validator(closed(schema_of(name))).validate(document)
 
 
-@pytest.mark.parametrize("name", [name for name in DOCUMENTS if name != "report"])
+@pytest.mark.parametrize("name", [name for name in DOCUMENTS if name != REPORT])
 def test_a_command_prints_what_its_schema_says(
     name: str, finished: House, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,9 +83,9 @@ def test_students_that_fit_are_listed_as_their_schema_says() -> None:
 
 
 def test_the_record_is_what_its_schema_says(finished: House) -> None:
-    refuse_unknown("report", json.loads((finished.student / "report.json").read_text("utf-8")))
+    refuse_unknown(REPORT, json.loads((finished.student / "report.json").read_text("utf-8")))
     kd_ok("evaluate", finished.student, "--against", finished.student)
-    refuse_unknown("report", json.loads((finished.student / "report.json").read_text("utf-8")))
+    refuse_unknown(REPORT, json.loads((finished.student / "report.json").read_text("utf-8")))
 
 
 def test_schemas_are_printed_by_name_or_all() -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from kdcli.evaluation.ranking import Seeds, all_pairs, front, ranked, side_by_side
 from kdcli.evaluation.significance import holm, mcnemar
+from kdcli.report.candidates import short_names
 
 
 def right(images: int, *wrong: range) -> Seeds:
@@ -62,3 +63,16 @@ def test_the_front_is_who_nobody_beats_in_everything() -> None:
     unknown = [(10.0, 5.0), (5.0, 1.0), (6.0, 1.0), (7.0, None)]
     assert front(accuracies, unknown) == [True, True, False, False], "size alone is left"
     assert front([0.9, 0.9], [(1.0,), (1.0,)]) == [True, True], "equals are both on it"
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["kd-r18-m-s0-aa", "dkd-r18-m-s0-bb"], ["kd", "dkd"]),
+        (["kd-r18-m-s0-aa", "kd-r18-m-s0-cc", "at-r18-m-s0-bb"], ["kd-aa", "kd-cc", "at"]),
+        (["a/report.json", "b/report.json"], ["a/report.json", "b/report.json"]),
+        (["a/kd-x", "kd-y-kd"], ["x", "y"]),
+    ],
+)
+def test_candidates_are_called_by_what_tells_them_apart(paths: list[str], names: list[str]) -> None:
+    assert short_names(paths) == names

@@ -58,6 +58,7 @@ def test_the_documentation_knows_every_word_of_every_key() -> None:
         *("models.teacher.recall.CLASS", "models.student.recall_ci95.CLASS.low"),
         *("comparison.class_lost_most.ci95.high", "comparison.balanced_gain_ci95.low"),
         *("comparison.ensemble.gap_kept", "comparison.ensemble.gain_over_single_ci95.low"),
+        *("models.student.terms.0.share_of_gradient", "models.baseline.curve.validation_nll"),
         *("models.ensemble.accuracy", "models.assistant.recall.CLASS", "teachers.0.accuracy"),
     ],
 )

@@ -1,4 +1,4 @@
-"""`kd evaluate`, `kd export`, `kd compare`, `kd predict`."""
+"""`kd evaluate`, `kd export`, `kd report`, `kd compare`, `kd predict`."""
 
 from pydantic import Field
 
@@ -40,6 +40,16 @@ class ExportedDocument(Report):
 
 class ComparedDocument(Compared, Document):
     """Who is best."""
+
+
+class DrawnDocument(Document):
+    """The page; `lacking` says why, by the titles of sections that show nothing."""
+
+    run: str
+    file: str
+    bytes: int
+    sections: list[str]
+    lacking: dict[str, str]
 
 
 class GuessPart(Part):

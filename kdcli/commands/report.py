@@ -1,0 +1,72 @@
+"""`kd report`: the page of a run, drawn anew from what lies in its folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from kdcli.core.errors import DataError, UsageError
+from kdcli.core.files import sha256
+from kdcli.core.progress import Progress
+from kdcli.evaluation.page_facts.write import write_page
+from kdcli.report.file import read_report
+from kdcli.report.page.page import NAME
+from kdcli.runs.locate import locate
+from kdcli.runs.run import Run
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A page as written."""
+
+    run: Run
+    file: Path
+    bytes: int
+    sections: list[str]
+    """Their titles, in the order of the page."""
+    lacking: dict[str, str]
+    """Of those that show nothing, why."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json."""
+        return {
+            "run": str(self.run.path),
+            "file": str(self.file),
+            "bytes": self.bytes,
+            "sections": self.sections,
+            "lacking": self.lacking,
+        }
+
+
+def report(
+    thing: str | None, *, out: Path | None = None, data: str | None = None, progress: Progress
+) -> Drawn:
+    """Draw the page of a finished run at `out`, else in its folder; `data` is where its images lie
+    now.
+
+    Raises:
+        UsageError: no run, but a lone model.pt or another of its models.
+        DataError: nothing has been measured yet; or `data` are others.
+        DamagedFile: one of its files is not what kd writes.
+        DiskError: `out` cannot be written.
+    """
+    located = locate(thing, progress)
+    run = located.run
+    if run is None or not located.ships:
+        raise UsageError(
+            f"{located.model}: a model.pt without its run, or beside the one that it ships; a page "
+            "is of a run",
+            "give the run folder",
+        )
+    if out is not None and out.is_dir():
+        out = out / NAME
+    found = read_report(run.path / "report.json", sha256(run.model))
+    if found is None:
+        raise DataError(
+            f"{run.path}: no report of this model.pt yet",
+            f"kd evaluate {quote(str(run.path))} measures it, and draws the page, too",
+        )
+    file = out or run.path / NAME
+    page = write_page(run, found, file, progress, moved=data)
+    titles = [section.title for section in page.sections]
+    return Drawn(run, file, file.stat().st_size, titles, page.lacking)

@@ -1,0 +1,62 @@
+"""report.html from a record and facts: sections into a template that escapes all it is given."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from kdcli.report.page.facts import Facts
+from kdcli.report.page.roles import names
+from kdcli.report.page.section import Section
+from kdcli.report.page.sections import sections
+from kdcli.report.schema import Report
+
+NAME = "report.html"
+LARGEST = 1_000_000
+"""Bytes of a page, whatever the data."""
+_HERE = Path(__file__).parent
+_TOO_LARGE = "left out: the page would be larger than 1 MB"
+
+
+@dataclass(frozen=True)
+class Page:
+    """As written."""
+
+    html: str
+    sections: list[Section]
+
+    @property
+    def lacking(self) -> dict[str, str]:
+        """Sections that show nothing, by title, and why."""
+        return {one.title: one.lacking for one in self.sections if one.lacking}
+
+
+def draw(report: Report, facts: Facts) -> Page:
+    """A page of at most `LARGEST` bytes; pictures are left out, said so, where it would be more."""
+    page = _drawn(report, facts)
+    for what in ("attention", "wrong", "differing", "softened"):
+        if len(page.html.encode()) <= LARGEST:
+            break
+        lacking = {**facts.lacking, what: _TOO_LARGE}
+        facts = replace(facts, **{what: None}, lacking=lacking)  # type: ignore[arg-type]
+        page = _drawn(report, facts)
+    return page
+
+
+def _drawn(report: Report, facts: Facts) -> Page:
+    made = sections(report, facts)
+    template = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    ).get_template("page.html.jinja")
+    html = template.render(
+        report=report,
+        sections=made,
+        names=names(report),
+        css=(_HERE / "page.css").read_text("utf-8"),
+    )
+    # names of files and classes may hold bytes that are no UTF-8
+    return Page(html.encode("utf-8", "backslashreplace").decode("utf-8"), made)
