@@ -107,7 +107,7 @@ def evaluate(
         source = reopen_data(run.spec.data, progress, data, unlabelled)
         refuse_other_order(load_model(run.model).classes, source.classes, str(run.path), OF_RUN)
         gates = for_classes(gates, source.classes)
-        release = open_release(given, run.spec, source.test, source.classes) if given else None
+        release = open_release(given, run.spec, source.test, source.classes)
         site = Site(source, place, progress, moved=location(data) if data else None)
         if lacking:
             forecast = foresee_all(lacking, source, place, progress)
