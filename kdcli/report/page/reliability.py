@@ -3,12 +3,11 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from markupsafe import Markup
-
 from kdcli.report.page.facts import BINS, Bin
 from kdcli.report.page.roles import colour, shape
 from kdcli.report.page.svg import (
     WIDTH,
+    Drawing,
     Scale,
     drawing,
     line,
@@ -25,7 +24,7 @@ LEAST = 0.01
 """Share of all answers below which a bin tells more of chance than of the model."""
 
 
-def reliability(roles: Mapping[str, Sequence[Bin]]) -> Markup:
+def reliability(roles: Mapping[str, Sequence[Bin]]) -> Drawing:
     """Accuracy against confidence."""
     bottom = 246.0
     x, y = Scale(0.0, 1.0, LEFT, RIGHT), Scale(0.0, 1.0, bottom, TOP)
@@ -43,7 +42,7 @@ def reliability(roles: Mapping[str, Sequence[Bin]]) -> Markup:
     )
 
 
-def confidences(roles: Mapping[str, Sequence[Bin]]) -> Markup:
+def confidences(roles: Mapping[str, Sequence[Bin]]) -> Drawing:
     """The share of answers by confidence, a bar per role side by side."""
     bottom = 246.0
     most = max(one.share for bins in roles.values() for one in bins)

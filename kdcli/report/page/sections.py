@@ -11,10 +11,11 @@ from kdcli.report.page.forest import forest
 from kdcli.report.page.learning import accuracies, band, gradient
 from kdcli.report.page.models_table import models_table
 from kdcli.report.page.reliability import confidences, reliability
+from kdcli.report.page.report_points import by_size, by_time
 from kdcli.report.page.roles import colour, names, shape, shown
 from kdcli.report.page.section import Details, Key, Plot, Section, Table
 from kdcli.report.page.svg import shorter
-from kdcli.report.page.trade_off import by_size, by_time, trade_off
+from kdcli.report.page.trade_off import trade_off
 from kdcli.report.schema import Report, imitated
 from kdcli.report.sentences import figures, worth_lines
 from kdcli.report.table import LONG, learning_table, table

@@ -30,16 +30,34 @@ def _plain(value: object) -> object:
     return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else value
 
 
-def drawing(height: float, *inside: object, title: str) -> Markup:
-    """A plot; `title` is for who cannot see it."""
-    return tag(
-        "svg",
-        tag("title", title),
-        *inside,
-        viewBox=f"0 0 {WIDTH:g} {height:g}",
-        role="img",
-        xmlns="http://www.w3.org/2000/svg",
-    )
+@dataclass(frozen=True)
+class Drawing:
+    """A plot; in a page as it is, or a part of another."""
+
+    height: float
+    inside: Markup
+    title: str
+    """For who cannot see it."""
+
+    def __html__(self) -> str:
+        """What a template shows."""
+        return tag(
+            "svg",
+            tag("title", self.title),
+            self.inside,
+            viewBox=f"0 0 {WIDTH:g} {self.height:g}",
+            role="img",
+            xmlns="http://www.w3.org/2000/svg",
+        )
+
+    def at(self, x: float, y: float) -> Markup:
+        """Its upper left corner there."""
+        return tag("g", self.inside, transform=f"translate({x:g} {y:g})")
+
+
+def drawing(height: float, *inside: object, title: str) -> Drawing:
+    """Of elements."""
+    return Drawing(height, Markup().join(map(escape, inside)), title)
 
 
 def text(x: float, y: float, words: object, **attributes: object) -> Markup:
@@ -158,5 +176,6 @@ def percent(value: float) -> str:
 
 
 def shorter(name: str, most: int = 18) -> str:
-    """A class's name as far as there is room."""
-    return name if len(name) <= most else f"{name[: most - 1]}…"
+    """A name as far as there is room: names that begin alike often differ at their end."""
+    end = most // 2
+    return name if len(name) <= most else f"{name[: most - end - 1]}…{name[-end:]}"
