@@ -13,6 +13,8 @@ from kdcli.report.survey import scores
 
 LONG = 60
 """Characters of a cell."""
+IN_NAME = ("role", "model")
+"""What differs that stands below the name."""
 FIRST = 4
 """Columns of what differs in front of the figures."""
 
@@ -63,6 +65,8 @@ def _arranged(found: Compared) -> tuple[list[str], list[list[str]]]:
     differing: list[list[str]] = []
     keys = {key for one in found.candidates for key in one.differs}
     for head, *cells in columns[1:]:
+        if head in IN_NAME:
+            continue
         if head in keys:
             differing.append([head.replace(".", ".\u200b"), *cells])
         elif head == "95% interval":

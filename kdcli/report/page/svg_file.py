@@ -1,6 +1,7 @@
 """Accuracy against size and time as one SVG file: no style sheet beside it, legible anywhere."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
 
@@ -9,9 +10,11 @@ from markupsafe import Markup
 from kdcli.core.text import counted
 from kdcli.report.candidates import Compared
 from kdcli.report.page.candidate_plots import best_first, trade_offs
+from kdcli.report.page.labels import LETTER
+from kdcli.report.page.section import Key
 from kdcli.report.page.svg import WIDTH, tag, text
 
-BETWEEN, ABOVE, BELOW, LINE = 40.0, 44.0, 14.0, 15.0
+BETWEEN, ABOVE, BELOW, LINE = 40.0, 54.0, 14.0, 15.0
 """Around and between plots; from one line of words to the next."""
 MOST = 100
 """Points."""
@@ -32,6 +35,7 @@ def svg_file(found: Compared) -> str:
         left = BETWEEN + (WIDTH + BETWEEN) * i
         marks += [
             text(left, 26.0, plot.heading, class_="strong"),
+            *_keys(plot.keys, left, 44.0),
             plot.svg.at(left, ABOVE),
             *(
                 text(left, ABOVE + plot.svg.height + LINE * (n + 1), line, class_="axis")
@@ -53,6 +57,16 @@ def svg_file(found: Compared) -> str:
         xmlns="http://www.w3.org/2000/svg",
     )
     return f"{drawn}\n"
+
+
+def _keys(keys: Sequence[Key], x: float, y: float) -> list[Markup]:
+    """In a row."""
+    marks = []
+    for key in keys:
+        marks.append(tag("g", key.drawn, transform=f"translate({x + 5:g} {y - 4:g})"))
+        marks.append(text(x + 15, y, key.name, class_="axis"))
+        x += 32 + LETTER * len(key.name)
+    return marks
 
 
 def _styles() -> str:

@@ -64,7 +64,7 @@ def trade_off(points: Sequence[Point], title: str, unit: str, front: bool = Fals
     first = _front(placed) if front else []
     taken = [box for p, px in placed for box in _boxes(p, px, x, y)]
     steps = _steps([(px, y(p.accuracy)) for p, px in first])
-    taken += [(min(a, c), min(b, d), max(a, c), max(b, d)) for (a, b), (c, d) in pairwise(steps)]
+    taken += [_around(*ends) for ends in pairwise(steps)]
     wanted = [*first, *(one for one in placed[:NAMED] if one not in first)] if front else placed
     named = [(shorter(p.name, 22), px, y(p.accuracy)) for p, px in wanted]
     return drawing(
@@ -105,6 +105,11 @@ def _side_by_side(places: Sequence[float]) -> list[float]:
         here + min(APART, room / len(same)) * (same.index(i) - (len(same) - 1) / 2)
         for i, (here, same) in enumerate(zip(places, alike, strict=True))
     ]
+
+
+def _around(one: tuple[float, float], other: tuple[float, float]) -> Box:
+    (left, right), (top, bottom) = (sorted(ends) for ends in zip(one, other, strict=True))
+    return left - 1, top - 1, right + 1, bottom + 1
 
 
 def amount(value: float, unit: str) -> str:
