@@ -7,7 +7,7 @@ from textwrap import wrap
 
 from markupsafe import Markup
 
-from kdcli.core.text import counted
+from kdcli.core.text import counted, visible
 from kdcli.report.candidates import Compared
 from kdcli.report.page.candidate_plots import best_first, trade_offs
 from kdcli.report.page.labels import LETTER
@@ -56,7 +56,7 @@ def svg_file(found: Compared) -> str:
         style=_FONT,
         xmlns="http://www.w3.org/2000/svg",
     )
-    return f"{drawn}\n"
+    return visible(f"{drawn}\n")  # XML holds no control characters
 
 
 def _keys(keys: Sequence[Key], x: float, y: float) -> list[Markup]:
