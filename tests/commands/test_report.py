@@ -47,7 +47,10 @@ def test_evaluate_and_export_leave_a_whole_page(finished_once: House) -> None:
     assert 'class="lacking"' not in page
 
 
-def test_it_is_drawn_anew_elsewhere(finished_once: House, tmp_path: Path) -> None:
+def test_it_is_drawn_anew_elsewhere(
+    finished_once: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KD_RUNS", str(finished_once.path))  # where its baseline is found
     out, old = tmp_path / "new.html", _page(finished_once.student)
     found = kd_ok("report", finished_once.student, "--out", out, "--json").document
     assert found["file"] == str(out)
