@@ -97,19 +97,18 @@ def most_confused(
     count: int,
 ) -> tuple[Confused, ...]:
     """The pairs that the student confuses on most images, of equals the first."""
-    counts = _counts(student, labels, len(classes))
-    np.fill_diagonal(counts, 0)
-    order = np.argsort(-counts, axis=None, kind="stable")[:count]
-    images = np.bincount(labels, minlength=len(classes))
-    theirs = _shares(teacher, labels, len(classes)) if teacher else None
+    right, k = student.right(labels), len(classes)
+    wrong = (labels * k + student.top)[~right]  # of many classes a matrix would take gigabytes
+    cells, counts = np.unique(wrong, return_counts=True)
+    most = np.argsort(-counts, kind="stable")[:count]
+    images = np.bincount(labels, minlength=k)
     found = []
-    for shown, other in zip(*np.unravel_index(order, counts.shape), strict=True):
-        if counts[shown, other]:
-            share = counts[shown, other] / (images[shown] * len(student.top))
-            also = None if theirs is None else float(theirs[shown, other])
-            found.append(
-                Confused(classes[shown], classes[other], int(images[shown]), float(share), also)
-            )
+    for cell, wrongly in zip(cells[most].tolist(), counts[most].tolist(), strict=True):
+        shown, other = divmod(cell, k)
+        of_class = labels == shown
+        also = None if teacher is None else float((teacher.top[:, of_class] == other).mean())
+        share = wrongly / (int(images[shown]) * len(student.top))
+        found.append(Confused(classes[shown], classes[other], int(images[shown]), share, also))
     return tuple(found)
 
 
