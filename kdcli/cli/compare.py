@@ -118,7 +118,7 @@ def compare(
     Pareto front; trains nothing."""
     with door(json) as console:
         from kdcli.commands.compare import compare
-        from kdcli.commands.comparison_file import draw_into, refuse_other_ending
+        from kdcli.commands.comparison_file import check_plot, draw_into
         from kdcli.core.errors import UsageError
 
         if markdown + csv_ + json > 1:
@@ -126,7 +126,7 @@ def compare(
         if size_priority is not None and not survey:
             raise UsageError("--size-priority is of --survey", "add --survey")
         if plot:
-            refuse_other_ending(plot)
+            check_plot(plot)
         found = compare(
             runs,
             data=data,

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from kdcli.core.errors import UsageError
-from kdcli.core.files import write_text
+from kdcli.core.files import probe, write_text
 from kdcli.core.progress import Silent
 from kdcli.evaluation.page_facts.story import curve
 from kdcli.report.candidates import Compared
@@ -14,13 +14,19 @@ from kdcli.runs.locate import locate
 from kdcli.runs.run import Run
 
 
-def refuse_other_ending(file: Path) -> None:
-    """Raise UsageError for what is neither; before anything is measured."""
+def check_plot(file: Path) -> None:
+    """Before anything is measured.
+
+    Raises:
+        UsageError: it is neither.
+        DiskError: it could not be written.
+    """
     if file.suffix.lower() not in (".svg", ".html"):
         raise UsageError(
             f"--plot {file}: of no ending that is known",
             "FILE.svg for the plots alone, FILE.html for a page with all tables",
         )
+    probe(file.absolute().parent)
 
 
 def draw_into(found: Compared, file: Path) -> Compared:
@@ -52,4 +58,6 @@ def _curves(found: Compared) -> dict[str, Curve]:
 
 def _run(typed: str) -> Run | None:
     path = Path(typed)
-    return Run(path.parent) if path.suffix == ".json" else locate(typed, Silent()).run
+    if path.suffix != ".json":
+        return locate(typed, Silent()).run
+    return Run(path.parent) if (path.parent / "run.yaml").is_file() else None

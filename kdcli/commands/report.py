@@ -10,7 +10,7 @@ from typing import Any
 from kdcli.commands.compare import compare
 from kdcli.commands.comparison_file import draw_page
 from kdcli.core.errors import DataError, UsageError
-from kdcli.core.files import sha256
+from kdcli.core.files import probe, sha256
 from kdcli.core.progress import Progress
 from kdcli.evaluation.page_facts.write import write_page
 from kdcli.report.file import read_report
@@ -93,13 +93,14 @@ def report_of_several(
 
     Raises:
         UsageError: `out` is no page.
-        DiskError: it cannot be written.
+        DiskError: it cannot be written; told before anything is measured.
     """
     file = out / NAME if out and out.is_dir() else out or Path(NAME)
     if file.suffix.lower() == ".svg":
         raise UsageError(
             f"--out {file}: a page is no .svg", f"kd compare ... --plot {file} draws plots alone"
         )
+    probe(file.absolute().parent)
     found = compare(things, data=data, against=against, no_measure=no_measure, progress=progress)
     page = draw_page(found, file)
     titles = [section.title for section in page.sections]

@@ -34,7 +34,7 @@ class Look:
 def best_first(found: Compared, most: int) -> list[Candidate]:
     """All of them, or as many: the front, then the most accurate."""
     kept = sorted(found.candidates, key=lambda one: (-one.on_front, -one.accuracy))[:most]
-    return sorted(kept, key=lambda one: -one.accuracy)
+    return sorted(kept, key=lambda one: (-one.accuracy, one.run != found.best))
 
 
 def looks(found: Compared) -> dict[str, Look]:
@@ -63,14 +63,13 @@ def trade_offs(found: Compared, shown: Sequence[Candidate]) -> list[Plot]:
         said = f"{told} Dotted: nobody here is both more accurate and smaller."
         plots = [_plot(found, shown, sizes, what, unit, said)]
     else:
-        drawn = ranking(_points(found, shown, sizes))
+        drawn = ranking(_points(found, shown, [1.0] * len(shown)))
         more = f" The {MOST} most accurate." if len(shown) > MOST else ""
         size = amount(sizes[0], unit) + ("" if unit else " parameters")
         said = f"All have one size, {size}. {told}{more}"
         plots = [Plot(drawn, "Accuracy", said, _keys(shown))]
     times = [one.latency_ms or 0.0 for one in shown]
-    timed = [one for one in shown if one.latency_ms]
-    if len(timed) > 1:
+    if sum(map(bool, times)) > 1:
         said = f"Medians of one image in onnxruntime, by turns; {found.measured_on}."
         look = looks(found)
         if lacking := [look[one.run].name for one in shown if not one.latency_ms]:
@@ -82,18 +81,10 @@ def trade_offs(found: Compared, shown: Sequence[Candidate]) -> list[Plot]:
 def _points(found: Compared, shown: Sequence[Candidate], costs: Sequence[float]) -> list[Point]:
     """Of those whose cost is known."""
     look = looks(found)
-    drawn = [(one, look[one.run], cost) for one, cost in zip(shown, costs, strict=True) if cost]
     return [
-        Point(
-            its.name,
-            its.shape,
-            its.colour,
-            cost,
-            one.accuracy,
-            one.accuracy_ci95,
-            hollow=its.hollow,
-        )
-        for one, its, cost in drawn
+        Point(its.name, its.shape, its.colour, cost, one.accuracy, one.accuracy_ci95, its.hollow)
+        for one, cost in zip(shown, costs, strict=True)
+        if cost and (its := look[one.run])
     ]
 
 
@@ -105,13 +96,16 @@ def _plot(
     unit: str,
     caption: str,
 ) -> Plot:
-    svg = trade_off(_points(found, shown, costs), f"{what} (log scale)", unit, front=True)
+    svg = trade_off(_points(found, shown, costs), what, unit, front=True)
     return Plot(svg, f"Against {'time' if unit == 'ms' else what}", caption, _keys(shown))
 
 
 def _keys(shown: Sequence[Candidate]) -> tuple[Key, ...]:
-    roles = dict.fromkeys(one.role for one in shown)
-    return tuple(Key(role, shape(role), "other") for role in roles) if len(roles) > 1 else ()
+    roles: dict[str, list[str]] = {}
+    for role in dict.fromkeys(one.role for one in shown):
+        roles.setdefault(shape(role), []).append(role)
+    keys = [Key(", ".join(alike), drawn, "other") for drawn, alike in roles.items()]
+    return tuple(keys) if len(keys) > 1 else ()
 
 
 def learning(found: Compared, curves: Mapping[str, Curve]) -> Plot | None:

@@ -108,18 +108,9 @@ def _trade_off(found: Compared, shown: Sequence[Candidate]) -> Section:
 def _pairs(found: Compared, shown: Sequence[Candidate]) -> Section:
     ranked = best_first(found, len(found.candidates))[:NAMED]
     look = looks(found)
-    known = {(pair.one, pair.other): pair for pair in found.pairs}
-    rows = [
-        [
-            Cell("")
-            if mine == theirs
-            else _cell(pair, 1)
-            if (pair := known.get((mine.run, theirs.run)))
-            else _cell(known[theirs.run, mine.run], -1)
-            for theirs in ranked
-        ]
-        for mine in ranked
-    ]
+    cells = {(pair.one, pair.other): _cell(pair, 1) for pair in found.pairs}
+    cells |= {(pair.other, pair.one): _cell(pair, -1) for pair in found.pairs}
+    rows = [[cells.get((row.run, one.run), Cell("")) for one in ranked] for row in ranked]
     lead = (
         "Row minus column, in points. Filled and bold: the two can be told apart, after Holm over "
         f"{counted(len(found.pairs), 'pair')}. Grey: undecided."

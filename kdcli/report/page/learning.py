@@ -4,20 +4,9 @@ from collections.abc import Iterable, Sequence
 
 from kdcli.report.page.facts import Curve, Shares
 from kdcli.report.page.roles import colour, shape
-from kdcli.report.page.svg import (
-    WIDTH,
-    Drawing,
-    Scale,
-    drawing,
-    marker,
-    path,
-    percent,
-    spanning,
-    x_axis,
-    y_axis,
-)
+from kdcli.report.page.svg import WIDTH, Drawing, Scale, framed, marker, path, spanning
 
-LEFT, RIGHT, TOP, BOTTOM, HEIGHT = 44.0, WIDTH - 10, 10.0, 196.0, 232.0
+LEFT, RIGHT, TOP, BOTTOM = 44.0, WIDTH - 10, 10.0, 196.0
 FEW = 12
 """Epochs that are marked one by one."""
 
@@ -40,13 +29,7 @@ def accuracies(curves: Sequence[Curve]) -> Drawing:
         marks.append(path(points, f"curve {tint}"))
         if len(points) <= FEW and not pale:
             marks += [marker(shape(curve.role), *p, 2.6, f"mark {tint}") for p in points]
-    return drawing(
-        HEIGHT,
-        x_axis(x, TOP, BOTTOM, "epoch", _whole),
-        y_axis(y, LEFT, RIGHT, percent),
-        *marks,
-        title="Accuracy on training and validation images by epoch",
-    )
+    return framed(x, y, "epoch", _whole, marks, "Accuracy on training and validation images")
 
 
 def overlaid(curves: Sequence[tuple[str, Curve]]) -> Drawing:
@@ -59,13 +42,7 @@ def overlaid(curves: Sequence[tuple[str, Curve]]) -> Drawing:
         marks.append(path(points, f"curve {tint}"))
         if len(points) == 1:
             marks.append(marker("circle", *points[0], 2.6, f"mark {tint}"))
-    return drawing(
-        HEIGHT,
-        x_axis(x, TOP, BOTTOM, "epoch", _whole),
-        y_axis(y, LEFT, RIGHT, percent),
-        *marks,
-        title="Accuracy on validation images by epoch",
-    )
+    return framed(x, y, "epoch", _whole, marks, "Accuracy on validation images")
 
 
 def band(number: int) -> str:
@@ -88,13 +65,7 @@ def gradient(shares: Shares) -> Drawing:
         lower = [*zip(places, map(y, under), strict=True)]
         marks.append(path([*upper, *reversed(lower)], f"band {band(i)}", closed=True))
         under = over
-    return drawing(
-        HEIGHT,
-        x_axis(x, TOP, BOTTOM, "epoch", _whole),
-        y_axis(y, LEFT, RIGHT, percent),
-        *marks,
-        title="Each term's share of the student's gradient by epoch",
-    )
+    return framed(x, y, "epoch", _whole, marks, "Each term's share of the student's gradient")
 
 
 def _epochs(epochs: Iterable[int]) -> Scale:

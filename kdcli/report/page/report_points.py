@@ -12,10 +12,11 @@ from kdcli.report.schema import Report, main_export
 def by_size(report: Report, files_ci95: Mapping[str, Range]) -> tuple[str, list[Point]]:
     """What size means, and the points: bytes of files where all were exported, else parameters."""
     parts = _measured(report)
-    if parts and all(part.file_bytes for part in parts.values()):
-        points = [_point(report, role, float(p.file_bytes or 0)) for role, p in parts.items()]
-        return "size of the file", points + _files(report, files_ci95, "bytes")
-    return "parameters", [_point(report, role, float(p.params)) for role, p in parts.items()]
+    if not parts or not all(part.file_bytes for part in parts.values()):
+        return "parameters", [_point(report, role, part.params) for role, part in parts.items()]
+    points = [_point(report, role, part.file_bytes or 0) for role, part in parts.items()]
+    files = [_file(one, files_ci95, one.bytes) for one in _smaller(report)]
+    return "size of the file", points + files
 
 
 def by_time(report: Report, files_ci95: Mapping[str, Range]) -> list[Point]:
@@ -24,47 +25,32 @@ def by_time(report: Report, files_ci95: Mapping[str, Range]) -> list[Point]:
         role: p.latency_ms.onnxruntime for role, p in _measured(report).items() if p.latency_ms
     }
     points = [_point(report, role, time.p50, time.p90) for role, time in timed.items()]
-    return points + _files(report, files_ci95, "time") if points else []
+    times = [(one, one.latency_ms) for one in _smaller(report) if points]
+    return points + [_file(one, files_ci95, time.p50, time.p90) for one, time in times]
 
 
 def _measured(report: Report) -> dict[str, ModelPart]:
-    return {
-        role: report.models[role]
-        for role in names(report)
-        if report.models[role].accuracy is not None
-    }
+    parts = {role: report.models[role] for role in names(report)}
+    return {role: part for role, part in parts.items() if part.accuracy is not None}
+
+
+def _smaller(report: Report) -> list[Export]:
+    """Files beside the fp32 one, which is the student's own point."""
+    main = main_export(report)
+    return [one for one in report.exports or [] if one.accuracy is not None and one != main]
 
 
 def _point(report: Report, role: str, x: float, slow: float | None = None) -> Point:
-    part = report.models[role]
-    return Point(
-        names(report)[role],
-        shape(role),
-        colour(role),
-        x,
-        part.accuracy or 0.0,
-        part.accuracy_ci95,
-        slow,
-    )
+    part, look = report.models[role], (shape(role), colour(role))
+    accuracy = part.accuracy or 0.0
+    return Point(names(report)[role], *look, x, accuracy, part.accuracy_ci95, slow=slow)
 
 
-def _files(report: Report, files_ci95: Mapping[str, Range], by: str) -> list[Point]:
-    """The smaller files; the fp32 one is the student's own point."""
-    main = main_export(report)
-    found = [one for one in report.exports or [] if one.accuracy is not None and one != main]
-    return [
-        Point(
-            file_name(one),
-            shape("student"),
-            colour("student"),
-            float(one.bytes) if by == "bytes" else one.latency_ms.p50,
-            one.accuracy or 0.0,
-            files_ci95.get(one.path),
-            None if by == "bytes" else one.latency_ms.p90,
-            hollow=True,
-        )
-        for one in found
-    ]
+def _file(
+    one: Export, files_ci95: Mapping[str, Range], x: float, slow: float | None = None
+) -> Point:
+    look, ci95 = (shape("student"), colour("student")), files_ci95.get(one.path)
+    return Point(file_name(one), *look, x, one.accuracy or 0.0, ci95, True, slow)
 
 
 def file_name(export: Export) -> str:

@@ -75,7 +75,7 @@ def _trade_off(report: Report, facts: Facts) -> Section:
     hollow = " Hollow: smaller files of the student." if any(p.hollow for p in sizes) else ""
     plots = [
         Plot(
-            trade_off(sizes, f"{what} (log scale)", unit),
+            trade_off(sizes, what, unit),
             f"Against {what}",
             "Upper left is better; vertical lines are 95% intervals, side by side where sizes are "
             f"equal.{hollow}",
@@ -84,7 +84,7 @@ def _trade_off(report: Report, facts: Facts) -> Section:
     if times := by_time(report, facts.files_ci95):
         plots.append(
             Plot(
-                trade_off(times, "one image, onnxruntime, one thread (log scale)", "ms"),
+                trade_off(times, "one image, onnxruntime, one thread", "ms"),
                 "Against time",
                 f"Medians, with a line to the 90th percentile; measured on {report.measured_on}.",
             )

@@ -4,7 +4,7 @@ Plots are `WIDTH` wide in their own units: as wide as a phone, where text keeps 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
@@ -53,6 +53,10 @@ class Drawing:
     def at(self, x: float, y: float) -> Markup:
         """Its upper left corner there."""
         return tag("g", self.inside, transform=f"translate({x:g} {y:g})")
+
+
+UNDER = 36.0
+"""Below a plot, for its axis."""
 
 
 def drawing(height: float, *inside: object, title: str) -> Drawing:
@@ -168,6 +172,14 @@ def y_axis(scale: Scale, left: float, right: float, words: Words, about: int = 5
             text(left - 6, scale(v) + 3.5, words(v), text_anchor="end", class_="tick"),
         )
     )
+
+
+def framed(
+    x: Scale, y: Scale, name: str, words: Words, marks: Iterable[object], title: str
+) -> Drawing:
+    """Shares against whatever `name` and `words` say: axes around marks."""
+    axes = x_axis(x, y.end, y.start, name, words), y_axis(y, x.start, x.end, percent)
+    return drawing(y.start + UNDER, *axes, *marks, title=title)
 
 
 def percent(value: float) -> str:

@@ -13,19 +13,16 @@ from kdcli.report.page.svg import (
     WIDTH,
     Drawing,
     Scale,
-    drawing,
+    framed,
     line,
     marker,
     path,
-    percent,
     shorter,
     spanning,
     tag,
-    x_axis,
-    y_axis,
 )
 
-LEFT, RIGHT, TOP, BOTTOM, HEIGHT = 44.0, WIDTH - 12, 12.0, 204.0, 240.0
+LEFT, RIGHT, TOP, BOTTOM = 44.0, WIDTH - 12, 12.0, 204.0
 APART = 7.0
 """Between points of one size."""
 NAMED = 12
@@ -42,9 +39,9 @@ class Point:
     x: float
     accuracy: float
     ci95: Range | None
+    hollow: bool = False
     slow: float | None = None
     """Of times: p90."""
-    hollow: bool = False
 
     @property
     def ends(self) -> list[float]:
@@ -67,15 +64,13 @@ def trade_off(points: Sequence[Point], title: str, unit: str, front: bool = Fals
     taken += [_around(*ends) for ends in pairwise(steps)]
     wanted = [*first, *(one for one in placed[:NAMED] if one not in first)] if front else placed
     named = [(shorter(p.name, 22), px, y(p.accuracy)) for p, px in wanted]
-    return drawing(
-        HEIGHT,
-        x_axis(x, TOP, BOTTOM, title, lambda v: amount(v, unit)),
-        y_axis(y, LEFT, RIGHT, percent),
+    marks = [
         *([path(steps, "front")] if front else []),
         *(tag("g", tag("title", p.name), *_marks(p, px, x, y)) for p, px in placed),
         *labels(named, taken, (LEFT, TOP - 4, WIDTH, BOTTOM), all_of_them=not front),
-        title=f"Accuracy against {title}",
-    )
+    ]
+    name = f"{title} (log scale)"
+    return framed(x, y, name, lambda v: amount(v, unit), marks, f"Accuracy against {title}")
 
 
 def _front(placed: Sequence[tuple[Point, float]]) -> list[tuple[Point, float]]:
