@@ -52,7 +52,8 @@ class Point:
 def trade_off(points: Sequence[Point], title: str, unit: str, front: bool = False) -> Drawing:
     """A plot; `unit` is `B`, `ms` or nothing; `front` draws the step line that no point is above.
 
-    With a `front` names stand only where there is room: at its points, then at the first ones.
+    With a `front` names stand only where there is room: at its points, the best first, then at
+    the first ones.
     """
     ends = [end for p in points for end in p.ends]
     y = spanning(ends, BOTTOM, TOP)
@@ -62,7 +63,11 @@ def trade_off(points: Sequence[Point], title: str, unit: str, front: bool = Fals
     taken = [box for p, px in placed for box in _boxes(p, px, x, y)]
     steps = _steps([(px, y(p.accuracy)) for p, px in first])
     taken += [_around(*ends) for ends in pairwise(steps)]
-    wanted = [*first, *(one for one in placed[:NAMED] if one not in first)] if front else placed
+    wanted = (
+        [*reversed(first), *(one for one in placed[:NAMED] if one not in first)]
+        if front
+        else placed
+    )
     named = [(shorter(p.name, 22), px, y(p.accuracy)) for p, px in wanted]
     marks = [
         *([path(steps, "front")] if front else []),
