@@ -23,7 +23,7 @@ def check_plot(file: Path) -> None:
     """
     if file.suffix.lower() not in (".svg", ".html"):
         raise UsageError(
-            f"--plot {file}: of no ending that is known",
+            f"--plot {file}: neither .svg nor .html",
             "FILE.svg for the plots alone, FILE.html for a page with all tables",
         )
     probe(file.absolute().parent)

@@ -252,20 +252,17 @@ def _story(report: Report, facts: Facts) -> Section:
     section = Section("story", "What was run")
     if (found := facts.story) is None:
         return _without(section, facts.lacking.get("story", ""))
+    licences = licence_line(report.licences) if report.licences else ""
     rows = [
         *map(list, found.who),
         ["data", found.data],
         ["recipe", found.recipe_name],
         ["seeds", ", ".join(map(str, found.seeds))],
         ["started", found.started],
-        *([["trained on", found.machine]] if found.machine else []),
-        *([["threads", str(found.threads)]] if found.threads else []),
-        *(
-            [["licences", licence_line(report.licences).removeprefix("licences").lstrip(":, ")]]
-            if report.licences
-            else []
-        ),
-        *([["timed on", report.measured_on]] if report.measured_on else []),
+        ["trained on", found.machine or ""],
+        ["threads", str(found.threads or "")],
+        ["licences", licences.removeprefix("licences").lstrip(":, ")],
+        ["timed on", report.measured_on or ""],
         ["versions", ", ".join(f"{name} {v}" for name, v in found.versions.items())],
         ["sha256 of model.pt", report.model_sha256],
     ]
@@ -273,7 +270,7 @@ def _story(report: Report, facts: Facts) -> Section:
     return replace(
         section,
         lead="" if found.commands else unknown,
-        table=Table([], rows),
+        table=Table([], [row for row in rows if row[1]]),
         commands=found.commands,
         details=(Details("The recipe, resolved", text=found.recipe),),
     )
