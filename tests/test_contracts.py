@@ -17,6 +17,7 @@ from house import kd
 from torch import nn
 
 from kdcli.cli import app
+from kdcli.commands.schema import DOCUMENTS, REPORT
 from kdcli.core import registry
 from kdcli.core.records import About, Batch, Outputs
 from kdcli.models.build import resolve
@@ -39,6 +40,7 @@ COMMANDS = (
     "doctor",
     "inspect",
     "match",
+    "schema",
     "list methods",
     "list models",
     "list recipes",
@@ -48,6 +50,8 @@ COMMANDS = (
     "recipe check",
     "recipe schema",
 )
+
+SCHEMAS = ("schema", "recipe schema")
 
 
 # Methods and schemes -----------------------------------------------------------------------------
@@ -290,7 +294,11 @@ def test_a_command_explains_itself(name: str) -> None:
 def test_a_command_takes_json_and_debug(name: str) -> None:
     options = {option for param in FOUND[name].params for option in param.opts}
     assert "--debug" in options
-    assert ("--json" in options) == (name != "recipe schema"), "a schema is JSON anyway"
+    assert ("--json" in options) == (name not in SCHEMAS), "a schema is JSON anyway"
+
+
+def test_every_document_has_a_schema() -> None:
+    assert {*DOCUMENTS, *SCHEMAS} == {*COMMANDS, REPORT}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

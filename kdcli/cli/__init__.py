@@ -19,6 +19,7 @@ from kdcli.cli import (
     predict,
     recipe,
     report,
+    schema,
     train,
 )
 from kdcli.cli import list as lists  # the builtin stays what it is
@@ -66,6 +67,7 @@ app.command()(predict.predict)
 app.command()(doctor.doctor)
 app.command()(inspect.inspect)
 app.command()(match.match)
+app.command()(schema.schema)
 app.add_typer(listing, name="list")
 app.add_typer(recipes, name="recipe")
 listing.command("methods")(lists.list_methods)

@@ -9,11 +9,22 @@ import typer
 from kdcli.cli.console import Console
 from kdcli.cli.entry import door
 from kdcli.cli.flags import Debug, Details, Device, Json, Max, Min, Moved, NoTrain, Thing
+from kdcli.cli.gate import (
+    Against,
+    Junit,
+    Markdown,
+    MaxDrop,
+    MaxRatio,
+    Test,
+    show_against,
+    show_gates,
+)
 from kdcli.cli.train import on_data
 from kdcli.core.text import counted
 
 if TYPE_CHECKING:
     from kdcli.commands.evaluate import Evaluated
+    from kdcli.commands.evaluate_new_images import EvaluatedAlone
     from kdcli.report.gates import Checked
     from kdcli.report.schema import Report
 
@@ -23,8 +34,15 @@ def show_evaluated(
 ) -> None:
     """After `kd evaluate`; `data` is where they lie now."""
     show_report(console, result.report, result.gates, details)
+    show_against(console, result.report.against, details)
     console.line(f"report: {result.run.path / 'report.html'}")
     console.next(f"kd export {shlex.quote(str(result.run.path))}{on_data(data)}")
+
+
+def show_alone(console: Console, result: "EvaluatedAlone", details: bool = False) -> None:
+    """After `kd evaluate --test`."""
+    show_report(console, result.report, result.gates, details)
+    show_against(console, result.report.against, details)
 
 
 def report_document(report: "Report", gates: "list[Checked]", **more: Any) -> dict[str, Any]:
@@ -40,18 +58,7 @@ def show_report(
         console.line(report.verdict)
     (_show_all if details else _show_overview)(console, report)
     if gates:
-        console.table(
-            ["gate", "limit", "value", ""],
-            [
-                [
-                    f"{g.gate.kind} {g.gate.key}",
-                    f"{g.gate.limit:g}",
-                    "null" if g.value is None else g.shown,
-                    g.outcome,
-                ]
-                for g in gates
-            ],
-        )
+        show_gates(console, gates)
 
 
 def _show_all(console: Console, report: "Report") -> None:
@@ -90,31 +97,78 @@ def evaluate(
     seeds: Annotated[int, typer.Option(min=1, help="How many, from the run's own on.")] = 1,
     minima: Min = None,
     maxima: Max = None,
+    max_drop: MaxDrop = None,
+    max_ratio: MaxRatio = None,
+    against: Against = None,
+    test: Test = None,
     data: Moved = None,
     no_train: NoTrain = False,
     device: Device = "auto",
+    junit: Junit = None,
+    markdown: Markdown = False,
     details: Details = False,
     json: Json = False,
     debug: Debug = False,
 ) -> int:
     """Compare a student with its teacher and an equal-size baseline (trained if there is none)."""
     with door(json, goes_on=True) as console:
-        from kdcli.commands.evaluate import evaluate
+        from kdcli.commands.gate_files import GateFiles
         from kdcli.report.gates import missed
 
-        result = evaluate(
-            run,
-            seeds=seeds,
-            minima=minima,
-            maxima=maxima,
-            data=data,
-            no_train=no_train,
-            device=device,
-            progress=console,
+        _refuse_together(markdown, json, test, seeds, data)
+        files = GateFiles(junit)
+        files.prepare()
+        gates: dict[str, Any] = {
+            "minima": minima,
+            "maxima": maxima,
+            "drops": max_drop,
+            "ratios": max_ratio,
+            "against": against,
+            "device": device,
+            "progress": console,
+        }
+        result: Any
+        show: Any
+        if test is not None:
+            from kdcli.commands.evaluate_new_images import evaluate_new_images
+
+            result = alone = evaluate_new_images(run, test, **gates)
+            title, more, show = alone.model, {"model": alone.model}, show_alone
+        else:
+            from kdcli.commands.evaluate import evaluate
+
+            result = whole = evaluate(run, seeds=seeds, data=data, no_train=no_train, **gates)
+            title = whole.run.path.name
+            more, show = {"run": str(whole.run.path)}, partial(show_evaluated, data=data)
+        show = partial(show, details=details)
+        shown = partial(_show_markdown, title=title) if markdown else show
+        files.write(result.report, result.gates, title, console)
+        return console.show(
+            result,
+            lambda it: report_document(it.report, it.gates, **more),
+            shown,
+            missed(result.gates),
         )
-        show = partial(show_evaluated, details=details, data=data)
-        return console.show(result, _document, show, missed(result.gates))
 
 
-def _document(result: "Evaluated") -> dict[str, Any]:
-    return report_document(result.report, result.gates, run=str(result.run.path))
+def _refuse_together(
+    markdown: bool, json: bool, test: str | None, seeds: int, data: str | None
+) -> None:
+    from kdcli.core.errors import UsageError
+
+    if markdown and json:
+        raise UsageError("--markdown and --json: one of them", "leave the other out")
+    if test is None:
+        return
+    if seeds > 1:
+        raise UsageError("--test asks one finished model; --seeds trains more", "leave one out")
+    if data is not None:
+        raise UsageError(
+            "--data says where the run's own images lie, --test names others", "leave one out"
+        )
+
+
+def _show_markdown(console: Console, result: "Evaluated | EvaluatedAlone", title: str) -> None:
+    from kdcli.report.summary import summary
+
+    console.line(summary(result.report, result.gates, title).rstrip("\n"))

@@ -22,6 +22,8 @@ OPTIONS = {
     "--min": "minimum threshold",
     "--max": "maximum",
     "--seeds": "n_seeds num_seeds repeats",
+    "--against": "release reference baseline_run compare_to versus vs",
+    "--junit": "junitxml junit_xml",
 }
 """An option: what people call it. One that a command lacks is passed over."""
 

@@ -4,58 +4,27 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
 
 import torch
 
-from kdcli.core.class_order import OF_RUN, refuse_other_order
 from kdcli.core.errors import DataError, UsageError
-from kdcli.core.files import sha256
 from kdcli.core.machine import machine
 from kdcli.core.progress import Progress, Silent
 from kdcli.core.text import counted, duration, some
 from kdcli.data.open import open_source
 from kdcli.data.reopen import reopen_data
-from kdcli.data.source import Source, Split
-from kdcli.data.store import plain_store
-from kdcli.deploy.file_answers import file_answers
-from kdcli.deploy.onnx_file.read import describe
+from kdcli.data.source import Source
+from kdcli.deploy.find_contenders import Given, asked, find_given, kept, logits_of
 from kdcli.deploy.side_by_side import bytes_and_milliseconds
-from kdcli.evaluation.answers import Logits, ask
 from kdcli.evaluation.candidates import compared
 from kdcli.evaluation.contenders import Contender, together
-from kdcli.evaluation.cost import costs
-from kdcli.evaluation.predictions import NAME, Tested, read_predictions, tested
+from kdcli.evaluation.predictions import Tested, tested
 from kdcli.evaluation.survey import surveyed
-from kdcli.models.loading import read_args
 from kdcli.report.candidates import Compared, short_names
-from kdcli.report.file import read_report
-from kdcli.runs.layout import EXPORTS
-from kdcli.runs.locate import locate
-from kdcli.runs.run import Run
 from kdcli.training.devices import open_device
 
 TRIED = 32
 """Images by which is foreseen how long all of them take."""
-
-
-@dataclass(frozen=True)
-class Given:
-    """What was typed."""
-
-    typed: str
-    run: Run | None = None
-    """Itself, or around the file."""
-    file: Path | None = None
-    """An exported one."""
-    record: Path | None = None
-    """A report.json without its run."""
-
-    @property
-    def made(self) -> Run:
-        """The run that was typed."""
-        assert self.run is not None
-        return self.run
 
 
 def compare(
@@ -82,9 +51,9 @@ def compare(
             whose teachers were not measured.
     """
     names = list(dict.fromkeys([*things, *([against] if against else [])]))
-    given = [_given(name, progress) for name in names]
+    given = [find_given(name, progress) for name in names]
     images = _Images(given, data, progress)
-    known = {one.typed: _kept(one) for one in given}
+    known = {one.typed: kept(one) for one in given}
     wanted = images.wanted(known)
     found = {name: one for name, one in known.items() if one and one.tested.same_as(wanted)}
     missing = [one for one in given if one.typed not in found]
@@ -121,57 +90,6 @@ def compare(
         measured_on=f"{machine()}, 1 thread" if times else None,
     )
     return best.model_copy(update={"survey": accounts})
-
-
-def _given(typed: str, progress: Progress) -> Given:
-    path = Path(typed)
-    if path.suffix == ".json" and path.is_file():
-        return Given(typed, record=path)
-    if path.suffix == ".onnx" and path.is_file():
-        around = path.resolve().parent
-        around = around.parent if around.name == EXPORTS else around
-        is_run = (around / "run.yaml").is_file()
-        return Given(typed, run=Run(around) if is_run else None, file=path)
-    located = locate(typed, progress)
-    if located.run is None or not located.ships:
-        raise UsageError(
-            f"{typed}: a model.pt without its run, or beside the one that it ships",
-            "give run folders, exported files, or report.json files",
-        )
-    return Given(typed, run=located.run)
-
-
-def _kept(one: Given) -> Contender | None:
-    """What was measured before: by its report, with the answers beside it."""
-    if one.file or (one.run and not (one.run.path / "report.json").is_file()):
-        return None
-    place = one.record or one.made.path / "report.json"
-    report = read_report(place, sha256(one.run.model) if one.run else None)
-    kept = read_predictions(place.with_name(NAME))
-    if one.record and (report is None or kept is None or "student" not in report.models):
-        raise UsageError(
-            f"{place}: no {NAME} beside it, so nobody knows what its models answered",
-            f"keep {NAME} with it, as kd evaluate writes both",
-        )
-    if report is None or kept is None or report.data is None or "student" not in kept.logits:
-        return None
-    part = report.models["student"]
-    seeds = tuple(seed.seed for seed in part.seeds or ())
-    spec = one.run.spec if one.run else None
-    return Contender(
-        typed=(one.typed,),
-        role=report.role,
-        name=part.name,
-        tested=kept.tested,
-        classes=tuple(report.data.test_images_by_class or ()),
-        logits=kept.logits["student"],
-        beside={role: logits for role, logits in kept.logits.items() if role != "student"},
-        seeds=seeds or (spec.seed if spec else 0,),
-        costs={"params": part.params, "macs": part.macs},
-        file=one.run.model if one.run else None,
-        spec=spec,
-        report=report,
-    )
 
 
 @dataclass
@@ -232,31 +150,7 @@ def _measured(
 ) -> Contender:
     source = images.of(one)
     refuse_others("who was measured before", wanted, one.typed, tested(source.test))
-    spec = None if one.file else one.made.spec
-    about = describe(one.file) if one.file else None
-    args = None if one.file else read_args(one.made.model)[0]
-    return Contender(
-        typed=(one.typed,),
-        role=spec.role if spec else "file",
-        name=args.words if args else about.metadata["kd.model"] if about else "",
-        tested=wanted,
-        classes=source.classes,
-        logits=_logits(one, source.test, source.classes, place, progress)[None],
-        seeds=(spec.seed if spec else 0,),
-        costs=costs(args) if args else {"params": about.parameters if about else 0, "macs": None},
-        file=one.file or one.made.model,
-        spec=spec,
-    )
-
-
-def _logits(
-    one: Given, test: Split, classes: Sequence[str], place: torch.device, progress: Progress
-) -> Logits:
-    """(N, K) in the order of the data's classes."""
-    if one.file:
-        return file_answers(one.file, test, classes, progress)
-    refuse_other_order(read_args(one.made.model)[1], classes, one.typed, OF_RUN)
-    return ask(one.made.model, plain_store(test, one.made.spec.recipe, progress), place).logits
+    return asked(one, source.test, source.classes, place, progress)
 
 
 def _say_what_is_missing(
@@ -270,7 +164,7 @@ def _say_what_is_missing(
         source = images.of(one)
         clock = [time.monotonic()]
         for few in (1, 1 + TRIED):  # the first is the building, too
-            _logits(one, source.test.sample(few), source.classes, place, Silent())
+            logits_of(one, source.test.sample(few), source.classes, place, Silent())
             clock.append(time.monotonic())
         first, later = (after - before for before, after in pairwise(clock))
         seconds += first + max(later - first, 0) * len(source.test) / TRIED

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
+from kdcli.commands.release import compared_with, open_release
 from kdcli.core.class_order import OF_RUN, refuse_other_order
 from kdcli.core.errors import DamagedFile, DataError, UsageError
 from kdcli.core.files import lock, probe, sha256
@@ -16,6 +17,7 @@ from kdcli.data.open import location
 from kdcli.data.reopen import refuse_gone, reopen_data
 from kdcli.data.source import Split
 from kdcli.data.store import Store, plain_store
+from kdcli.deploy.find_contenders import find_given
 from kdcli.evaluation.answers import ask
 from kdcli.evaluation.attention_maps import with_maps
 from kdcli.evaluation.comparison import compare
@@ -71,6 +73,9 @@ def evaluate(
     seeds: int = 1,
     minima: Sequence[str] | None = None,
     maxima: Sequence[str] | None = None,
+    drops: Sequence[str] | None = None,
+    ratios: Sequence[str] | None = None,
+    against: str | None = None,
     data: str | None = None,
     no_train: bool = False,
     device: str = "auto",
@@ -79,16 +84,18 @@ def evaluate(
     """Measure a finished run on test; what is missing for that (further seeds, baselines, teachers
     that are gone) is told, with how long it takes, and trained.
 
-    `data` is where the run's lie now, `no_train` refuses to train.
+    `data` is where the run's lie now, `no_train` refuses to train, `against` is a release that the
+    student is compared with on the same test images.
 
     Raises:
         DataError: something is missing, and nothing is to be trained; or data that are gone, or
             others.
         DamagedFile: report.json is not kd's, among others: before the work.
     """
-    gates = parse_gates(minima, maxima)
+    gates = parse_gates(minima, maxima, drops, ratios, release=against)
     place = open_device(device)
     run = _find_run(thing, progress)
+    given = find_given(against, progress) if against else None
     probe(run.path)
     _known(run)
     refuse_gone(run.spec.data, data)
@@ -100,6 +107,7 @@ def evaluate(
         source = reopen_data(run.spec.data, progress, data, unlabelled)
         refuse_other_order(load_model(run.model).classes, source.classes, str(run.path), OF_RUN)
         gates = for_classes(gates, source.classes)
+        release = open_release(given, run.spec, source.test, source.classes) if given else None
         site = Site(source, place, progress, moved=location(data) if data else None)
         if lacking:
             forecast = foresee_all(lacking, source, place, progress)
@@ -108,9 +116,10 @@ def evaluate(
             students = sum(one.role == run.spec.role for one in lacking)
             site = replace(site, threads=forecast.threads_of, students=max(1, students))
         report = _measured(run, seeds, site)
+        report, before = compared_with(release, run, report, site)
         write(report.verdict or "")
         try_to_write_page(run.path / "report.json", report, progress, source)
-    return Evaluated(run, report, check_gates(gates, report))
+    return Evaluated(run, report, check_gates(gates, report, before))
 
 
 def _find_run(thing: str | None, progress: Progress) -> Run:
@@ -118,7 +127,7 @@ def _find_run(thing: str | None, progress: Progress) -> Run:
     if located.run is None:
         raise UsageError(
             f"{located.model}: a model.pt without its run folder; a comparison needs the run",
-            "give the run folder; kd export works on a lone model.pt",
+            "give the run folder, or --test DATA: labelled images that it is asked about",
         )
     return located.run
 

@@ -92,10 +92,14 @@ def report_of_several(
     the current folder.
 
     Raises:
-        UsageError: `out` is no page.
+        UsageError: `out` is no page, or a run's own.
         DiskError: it cannot be written; told before anything is measured.
     """
     file = out / NAME if out and out.is_dir() else out or Path(NAME)
+    if file.name == NAME and (file.parent / "run.yaml").is_file():
+        raise UsageError(
+            f"{file}: the page of the run that lies there", "--out FILE for that of several"
+        )
     if file.suffix.lower() == ".svg":
         raise UsageError(
             f"--out {file}: a page is no .svg", f"kd compare ... --plot {file} draws plots alone"

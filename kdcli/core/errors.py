@@ -12,7 +12,7 @@ KdError                         says what is wrong (`what`) and the way out (`fi
 ├── OutOfMemory           5
 ├── DiskError             6     full, read-only, no permission
 ├── DamagedFile           7     truncated, foreign, not finite, or holding code
-├── GateMissed            8     a --min / --max that was not met
+├── GateMissed            8     a gate (--min, --max-drop, ...) not met
 │   └── ParityError             an exported file that disagrees with PyTorch
 ├── InUse                 9     another kd works in this run folder
 └── Interrupted     130 / 143   Ctrl-C, SIGTERM

@@ -162,6 +162,17 @@ class Source:
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
 
+@dataclass(frozen=True, eq=False)
+class NewImages:
+    """Labelled images to measure a finished model on; nothing to train with."""
+
+    name: str
+    classes: tuple[str, ...]
+    images: Split
+    notes: tuple[str, ...] = ()
+    """Lines to be said aloud."""
+
+
 def refuse_changed_images(split: Split, rows: Iterable[int]) -> None:
     """Raise DataError, naming one, where images are not what they were when the source was opened:
     nothing that was made of them is to be kept under their sums."""

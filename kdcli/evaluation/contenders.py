@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kdcli.core.arrays import Bools
+from kdcli.core.class_order import places_in
 from kdcli.evaluation.answers import Logits
 from kdcli.evaluation.measure import scores
 from kdcli.evaluation.predictions import Tested
@@ -61,6 +62,23 @@ class Contender:
         """Its figures, over all seeds."""
         found = scores(self.logits, self.tested.labels, self.classes, self.seeds)
         return ModelPart(name=self.name, **found, **self.costs)
+
+
+def lined_up(one: Contender, classes: Sequence[str], images: Tested) -> Contender | None:
+    """The same answers (its own alone) in the order of these classes and images, matched by name
+    and by content; None where it was asked about other images.
+
+    Raises:
+        UnfitTeacher: its classes are others.
+    """
+    places = places_in(one.classes or classes, classes, one.typed[0], "compare models of these")
+    logits, labels = one.logits, one.tested.labels
+    if places is not None:
+        logits, labels = logits[:, :, places], np.argsort(places)[labels]
+    rows = images.places_in(replace(one.tested, labels=labels))
+    if rows is None:
+        return None
+    return replace(one, logits=logits[:, rows], tested=images, classes=tuple(classes), beside={})
 
 
 def together(contenders: Sequence[Contender]) -> list[Contender]:

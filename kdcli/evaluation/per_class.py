@@ -89,25 +89,28 @@ def worst(found: list[ClassRecall]) -> ClassRecall:
 def lost_most(teacher: Bools, student: Bools, labels: Ints) -> ClassLoss | None:
     """The class with the largest drop of recall from teacher to student; None where none lost.
 
-    `teacher` is (N,), `student` (S, N); of equal drops the first class. The interval is
-    `paired_interval`'s at 1 - 0.05 / K, K classes having been looked at (Bonferroni): all K hold at
-    once with 95%, so that of the one picked does.
+    `teacher` is (N,), `student` (S, N); of equal drops the first class.
     """
+    return next(iter(losses(np.broadcast_to(teacher, student.shape), student, labels)), None)
+
+
+def losses(before: Bools, now: Bools, labels: Ints) -> list[ClassLoss]:
+    """The classes whose recall fell, the farthest first.
+
+    Both are (S, N). Intervals are `paired_interval`'s at 1 - 0.05 / K, K classes having been looked
+    at (Bonferroni): all K hold at once with 95%, so those of any that are picked do.
+    """
+    difference = before.astype(np.int64) - now
     classes = np.unique(labels)
-    seeds = len(student)
-    drops = []
+    confidence = 1 - 0.05 / len(classes)
+    found = []
     for label in classes:
-        mine = labels == label
-        lost = seeds * int(teacher[mine].sum()) - int(student[:, mine].sum())
-        drops.append(lost / (seeds * int(mine.sum())))
-    most = int(np.argmax(drops))
-    if drops[most] <= 0:
-        return None
-    mine, confidence = labels == classes[most], 1 - 0.05 / len(classes)
-    difference = teacher[mine].astype(np.int64) - student[:, mine]
-    images = effective_images(difference, confidence)
-    interval = paired_interval(*discordant(difference), images, confidence)
-    return ClassLoss(int(classes[most]), int(mine.sum()), drops[most], interval)
+        mine = difference[:, labels == label]
+        if (lost := int(mine.sum())) > 0:
+            images = effective_images(mine, confidence)
+            interval = paired_interval(*discordant(mine), images, confidence)
+            found.append(ClassLoss(int(label), mine.shape[1], lost / mine.size, interval))
+    return sorted(found, key=lambda one: -one.drop)
 
 
 def balanced_gain(student: Bools, baseline: Bools, labels: Ints) -> tuple[float, Interval]:

@@ -34,6 +34,22 @@ class Tested:
             return False
         return self.sums is None or other.sums is None or np.array_equal(self.sums, other.sums)
 
+    def places_in(self, other: "Tested") -> Indices | None:
+        """Where each of these images stands among the other's, whatever they are called there: by
+        content and label; None where they are not the same images."""
+        if self.same_as(other):
+            return np.arange(len(self.ids))
+        if self.sums is None or other.sums is None or len(self.ids) != len(other.ids):
+            return None
+        mine = np.column_stack([self.sums, self.labels])
+        theirs = np.column_stack([other.sums, other.labels])
+        order, others = (np.lexsort(rows.T) for rows in (mine, theirs))
+        if not np.array_equal(mine[order], theirs[others]):
+            return None
+        places = np.empty(len(order), dtype=np.int64)
+        places[order] = others
+        return places
+
 
 @dataclass(frozen=True, eq=False)
 class Predictions:

@@ -13,7 +13,7 @@ class Speedup(Part):
 
 
 class ClassLostMost(Part):
-    """The class whose recall falls farthest from teacher to student."""
+    """A class whose recall falls from teacher (or release) to student: the farthest of all."""
 
     name: str
     drop: Change

@@ -81,7 +81,8 @@ def put_evaluation(
         for role, part in models.items()
     }
     update = {"data": data, "models": kept, "teachers": teachers, "comparison": comparison}
-    return report.model_copy(update=update | {"verdict": verdict, "notes": notes})
+    said = {"verdict": verdict, "notes": notes, "against": None}
+    return report.model_copy(update=update | said)
 
 
 def put_export(

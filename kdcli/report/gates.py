@@ -1,29 +1,22 @@
-"""`--min KEY=VALUE` and `--max KEY=VALUE`: limits on any number of the report."""
+"""Gates: limits on any number of the report (`--min`, `--max`), and on its change from a release
+(`--max-drop`, `--max-ratio`)."""
 
 import math
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
-from typing import Annotated, Any, Literal, get_args, get_origin
-
-from pydantic import BaseModel
+from typing import Any, Literal
 
 from kdcli.core.errors import GateMissed, UsageError
 from kdcli.core.text import class_name, counted, did_you_mean
-from kdcli.report.model import Unit
+from kdcli.report.changes import change, interval_at
+from kdcli.report.keys import CLASS, find_key, meant_key, units, value_at
+from kdcli.report.model import Range, Unit
 from kdcli.report.null_reasons import why_null
 from kdcli.report.schema import Report
 
-_ROLES = (
-    *("teacher", "ensemble", "assistant", "assistant_1", "generation_1", "student", "baseline"),
-    *("generations", "peers", "peer_1", "exit_1", "fused"),
-)
-"""`assistant_1` stands for every numbered one, and so do `generation_1`, `peer_1` and `exit_1`."""
-CLASS = "CLASS"
-"""Stands for the name of a class in keys such as `models.student.recall.CLASS`."""
-
-
+Kind = Literal["min", "max", "max-drop", "max-ratio"]
+CHANGES = ("max-drop", "max-ratio")
+"""Of the release's number and this one: old - new, new / old."""
 FEW_IMAGES = 30
 """Of a class: on fewer, a single one moves its recall by more than three points."""
 
@@ -32,11 +25,21 @@ FEW_IMAGES = 30
 class Gate:
     """One limit; `key` is the number's full path in the report."""
 
-    kind: Literal["min", "max"]
+    kind: Kind
     key: str
     limit: float
     pattern: str = ""
     """The key with CLASS in the name's place, where it names a class."""
+
+    @property
+    def title(self) -> str:
+        """`max-drop models.student.accuracy`."""
+        return f"{self.kind} {self.key}"
+
+    @property
+    def needs_release(self) -> bool:
+        """It compares, or is on what was compared."""
+        return self.kind in CHANGES or self.key.startswith("against.")
 
     @property
     def named(self) -> str | None:
@@ -55,21 +58,33 @@ class Checked:
     """It is None."""
     images: int | None = None
     """Test images of the class whose recall it is."""
+    ci95: Range | None = None
+    """Of the value, where it is known."""
+    before: float | None = None
+    """The release's number and this one, of a gate on their change."""
+    now: float | None = None
 
     @property
     def passed(self) -> bool:
         if self.value is None:
             return False
-        limit = self.gate.limit
-        return self.value >= limit if self.gate.kind == "min" else self.value <= limit
+        value, limit = self.value, self.gate.limit
+        # 0.95 - 0.945 is more than 0.005 by the last bit
+        same = math.isclose(value, limit, rel_tol=1e-9, abs_tol=1e-12)
+        if self.gate.kind in CHANGES and same:
+            return True
+        return value >= limit if self.gate.kind == "min" else value <= limit
 
     def as_dict(self) -> dict[str, Any]:
         gate = self.gate
+        changed = {"before": self.before, "now": self.now} if gate.kind in CHANGES else {}
         return {
-            "gate": f"{gate.kind} {gate.key}",
+            "gate": gate.title,
             "limit": gate.limit,
             "value": self.value,
+            "ci95": self.ci95.model_dump() if self.ci95 else None,
             "passed": self.passed,
+            **changed,
         } | ({"why": self.why} if self.value is None else {})
 
     @property
@@ -84,50 +99,80 @@ class Checked:
         """The value, or why there is none."""
         return f"null: {self.why}" if self.value is None else format(self.value, ".6g")
 
+    @property
+    def interval(self) -> str:
+        """`0.91 to 0.95`, or `-`."""
+        return f"{self.ci95.low:.4g} to {self.ci95.high:.4g}" if self.ci95 else "-"
 
-def parse_gates(minima: Sequence[str] | None, maxima: Sequence[str] | None) -> tuple[Gate, ...]:
-    """Gates from `--min` and `--max`, None where there are none, before anything runs.
+
+def parse_gates(
+    minima: Sequence[str] | None,
+    maxima: Sequence[str] | None,
+    drops: Sequence[str] | None = None,
+    ratios: Sequence[str] | None = None,
+    *,
+    release: str | None = None,
+) -> tuple[Gate, ...]:
+    """Gates from `--min`, `--max`, `--max-drop` and `--max-ratio`, None where there are none,
+    before anything runs; `release` is what is compared with.
 
     Raises:
-        UsageError: a key that no report has, or a value that is no number.
+        UsageError: a key that no report has, a value that is no number, or a gate on what changed
+            since a release where there is none.
     """
     known = units()
-    return tuple(
-        _parse(kind, text, known)
-        for kind, texts in (("min", minima), ("max", maxima))
-        for text in texts or ()
-    )
+    given: dict[Kind, Sequence[str] | None] = {
+        "min": minima,
+        "max": maxima,
+        "max-drop": drops,
+        "max-ratio": ratios,
+    }
+    gates = [_parse(kind, text, known) for kind, texts in given.items() for text in texts or ()]
+    for gate in gates:
+        if gate.needs_release and release is None:
+            raise UsageError(
+                f"--{gate.kind} {gate.key.removeprefix('models.')}: against which release?",
+                "kd evaluate ... --against RELEASE: a run, a report.json with its predictions.npz, "
+                "or an exported file",
+            )
+    return tuple(gates)
 
 
-def _parse(kind: Any, text: str, known: dict[str, Unit]) -> Gate:
+def _parse(kind: Kind, text: str, known: dict[str, Unit]) -> Gate:
     key, equals, value = text.rpartition("=")  # the name of a class may hold another
     key = key.strip()
     if not equals:
-        raise UsageError(
-            f"--{kind} {text}: expects KEY=VALUE", f"as in --{kind} student.accuracy=0.95"
-        )
-    keys = [(k, _for_role(k, p), p) for k in (key, f"models.{key}") for p in known]
-    found = next((one for one in keys if _fits(*one[:2])), None)
+        example = {"max-drop": "=0.005", "max-ratio": "=1.1"}.get(kind, "=0.95")
+        of = "student.params" if kind == "max-ratio" else "student.accuracy"
+        raise UsageError(f"--{kind} {text}: expects KEY=VALUE", f"as in --{kind} {of}{example}")
+    found = find_key(key, known)
     if found is None:
         raise UsageError(
-            f"--{kind} {key}: no number of the report{_meant(key, known)}",
+            f"--{kind} {key}: no number of the report{meant_key(key, known)}",
             "every key is listed in docs/report.md",
         )
-    full, pattern, listed = found
-    limit = _limit(f"--{kind} {key}", value.strip(), known[listed])
+    full, pattern, unit = found
+    flag = f"--{kind} {key}"
+    if kind in CHANGES:
+        unit = _unit_of_change(kind, flag, full, value.strip(), unit)
+    limit = _limit(flag, value.strip(), unit)
     return Gate(kind, full, limit, pattern if CLASS in pattern else "")
 
 
-def _meant(key: str, known: Iterable[str]) -> str:
-    """A key that was cut short has its beginning missing: `accuracy` is the student's."""
-    short = [k.removeprefix("models.") for k in known]
-    words = dict.fromkeys(word for k in short for word in k.split("."))
-    near = key if key in words else next(iter(get_close_matches(key, words, 1, 0.8)), "")
-    whole = [k for k in short if near and f".{near}." in f".{k}."]
-    first = [k for part in ("student.", "comparison.") for k in whole if k.startswith(part)]
-    if meant := first or whole:
-        return f"; did you mean '{min(meant, key=len)}'?"
-    return did_you_mean(key, short)
+def _unit_of_change(kind: Kind, flag: str, key: str, value: str, unit: Unit) -> Unit:
+    """What can be the limit on a number's change."""
+    if key.startswith("against."):
+        raise UsageError(f"{flag}: a change already", "--min or --max holds it")
+    if kind == "max-drop":
+        if unit is Unit.AMOUNT and value.endswith("%"):
+            raise UsageError(f"{flag}={value}: an amount, no fraction", f"{flag}=NUMBER without %")
+        return Unit.CHANGE if unit in (Unit.SHARE, Unit.CHANGE) else Unit.RATIO
+    if unit is not Unit.AMOUNT:
+        raise UsageError(
+            f"{flag}: new over old is for amounts; it is {unit.value}",
+            f"--max-drop {key.removeprefix('models.')}=0.005: old - new",
+        )
+    return unit
 
 
 def _limit(flag: str, text: str, unit: Unit) -> float:
@@ -150,21 +195,6 @@ def _limit(flag: str, text: str, unit: Unit) -> float:
         meant = f"{flag}={limit / 100:g}, or ={number}%" if as_percent else ""
         raise UsageError(f"{flag}={text}: it is {unit.value}", meant)
     return limit
-
-
-def _for_role(key: str, pattern: str) -> str:
-    """The pattern of `assistant_1` as that of the assistant that a key names; of any such role."""
-    named = re.match(r"models\.([a-z]+)_\d+\.", key)
-    return pattern.replace(f"models.{named[1]}_1.", named[0]) if named else pattern
-
-
-def _fits(key: str, pattern: str) -> bool:
-    """Whether a key is one of those that a pattern stands for: any class, any entry of a list."""
-    before, found, behind = pattern.partition(CLASS)
-    if not found:
-        return re.sub(r"\.\d+\.", ".0.", key) == pattern
-    room = len(key) > len(before) + len(behind)
-    return room and key.startswith(before) and key.endswith(behind)
 
 
 def for_classes(gates: Iterable[Gate], classes: tuple[str, ...]) -> tuple[Gate, ...]:
@@ -193,18 +223,46 @@ def _for_classes(gate: Gate, classes: tuple[str, ...]) -> Gate:
     )
 
 
-def check_gates(gates: tuple[Gate, ...], report: Report) -> list[Checked]:
-    """Each gate with the value it met; where no class lost anything, the largest drop is 0."""
+def check_gates(
+    gates: tuple[Gate, ...], report: Report, release: Report | None = None
+) -> list[Checked]:
+    """Each gate with the value it met; where no class lost anything, the largest drop is 0.
+
+    `release` is the record that changes are measured from, `report.against` what was measured of
+    both side by side.
+    """
     raw = report.as_dict()
     c = report.comparison
     looked = c and c.balanced_gain is not None and c.accuracy_drop is not None  # for a class
     if c and looked and c.class_lost_most is None:
         raw["comparison"]["class_lost_most"] = {"drop": 0.0}
-    found = ((gate, _value(raw, gate.key)) for gate in gates)
     return [
-        Checked(g, value, "" if value is not None else why_null(report, g.key), _images(g, report))
-        for g, value in found
+        _changed(gate, report, release) if gate.kind in CHANGES else _checked(gate, raw, report)
+        for gate in gates
     ]
+
+
+def _checked(gate: Gate, raw: dict[str, Any], report: Report) -> Checked:
+    value = value_at(raw, gate.key)
+    why = "" if value is not None else why_null(report, gate.key)
+    return Checked(gate, value, why, _images(gate, report), interval_at(report, gate.key))
+
+
+def _changed(gate: Gate, report: Report, release: Report | None) -> Checked:
+    if release is None or report.against is None:
+        return Checked(gate, None, "there is no release to compare with")
+    found = change(gate.key, report, release)
+    is_drop = gate.kind == "max-drop"
+    value = found.drop if is_drop else found.ratio
+    return Checked(
+        gate,
+        value,
+        found.why if value is None else "",
+        _images(gate, report),
+        found.ci95 if is_drop else None,
+        found.before,
+        found.now,
+    )
 
 
 def _images(gate: Gate, report: Report) -> int | None:
@@ -217,10 +275,13 @@ def _images(gate: Gate, report: Report) -> int | None:
     return counts.get(part.worst_class) if part and part.worst_class else None
 
 
+_CHANGE = {"max-drop": "the drop of ", "max-ratio": "new over old of "}
+
+
 def missed(checked: list[Checked]) -> GateMissed | None:
     """The error for those that were missed; None where all were met."""
     lines = [
-        f"{c.gate.key} is {c.shown}{';' if c.value is None else ','} "
+        f"{_CHANGE.get(c.gate.kind, '')}{c.gate.key} is {c.shown}{';' if c.value is None else ','} "
         f"{'at least' if c.gate.kind == 'min' else 'at most'} {c.gate.limit:g} was asked for"
         for c in checked
         if not c.passed
@@ -228,66 +289,3 @@ def missed(checked: list[Checked]) -> GateMissed | None:
     if not lines:
         return None
     return GateMissed(f"{len(lines)} of {counted(len(checked), 'gate')} missed: {'; '.join(lines)}")
-
-
-def numeric_keys() -> set[str]:
-    """Paths of all numbers that a report can hold.
-
-    Entries of lists stand under 0 (`exports.0`, `exports.0.measured.0`, `teachers.0`); the name of
-    a class is CLASS.
-    """
-    return set(units())
-
-
-def units() -> dict[str, Unit]:
-    """The same, sorted, each with what it can be."""
-    return dict(sorted(_numbers(Report, "", None)))
-
-
-def _numbers(model: type[BaseModel], path: str, unit: Unit | None) -> Iterator[tuple[str, Unit]]:
-    """`unit` is that of a whole part, such as an interval of shares."""
-    for name, field in model.model_fields.items():
-        key = f"{path}{field.alias or name}"
-        yield from _numbers_of(field.annotation, key, _unit(field.metadata) or unit)
-
-
-def _numbers_of(annotation: Any, key: str, unit: Unit | None) -> Iterator[tuple[str, Unit]]:
-    if get_origin(annotation) is Annotated:
-        annotation, *marks = get_args(annotation)
-        yield from _numbers_of(annotation, key, _unit(marks) or unit)
-        return
-    if get_origin(annotation) is list:
-        (annotation,), key = get_args(annotation), f"{key}.0"
-    kinds = [annotation, *get_args(annotation)]
-    if key == "models":
-        part = kinds[-1]
-        for role in _ROLES:
-            yield from _numbers(part, f"models.{role}.", unit)
-        return
-    for kind in kinds:
-        if get_origin(kind) is dict:
-            yield from _numbers_of(get_args(kind)[1], f"{key}.{CLASS}", unit)
-        elif isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from _numbers(kind, f"{key}.", unit)
-        elif kind in (int, float):
-            yield key, unit or Unit.AMOUNT
-        elif get_origin(kind) in (list, Annotated):
-            yield from _numbers_of(kind, key, unit)
-
-
-def _unit(marks: Iterable[Any]) -> Unit | None:
-    return next((mark for mark in marks if isinstance(mark, Unit)), None)
-
-
-def _value(raw: Any, key: str) -> float | None:
-    """The number at a path; the name of a class may hold dots, so every reading is tried."""
-    if not key:
-        return float(raw) if isinstance(raw, int | float) else None
-    if isinstance(raw, list):
-        first, _, rest = key.partition(".")
-        return _value(raw[int(first)], rest) if int(first) < len(raw) else None
-    if not isinstance(raw, dict):
-        return None
-    steps = [step for step in raw if f"{key}.".startswith(f"{step}.")]
-    found = (_value(raw[step], key[len(step) + 1 :]) for step in steps)
-    return next((value for value in found if value is not None), None)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from kdcli.report.against import against_lines, against_sentence
 from kdcli.report.licences import licence_line, licence_table
 from kdcli.report.schema import Report
 from kdcli.report.sentences import (
@@ -46,6 +47,12 @@ def _comparison(report: Report) -> Iterator[str]:
 
 def _sentences(report: Report) -> Iterator[str]:
     yield from (f"- {line}" for line in [*figures(report), *report.notes])
+
+
+def _against(report: Report) -> Iterator[str]:
+    if found := report.against:
+        yield from (f"## Against {found.release}", "", against_sentence(found), "")
+        yield from (f"- {line}" for line in against_lines(found, most=20))
 
 
 def _classes(report: Report) -> Iterator[str]:
@@ -110,6 +117,7 @@ SECTIONS: tuple[Section, ...] = (
     _verdict,
     _comparison,
     _sentences,
+    _against,
     _classes,
     _exits,
     _learning,

@@ -25,6 +25,8 @@ def why_null(report: Report, key: str) -> str:
         return _of_model(report, rest)
     if first == "comparison":
         return _of_comparison(report, rest)
+    if first == "against":
+        return _of_against(report, rest)
     if first in ("exports", "packages", "teachers"):
         return _of_list(report, first, rest)
     if first == "data" and report.data is None:
@@ -83,6 +85,17 @@ def _of_comparison(report: Report, key: str) -> str:
     if "macs" in key:
         return "the MACs of one of the two cannot be counted"
     return _without_teacher(report) or "an earlier kd wrote this report"
+
+
+def _of_against(report: Report, key: str) -> str:
+    found = report.against
+    if found is None:
+        return "kd evaluate --against RELEASE compares"
+    if key == "detectable_gain":
+        return "test images are too few, or seeds too far apart, to show any"
+    if key.startswith("classes_lost"):
+        return f"{len(found.classes_lost) or 'no'} classes lost anything"
+    return getattr(found, key.partition(".")[0]).why or "it cannot be counted of this model"
 
 
 def _of_list(report: Report, name: str, key: str) -> str:

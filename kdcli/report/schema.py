@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from kdcli import __version__
+from kdcli.report.against import AgainstPart
 from kdcli.report.choices import Protocol
 from kdcli.report.comparison import Comparison
 from kdcli.report.export import Export, PackagePart
@@ -45,6 +46,8 @@ class Report(Part):
     teachers: list[TeacherPart] | None = None
     """The members of an ensemble, in their order."""
     comparison: Comparison | None = None
+    against: AgainstPart | None = None
+    """Only of `kd evaluate --against RELEASE`."""
     verdict: str | None = None
     notes: list[str] = []
     licences: LicencesPart | None = None
@@ -70,7 +73,7 @@ class Report(Part):
             for key in ("accuracy_sd", "seeds", "maps", "terms", "curve"):
                 if part[key] is None:
                     del part[key]
-        for key in ("teachers", "packages"):
+        for key in ("teachers", "packages", "against"):
             if raw[key] is None:
                 del raw[key]
         return raw

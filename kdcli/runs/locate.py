@@ -140,8 +140,8 @@ def refuse_other(path: Path) -> None:
     if path.suffix.lower() == ".onnx":
         raise UsageError(
             f"{path}: is an ONNX file already, no model of PyTorch",
-            f"onnxruntime runs it, and kd inspect {named} shows what it is; for "
-            "anything else give the run or the model.pt that it was made from",
+            f"kd inspect {named} shows what it is, kd evaluate {named} --test DATA measures it; "
+            "for anything else give the run or the model.pt that it was made from",
         )
     if path.is_file() and (kind := _kind(path)):
         what, takes = _OTHERS[kind]

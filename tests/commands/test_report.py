@@ -195,3 +195,4 @@ def test_of_several_it_is_what_compare_says(
     assert kd("report", *runs, "--no-measure").code == 3
     assert kd("report", *runs, "--out", "plots.svg").code == 2
     assert kd("report", house.student, "--no-measure").code == 2
+    assert kd("report", *runs, "--out", house.student).code == 2, "its own page lies there"

@@ -9,7 +9,8 @@ import pytest
 
 from kdcli.core.errors import UsageError
 from kdcli.report.comparison import Comparison
-from kdcli.report.gates import check_gates, for_classes, missed, numeric_keys, parse_gates
+from kdcli.report.gates import check_gates, for_classes, missed, parse_gates
+from kdcli.report.keys import numeric_keys
 from kdcli.report.model import ModelPart, Range, TeacherPart
 from kdcli.report.schema import DataPart, Report
 

@@ -20,7 +20,8 @@ from kdcli.evaluation.participants import cast_at_hand, with_given_files
 from kdcli.plan.ask import Ask
 from kdcli.plan.foreseen import Forecast
 from kdcli.recipe.edit import dump
-from kdcli.report.gates import numeric_keys, parse_gates
+from kdcli.report.gates import parse_gates
+from kdcli.report.keys import numeric_keys
 from kdcli.runs.baseline import baseline_of
 from kdcli.runs.inventory import inventory
 from kdcli.runs.prune import disposable

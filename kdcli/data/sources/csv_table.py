@@ -14,7 +14,7 @@ from kdcli.core.text import class_name, did_you_mean, shown, some
 from kdcli.data.class_list import are_whole, class_list, in_order, one_number, order_digest
 from kdcli.data.defaults import defaults_of
 from kdcli.data.readers import digest_of, open_splits
-from kdcli.data.source import Source
+from kdcli.data.source import NewImages, Source
 from kdcli.data.sources.csv_columns import read_rows, refuse_other_labels
 from kdcli.data.splits import ROLES, absent_classes, complete, role_of, with_test_set
 
@@ -73,6 +73,28 @@ def open_table(path: Path, progress: Progress | None = None) -> Source:
         defaults=defaults_of(given["train"]),
         notes=notes + one_number(classes) + absent_classes(given, classes),
     )
+
+
+def open_new_table(path: Path, progress: Progress | None = None) -> NewImages:
+    """Its rows of split test, else of validation; all of them where it names no split.
+
+    Raises DataError, naming file and lines, for rows that are no labelled images.
+    """
+    raw, notes = read_rows(path)
+    refuse_other_labels(path, raw)
+    rows, _ = _once(path, [_row(path, line, cells) for line, cells in raw])
+    _refuse_absent(path, rows)
+    by_role = {role: found for role in ORDER if (found := [r for r in rows if r.role == role])}
+    named = any("split" in cells for _, cells in raw)
+    assigned, moved = with_test_set(by_role) if named else ({"test": rows}, False)
+    if not assigned.get("test"):
+        raise DataError(f"{path}: no image is in split test", "mark those to measure on test")
+    measured = assigned["test"]
+    classes = class_list(in_order(row.spelled for row in measured)).names
+    split = open_splits(path.parent, {"test": _listed(measured, classes)}, progress or Silent())
+    said = "its split test is measured" if named else "no splits in it: all rows are measured"
+    said = "no split test: its split validation is measured" if moved else said
+    return NewImages(path.stem, classes, split["test"], (*notes, said))
 
 
 def _row(path: Path, line: int, cells: dict[str, str]) -> Row:

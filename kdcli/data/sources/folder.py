@@ -11,10 +11,10 @@ from kdcli.core.progress import Progress, Silent
 from kdcli.core.text import shown
 from kdcli.data.defaults import defaults_of
 from kdcli.data.readers import digest_of, open_splits
-from kdcli.data.source import Source, at
+from kdcli.data.source import NewImages, Source, at
 from kdcli.data.sources.folder_layout import Listing, agreed_classes, list_images
 from kdcli.data.sources.other_tasks import explained, refuse_other_tasks
-from kdcli.data.sources.split_folders import Layout, find_layout
+from kdcli.data.sources.split_folders import Layout, find_layout, find_test_folder, no_classes
 from kdcli.data.sources.tree import loose_files
 from kdcli.data.splits import complete
 
@@ -45,6 +45,27 @@ def open_folder(path: Path, progress: Progress | None = None) -> Source:
         notes=layout.notes + _notes(listings, classes, len(ignored)),
         ignored=ignored,
     )
+
+
+def open_new_folder(path: Path, progress: Progress | None = None) -> NewImages:
+    """The images of its test split, or all of them where it has the class folders alone.
+
+    Raises DataError for folders that hold no labelled images.
+    """
+    refuse_other_tasks(path)
+    layout = find_test_folder(path)
+    listing = list_images(path, layout.folders["test"])
+    classes = tuple(name for name, images in listing.images.items() if images)
+    if not classes:
+        raise no_classes(
+            path,
+            f"{shown(listing.folder)}: no images in class folders",
+            "put the images of each class into CLASS/",
+        )
+    split = open_splits(path, {"test": _listed(listing, classes)}, progress or Silent())["test"]
+    ignored = _ignored(path, {"test": listing})
+    notes = layout.notes + _notes({"test": listing}, classes, len(ignored))
+    return NewImages(path.resolve().name, classes, split, notes)
 
 
 def _looked_at(path: Path) -> tuple[Layout, dict[str, Listing], tuple[str, ...]]:

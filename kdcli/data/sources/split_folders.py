@@ -52,6 +52,31 @@ def find_layout(root: Path) -> Layout:
     return _layout(folders, _said(named, others))
 
 
+def find_test_folder(root: Path) -> Layout:
+    """Where the images to measure on lie: the test folder beside a train/ or alone (else that of
+    validation, which is then said), or `root` itself where it has the class folders; as `test`.
+
+    Raises:
+        DataError: training images alone, or what `find_layout` refuses.
+    """
+    children = subfolders(root)
+    named = {child: role for child in children if (role := role_of(child.name))}
+    splits = {child: role for child, role in named.items() if subfolders(child)}
+    if not splits:
+        _refuse_repeated(root, children)
+        return Layout({"test": root}, ("no splits in it: all of its images are measured",))
+    assigned, moved = with_test_set(_assigned(root, splits))
+    if "test" not in assigned:
+        (train,) = assigned.values()
+        raise DataError(
+            f"{shown(root)}: {shown(train.name)}/ but no test/ with class folders in it",
+            f"give the folder of classes itself: --test {quote(str(train))}",
+        )
+    test = assigned["test"]
+    said = f"its {shown(test.name)}/ is measured" + ", as there is no test/" * moved
+    return Layout({"test": test}, (said,))
+
+
 def _assigned(root: Path, named: dict[Path, str]) -> dict[str, Path]:
     folders: dict[str, Path] = {}
     for child, role in named.items():

@@ -1,0 +1,133 @@
+"""What `kd evaluate` found, as a comment on a pull request: verdict, one table, gates, flips."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from kdcli.core.text import signed, visible
+from kdcli.report.against import (
+    COSTS,
+    AgainstPart,
+    against_sentence,
+    cost_words,
+    ratio_words,
+)
+from kdcli.report.gates import Checked
+from kdcli.report.markdown import markdown_table
+from kdcli.report.model import ModelPart
+from kdcli.report.schema import Report
+
+FLIPS, CLASSES, NOTES = 5, 3, 5
+"""So many are shown."""
+LONGEST = 80
+"""Characters of a name."""
+
+
+def summary(report: Report, gates: Sequence[Checked], title: str) -> str:
+    """Markdown; `title` is what was evaluated."""
+    lines = [f"### {_headline(gates)}: {code(title)}", ""]
+    if report.against:
+        lines += [plain(against_sentence(report.against)), ""]
+    if report.verdict:
+        lines += [plain(report.verdict), ""]
+    lines += [*_figures(report), ""]
+    if gates:
+        lines += [*_gates(gates), ""]
+    if report.against:
+        lines += [*_losses(report.against), ""]
+    if report.comparison is None:
+        lines += [f"- {plain(note)}" for note in report.notes[:NOTES]]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _headline(gates: Sequence[Checked]) -> str:
+    if not gates:
+        return "Evaluated"
+    lost = sum(not one.passed for one in gates)
+    return (
+        f"{lost} of {len(gates)} gates missed"
+        if lost
+        else f"{len(gates)} of {len(gates)} gates passed"
+    )
+
+
+def _figures(report: Report) -> list[str]:
+    student, found = report.models["student"], report.against
+    if found is None:
+        roles = [role for role in ("student", "baseline", "teacher") if role in report.models]
+        rows = [[role, *_cells(report.models[role])] for role in roles]
+        return markdown_table(["", "model", "test accuracy", "parameters", "file"], rows)
+    rows = [
+        [
+            "test accuracy",
+            _share(found.accuracy),
+            _share(student.accuracy),
+            f"{signed(100 * found.gain)} points",
+        ],
+        *(_cost_row(key, found) for key in COSTS if getattr(found, key).ratio is not None),
+    ]
+    return markdown_table(["", "release", "now", "change"], rows)
+
+
+def _cost_row(key: str, found: AgainstPart) -> list[str]:
+    change = getattr(found, key)
+    return [
+        COSTS[key],
+        cost_words(key, change.before),
+        cost_words(key, change.now),
+        ratio_words(change),
+    ]
+
+
+def _cells(part: ModelPart) -> list[str]:
+    return [
+        code(part.name),
+        _share(part.accuracy),
+        cost_words("params", part.params),
+        cost_words("file_bytes", part.file_bytes),
+    ]
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _gates(gates: Sequence[Checked]) -> list[str]:
+    rows = [
+        [
+            code(one.gate.title.replace("models.", "", 1)),
+            f"{one.gate.limit:g}",
+            plain(one.shown),
+            one.interval,
+            one.outcome if one.passed else f"**{one.outcome}**",
+        ]
+        for one in gates
+    ]
+    return markdown_table(["gate", "limit", "value", "95% interval", ""], rows)
+
+
+def _losses(found: AgainstPart) -> Iterator[str]:
+    flips = found.flips
+    yield f"{flips.count:,} right before and wrong now, {flips.fixed:,} the other way round."
+    if flips.images or found.classes_lost:
+        yield ""
+    for one in flips.images[:FLIPS]:
+        yield f"- {code(one.image)}: {code(one.label)}, now {code(one.now)}"
+    if flips.count > FLIPS:
+        yield f"- and {flips.count - FLIPS:,} more"
+    for lost in found.classes_lost[:CLASSES]:
+        fallen = signed(-100 * lost.drop)
+        yield f"- recall of {code(lost.name)}: {fallen} points ({lost.test_images:,} images)"
+
+
+def code(name: str) -> str:
+    """A name that somebody else chose: nothing in it is Markdown, HTML or a mention."""
+    text = visible(name).replace("\n", " ")
+    text = text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+    ticks = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence, gap = "`" * (ticks + 1), " " * (ticks > 0)
+    return f"{fence}{gap}{text}{gap}{fence}"
+
+
+def plain(text: str) -> str:
+    """A sentence with names in it: signs of Markdown and HTML as themselves."""
+    return re.sub(r"([\\`*_\[\]<>#~&])", r"\\\1", visible(text).replace("\n", " "))
