@@ -34,7 +34,9 @@ def test_it_holds_recipes_types_and_licence(wheel: Path) -> None:
     assert "kdcli/py.typed" in names
     sources = {f.relative_to(ROOT).as_posix() for f in (ROOT / "kdcli").rglob("*.py")}
     assert sources <= names
-    assert {f"kdcli/report/page/page.{kind}" for kind in ("css", "html.jinja")} <= names
+    assert {
+        f"kdcli/report/page/{name}" for name in ("page.css", "plots.css", "page.html.jinja")
+    } <= names
     assert not [n for n in names if n.startswith(("tests/", "docs/", "recipes/", "benchmarks/"))]
     assert any(n.endswith("LICENSE") for n in names)
     (entry,) = [n for n in names if n.endswith("entry_points.txt")]

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Sequence
 from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -96,6 +97,14 @@ def compare(
         ),
     ] = None,
     device: Device = "auto",
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Accuracy against size and time: FILE.svg; with all tables, a page: FILE.html.",
+            show_default=False,
+        ),
+    ] = None,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="A table for a page or a comment.")
     ] = False,
@@ -109,12 +118,15 @@ def compare(
     Pareto front; trains nothing."""
     with door(json) as console:
         from kdcli.commands.compare import compare
+        from kdcli.commands.comparison_file import check_plot, draw_into
         from kdcli.core.errors import UsageError
 
         if markdown + csv_ + json > 1:
             raise UsageError("--markdown, --csv and --json: one of them", "leave the others out")
         if size_priority is not None and not survey:
             raise UsageError("--size-priority is of --survey", "add --survey")
+        if plot:
+            check_plot(plot)
         found = compare(
             runs,
             data=data,
@@ -125,6 +137,9 @@ def compare(
             device=device,
             progress=console,
         )
+        if plot:
+            found = draw_into(found, plot)
+            console.say(f"plot: {plot}")
         show = _show_markdown if markdown else _show_csv if csv_ else show_compared
         return console.show(found, lambda it: it.as_dict(), show)
 

@@ -1,36 +1,43 @@
-"""`kd report`: the page of a run, drawn anew from what lies in its folder."""
+"""`kd report`: the page of a run, drawn anew from what lies in its folder; of several, that of what
+`kd compare` says."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from kdcli.commands.compare import compare
+from kdcli.commands.comparison_file import draw_page
 from kdcli.core.errors import DataError, UsageError
-from kdcli.core.files import sha256
+from kdcli.core.files import probe, sha256
 from kdcli.core.progress import Progress
 from kdcli.evaluation.page_facts.write import write_page
 from kdcli.report.file import read_report
 from kdcli.report.page.page import NAME
 from kdcli.runs.locate import locate
-from kdcli.runs.run import Run
 
 
 @dataclass(frozen=True)
 class Drawn:
     """A page as written."""
 
-    run: Run
+    runs: list[str]
+    """One, or those that are compared, as they were typed."""
     file: Path
     bytes: int
     sections: list[str]
     """Their titles, in the order of the page."""
     lacking: dict[str, str]
     """Of those that show nothing, why."""
+    sentence: str | None = None
+    """Who is best of several."""
 
     def as_dict(self) -> dict[str, Any]:
         """For --json."""
         return {
-            "run": str(self.run.path),
+            **({"runs": self.runs} if self.sentence else {"run": self.runs[0]}),
+            **({"sentence": self.sentence} if self.sentence else {}),
             "file": str(self.file),
             "bytes": self.bytes,
             "sections": self.sections,
@@ -69,4 +76,37 @@ def report(
     file = out or run.path / NAME
     page = write_page(run, found, file, progress, moved=data)
     titles = [section.title for section in page.sections]
-    return Drawn(run, file, file.stat().st_size, titles, page.lacking)
+    return Drawn([str(run.path)], file, file.stat().st_size, titles, page.lacking)
+
+
+def report_of_several(
+    things: Sequence[str],
+    *,
+    out: Path | None = None,
+    data: str | None = None,
+    against: str | None = None,
+    no_measure: bool = False,
+    progress: Progress,
+) -> Drawn:
+    """Draw the page of what `compare` says of them, which says what is raised, at `out`, else in
+    the current folder.
+
+    Raises:
+        UsageError: `out` is no page, or a run's own.
+        DiskError: it cannot be written; told before anything is measured.
+    """
+    file = out / NAME if out and out.is_dir() else out or Path(NAME)
+    if file.name == NAME and (file.parent / "run.yaml").is_file():
+        raise UsageError(
+            f"{file}: the page of the run that lies there", "--out FILE for that of several"
+        )
+    if file.suffix.lower() == ".svg":
+        raise UsageError(
+            f"--out {file}: a page is no .svg", f"kd compare ... --plot {file} draws plots alone"
+        )
+    probe(file.absolute().parent)
+    found = compare(things, data=data, against=against, no_measure=no_measure, progress=progress)
+    page = draw_page(found, file)
+    titles = [section.title for section in page.sections]
+    size = file.stat().st_size
+    return Drawn(list(things), file, size, titles, page.lacking, found.sentence)

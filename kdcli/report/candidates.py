@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
-from kdcli.core.text import short, signed, size_in_words, span
+from kdcli.core.text import short, signed, size_in_words, some, span
 from kdcli.report.model import Change, ChangeRange, Part, Ratio, Share, ShareRange
 from kdcli.report.survey import HEADS as OF_SURVEY
 from kdcli.report.survey import Survey, figures
@@ -85,6 +85,8 @@ class Compared(Part):
     """Where the latencies come from."""
     survey: Survey | None = None
     """Of --survey."""
+    plot: str | None = None
+    """The file of --plot."""
 
     def as_dict(self) -> dict[str, Any]:
         """For --json."""
@@ -165,6 +167,10 @@ def _fewest(words: list[str], everyone: list[list[str]]) -> list[str]:
     return words
 
 
+MANY = 8
+"""Names of a kind, from which on a sentence has the first ones alone."""
+
+
 def sentence(best: str, alike: list[str], behind: list[str]) -> str:
     """Who is best, who cannot be told from it, who is behind; and of how many."""
     count = 1 + len(alike) + len(behind)
@@ -185,5 +191,8 @@ def sentence(best: str, alike: list[str], behind: list[str]) -> str:
 
 
 def _names(names: list[str]) -> str:
+    """Of many the first; all are in the table."""
+    if len(names) > MANY:
+        return some(names, MANY - 2)
     *first, last = names
     return f"{', '.join(first)} and {last}" if first else last

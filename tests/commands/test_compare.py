@@ -123,6 +123,20 @@ def test_tables_for_pages_and_spreadsheets(finished_once: House) -> None:
     assert "cannot be told from it" in screen.splitlines()[0]
 
 
+def test_it_is_drawn_where_it_is_asked_for(finished_once: House, tmp_path: Path) -> None:
+    words = ("compare", finished_once.student, finished_once.student / "export" / "model.onnx")
+    plot, page = tmp_path / "plot.svg", tmp_path / "page.html"
+    answer = kd_ok(*words, "--plot", plot, "--json")
+    assert answer.document["plot"] == str(plot)
+    assert f"plot: {plot}" in answer.err
+    kd_ok(*words, "--plot", page)
+    assert plot.read_text("utf-8").startswith("<svg")
+    assert "Each against each" in page.read_text("utf-8")
+    refused = kd(*words, "--plot", tmp_path / "plot.png")
+    assert (refused.code, "FILE.svg" in refused.err, "asked" in refused.err) == (2, True, False)
+    assert {one.name for one in tmp_path.iterdir()} == {"plot.svg", "page.html"}
+
+
 def test_the_survey_is_what_the_reports_say(finished_once: House, report: dict) -> None:
     words = ("compare", finished_once.student, finished_once.teacher, "--survey")
     found = kd_ok(*words, "--json").document["survey"]

@@ -47,7 +47,10 @@ def test_evaluate_and_export_leave_a_whole_page(finished_once: House) -> None:
     assert 'class="lacking"' not in page
 
 
-def test_it_is_drawn_anew_elsewhere(finished_once: House, tmp_path: Path) -> None:
+def test_it_is_drawn_anew_elsewhere(
+    finished_once: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KD_RUNS", str(finished_once.path))  # where its baseline is found
     out, old = tmp_path / "new.html", _page(finished_once.student)
     found = kd_ok("report", finished_once.student, "--out", out, "--json").document
     assert found["file"] == str(out)
@@ -170,3 +173,26 @@ def test_a_thousand_classes_make_a_small_page(finished: House) -> None:
     assert found["bytes"] < 200_000
     assert "What is taken for what" not in found["lacking"]
     assert "others than those that were answered to" in found["lacking"]["Surely wrong"]
+
+
+def test_of_several_it_is_what_compare_says(
+    finished_once: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = finished_once
+    monkeypatch.chdir(tmp_path)
+    runs = [house.student, house.teacher]
+    answer = kd_ok("report", *runs, "--against", house.run("baseline-"), "--json")
+    found, page = answer.document, (tmp_path / "report.html").read_text("utf-8")
+    assert (found["file"], found["lacking"]) == ("report.html", {})
+    assert found["runs"] == list(map(str, runs))
+    assert found["sentence"] in unescape(page)
+    for part in _record(house.student)["models"].values():
+        assert f"{part['accuracy']:.4f}" in page
+    assert page.count('class="curve tone') == 2 * 3, "curves, and their keys"
+    assert "p = " in page
+    kd_ok("report", *runs, "--out", "mine.html")
+    assert (tmp_path / "mine.html").is_file()
+    assert kd("report", *runs, "--no-measure").code == 3
+    assert kd("report", *runs, "--out", "plots.svg").code == 2
+    assert kd("report", house.student, "--no-measure").code == 2
+    assert kd("report", *runs, "--out", house.student).code == 2, "its own page lies there"

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from house import House
+from house import House, kd_ok
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ITS_OWN = re.compile(r"://([\w.-]+\.)?(googleapis|google|gvt1)\.com[/:]")
@@ -35,6 +35,14 @@ def test_it_is_quiet_and_asks_for_nothing(finished_once: House, tmp_path: Path) 
     assert (said, asked) == ([], [])
     assert dom.count("<svg") > 5
     assert dom.count("<img") > 20
+
+
+def test_that_of_several_is_too(finished_once: House, tmp_path: Path) -> None:
+    file, out = finished_once.student / "export" / "model.onnx", tmp_path / "several.html"
+    kd_ok("report", finished_once.student, file, "--out", out)
+    dom, said, asked = _seen(out, tmp_path)
+    assert (said, asked) == ([], [])
+    assert dom.count("<svg") > 2
 
 
 def test_a_page_that_does_would_be_seen(tmp_path: Path) -> None:

@@ -74,10 +74,11 @@ def curves(run: Run, report: Report) -> tuple[Curve, ...]:
     baselines = [find(baseline_of(one.spec)) for one in students] if run.spec.is_taught else []
     found = [("student", one) for one in students]
     found += [("baseline", one) for one in baselines if one and one.finished]
-    return tuple(curve for role, one in found if (curve := _curve(role, one)))
+    return tuple(known for role, one in found if (known := curve(role, one)))
 
 
-def _curve(role: str, run: Run) -> Curve | None:
+def curve(role: str, run: Run) -> Curve | None:
+    """Of one training; None without a log."""
     lines = _thinned(epochs_of(run))
     if not lines:
         return None

@@ -10,6 +10,7 @@ from kdcli.report.page.facts import Confusion
 from kdcli.report.page.roles import colour, shape
 from kdcli.report.page.svg import (
     WIDTH,
+    Drawing,
     Scale,
     drawing,
     line,
@@ -26,7 +27,7 @@ LETTER = 6.2
 """About the width of one, in units of the plot."""
 
 
-def confusion(found: Confusion) -> Markup:
+def confusion(found: Confusion) -> Drawing:
     """Rows are what is shown, columns what it is taken for; a cell's depth is its share."""
     names = [shorter(name, 14) for name in found.classes]
     room = min(96.0, LETTER * max(map(len, names)) + 8)
@@ -110,7 +111,7 @@ def recalls(report: Report) -> Recalls | None:
     return Recalls(tuple(names), len(student), by_role, change, against)
 
 
-def recall(found: Recalls) -> Markup:
+def recall(found: Recalls) -> Drawing:
     """A row per class, the student's worst first: a marker per role, and the change."""
     names = [shorter(name, 16) for name in found.classes]
     room = min(112.0, LETTER * max(map(len, names)) + 8)

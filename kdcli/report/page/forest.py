@@ -7,14 +7,24 @@ from markupsafe import Markup
 from kdcli.core.text import signed, span
 from kdcli.report.model import Range
 from kdcli.report.page.facts import SeedGain
-from kdcli.report.page.svg import WIDTH, drawing, line, marker, path, spanning, text, x_axis
+from kdcli.report.page.svg import (
+    WIDTH,
+    Drawing,
+    drawing,
+    line,
+    marker,
+    path,
+    spanning,
+    text,
+    x_axis,
+)
 
 ROW, TOP, LEFT, RIGHT = 22.0, 8.0, 58.0, WIDTH - 118
 MOST = 20
 """Seeds that are drawn; the row of all of them has the others in it, too."""
 
 
-def forest(gains: Sequence[SeedGain], gain: float, ci95: Range) -> Markup:
+def forest(gains: Sequence[SeedGain], gain: float, ci95: Range) -> Drawing:
     """A row per seed, and one for all that the verdict speaks of; in points."""
     rows = [(f"seed {one.seed}", one.gain, one.ci95) for one in gains[:MOST]]
     ends = [100 * v for _, _, ci in [*rows, ("", gain, ci95)] for v in (ci.low, ci.high)]

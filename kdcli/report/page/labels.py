@@ -8,6 +8,8 @@ from kdcli.report.page.svg import text
 
 LETTER = 6.0
 """About the width of one."""
+CLOSE = 12.0
+"""Square units of a name that may be covered."""
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom."""
 _PLACES = (
@@ -19,15 +21,20 @@ _PLACES = (
 
 
 def labels(
-    points: Sequence[tuple[str, float, float]], taken: Sequence[Box], frame: Box
+    points: Sequence[tuple[str, float, float]],
+    taken: Sequence[Box],
+    frame: Box,
+    all_of_them: bool = True,
 ) -> list[Markup]:
     """A name for each `(name, x, y)`, inside the frame where possible, beside what is `taken` and
-    the names before it."""
+    the names before it; or for those alone that have the room."""
     covered, found = list(taken), []
     for words, x, y in points:
         boxes = [_box(x + dx, y + dy, words, anchor) for dx, dy, anchor in _PLACES]
         costs = [_over(box, covered) + 100 * _outside(box, frame) for box in boxes]
         best = costs.index(min(costs))
+        if not all_of_them and costs[best] > CLOSE:
+            continue
         covered.append(boxes[best])
         dx, dy, anchor = _PLACES[best]
         found.append(text(x + dx, y + dy, words, text_anchor=anchor, class_="name"))

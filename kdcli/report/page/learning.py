@@ -1,29 +1,17 @@
-"""Learning curves of student and baseline, and what each term had of the gradient."""
+"""Learning curves, and what each term had of the gradient."""
 
 from collections.abc import Iterable, Sequence
 
-from markupsafe import Markup
-
 from kdcli.report.page.facts import Curve, Shares
 from kdcli.report.page.roles import colour, shape
-from kdcli.report.page.svg import (
-    WIDTH,
-    Scale,
-    drawing,
-    marker,
-    path,
-    percent,
-    spanning,
-    x_axis,
-    y_axis,
-)
+from kdcli.report.page.svg import WIDTH, Drawing, Scale, framed, marker, path, spanning
 
-LEFT, RIGHT, TOP, BOTTOM, HEIGHT = 44.0, WIDTH - 10, 10.0, 196.0, 232.0
+LEFT, RIGHT, TOP, BOTTOM = 44.0, WIDTH - 10, 10.0, 196.0
 FEW = 12
 """Epochs that are marked one by one."""
 
 
-def accuracies(curves: Sequence[Curve]) -> Markup:
+def accuracies(curves: Sequence[Curve]) -> Drawing:
     """Validation as lines, training dashed; further seeds are paler."""
     every = [v for curve in curves for v in (*curve.train, *curve.validation)]
     x = _epochs(epoch for curve in curves for epoch in curve.epochs)
@@ -41,13 +29,20 @@ def accuracies(curves: Sequence[Curve]) -> Markup:
         marks.append(path(points, f"curve {tint}"))
         if len(points) <= FEW and not pale:
             marks += [marker(shape(curve.role), *p, 2.6, f"mark {tint}") for p in points]
-    return drawing(
-        HEIGHT,
-        x_axis(x, TOP, BOTTOM, "epoch", _whole),
-        y_axis(y, LEFT, RIGHT, percent),
-        *marks,
-        title="Accuracy on training and validation images by epoch",
-    )
+    return framed(x, y, "epoch", _whole, marks, "Accuracy on training and validation images")
+
+
+def overlaid(curves: Sequence[tuple[str, Curve]]) -> Drawing:
+    """Validation accuracies over each other, each by its CSS classes; the first on top."""
+    x = _epochs(epoch for _, curve in curves for epoch in curve.epochs)
+    y = spanning([v for _, curve in curves for v in curve.validation], BOTTOM, TOP, 0.04)
+    marks = []
+    for tint, curve in reversed(curves):
+        points = [*zip(map(x, curve.epochs), map(y, curve.validation), strict=True)]
+        marks.append(path(points, f"curve {tint}"))
+        if len(points) == 1:
+            marks.append(marker("circle", *points[0], 2.6, f"mark {tint}"))
+    return framed(x, y, "epoch", _whole, marks, "Accuracy on validation images")
 
 
 def band(number: int) -> str:
@@ -55,7 +50,7 @@ def band(number: int) -> str:
     return f"band{number % 6}"
 
 
-def gradient(shares: Shares) -> Markup:
+def gradient(shares: Shares) -> Drawing:
     """Bands that add up to the whole gradient, the labels' term at the bottom."""
     x, y = _epochs(shares.epochs), Scale(0.0, 1.0, BOTTOM, TOP)
     places = [x(epoch) for epoch in shares.epochs]
@@ -70,13 +65,7 @@ def gradient(shares: Shares) -> Markup:
         lower = [*zip(places, map(y, under), strict=True)]
         marks.append(path([*upper, *reversed(lower)], f"band {band(i)}", closed=True))
         under = over
-    return drawing(
-        HEIGHT,
-        x_axis(x, TOP, BOTTOM, "epoch", _whole),
-        y_axis(y, LEFT, RIGHT, percent),
-        *marks,
-        title="Each term's share of the student's gradient by epoch",
-    )
+    return framed(x, y, "epoch", _whole, marks, "Each term's share of the student's gradient")
 
 
 def _epochs(epochs: Iterable[int]) -> Scale:

@@ -6,7 +6,7 @@ from pathlib import PurePath
 from kdcli.core.text import scaled
 from kdcli.report.export import Export
 from kdcli.report.model import Range
-from kdcli.report.page.trade_off import file_name
+from kdcli.report.page.report_points import file_name
 from kdcli.report.schema import Report
 from kdcli.report.table import heads, table
 

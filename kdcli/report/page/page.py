@@ -1,11 +1,16 @@
 """report.html from a record and facts: sections into a template that escapes all it is given."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from kdcli.report.page.facts import Facts
+from kdcli import __version__
+from kdcli.core.text import counted
+from kdcli.report.candidates import Compared
+from kdcli.report.page.compared_sections import compared_sections
+from kdcli.report.page.facts import Curve, Facts
 from kdcli.report.page.roles import names
 from kdcli.report.page.section import Section
 from kdcli.report.page.sections import sections
@@ -43,8 +48,33 @@ def draw(report: Report, facts: Facts) -> Page:
     return page
 
 
+def draw_comparison(found: Compared, curves: Mapping[str, Curve]) -> Page:
+    """A page of several candidates, as small; of very many those of the front and the best."""
+    for most in (100, 50, 25):
+        made = compared_sections(found, curves, most)
+        page = _rendered(
+            made,
+            title=f"{counted(len(found.candidates), 'candidate')} on {found.data}",
+            verdict=found.sentence,
+            footer=f"kd {__version__}. What kd compare says.",
+        )
+        if len(page.html.encode()) <= LARGEST:
+            break
+    return page
+
+
 def _drawn(report: Report, facts: Facts) -> Page:
-    made = sections(report, facts)
+    return _rendered(
+        sections(report, facts),
+        title=report.run,
+        verdict=report.verdict or "Not evaluated yet.",
+        footer=f"kd {report.kd}. Drawn from report.json, predictions.npz and metrics.jsonl beside "
+        "it.",
+        names=names(report),
+    )
+
+
+def _rendered(made: list[Section], names: Mapping[str, str] | None = None, **texts: str) -> Page:
     template = Environment(
         loader=FileSystemLoader(_HERE),
         autoescape=True,
@@ -52,11 +82,7 @@ def _drawn(report: Report, facts: Facts) -> Page:
         trim_blocks=True,
         lstrip_blocks=True,
     ).get_template("page.html.jinja")
-    html = template.render(
-        report=report,
-        sections=made,
-        names=names(report),
-        css=(_HERE / "page.css").read_text("utf-8"),
-    )
+    css = "".join((_HERE / file).read_text("utf-8") for file in ("plots.css", "page.css"))
+    html = template.render(sections=made, names=names or {}, css=css, **texts)
     # names of files and classes may hold bytes that are no UTF-8
     return Page(html.encode("utf-8", "backslashreplace").decode("utf-8"), made)

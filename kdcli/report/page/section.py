@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from kdcli.report.page.facts import Attention, SoftTargets, Tile
+from kdcli.report.page.svg import Drawing, line, marker
 
 
 @dataclass(frozen=True)
@@ -13,14 +14,22 @@ class Key:
 
     name: str
     shape: str
+    """Of `svg.marker`, or `line`."""
     colour: str
+
+    @property
+    def drawn(self) -> Markup:
+        """For a box of 12 around 0."""
+        if self.shape == "line":
+            return line(-6, 0, 6, 0, f"curve {self.colour}")
+        return marker(self.shape, 0.0, 0.0, 4.5, f"mark {self.colour}")
 
 
 @dataclass(frozen=True)
 class Plot:
     """A drawing, its heading, and one sentence on what one sees."""
 
-    svg: Markup
+    svg: Drawing
     heading: str
     caption: str
     keys: tuple[Key, ...] = ()
@@ -32,6 +41,25 @@ class Table:
 
     heads: list[str]
     rows: list[list[str]]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Of a matrix."""
+
+    words: str
+    """Empty on the diagonal."""
+    look: str = ""
+    """`ahead` or `behind` where that is decided, else nothing."""
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Each against each, in one order; columns are called by the numbers of the rows."""
+
+    names: list[str]
+    rows: list[list[Cell]]
 
 
 @dataclass(frozen=True)
@@ -55,6 +83,7 @@ class Section:
     lines: tuple[str, ...] = ()
     plots: tuple[Plot, ...] = ()
     tiles: tuple[Tile, ...] = ()
+    matrix: Matrix | None = None
     looks: Attention | None = None
     softened: SoftTargets | None = None
     commands: tuple[str, ...] = ()

@@ -11,10 +11,11 @@ from kdcli.report.page.forest import forest
 from kdcli.report.page.learning import accuracies, band, gradient
 from kdcli.report.page.models_table import models_table
 from kdcli.report.page.reliability import confidences, reliability
+from kdcli.report.page.report_points import by_size, by_time
 from kdcli.report.page.roles import colour, names, shape, shown
 from kdcli.report.page.section import Details, Key, Plot, Section, Table
 from kdcli.report.page.svg import shorter
-from kdcli.report.page.trade_off import by_size, by_time, trade_off
+from kdcli.report.page.trade_off import trade_off
 from kdcli.report.schema import Report, imitated
 from kdcli.report.sentences import figures, worth_lines
 from kdcli.report.table import LONG, learning_table, table
@@ -74,7 +75,7 @@ def _trade_off(report: Report, facts: Facts) -> Section:
     hollow = " Hollow: smaller files of the student." if any(p.hollow for p in sizes) else ""
     plots = [
         Plot(
-            trade_off(sizes, f"{what} (log scale)", unit),
+            trade_off(sizes, what, unit),
             f"Against {what}",
             "Upper left is better; vertical lines are 95% intervals, side by side where sizes are "
             f"equal.{hollow}",
@@ -83,7 +84,7 @@ def _trade_off(report: Report, facts: Facts) -> Section:
     if times := by_time(report, facts.files_ci95):
         plots.append(
             Plot(
-                trade_off(times, "one image, onnxruntime, one thread (log scale)", "ms"),
+                trade_off(times, "one image, onnxruntime, one thread", "ms"),
                 "Against time",
                 f"Medians, with a line to the 90th percentile; measured on {report.measured_on}.",
             )
@@ -251,20 +252,17 @@ def _story(report: Report, facts: Facts) -> Section:
     section = Section("story", "What was run")
     if (found := facts.story) is None:
         return _without(section, facts.lacking.get("story", ""))
+    licences = licence_line(report.licences) if report.licences else ""
     rows = [
         *map(list, found.who),
         ["data", found.data],
         ["recipe", found.recipe_name],
         ["seeds", ", ".join(map(str, found.seeds))],
         ["started", found.started],
-        *([["trained on", found.machine]] if found.machine else []),
-        *([["threads", str(found.threads)]] if found.threads else []),
-        *(
-            [["licences", licence_line(report.licences).removeprefix("licences").lstrip(":, ")]]
-            if report.licences
-            else []
-        ),
-        *([["timed on", report.measured_on]] if report.measured_on else []),
+        ["trained on", found.machine or ""],
+        ["threads", str(found.threads or "")],
+        ["licences", licences.removeprefix("licences").lstrip(":, ")],
+        ["timed on", report.measured_on or ""],
         ["versions", ", ".join(f"{name} {v}" for name, v in found.versions.items())],
         ["sha256 of model.pt", report.model_sha256],
     ]
@@ -272,7 +270,7 @@ def _story(report: Report, facts: Facts) -> Section:
     return replace(
         section,
         lead="" if found.commands else unknown,
-        table=Table([], rows),
+        table=Table([], [row for row in rows if row[1]]),
         commands=found.commands,
         details=(Details("The recipe, resolved", text=found.recipe),),
     )

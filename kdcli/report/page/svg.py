@@ -4,7 +4,7 @@ Plots are `WIDTH` wide in their own units: as wide as a phone, where text keeps 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
@@ -30,16 +30,38 @@ def _plain(value: object) -> object:
     return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else value
 
 
-def drawing(height: float, *inside: object, title: str) -> Markup:
-    """A plot; `title` is for who cannot see it."""
-    return tag(
-        "svg",
-        tag("title", title),
-        *inside,
-        viewBox=f"0 0 {WIDTH:g} {height:g}",
-        role="img",
-        xmlns="http://www.w3.org/2000/svg",
-    )
+@dataclass(frozen=True)
+class Drawing:
+    """A plot; in a page as it is, or a part of another."""
+
+    height: float
+    inside: Markup
+    title: str
+    """For who cannot see it."""
+
+    def __html__(self) -> str:
+        """What a template shows."""
+        return tag(
+            "svg",
+            tag("title", self.title),
+            self.inside,
+            viewBox=f"0 0 {WIDTH:g} {self.height:g}",
+            role="img",
+            xmlns="http://www.w3.org/2000/svg",
+        )
+
+    def at(self, x: float, y: float) -> Markup:
+        """Its upper left corner there."""
+        return tag("g", self.inside, transform=f"translate({x:g} {y:g})")
+
+
+UNDER = 36.0
+"""Below a plot, for its axis."""
+
+
+def drawing(height: float, *inside: object, title: str) -> Drawing:
+    """Of elements."""
+    return Drawing(height, Markup().join(map(escape, inside)), title)
 
 
 def text(x: float, y: float, words: object, **attributes: object) -> Markup:
@@ -152,11 +174,20 @@ def y_axis(scale: Scale, left: float, right: float, words: Words, about: int = 5
     )
 
 
+def framed(
+    x: Scale, y: Scale, name: str, words: Words, marks: Iterable[object], title: str
+) -> Drawing:
+    """Shares against whatever `name` and `words` say: axes around marks."""
+    axes = x_axis(x, y.end, y.start, name, words), y_axis(y, x.start, x.end, percent)
+    return drawing(y.start + UNDER, *axes, *marks, title=title)
+
+
 def percent(value: float) -> str:
     """`85%`, `84.5%`: as exact as its tick."""
     return f"{100 * value:.4g}%"
 
 
 def shorter(name: str, most: int = 18) -> str:
-    """A class's name as far as there is room."""
-    return name if len(name) <= most else f"{name[: most - 1]}…"
+    """A name as far as there is room: names that begin alike often differ at their end."""
+    end = most // 2
+    return name if len(name) <= most else f"{name[: most - end - 1]}…{name[-end:]}"
