@@ -19,7 +19,7 @@ COMMANDS: dict[str, list[tuple[str, ...]]] = {
         ("RUN", "--against", "RELEASE", "--max-drop", "student.accuracy=-1%"),
         ("FILE", "--test", "digits", "--against", "RUN", "--max-ratio", "student.params=1"),
     ],
-    "report": [("RUN",)],
+    "report": [("RUN",), ("RUN", "FILE", "--out", "PAGES/several.html")],
     "compare": [("RUN", "FILE"), ("RUN", "FILE", "--survey")],
     "export": [("RUN", "--max", "exports.0.bytes=1")],
     "predict": [("FILE", "PICTURES"), ("FILE", "PICTURES/two", "nothing*.png")],
@@ -60,6 +60,7 @@ def test_a_command_prints_what_its_schema_says(
         "FILE": str(finished.student / "export" / "model.onnx"),
         "RELEASE": str(finished.student / "report.json"),
         "PICTURES": str(pictures),
+        "PAGES": str(finished.path),
     }
     for line in COMMANDS[name]:
         words = []

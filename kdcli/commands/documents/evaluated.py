@@ -45,7 +45,10 @@ class ComparedDocument(Compared, Document):
 class DrawnDocument(Document):
     """The page; `lacking` says why, by the titles of sections that show nothing."""
 
-    run: str
+    runs: list[str]
+    """As typed where there are several."""
+    sentence: str | None
+    """Who is best, of several."""
     file: str
     bytes: int
     sections: list[str]
