@@ -36,8 +36,8 @@ class Drawn:
     def as_dict(self) -> dict[str, Any]:
         """For --json."""
         return {
-            **({"runs": self.runs} if self.sentence else {"run": self.runs[0]}),
-            **({"sentence": self.sentence} if self.sentence else {}),
+            "runs": self.runs,
+            "sentence": self.sentence,
             "file": str(self.file),
             "bytes": self.bytes,
             "sections": self.sections,

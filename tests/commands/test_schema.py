@@ -19,7 +19,7 @@ COMMANDS: dict[str, list[tuple[str, ...]]] = {
         ("RUN", "--against", "RELEASE", "--max-drop", "student.accuracy=-1%"),
         ("FILE", "--test", "digits", "--against", "RUN", "--max-ratio", "student.params=1"),
     ],
-    "report": [("RUN",), ("RUN", "FILE", "--out", "PAGE")],
+    "report": [("RUN",), ("RUN", "FILE", "--out", "PAGES/several.html")],
     "compare": [("RUN", "FILE"), ("RUN", "FILE", "--survey")],
     "export": [("RUN", "--max", "exports.0.bytes=1")],
     "predict": [("FILE", "PICTURES"), ("FILE", "PICTURES/two", "nothing*.png")],
@@ -53,14 +53,14 @@ def refuse_unknown(name: str, document: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", [name for name in DOCUMENTS if name != REPORT])
 def test_a_command_prints_what_its_schema_says(
-    name: str, finished: House, pictures: Path, tmp_path: Path
+    name: str, finished: House, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     places = {
         "RUN": str(finished.student),
         "FILE": str(finished.student / "export" / "model.onnx"),
         "RELEASE": str(finished.student / "report.json"),
         "PICTURES": str(pictures),
-        "PAGE": str(tmp_path / "page.html"),
+        "PAGES": str(finished.path),
     }
     for line in COMMANDS[name]:
         words = []

@@ -43,12 +43,12 @@ class ComparedDocument(Compared, Document):
 
 
 class DrawnDocument(Document):
-    """The page, of a `run`, or of `runs` with the `sentence` of kd compare; `lacking` says why, by
-    the titles of sections that show nothing."""
+    """The page; `lacking` says why, by the titles of sections that show nothing."""
 
-    run: str | None = None
-    runs: list[str] | None = None
-    sentence: str | None = None
+    runs: list[str]
+    """As typed where there are several."""
+    sentence: str | None
+    """Who is best, of several."""
     file: str
     bytes: int
     sections: list[str]
