@@ -256,9 +256,13 @@ def by_default(pool: Path, archives: Path) -> Iterator[Arm]:
     same ones, and everything is at its default."""
     fresh = ("student.pretrained=false", "teacher.pretrained=false")
     fashion = str(fashion_folder(pool, 2_000))
-    for where, data in (("digits", None), ("2,000 of Fashion-MNIST", fashion)):
+    for where, data, student in (
+        ("digits", None, SIZES[-1]),
+        ("digits, test_resnet", None, "test_resnet"),
+        ("2,000 of Fashion-MNIST", fashion, SIZES[-1]),
+    ):
         for teacher in ("resnet101", LARGE, "test_vit"):
-            asked = Ask("kd", fresh, teachers=(teacher,), student=SIZES[-1], data=data)
+            asked = Ask("kd", fresh, teachers=(teacher,), student=student, data=data)
             yield Arm("by_default", where, teacher, 1, asked)
 
 
