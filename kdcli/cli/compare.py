@@ -1,6 +1,7 @@
 """`kd compare`: which of these is best."""
 
 import csv
+import shlex
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
@@ -18,7 +19,18 @@ if TYPE_CHECKING:
 
 MOST = 4
 """Columns of what differs that a screen shows; all of them are in --markdown and --csv."""
-OF_A_SCREEN = ("accuracy", "gain", "p (Holm)", "params", "ms", "front")
+OF_A_SCREEN = (
+    "seeds",
+    "accuracy",
+    "95% interval",
+    "gain (95%)",
+    "p (Holm)",
+    "params",
+    "ms",
+    "front",
+)
+SPARE = ("95% interval", "seeds")
+"""Of these, what a narrow terminal can do without."""
 
 
 def show_compared(console: Console, found: "Compared") -> None:
@@ -32,9 +44,10 @@ def show_compared(console: Console, found: "Compared") -> None:
     heads, rows = survey_table(found) if found.survey else table(found)
     figures = OF_SURVEY if found.survey else OF_A_SCREEN
     console.table(*console.narrowed(*_of_a_screen(found, heads, rows, figures)))
+    over = "each one's own baseline" if found.survey else found.against
+    console.line(f"gains over {over}; {found.test_images:,} test images of {found.data}")
     if found.survey:
         console.line(scores(found.survey))
-    console.line(f"gains over {found.against}; {found.test_images:,} test images of {found.data}")
     typed = [one.run for one in found.candidates]
     short = dict(zip(typed, short_names(typed), strict=True))
     for pair in found.pairs:
@@ -47,18 +60,22 @@ def show_compared(console: Console, found: "Compared") -> None:
             )
     for note in found.notes:
         console.line(f"- {note}")
-    if found.measured_on:
+    if found.measured_on and not found.survey:
         console.line(f"- ms: one image in onnxruntime, all by turns, {found.measured_on}")
+    if not found.plot:
+        console.next(shlex.join(["kd", "report", *typed, "--out", "comparison.html"]))
 
 
 def _of_a_screen(
     found: "Compared", heads: list[str], rows: list[list[str]], figures: Sequence[str]
 ) -> tuple[list[str], list[list[str]], list[str]]:
-    """Columns of what differs, not too many, and these figures; and the former alone."""
+    """Columns of what differs, not too many, and these figures; and what a narrow terminal can do
+    without, the dearest first."""
     differing = [head for head in heads if any(head in one.differs for one in found.candidates)]
     few = differing[:MOST]
     kept = [i for i, head in enumerate(heads) if i == 0 or head in few or head in figures]
-    return [heads[i] for i in kept], [[row[i] for i in kept] for row in rows], few
+    spare = [*few[:1], *SPARE, *few[1:]]
+    return [heads[i] for i in kept], [[row[i] for i in kept] for row in rows], spare
 
 
 def compare(
@@ -149,11 +166,9 @@ def _show_markdown(console: Console, found: "Compared") -> None:
     from kdcli.report.markdown import markdown_table
     from kdcli.report.survey import scores
 
-    of_survey = found.survey and (
-        *("", *markdown_table(*survey_table(found))),
-        *("", scores(found.survey)),
-    )
-    lines = ("", *markdown_table(*table(found)), *(of_survey or ()))
+    lines = ["", *markdown_table(*(survey_table if found.survey else table)(found))]
+    if found.survey:
+        lines += ["", scores(found.survey)]
     for line in (f"**{found.sentence}**", *lines):
         console.line(line)
 

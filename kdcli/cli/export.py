@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     from kdcli.report.schema import Report
 
 
+WORTH_A_GATE = 0.2
+"""What is less accurate, or may lose more, is not ready for gates."""
+
+
 def export(
     thing: Thing = None,
     which: Which = None,
@@ -171,7 +175,7 @@ def _gates(report: "Report") -> str:
     found, student = report.comparison, report.models["student"].accuracy_ci95
     if not found or not student:
         return ""
-    low, gain = max(0.0, round(student.low, 2) - 0.01), round(found.gain_ci95.low, 2) - 0.01
-    return (
-        f" --min student.accuracy={low:.2f} --min comparison.gain_ci95.low={max(gain, -0.99):.2f}"
-    )
+    low, gain = round(student.low, 2) - 0.01, round(found.gain_ci95.low, 2) - 0.01
+    if low < WORTH_A_GATE or gain < -WORTH_A_GATE:
+        return ""
+    return f" --min student.accuracy={low:.2f} --min comparison.gain_ci95.low={gain:.2f}"

@@ -10,7 +10,7 @@ import torch
 from kdcli.core.errors import DataError, UsageError
 from kdcli.core.machine import machine
 from kdcli.core.progress import Progress, Silent
-from kdcli.core.text import counted, duration, some
+from kdcli.core.text import counted, duration, points, some, span
 from kdcli.data.open import open_source
 from kdcli.data.reopen import reopen_data
 from kdcli.data.source import Source
@@ -76,8 +76,9 @@ def compare(
     accounts = surveyed(contenders, size_priority) if survey else None
     if accounts and not accounts.accounts:
         raise DataError(
-            "--survey: no student here has the answers of its teacher beside its own",
-            "kd evaluate RUN measures both; a teacher of other classes has none",
+            "--survey: no student here has the answers of its teacher beside its own, of all seeds",
+            "kd evaluate RUN --seeds N measures them, or one RUN of them alone, each; a teacher of "
+            "other classes has none",
         )
     files = {one.typed[0]: one.file for one in contenders if one.file}
     times = {} if no_measure else bytes_and_milliseconds(files, progress)
@@ -86,10 +87,12 @@ def compare(
         _against(against, contenders),
         times,
         data=images.name,
+        size_priority=size_priority,
         notes=_notes(contenders),
         measured_on=f"{machine()}, 1 thread" if times else None,
     )
-    return best.model_copy(update={"survey": accounts})
+    notes = [*_of_the_best(contenders, best), *best.notes]
+    return best.model_copy(update={"survey": accounts, "notes": notes})
 
 
 @dataclass
@@ -191,4 +194,20 @@ def _notes(contenders: Sequence[Contender]) -> list[str]:
         return [f"{some(single, 3)}: one seed, which says nothing of another training like it"]
     if single:
         return ["one seed of each: these files are compared, not ways of training"]
+    if any(len(one.seeds) == 2 for one in contenders):
+        return ["two seeds say next to nothing of how trainings vary: kd evaluate RUN --seeds 3"]
     return []
+
+
+def _of_the_best(contenders: Sequence[Contender], best: Compared) -> list[str]:
+    """Whether its teaching helped, which those here may not tell: by its own report."""
+    one = next(one for one in contenders if one.typed[0] == best.best)
+    found = one.report.comparison if one.report else None
+    if found is None or one.role != "student":
+        return []
+    ends = span(found.gain_ci95.low, found.gain_ci95.high)
+    return [
+        f"{short_names([c.typed[0] for c in contenders])[contenders.index(one)]} against its own "
+        f"baseline, without a teacher: {points(found.gain)} (95% CI {ends}), "
+        f"{found.verdict_code.replace('_', ' ')}"
+    ]

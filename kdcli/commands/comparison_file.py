@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kdcli.core.errors import UsageError
+from kdcli.core.errors import DiskError, UsageError
 from kdcli.core.files import probe, write_text
 from kdcli.core.progress import Silent
 from kdcli.evaluation.page_facts.story import curve
@@ -26,7 +26,13 @@ def check_plot(file: Path) -> None:
             f"--plot {file}: neither .svg nor .html",
             "FILE.svg for the plots alone, FILE.html for a page with all tables",
         )
-    probe(file.absolute().parent)
+    folder = file.absolute().parent
+    if not folder.is_dir():
+        raise UsageError(f"--plot {file}: no folder {folder}", "make it, or give another place")
+    try:
+        probe(folder)
+    except DiskError as error:
+        raise DiskError(f"--plot {file}: {error.what}", "give another place") from error
 
 
 def draw_into(found: Compared, file: Path) -> Compared:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from kdcli.core.class_order import places_in
-from kdcli.core.errors import UsageError
+from kdcli.core.errors import DamagedFile, UsageError
 from kdcli.core.files import sha256
 from kdcli.core.progress import Progress
 from kdcli.data.decoding import Decoding
@@ -21,11 +21,12 @@ from kdcli.deploy.onnx_file.read import describe
 from kdcli.evaluation.answers import Logits, ask
 from kdcli.evaluation.contenders import Contender
 from kdcli.evaluation.cost import costs
-from kdcli.evaluation.predictions import NAME, read_predictions, tested
+from kdcli.evaluation.predictions import NAME, Predictions, read_predictions, tested
 from kdcli.models.checkpoint import load_model
 from kdcli.models.loading import read_args
 from kdcli.recipe.edit import crop_pct_of, get
 from kdcli.report.file import read_report
+from kdcli.report.model import ModelPart
 from kdcli.report.schema import Report
 from kdcli.runs.layout import EXPORTS
 from kdcli.runs.locate import locate
@@ -119,6 +120,12 @@ def kept(one: Given) -> Contender | None:
     if report is None or answers is None or report.data is None or "student" not in answers.logits:
         return None
     part = report.models["student"]
+    classes = tuple(report.data.test_images_by_class or ())
+    if not _are_of(answers, part, len(classes)):
+        raise DamagedFile(
+            f"{place.with_name(NAME)}: of another evaluation than {place.name}",
+            "kd evaluate RUN writes both",
+        )
     seeds = tuple(seed.seed for seed in part.seeds or ())
     spec = one.run.spec if one.run else None
     return Contender(
@@ -126,7 +133,7 @@ def kept(one: Given) -> Contender | None:
         role=report.role,
         name=part.name,
         tested=answers.tested,
-        classes=tuple(report.data.test_images_by_class or ()),
+        classes=classes,
         logits=answers.logits["student"],
         beside={role: logits for role, logits in answers.logits.items() if role != "student"},
         seeds=seeds or (spec.seed if spec else 0,),
@@ -135,6 +142,14 @@ def kept(one: Given) -> Contender | None:
         spec=spec,
         report=report,
     )
+
+
+def _are_of(answers: Predictions, part: ModelPart, classes: int) -> bool:
+    """Whether the student's answers are those that the record tells of."""
+    logits = answers.logits["student"]
+    right = float((logits.argmax(2) == answers.tested.labels).mean())
+    alike = part.accuracy is not None and abs(right - part.accuracy) < 1e-6
+    return alike and logits.shape[2] == classes and len(logits) == len(part.seeds or "1")
 
 
 def _beside(record: Path, report: Report) -> Path | None:

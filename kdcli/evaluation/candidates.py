@@ -11,6 +11,8 @@ from kdcli.report.file import distillation_score
 from kdcli.report.model import ModelPart
 from kdcli.report.schema import imitated
 
+NOISE = 0.05
+"""Of two timings on a machine that does little else; a front that it decides is none."""
 Times = Mapping[str, tuple[int, float]]
 """Bytes of the file and milliseconds, by what was typed."""
 
@@ -29,10 +31,12 @@ def compared(
     times: Times,
     *,
     data: str,
+    size_priority: float | None = None,
     notes: Sequence[str] = (),
     measured_on: str | None = None,
 ) -> Compared:
-    """Of candidates that were asked about the same images; gains are over that at `against`."""
+    """Of candidates that were asked about the same images; gains are over that at `against`;
+    `size_priority` is the a of distillation scores, None: as the recipe of each has it."""
     names = [one.typed[0] for one in contenders]
     words, parts = short_names(names), [one.part for one in contenders]
     seeds = [one.for_ranking for one in contenders]
@@ -42,10 +46,11 @@ def compared(
     on_front = front(
         [one.accuracy for one in seeds],
         [(part.params, milliseconds) for part, (_, milliseconds) in zip(parts, timed, strict=True)],
+        alike=(0.0, NOISE),
     )
     apart = differences(contenders)
     rows = [
-        _candidate(i, contenders, parts, pairs, against, timed[i]).model_copy(
+        _candidate(i, contenders, parts, pairs, against, timed[i], size_priority).model_copy(
             update={"differs": apart[i], "on_front": int(on_front[i])}
         )
         for i in range(len(contenders))
@@ -81,6 +86,7 @@ def _candidate(
     pairs: Sequence[Pair],
     against: int,
     timed: tuple[int | None, float | None],
+    size_priority: float | None,
 ) -> Candidate:
     one, part = contenders[place], parts[place]
     assert part.accuracy is not None
@@ -88,6 +94,7 @@ def _candidate(
     pair = next((pair for pair in pairs if {pair.one, pair.other} == {place, against}), None)
     over = _turned(pair, place) if pair else None
     above = _above(one, contenders, parts)
+    priority = one.settings.size_priority if size_priority is None else size_priority
     return Candidate(
         run=one.typed[0],
         runs=list(one.typed),
@@ -106,9 +113,7 @@ def _candidate(
         latency_ms=timed[1],
         size_reduction=1 - part.params / above.params if above else None,
         distillation_score=above
-        and distillation_score(
-            part.params, above.params, part.accuracy, above.accuracy, one.settings.size_priority
-        ),
+        and distillation_score(part.params, above.params, part.accuracy, above.accuracy, priority),
         on_front=0,
         differs={},
     )
@@ -121,10 +126,11 @@ def _above(
     teachers = [part for c, part in zip(contenders, parts, strict=True) if c.role == "teacher"]
     if teachers:
         largest = max(teachers, key=lambda part: part.params)
-        return Above(largest.params, largest.accuracy or 0.0)
+        return Above(largest.params, largest.accuracy or 0.0) if largest.params else None
     models = one.report.models if one.report else {}
     part = models.get(imitated(models) or "")
-    return Above(part.params, part.accuracy) if part and part.accuracy is not None else None
+    known = part is not None and part.params and part.accuracy is not None
+    return Above(part.params, part.accuracy or 0.0) if part and known else None
 
 
 def _turned(pair: Pair, first: int) -> PairPart:

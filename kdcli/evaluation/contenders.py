@@ -82,16 +82,30 @@ def lined_up(one: Contender, classes: Sequence[str], images: Tested) -> Contende
 
 
 def together(contenders: Sequence[Contender]) -> list[Contender]:
-    """Those that differ in their seed alone as one; in the order of the first of each."""
+    """Those that differ in their seed alone as one; in the order of the first of each. A second
+    model of one seed that answers otherwise (of another machine, another kd) stands alone."""
     groups: dict[str, Contender] = {}
     for place, one in enumerate(contenders):
         key = one.spec.kind if one.spec else f"#{place}"
+        if key in groups and not _agree(groups[key], one):
+            key = f"#{place}"
         groups[key] = _joined(groups[key], one) if key in groups else one
     return list(groups.values())
 
 
+def _agree(one: Contender, other: Contender) -> bool:
+    """On the seeds that both have."""
+    both = [(one.seeds.index(seed), i) for i, seed in enumerate(other.seeds) if seed in one.seeds]
+    return all(
+        (one.logits[mine].argmax(1) == other.logits[theirs].argmax(1)).all()
+        for mine, theirs in both
+    )
+
+
 def _joined(one: Contender, other: Contender) -> Contender:
     new = [i for i, seed in enumerate(other.seeds) if seed not in one.seeds]
+    if not new:
+        return replace(one, typed=(*one.typed, *other.typed))
     shared = one.beside.keys() & other.beside.keys()
     return replace(
         one,
@@ -107,7 +121,7 @@ def _joined(one: Contender, other: Contender) -> Contender:
 
 def _with(mine: Logits, theirs: Logits, seeds: int, new: list[int]) -> Logits:
     """A role that has a model per seed, as a baseline has, is joined; a teacher is one for all."""
-    return np.concatenate([mine, theirs[new]]) if len(theirs) == seeds and new else mine
+    return np.concatenate([mine, theirs[new]]) if len(theirs) == seeds else mine
 
 
 def differences(contenders: Sequence[Contender]) -> list[dict[str, str]]:

@@ -120,12 +120,16 @@ def _images(kept: Any) -> Tested:
     ids, labels = kept["ids"], kept["labels"]
     if len(ids) != len(labels):
         raise ValueError("as many names as labels")
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or (len(labels) and labels.min() < 0):
+        raise ValueError("a class each")
     sums = kept["sums"] if "sums" in kept.files else None
     return Tested(tuple(map(str, ids.tolist())), labels.astype(np.int64), sums)
 
 
 def _answers(kept: Any, role: str, images: Tested) -> Logits:
     found: Logits = kept[role]
-    if found.ndim != 3 or found.shape[1] != len(images.labels) or not np.isfinite(found).all():
+    seeds, asked, classes = found.shape if found.ndim == 3 else (0, 0, 0)
+    fits = seeds > 0 and asked == len(images.labels) and found.dtype.kind == "f"
+    if not fits or classes <= images.labels.max(initial=0) or not np.isfinite(found).all():
         raise ValueError(f"{role}: no answers to these images")
     return found

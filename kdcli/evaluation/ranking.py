@@ -112,17 +112,28 @@ def _of(place: int, pairs: Sequence[Pair]) -> list[Pair]:
     return [pair for pair in pairs if place in (pair.one, pair.other)]
 
 
-def front(accuracies: Sequence[float], costs: Sequence[Sequence[float | None]]) -> list[bool]:
+def front(
+    accuracies: Sequence[float],
+    costs: Sequence[Sequence[float | None]],
+    alike: Sequence[float] = (),
+) -> list[bool]:
     """Who is on the Pareto front: nobody is at least as accurate and at least as cheap in every one
     of its costs (size, latency, ...), and better in one of these. A cost that is None for anybody
-    is left out for all."""
-    known = [all(cost is not None for cost in column) for column in zip(*costs, strict=True)]
-    values = [
-        (-accuracy, *(c for c, use in zip(row, known, strict=True) if use and c is not None))
-        for accuracy, row in zip(accuracies, costs, strict=True)
+    is left out for all; costs that differ by less than a share of them that stands in `alike`, in
+    their order, count as equal: times have noise."""
+    columns = [
+        (i, alike[i] if i < len(alike) else 0.0)
+        for i, column in enumerate(zip(*costs, strict=True))
+        if all(cost is not None for cost in column)
     ]
-    return [not any(_dominates(other, mine) for other in values) for mine in values]
 
+    def dominates(one: int, other: int) -> bool:
+        ours, theirs = costs[one], costs[other]
+        pairs = [(ours[i] or 0.0, theirs[i] or 0.0, share) for i, share in columns]
+        at_least = all(a <= b * (1 + share) for a, b, share in pairs)
+        better = any(a < b * (1 - share) for a, b, share in pairs)
+        ahead = accuracies[one] - accuracies[other]
+        return at_least and (ahead > 0 or (ahead == 0 and better))
 
-def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    return one != other and all(a <= b for a, b in zip(one, other, strict=True))
+    places = range(len(accuracies))
+    return [not any(dominates(other, mine) for other in places) for mine in places]

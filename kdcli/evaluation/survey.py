@@ -113,5 +113,6 @@ def _beside_baseline(found: _Taught) -> dict[str, Any]:
 
 def _judged(one: Account, mean: float | None) -> Account:
     score = one.distillation_score
-    better = None if mean is None or score is None else int(score < mean)
+    apart = None if mean is None or score is None else score - mean
+    better = None if apart is None or abs(apart) < 1e-9 else int(apart < 0)
     return one.model_copy(update={"better": better})

@@ -18,6 +18,10 @@ UNKNOWN = (
     "how far it is ahead of labels alone is not known; kd doctor DATA --teacher T --student S "
     "measures it"
 )
+HEAD_START = (
+    "but labels alone had not converged, and a lead over that may melt: --set train.epochs=... "
+    "for both"
+)
 OTHER_CLASSES = (
     "it has other classes than the data, and no accuracy to go by; kd evaluate --seeds 3 will tell"
 )
@@ -41,6 +45,8 @@ class Signs:
     test_images: int
     other_classes: bool = False
     """The teachers answer others than the data's."""
+    converged: bool = True
+    """A finished training from labels alone had; one that was extrapolated is not asked."""
 
     @property
     def lead(self) -> float | None:
@@ -71,7 +77,7 @@ class Prognosis:
         if self.expected_gain is None:
             return f"nobody can tell yet whether a teacher pays here: {self.reason}"
         says = {"yes": "will probably pay", "no": "will probably not pay", "open": "may pay"}
-        return f"a teacher {says[self.pays]} here: {self.reason}"
+        return f"a teacher {says[self.pays]} here, whatever the recipe: {self.reason}"
 
     def as_dict(self) -> dict[str, Any]:
         """For --json."""
@@ -106,5 +112,10 @@ def prognosis(signs: Signs) -> Prognosis:
         f"usually gains {share:.0%}, {100 * expected:.1f}; the test images can show gains from "
         f"{100 * needed:.1f} on"
     )
-    pays: Pays = "yes" if expected >= needed else "open" if expected >= needed / 2 else "no"
-    return Prognosis(signs, expected, pays, reason)
+    if not signs.converged:
+        return Prognosis(signs, expected, "open", f"{reason}; {HEAD_START}")
+    if expected >= needed:
+        return Prognosis(signs, expected, "yes", reason)
+    if expected >= needed / 2:
+        return Prognosis(signs, expected, "open", f"{reason}: more of them, or more seeds, show it")
+    return Prognosis(signs, expected, "no", reason)

@@ -11,6 +11,7 @@ from kdcli.data.store import plain_store
 from kdcli.data.subset import training_split
 from kdcli.data.unlabelled import known_of
 from kdcli.evaluation.measure import measure
+from kdcli.evaluation.metrics import converged
 from kdcli.models.loading import answers
 from kdcli.plan.job import Job
 from kdcli.plan.prognosis import Prognosis, Signs, prognosis
@@ -104,6 +105,14 @@ def _best(job: Job, files: list[Path]) -> float | None:
     return float(measure(files, store, job.device).right(store.labels).mean(1).max())
 
 
+def _converged(spec: Spec) -> bool:
+    """A finished baseline had; True where there is none."""
+    run = find(baseline_of(spec))
+    lines = run.lines() if run else []
+    rates = [line["train_accuracy"] for line in lines if "train_accuracy" in line]
+    return converged(rates) if rates else True
+
+
 def _signs(job: Job, teacher: float | None, alone: float | None) -> Signs:
     labels = training_split(job.spec, job.source).labels
     known, classes = known_of(labels), job.source.classes
@@ -116,5 +125,6 @@ def _signs(job: Job, teacher: float | None, alone: float | None) -> Signs:
         labelled=known,
         validation_images=len(job.source.validation),
         test_images=len(job.source.test),
+        converged=_converged(job.spec),
         other_classes=bool(done) and not any(answers(file, classes) for file in done),
     )

@@ -94,7 +94,7 @@ class Compared(Part):
 
 
 HEADS = (
-    *("accuracy", "95% interval", "sd", "gain", "95% interval", "p (Holm)"),
+    *("seeds", "accuracy", "95% interval", "sd", "gain (95%)", "p (Holm)"),
     *("params", "MACs", "file", "ms", "size", "distillation score", "front"),
 )
 
@@ -131,11 +131,11 @@ def _table(found: Compared, heads: Sequence[str], cells: dict[str, list[str]]) -
 def _figures(one: Candidate) -> list[str]:
     """Cells below HEADS, from the accuracy on."""
     return [
+        str(len(one.seeds)),
         f"{one.accuracy:.4f}",
         f"{one.accuracy_ci95.low:.3f} to {one.accuracy_ci95.high:.3f}",
         "-" if one.accuracy_sd is None else f"{one.accuracy_sd:.4f}",
-        "-" if one.gain is None else signed(100 * one.gain),
-        "-" if one.gain_ci95 is None else span(one.gain_ci95.low, one.gain_ci95.high),
+        _gain(one),
         "-" if one.p_value is None else f"{one.p_value:.3g}",
         short(one.params),
         "-" if one.macs is None else short(one.macs),
@@ -145,6 +145,12 @@ def _figures(one: Candidate) -> list[str]:
         "-" if one.distillation_score is None else f"{one.distillation_score:.3f}",
         "yes" if one.on_front else "-",
     ]
+
+
+def _gain(one: Candidate) -> str:
+    if one.gain is None or one.gain_ci95 is None:
+        return "-"
+    return f"{signed(100 * one.gain)} ({span(one.gain_ci95.low, one.gain_ci95.high)})"
 
 
 def short_names(paths: Sequence[str]) -> list[str]:

@@ -44,7 +44,7 @@ def read_report(place: Path, model_sha256: str | None) -> Report | None:
     try:
         # read by json: pydantic's own reader refuses names that are not UTF-8
         report = Report.model_validate(json.loads(place.read_text("utf-8")))
-    except ValueError as error:  # bad bytes, no JSON, or no report
+    except (ValueError, RecursionError) as error:  # bad bytes, no JSON, or no report
         raise DamagedFile(
             f"{place}: not a report of this kd", "move it away; kd writes a new one"
         ) from error

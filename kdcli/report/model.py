@@ -3,7 +3,7 @@
 from enum import Enum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Unit(Enum):
@@ -43,8 +43,8 @@ ChangeRange = Annotated[Range, Unit.CHANGE]
 class Percentiles(Part):
     """Milliseconds per image at batch 1; of a file that takes N images at a time, at batch N."""
 
-    p50: float
-    p90: float
+    p50: Annotated[float, Field(gt=0)]
+    p90: Annotated[float, Field(gt=0)]
     p99: float | None = None
     """null, as what follows, in an earlier kd's record."""
     cold: float | None = None
@@ -132,7 +132,7 @@ class ModelPart(Part):
     """One role. The last two fields are export's, the others evaluate's."""
 
     name: str
-    accuracy: Share | None = None
+    accuracy: Annotated[Share, Field(ge=0, le=1)] | None = None
     """The mean where there are several seeds."""
     accuracy_ci95: ShareRange | None = None
     accuracy_sd: Share | None = None
@@ -153,7 +153,7 @@ class ModelPart(Part):
     kl_to_teacher: float | None = None
     maps: MapsPart | None = None
     """Of scheme attention_self: of student and baseline."""
-    params: int
+    params: Annotated[int, Field(ge=0, lt=10**15)]
     """Of the student, with MACs: of what was exported, where its heads were folded."""
     macs: int | None = None
     """Multiply-accumulates per image; FLOPs are twice that."""

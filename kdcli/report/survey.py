@@ -30,7 +30,7 @@ class Account(Part):
     distillation_score: Ratio | None
     """Lower is better; null where the teacher gets nothing right."""
     better: int | None
-    """1: below the mean of these students."""
+    """1: below the mean of these students; null at it."""
     nearer: Nearer | None
     """Whose accuracy the student's is nearer; null without a baseline."""
     gain: Change | None
@@ -54,7 +54,7 @@ class Survey(Part):
 
 HEADS = (
     *("params", "MACs", "speed", "accuracy", "against teacher"),
-    *("score", "", "nearer", "gain, points (95%)", "verdict"),
+    *("score", "of the mean", "nearer", "gain, points (95%)", "verdict"),
 )
 
 
@@ -83,7 +83,7 @@ def figures(one: Account) -> list[str]:
         "-" if one.better is None else "better" if one.better else "worse",
         one.nearer or "-",
         "-" if one.gain is None else f"{signed(100 * one.gain)}{between}",
-        one.verdict_code or "-",
+        (one.verdict_code or "-").replace("_", " "),
     ]
 
 

@@ -17,6 +17,9 @@ from kdcli.runs.layout import EXPORTS, OF_EXPORTS, OF_OTHERS, OF_STEPS, OF_TIMM,
 from kdcli.runs.spec import Spec
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
+NUMBERS = ("epoch", "epochs", "best_epoch", "seconds", "train_accuracy", "val_accuracy")
+"""Of a line of metrics.jsonl."""
+LARGEST = 1e15
 
 
 class RunFile(BaseModel):
@@ -190,14 +193,15 @@ class Run:
             ) from error
 
     def lines(self) -> list[dict[str, Any]]:
-        """metrics.jsonl; a torn last line is left out."""
+        """metrics.jsonl, up to a line that is torn (lines are appended: the last of a killed kd) or
+        damaged."""
         if not self.metrics.is_file():
             return []
         found = []
-        for line in self.metrics.read_text("utf-8").splitlines():
+        for line in self.metrics.read_text("utf-8", "replace").splitlines():
             try:
-                found.append(json.loads(line))
-            except json.JSONDecodeError:  # lines are appended: only a killed kd's last is torn
+                found.append(_checked(json.loads(line)))
+            except (ValueError, RecursionError):
                 break
         return found
 
@@ -281,3 +285,13 @@ def versions() -> dict[str, str]:
 
     packages = ("kdcli", "torch", "timm", "onnx", "onnxruntime")
     return {"python": sys.version.split()[0]} | {name: version(name) for name in packages}
+
+
+def _checked(line: Any) -> dict[str, Any]:
+    """A line of metrics.jsonl; raises ValueError where one of its `NUMBERS` is none."""
+    if not isinstance(line, dict):
+        raise ValueError("no line of a log")
+    numbers = [line[key] for key in NUMBERS if key in line]
+    if not all(type(one) in (int, float) and abs(one) < LARGEST for one in numbers):
+        raise ValueError("no numbers")
+    return dict(line)

@@ -6,6 +6,7 @@ import shutil
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from house import House, kd, kd_ok, on_pictures
 
@@ -149,7 +150,7 @@ def test_the_survey_is_what_the_reports_say(finished_once: House, report: dict) 
     for key in ("macs_reduction", "distillation_score", "gain", "gain_ci95", "verdict_code"):
         assert account[key] == pytest.approx(compared[key]), key
     assert found["mean_score"] == account["distillation_score"]
-    assert account["better"] == 0, "it is the mean"
+    assert account["better"] is None, "it is the mean"
     of_size = kd_ok(*words, "--size-priority", "1", "--json").document["survey"]
     assert of_size["mean_score"] == pytest.approx(1 - account["params_reduction"])
     assert "better is below the mean" in kd_ok(*words).out
@@ -164,3 +165,42 @@ def _refusal(*words: object) -> tuple[int, str]:
     answer = kd(*words)
     known = ("test images differ", "no predictions.npz beside it")
     return answer.code, next((one for one in known if one in answer.err), answer.err)
+
+
+def test_answers_of_another_evaluation_are_none(finished: House, tmp_path: Path) -> None:
+    """A wrong number without a word would be the worst."""
+    release = tmp_path / "release"
+    release.mkdir()
+    for name in ("report.json", "predictions.npz"):
+        shutil.copy(finished.student / name, release / name)
+    with np.load(release / "predictions.npz") as kept:
+        arrays = dict(kept)
+    words = ("compare", finished.student, release / "report.json", "--no-measure")
+    assert kd(*words).code == 0
+    student = arrays["student"]
+    for other in (
+        student[:, :, ::-1],
+        student[:, :, :5],
+        np.concatenate([student, student]),
+        student[:0],
+        student.astype(int),
+    ):
+        np.savez_compressed(release / "predictions.npz", **{**arrays, "student": other})
+        answer = kd(*words)
+        assert answer.code == 7, answer.err
+    shutil.copy(finished.student / "predictions.npz", release / "predictions.npz")
+    record = json.loads((release / "report.json").read_text("utf-8"))
+    for key, value in (("accuracy", 2.0), ("params", -1), ("params", 10**30)):
+        changed = {**record["models"]["student"], key: value}
+        damaged = record | {"models": record["models"] | {"student": changed}}
+        (release / "report.json").write_text(json.dumps(damaged), "utf-8")
+        assert kd(*words).code == 7
+    (release / "report.json").write_text("[" * 100_000, "utf-8")
+    assert kd(*words).code == 7
+
+
+def test_a_damaged_log_costs_no_result(finished: House) -> None:
+    for damage in (b"\xff\xfe\0", b'{"epoch": "x"}\n', b"[1]\n", b'{"seconds": 1e400}\n'):
+        (finished.student / "metrics.jsonl").write_bytes(damage)
+        kd_ok("evaluate", finished.student, "--no-train")
+        kd_ok("report", finished.student)

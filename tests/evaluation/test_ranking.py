@@ -1,8 +1,12 @@
 """All pairs, tested together; who is best; the Pareto front."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from kdcli.evaluation.contenders import Contender, together
+from kdcli.evaluation.predictions import Tested as Images
 from kdcli.evaluation.ranking import Seeds, all_pairs, front, ranked, side_by_side
 from kdcli.evaluation.significance import holm, mcnemar
 from kdcli.report.candidates import short_names
@@ -76,3 +80,27 @@ def test_the_front_is_who_nobody_beats_in_everything() -> None:
 )
 def test_candidates_are_called_by_what_tells_them_apart(paths: list[str], names: list[str]) -> None:
     assert short_names(paths) == names
+
+
+def test_two_models_of_one_seed_are_two_candidates() -> None:
+    rng, labels = np.random.default_rng(0), np.zeros(20, np.int64)
+    kind = SimpleNamespace(kind="same")
+
+    def contender(name: str, seed: int) -> Contender:
+        logits = rng.normal(size=(1, 20, 3)).astype(np.float32)
+        images = Images(tuple(map(str, range(20))), labels)
+        costs = {"params": 1, "macs": None}
+        return Contender(
+            (name,), "student", "m", images, ("a", "b", "c"), logits, (seed,), costs, spec=kind
+        )
+
+    one, again, further = contender("one", 0), contender("again", 0), contender("further", 1)
+    assert [c.typed for c in together([one, further])] == [("one", "further")]
+    assert [c.typed for c in together([one, again])] == [("one",), ("again",)]
+    assert [c.typed for c in together([one, one])] == [("one", "one")]
+
+
+def test_times_within_the_noise_decide_no_front() -> None:
+    costs = [(5.0, 0.0990), (5.0, 0.0995), (5.0, 0.0500)]
+    assert front([0.8, 0.9, 0.7], costs, alike=(0.0, 0.05)) == [False, True, True]
+    assert front([0.8, 0.9, 0.7], costs) == [True, True, True]

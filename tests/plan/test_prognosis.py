@@ -55,9 +55,13 @@ def test_a_lead_pays_where_the_share_that_a_student_gains_could_be_shown(
 
 def test_in_words() -> None:
     assert prognosis(SIGNS).words == (
-        "a teacher will probably pay here: it is about 10.0 points ahead of labels alone, of which "
-        "a student usually gains 50%, 5.0; the test images can show gains from 1.3 on"
+        "a teacher will probably pay here, whatever the recipe: it is about 10.0 points ahead of "
+        "labels alone, of which a student usually gains 50%, 5.0; the test images can show gains "
+        "from 1.3 on"
     )
+    early = prognosis(replace(SIGNS, converged=False))
+    assert early.pays == "open"
+    assert "labels alone had not converged" in early.words
     unheard = prognosis(replace(SIGNS, teacher=None, other_classes=True)).words
     assert unheard.startswith("nobody can tell yet whether a teacher pays here: it has other class")
     assert "what would help: " in prognosis(replace(SIGNS, teacher=0.7)).words

@@ -13,7 +13,7 @@ from kdcli.report.survey import scores
 
 LONG = 60
 """Characters of a cell."""
-IN_NAME = ("role", "model")
+IN_NAME = ("seeds", "role", "model")
 """What differs that stands below the name."""
 FIRST = 4
 """Columns of what differs in front of the figures."""
@@ -69,6 +69,8 @@ def _arranged(found: Compared) -> tuple[list[str], list[list[str]]]:
             continue
         if head in keys:
             differing.append([head.replace(".", ".\u200b"), *cells])
+        elif head == "gain (95%)":
+            figures.append(["gain", *(cell.replace(" (", "\n").rstrip(")") for cell in cells)])
         elif head == "95% interval":
             before = figures[-1]
             figures[-1] = [before[0], *map(_below, before[1:], cells)]
