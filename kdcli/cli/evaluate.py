@@ -75,14 +75,14 @@ def _show_all(console: Console, report: "Report") -> None:
 
 def _show_overview(console: Console, report: "Report") -> None:
     from kdcli.report.licences import licence_line
-    from kdcli.report.screen import NOTES, ROWS, SPARE, gain_bar, overview
+    from kdcli.report.screen import NOTES, ROWS, SPARE, gain_bar, notes_in_order, overview
 
     if c := report.comparison:
         console.line(f"gain {gain_bar(c.gain_ci95.low, c.gain, c.gain_ci95.high)}")
     heads, rows = overview(report)
     console.table(*console.narrowed(heads, rows[:ROWS], SPARE))
     left_out = [f"{len(rows) - ROWS} more models"] if len(rows) > ROWS else []
-    for line in report.notes[:NOTES]:
+    for line in notes_in_order(report)[:NOTES]:
         console.line(f"- {line}")
     if report.licences and not report.licences.all_permissive:
         console.line(f"- {licence_line(report.licences)}")

@@ -9,6 +9,8 @@ from kdcli.report.model import ModelPart, Range
 from kdcli.report.schema import Report
 from kdcli.report.table import heads, roles, uneven
 
+POWER = "this comparison could"
+"""How that note begins."""
 ROWS = 10
 NOTES = 2
 SPARE = ("balanced", "95% interval", "file", "MACs", "params", "sd")
@@ -27,6 +29,11 @@ def overview(report: Report) -> tuple[list[str], list[list[str]]]:
     rows += [_file_row(one, report.models["student"]) for one in _files(report)]
     kept = [i for i, _ in enumerate(columns) if i < 2 or any(row[i] != "-" for row in rows)]
     return [columns[i] for i in kept], [[row[i] for i in kept] for row in rows]
+
+
+def notes_in_order(report: Report) -> list[str]:
+    """What a comparison could have shown comes last: the verdict says what it has."""
+    return sorted(report.notes, key=lambda note: note.startswith(POWER))
 
 
 def _row(head: str, part: ModelPart, balanced: bool) -> list[str]:
