@@ -159,15 +159,20 @@ def _show_package(console: Console, result: "Exported") -> None:
 
 def _of_file(path: "Path", entry: "Export", details: bool) -> list[str]:
     """What there is to say of one file."""
+    from kdcli.core.text import size_in_words
     from kdcli.report.sentences import in_use, input_words, parity_words
 
+    words = [line] if (line := input_words(entry)) else []
+    if not details:
+        size, parity = size_in_words(entry.bytes), entry.parity
+        alike = f"{parity.images - parity.top1_changed} of {parity.images}"
+        on = "made-up" if parity.synthetic else "test"
+        return [f"ONNX: {path} ({size}), top-1 as PyTorch's on {alike} {on} images", *words]
     file = f"ONNX: {path} ({entry.bytes:,} bytes, opset {entry.opset})"
-    lines = [f"{file}; {parity_words(entry.parity)}"]
-    if words := input_words(entry):
-        lines.append(words)
-    if entry.accuracy is not None and details:
+    lines = [f"{file}; {parity_words(entry.parity)}", *words]
+    if entry.accuracy is not None:
         lines.append(f"test accuracy of the ONNX file: {entry.accuracy:.4f}")
-    return [*lines, *(f"- {line}" for line in in_use(entry) if details)]
+    return [*lines, *(f"- {line}" for line in in_use(entry))]
 
 
 def _gates(report: "Report") -> str:

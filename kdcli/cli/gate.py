@@ -69,7 +69,7 @@ def show_gates(console: Console, gates: "list[Checked]") -> None:
         [
             [
                 one.gate.title,
-                f"{one.gate.limit:g}",
+                one.limit,
                 "null" if one.value is None else one.shown,
                 one.interval,
                 one.outcome,

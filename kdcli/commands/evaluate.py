@@ -31,7 +31,9 @@ from kdcli.evaluation.participants import (
     Cast,
     cast_of,
     chain_of,
+    changed,
     given_files,
+    notes_on_changed,
     with_given_files,
 )
 from kdcli.evaluation.peers import measure_beside, measure_peers, notes_on_exits, notes_on_peers
@@ -165,7 +167,7 @@ def _measured(run: Run, seeds: int, site: Site) -> Report:
     if above := imitated(models):
         models = {role: beside(found, models[above]) for role, found in models.items()}
     models = with_maps(models, students, test, place, site.progress)
-    remarks = [*notes_on_peers(students), *notes_on_generations(students)]
+    remarks = [*notes_on_changed(run), *notes_on_peers(students), *notes_on_generations(students)]
     remarks += notes_on_labels(run, source, site.progress)  # it may read a teacher's images
     with lock(run.path, wait=WAIT_SECONDS):
         keep_predictions(
@@ -220,10 +222,8 @@ def find_cast(run: Run, site: Site) -> Cast:
         return teacher_file(ref, site)
 
     cast = cast_of(run, place)
-    found = (*cast.teachers, *cast.assistants.values())
-    changed = [os.path.normpath(m.file) for m in found if m.recorded not in (None, sha256(m.file))]
-    if changed:
-        site.progress.warn(f"{some(changed, SHOWN)}: not the bytes that {run.path} was made with")
+    if others := [os.path.normpath(file) for file in changed(cast)]:
+        site.progress.warn(f"{some(others, SHOWN)}: not the bytes that {run.path} was made with")
     return cast
 
 

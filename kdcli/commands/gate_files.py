@@ -28,13 +28,17 @@ class GateFiles:
         takes it for this one's.
 
         Raises:
-            UsageError: a folder.
+            UsageError: a folder, or a file that is no JUnit report.
             DiskError: read-only, or no permission.
         """
         if self.junit is None:
             return
         if self.junit.is_dir():
             raise UsageError(f"--junit {self.junit}: a folder", "give a file, as gates.xml in it")
+        if self.junit.exists() and not _is_junit(self.junit):
+            raise UsageError(
+                f"--junit {self.junit}: there is something else", "give another place, or move it"
+            )
         try:
             probe(self.junit.parent)
             with disk_errors(self.junit):
@@ -56,3 +60,12 @@ class GateFiles:
                     file.write(text + b"\n")
             except OSError as error:
                 progress.warn(f"${STEP_SUMMARY} {place}: {error.strerror or error}")
+
+
+def _is_junit(file: Path) -> bool:
+    """Or an empty file; nothing else is taken away."""
+    if not file.is_file():
+        return False
+    with disk_errors(file), file.open("rb") as opened:
+        head = opened.read(400)
+    return not head or b"<testsuite" in head

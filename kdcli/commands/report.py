@@ -67,6 +67,8 @@ def report(
         )
     if out is not None and out.is_dir():
         out = out / NAME
+    if out is not None:
+        refuse_other_endings(out)
     found = read_report(run.path / "report.json", sha256(run.model))
     if found is None:
         raise DataError(
@@ -77,6 +79,16 @@ def report(
     page = write_page(run, found, file, progress, moved=data)
     titles = [section.title for section in page.sections]
     return Drawn([str(run.path)], file, file.stat().st_size, titles, page.lacking)
+
+
+def refuse_other_endings(out: Path) -> None:
+    """Raise UsageError unless it is a page's name: nothing else is written over."""
+    if out.suffix.lower() not in (".html", ".htm"):
+        plots = "; kd compare ... --plot FILE.svg draws plots alone"
+        raise UsageError(
+            f"--out {out}: no name of a page",
+            f"FILE.html, or a folder{plots if out.suffix.lower() == '.svg' else ''}",
+        )
 
 
 def report_of_several(
@@ -100,10 +112,7 @@ def report_of_several(
         raise UsageError(
             f"{file}: the page of the run that lies there", "--out FILE for that of several"
         )
-    if file.suffix.lower() == ".svg":
-        raise UsageError(
-            f"--out {file}: a page is no .svg", f"kd compare ... --plot {file} draws plots alone"
-        )
+    refuse_other_endings(file)
     probe(file.absolute().parent)
     found = compare(things, data=data, against=against, no_measure=no_measure, progress=progress)
     page = draw_page(found, file)

@@ -43,8 +43,10 @@ def atomic(path: Path) -> Iterator[Path]:
     OSError among it comes out as a DiskError, so only writing belongs inside.
 
     Raises:
-        DiskError: full, read-only, or no permission.
+        DiskError: full, read-only, or no permission; a device stands there.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise DiskError(f"{path}: a device, or a pipe", "give a file's name")
     new = beside(path)
     try:
         with disk_errors(path):

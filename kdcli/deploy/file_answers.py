@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from kdcli.core.class_order import places_in
+from kdcli.core.errors import DamagedFile
 from kdcli.core.progress import Progress, track_long
 from kdcli.data.source import Split
 from kdcli.deploy.onnx_file.feeding import feeding_of
+from kdcli.deploy.onnx_file.read import EXPORT_AGAIN
 from kdcli.deploy.onnx_file.session import open_session
 from kdcli.evaluation.answers import Logits
 
@@ -20,6 +22,7 @@ def file_answers(file: Path, test: Split, classes: Sequence[str], progress: Prog
     Raises:
         UsageError: no file of kd.
         UnfitTeacher: its classes are not the data's.
+        DamagedFile: it answers what cannot be.
     """
     feeding, session = feeding_of(file), open_session(file, 0)
     places = places_in(feeding.classes, classes, str(file), "compare files of these classes")
@@ -30,6 +33,9 @@ def file_answers(file: Path, test: Split, classes: Sequence[str], progress: Prog
         for start in track_long(progress, starts, f"{file} asked about {len(test):,} images")
     ]
     answers = np.concatenate(found)
+    known = len(feeding.classes)
+    if answers.shape[1:] != (known,) or not np.isfinite(answers).all():
+        raise DamagedFile(f"{file}: its answers are none to its {known} classes", EXPORT_AGAIN)
     if feeding.probabilities:
         answers = np.log(np.maximum(answers, np.finfo(np.float32).tiny))
     return answers if places is None else answers[:, places]

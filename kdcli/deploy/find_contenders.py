@@ -1,9 +1,11 @@
 """What was typed (a run, a model.pt, an exported file, a report.json) becomes somebody who can be
 compared: by what was kept of it, else by asking it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 import torch
 
@@ -21,6 +23,7 @@ from kdcli.deploy.onnx_file.read import describe
 from kdcli.evaluation.answers import Logits, ask
 from kdcli.evaluation.contenders import Contender
 from kdcli.evaluation.cost import costs
+from kdcli.evaluation.metrics import nll
 from kdcli.evaluation.predictions import NAME, Predictions, read_predictions, tested
 from kdcli.models.checkpoint import load_model
 from kdcli.models.loading import read_args
@@ -149,6 +152,9 @@ def _are_of(answers: Predictions, part: ModelPart, classes: int) -> bool:
     logits = answers.logits["student"]
     right = float((logits.argmax(2) == answers.tested.labels).mean())
     alike = part.accuracy is not None and abs(right - part.accuracy) < 1e-6
+    if alike and part.nll is not None:
+        loss = fmean(nll(one, answers.tested.labels) for one in logits)
+        alike = math.isclose(loss, part.nll, rel_tol=1e-4, abs_tol=1e-6)
     return alike and logits.shape[2] == classes and len(logits) == len(part.seeds or "1")
 
 

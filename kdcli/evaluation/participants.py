@@ -1,5 +1,6 @@
 """Who is compared in a run that was taught: its teachers, and who stands between."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +96,21 @@ def panel_of(spec: Spec) -> Panel:
 def cast_at_hand(run: Run) -> Cast:
     """Those of the cast whose model.pt still lies where the run left it; nobody is trained."""
     return cast_of(run, _at_hand)
+
+
+def changed(cast: Cast) -> list[Path]:
+    """Its files that are not the bytes that the run was made with."""
+    found = (*cast.teachers, *cast.assistants.values())
+    return [one.file for one in found if one.recorded not in (None, sha256(one.file))]
+
+
+def notes_on_changed(run: Run) -> list[str]:
+    """That figures may be of other models than the run's."""
+    return [
+        f"{os.path.normpath(file)}: not the bytes that this run was made with, so that its figures "
+        "may be another model's"
+        for file in changed(cast_at_hand(run))
+    ]
 
 
 def with_given_files(run: Run) -> Spec:

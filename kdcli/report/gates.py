@@ -17,8 +17,9 @@ from kdcli.report.schema import Report
 Kind = Literal["min", "max", "max-drop", "max-ratio"]
 CHANGES = ("max-drop", "max-ratio")
 """Of the release's number and this one: old - new, new / old."""
+DIGITS = (".6g", ".9g", ".12g", ".17g")
 FEW_IMAGES = 30
-"""Of a class: on fewer, a single one moves its recall by more than three points."""
+"""Of a class: of fewer, one moves its recall by more than three points."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,7 @@ class Checked:
 
     gate: Gate
     value: float | None
-    why: str = ""
-    """It is None."""
+    why: str = ""  # it is None
     images: int | None = None
     """Test images of the class whose recall it is."""
     ci95: Range | None = None
@@ -69,9 +69,8 @@ class Checked:
         if self.value is None:
             return False
         value, limit = self.value, self.gate.limit
-        # 0.95 - 0.945 is more than 0.005 by the last bit
-        same = math.isclose(value, limit, rel_tol=1e-9, abs_tol=1e-12)
-        if self.gate.kind in CHANGES and same:
+        # 0.95 - 0.945 is more than 0.005 by the last bit, and 98.4 / 100 than 0.984
+        if math.isclose(value, limit, rel_tol=1e-9, abs_tol=1e-12):
             return True
         return value >= limit if self.gate.kind == "min" else value <= limit
 
@@ -97,7 +96,17 @@ class Checked:
     @property
     def shown(self) -> str:
         """The value, or why there is none."""
-        return f"null: {self.why}" if self.value is None else format(self.value, ".6g")
+        return f"null: {self.why}" if self.value is None else format(self.value, self._digits)
+
+    @property
+    def limit(self) -> str:
+        """As exact as tells it from the value."""
+        return format(self.gate.limit, self._digits)
+
+    @property
+    def _digits(self) -> str:
+        value, limit = self.value or 0.0, self.gate.limit
+        return next((d for d in DIGITS if format(value, d) != format(limit, d)), ".6g")
 
     @property
     def interval(self) -> str:
@@ -282,7 +291,7 @@ def missed(checked: list[Checked]) -> GateMissed | None:
     """The error for those that were missed; None where all were met."""
     lines = [
         f"{_CHANGE.get(c.gate.kind, '')}{c.gate.key} is {c.shown}{';' if c.value is None else ','} "
-        f"{'at least' if c.gate.kind == 'min' else 'at most'} {c.gate.limit:g} was asked for"
+        f"{'at least' if c.gate.kind == 'min' else 'at most'} {c.limit} was asked for"
         for c in checked
         if not c.passed
     ]

@@ -21,7 +21,7 @@ def junit(gates: Sequence[Checked], title: str) -> bytes:
         case = SubElement(
             suite,
             "testcase",
-            {"classname": "kd.gates", "name": _text(f"{one.gate.title}={one.gate.limit:g}")},
+            {"classname": "kd.gates", "name": _text(f"{one.gate.title}={one.gate.limit:.12g}")},
         )
         words = _text(_words(one))
         if one.passed:
@@ -35,7 +35,7 @@ def junit(gates: Sequence[Checked], title: str) -> bytes:
 
 def _words(one: Checked) -> str:
     side = "at least" if one.gate.kind == "min" else "at most"
-    told = f"value {one.shown}, limit {side} {one.gate.limit:g}"
+    told = f"value {one.shown}, limit {side} {one.limit}"
     told += f", 95% interval {one.interval}" if one.ci95 else ""
     if one.before is not None or one.now is not None:
         told += f", before {_number(one.before)}, now {_number(one.now)}"

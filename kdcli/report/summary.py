@@ -95,7 +95,7 @@ def _gates(gates: Sequence[Checked]) -> list[str]:
     rows = [
         [
             code(one.gate.title.replace("models.", "", 1)),
-            f"{one.gate.limit:g}",
+            one.limit,
             plain(one.shown),
             one.interval,
             one.outcome if one.passed else f"**{one.outcome}**",

@@ -208,3 +208,21 @@ def test_a_file_of_somebody_else_and_a_record_cannot_be_asked(
         assert kd("evaluate", thing, "--test", "digits").code == 2
     answer = kd("evaluate", tmp_path / "bare.onnx")
     assert (answer.code, "--test DATA measures it" in answer.err) == (2, True)
+
+
+def test_nothing_else_is_written_over(finished: House, tmp_path: Path) -> None:
+    model = finished.student / "export" / "model.onnx"
+    before = model.read_bytes()
+    for words in (
+        ("evaluate", model, "--test", "digits", "--junit", model),
+        ("evaluate", finished.student, "--junit", finished.student / "run.yaml"),
+        ("evaluate", finished.student, "--junit", "/dev/null"),
+        ("report", finished.student, "--out", finished.student / "model.pt"),
+        ("report", finished.student, "--out", "/dev/null"),
+    ):
+        assert kd(*words).code == 2, words
+    assert model.read_bytes() == before
+    gates = tmp_path / "gates.xml"
+    for _ in range(2):
+        kd_ok("evaluate", finished.student, "--min", "student.accuracy=0", "--junit", gates)
+    assert Path("/dev/null").is_char_device()

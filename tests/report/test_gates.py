@@ -257,3 +257,21 @@ def test_where_no_class_lost_anything_the_drop_is_nothing() -> None:
     looked = _report(comparison=_comparison(balanced_gain=0.0))
     earlier = _report(comparison=_comparison())  # by a kd that did not look for it
     assert [check_gates(gates, r)[0].value for r in (looked, earlier, _report())] == [0, None, None]
+
+
+@pytest.mark.parametrize(("right", "limit"), [(123, "98.4%"), (123, "0.984"), (124, "99.2%")])
+def test_a_limit_that_is_met_exactly_is_met(right: int, limit: str) -> None:
+    """98.4 / 100 is a bit above 0.984."""
+    part = ModelPart(name="m", params=1, accuracy=right / 125)
+    report = Report(run="r", model_sha256="", models={"student": part})
+    gates = parse_gates([f"student.accuracy={limit}"], [f"student.accuracy={limit}"])
+    assert all(one.passed for one in check_gates(gates, report))
+
+
+def test_a_value_is_told_from_its_limit() -> None:
+    part = ModelPart(name="m", params=1, file_bytes=1500634)
+    report = Report(run="r", model_sha256="", models={"student": part})
+    checked = check_gates(parse_gates(None, ["student.file_bytes=1500633"]), report)
+    error = missed(checked)
+    assert error
+    assert "is 1500634, at most 1500633 was asked for" in error.what

@@ -16,6 +16,8 @@ from kdcli.data.images import fit, resize
 from kdcli.deploy.onnx_file.read import EXPORT_AGAIN, load
 
 TOGETHER = 32
+LARGEST = 8192
+"""Pixels of a side."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,9 @@ def feeding_of(path: Path) -> Feeding:
 
 def _parsed(known: Mapping[str, str]) -> Feeding:
     """Files that say no more than the least take normalised tensors and give logits."""
-    return Feeding(
-        classes=tuple(map(str, json.loads(known["kd.classes"]))),
+    classes = json.loads(known["kd.classes"])
+    found = Feeding(
+        classes=tuple(map(str, classes)),
         input_size=int(known["kd.input_size"]),
         image_size=int(known.get("kd.image_size", known["kd.input_size"])),
         mean=tuple(map(float, json.loads(known["kd.mean"]))),
@@ -102,3 +105,13 @@ def _parsed(known: Mapping[str, str]) -> Feeding:
         decoding=Decoding.from_texts(known),
         crop_pct=float(known.get("kd.crop_pct", 1)),
     )
+    if not isinstance(classes, list) or len(set(found.classes)) != len(classes):
+        raise ValueError("classes")
+    if not all(0 < side <= LARGEST for side in (found.input_size, found.image_size)):
+        raise ValueError("size of images")
+    scales = np.array([found.mean, found.std])
+    if scales.shape != (2, 3) or not np.isfinite(scales).all() or (scales[1] <= 0).any():
+        raise ValueError("mean and std")
+    if not 0 < found.crop_pct <= 1:
+        raise ValueError("crop_pct")
+    return found

@@ -26,7 +26,7 @@ from kdcli.evaluation.page_facts.looks import attention
 from kdcli.evaluation.page_facts.pictures import Draw, drawer, uri
 from kdcli.evaluation.page_facts.soften import soft_targets
 from kdcli.evaluation.page_facts.story import curves, shares, story
-from kdcli.evaluation.participants import cast_at_hand
+from kdcli.evaluation.participants import cast_at_hand, changed
 from kdcli.evaluation.predictions import NAME, Tested, each_role, read_tested, tested
 from kdcli.evaluation.significance import paired_gain
 from kdcli.recipe.edit import crop_pct_of
@@ -264,7 +264,9 @@ def _files_of(run: Run, best: int) -> dict[str, Path]:
     baseline."""
     found = dict[str, Path]()
     if run.spec.members:
-        taught_by = {one.number: one.file for one in cast_at_hand(run).teachers}
+        cast = cast_at_hand(run)
+        others = changed(cast)  # than the run was taught by
+        taught_by = {one.number: one.file for one in cast.teachers if one.file not in others}
         found |= {"teacher": taught_by[best]} if best in taught_by else {}
     found["student"] = run.model
     baseline = find(baseline_of(run.spec)) if run.spec.is_taught else None

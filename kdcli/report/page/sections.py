@@ -287,7 +287,9 @@ def _without(section: Section, why: str) -> Section:
 
 
 def _sentence(words: str) -> str:
-    return f"{words[0].upper()}{words[1:]}." if words else ""
+    first = words.split()[0] if words else ""
+    begin = words[:1] if "." in first or first == "kd" else words[:1].upper()
+    return f"{begin}{words[1:]}." if words else ""
 
 
 def _share(value: float | None) -> str:
