@@ -51,7 +51,7 @@ def both_once(finished_once: House, tmp_path_factory: pytest.TempPathFactory) ->
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KD_RUNS", str(path))
         hurry(finished_once, patch)
-        answer = kd_ok("export", "--int8", "--fp16")
+        answer = kd_ok("export", "--int8", "--fp16", "--details")
         (path / "said").write_text(answer.err + answer.out)
     return House(path)
 

@@ -291,7 +291,8 @@ def test_an_epoch_has_steps_enough_for_these_tests():
 
 def test_the_summary_has_a_table_of_terms(small: House, pictures):
     line = Run(small.student).lines()[-2]
-    answer = kd_ok(*on_pictures(pictures))
+    assert "gradient in the last epoch: kd " in kd_ok(*on_pictures(pictures)).out
+    answer = kd_ok(*on_pictures(pictures), "--details")
     assert "share of gradient" in answer.out
     share = line["share_of_gradient"]["kd"]
     (row,) = [row for row in answer.out.splitlines() if "│ kd " in row]

@@ -80,6 +80,7 @@ class PrognosisPart(Part):
     validation_images: int
     test_images: int
     other_classes: bool
+    converged: bool
     lead: float | None
     smallest_gain: float | None
     expected_gain: float | None
