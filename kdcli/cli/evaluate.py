@@ -33,9 +33,11 @@ def show_evaluated(
     console: Console, result: "Evaluated", details: bool = False, data: str | None = None
 ) -> None:
     """After `kd evaluate`; `data` is where they lie now."""
+    from kdcli.report.screen import shown_at
+
     show_report(console, result.report, result.gates, details)
     show_against(console, result.report.against, details)
-    console.line(f"report: {result.run.path / 'report.html'}")
+    console.line(f"report: {shown_at(result.run.path / 'report.json')}")
     console.next(f"kd export {shlex.quote(str(result.run.path))}{on_data(data)}")
 
 

@@ -98,6 +98,7 @@ def show_exported(
 ) -> None:
     """After `kd export`; `data` is where they lie now."""
     from kdcli.report.export import listed
+    from kdcli.report.screen import shown_at
     from kdcli.report.sentences import fold_words, worth_lines
     from kdcli.report.table import file_table
 
@@ -116,7 +117,7 @@ def show_exported(
         console.table(rows[0], rows[1:])
     for line in worth_lines(entries, details):
         console.line(line)
-    console.line(f"report: {result.place.with_suffix('.html')}")
+    console.line(f"report: {shown_at(result.place)}")
     if entries[0].parity.synthetic:
         return
     run = shlex.quote(str(result.place.parent))
@@ -127,6 +128,7 @@ def show_exported(
 
 def show_measured(console: Console, result: "Exported", details: bool = False) -> None:
     """After `kd export --measured`."""
+    from kdcli.report.screen import shown_at
     from kdcli.report.sentences import in_use
 
     show_report(console, result.report, result.gates, details)
@@ -134,11 +136,12 @@ def show_measured(console: Console, result: "Exported", details: bool = False) -
         console.line(f"ONNX: {path}")
         for line in in_use(entry):
             console.line(f"- {line}")
-    console.line(f"report: {result.place.with_suffix('.html')}")
+    console.line(f"report: {shown_at(result.place)}")
 
 
 def _show_package(console: Console, result: "Exported") -> None:
     """After an export in another format than ONNX."""
+    from kdcli.report.screen import shown_at
     from kdcli.report.sentences import fold_words
 
     entry = (result.report.packages or [])[-1]
@@ -150,7 +153,7 @@ def _show_package(console: Console, result: "Exported") -> None:
     )
     if entry.fold:
         console.line(fold_words(entry.fold))
-    console.line(f"report: {result.place.with_suffix('.html')}")
+    console.line(f"report: {shown_at(result.place)}")
     if entry.format == "timm":
         if result.report.comparison is None:
             console.line("its card has no comparison; after kd evaluate, export it again")

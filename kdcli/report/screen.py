@@ -2,6 +2,7 @@
 believing it. All else is in report.md, and behind --details."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from kdcli.core.text import short, signed, size_in_words
 from kdcli.report.export import Export
@@ -29,6 +30,13 @@ def overview(report: Report) -> tuple[list[str], list[list[str]]]:
     rows += [_file_row(one, report.models["student"]) for one in _files(report)]
     kept = [i for i, _ in enumerate(columns) if i < 2 or any(row[i] != "-" for row in rows)]
     return [columns[i] for i in kept], [[row[i] for i in kept] for row in rows]
+
+
+def shown_at(record: Path) -> Path:
+    """Where to look at report.json: the page; of records that have none, or whose page could not be
+    drawn, the Markdown."""
+    page = record.with_suffix(".html")
+    return page if page.is_file() else record.with_suffix(".md")
 
 
 def notes_in_order(report: Report) -> list[str]:

@@ -196,3 +196,12 @@ def test_of_several_it_is_what_compare_says(
     assert kd("report", *runs, "--out", "plots.svg").code == 2
     assert kd("report", house.student, "--no-measure").code == 2
     assert kd("report", *runs, "--out", house.student).code == 2, "its own page lies there"
+
+
+def test_the_report_that_is_named_is_there(finished: House) -> None:
+    """A record of another model than the run ships has no page."""
+    lone = finished.path / "model.pt"
+    shutil.copy(finished.student / "model.pt", lone)
+    for words in (("evaluate", finished.student), ("export", finished.student), ("export", lone)):
+        (line,) = [one for one in kd_ok(*words).out.splitlines() if one.startswith("report: ")]
+        assert Path(line.removeprefix("report: ")).is_file(), words
