@@ -64,13 +64,15 @@ def main() -> None:
     parser.add_argument("--pool", type=Path, default=Path("runs/evidence-pool"))
     add_json(parser)
     asked = parser.parse_args()
-    found = []
+    found, seen = [], set[str]()
     for study in asked.studies.split(","):
         rows = sorted(rows_of(study, asked.pool), key=lambda row: row.length)
         longest = {key_of(row): row for row in rows}
         for arm in arms_of(study, asked.pool, asked.pool / "assets"):
             row = longest.get((arm.where, arm.arm))
-            if row and row.length == arm.length and row.verdict_code != "undecided":
+            decided = row and row.length == arm.length and row.verdict_code != "undecided"
+            if row and decided and row.run not in seen:  # studies share runs
+                seen.add(row.run)
                 found.append(foretold(arm, row, asked.pool))
                 say(asked, line(found[-1]))
     show(asked, [asdict(one) for one in found], summary(found))

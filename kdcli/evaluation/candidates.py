@@ -60,10 +60,7 @@ def compared(
         data=data,
         test_images=len(contenders[0].tested.ids),
         against=names[against],
-        candidates=[
-            row.model_copy(update={"differs": known})
-            for row, known in zip(rows, apart, strict=True)
-        ],
+        candidates=rows,
         pairs=[_pair(pair, names) for pair in pairs],
         best=names[found.best],
         alike=alike,
