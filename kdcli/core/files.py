@@ -9,11 +9,12 @@ import errno
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from kdcli.core import host_lock
 from kdcli.core.errors import DiskError, InUse
 from kdcli.core.unfinished import beside, clear, remove
 
@@ -202,8 +203,8 @@ def lock(path: Path, wait: float = 0.5) -> Iterator[None]:
     """Only one kd at a time works in a run folder; the lock dies with its process.
 
     The system holds it (flock), not the file: a `.lock` that lies there says nothing, and after a
-    kill nobody has to clear it up. A folder that is empty in the end goes with its lock, so that a
-    training that was refused leaves none.
+    kill nobody has to clear it up. Other hosts are kept off by `host_lock`. A folder that is empty
+    in the end goes with its lock, so that a training that was refused leaves none.
 
     `wait` is for how many seconds another one is waited for; half a second is more than `in_use`
     holds the lock for when another kd lists the runs.
@@ -215,7 +216,10 @@ def lock(path: Path, wait: float = 0.5) -> Iterator[None]:
     with disk_errors(path):
         guard = _acquire(path, wait)
     try:
-        yield
+        with ExitStack() as hosts:
+            with disk_errors(path):
+                hosts.enter_context(host_lock.held(path, wait))
+            yield
     finally:
         empty = _is_empty(path)  # nothing came of it
         unlinked = empty and _unlink(path / ".lock")  # while held: who waits takes a new one
@@ -276,5 +280,9 @@ def in_use(path: Path) -> bool:
         return True
     except (OSError, NotImplementedError):
         return False
-    guard.release()
-    return False
+    try:
+        return host_lock.is_held(path)
+    except OSError:
+        return False
+    finally:
+        guard.release()

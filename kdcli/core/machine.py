@@ -3,6 +3,7 @@
 import os
 import platform
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,15 @@ def own_kind() -> Literal["x86", "arm"]:
     """Which family of processors this one is of: `aarch64` and `arm64` are "arm", whatever else
     is "x86". `kd export --target` knows these two."""
     return "arm" if platform.machine().lower().startswith(("arm", "aarch")) else "x86"
+
+
+def boot_id() -> str:
+    """This machine since it was started, all its containers included; where the system does not
+    name that, the machine."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        return f"{uuid.getnode()} {platform.node()}"
 
 
 def process_lives(number: int) -> bool:

@@ -7,17 +7,15 @@ in two containers that share a disk both kds are number 1.
 
 import hashlib
 import os
-import platform
 import re
 import secrets
 import shutil
 import time
-import uuid
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from kdcli.core.machine import process_lives
+from kdcli.core.machine import boot_id, process_lives
 from kdcli.core.text import cut
 
 YOUNG = 3600.0
@@ -96,9 +94,7 @@ def _space() -> str:
     Linux names its start and its process namespace; elsewhere the machine has to do, where a
     number that is taken again is told by the age.
     """
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii")
-        known = f"{boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        known = f"{uuid.getnode()} {platform.node()}"
+    known = boot_id()
+    with suppress(OSError):
+        known += f" {Path('/proc/self/ns/pid').readlink()}"
     return hashlib.sha256(known.encode()).hexdigest()[:8]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kdcli.core.errors import KdError
 from kdcli.core.files import in_use
+from kdcli.core.host_lock import HOLDER, LOCKS
 from kdcli.core.unfinished import is_abandoned, is_leftover
 from kdcli.runs.find import answers_root, runs_root
 from kdcli.runs.layout import EXPORTS, OF_OTHERS, TIMM, is_model, is_of_answers, is_ours
@@ -108,7 +109,7 @@ def _read(path: Path) -> Folder | None:
         sizes = {e.name: e.lstat().st_size for e in path.iterdir() if _is_ours(e)}
         for name, files in Run(path).exported().items():
             sizes[name] = sum(file.lstat().st_size for file in files)
-        others = any(e.name not in sizes and e.name != ".lock" for e in path.iterdir())
+        others = any(e.name not in sizes and e.name not in LOCKS for e in path.iterdir())
         busy = in_use(path) or any(map(_is_written, path.iterdir()))
         changed = max(((path / n).lstat().st_mtime for n in _telling(sizes)), default=0.0)
     except OSError:  # it went meanwhile, or is nobody's to read
@@ -117,7 +118,8 @@ def _read(path: Path) -> Folder | None:
     adopted = path.name.startswith("given-") and "model.pt" in sizes
     # A start that was killed: half-written files or a lock, and nothing else. An empty folder, or
     # one with anything of a person's in it, is none of kd's business.
-    begun = not others and all(map(is_leftover, sizes)) and (sizes or (path / ".lock").exists())
+    locked = any((path / name).exists() for name in LOCKS)
+    begun = not others and all(map(is_leftover, sizes)) and (sizes or locked)
     if not (run or adopted or begun):
         return None
     return Folder(path, _file(path) if run else None, sizes, busy, changed)
@@ -153,8 +155,8 @@ def _for_somebody(name: str) -> bool:
 
 
 def _of_ours(leftover: str) -> bool:
-    name = leftover[1:].rsplit(".", 2)[0]  # `.model.pt.4711.tmp`
-    return is_ours(name) or name == "probe"
+    name = leftover[1:].rsplit(".", 2)[0].removesuffix(".former")  # `.model.pt.4711.tmp`
+    return is_ours(name) or name in ("probe", HOLDER)
 
 
 def _telling(sizes: dict[str, int]) -> list[str]:

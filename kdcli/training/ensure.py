@@ -12,6 +12,7 @@ from typing import Any
 
 from kdcli.core.errors import UsageError
 from kdcli.core.files import lock, probe, write_text
+from kdcli.core.host_lock import LOCKS
 from kdcli.core.progress import Progress
 from kdcli.core.text import counted
 from kdcli.core.unfinished import is_leftover
@@ -232,7 +233,7 @@ def _refuse_other(run: Run, spec: Spec, again: bool) -> None:
 
 def _only_leavings(folder: Path) -> bool:
     """Nothing but what a start that was killed leaves behind."""
-    return all(e.name == ".lock" or is_leftover(e.name) for e in folder.iterdir())
+    return all(e.name in LOCKS or is_leftover(e.name) for e in folder.iterdir())
 
 
 def _clear(run: Run) -> None:

@@ -197,7 +197,9 @@ def test_what_a_killed_start_leaves_is_no_obstacle(
     """A lock file, or the beginning of run.yaml, is all that a disk that was full leaves."""
     out = tmp_path / "out"
     out.mkdir()
-    (out / ".lock").touch()
+    for left in (".lock", ".holder"):
+        (out / left).touch()
+        os.utime(out / left, (0, 0))
     (out / ".run.yaml.4711.tmp").touch()
     assert kd(*_quick(pictures), "--out", out).code == 0
 

@@ -13,6 +13,7 @@ import pytest
 from house import House, kd, kd_ok
 
 from kdcli.core.files import atomic, lock, sha256
+from kdcli.core.host_lock import HOLDER
 from kdcli.recipe.edit import fill_auto, update
 from kdcli.recipe.schema import Recipe
 from kdcli.runs.baseline import baseline_of
@@ -466,6 +467,22 @@ def test_what_a_killed_kd_left_goes_with_its_run(orphans: House) -> None:
     for name in (".model.pt.4711.tmp", ".state.pt.1-00000000-00000000.tmp"):
         (orphans.teacher / name).touch()
         os.utime(orphans.teacher / name, (0, 0))
+    kd_ok("list", "runs", "--prune", "--yes")
+    assert list(orphans.path.iterdir()) == []
+
+
+def test_what_another_host_works_in_stays_until_it_is_dead(orphans: House) -> None:
+    begun = orphans.path / "begun"
+    begun.mkdir()
+    for run in (orphans.teacher, begun):
+        (run / ".lock").touch()
+        (run / HOLDER).write_text('{"host": "b", "boot": "b", "pid": 1, "token": "b"}')
+    (begun / "..holder.former.1-00000000-00000000.tmp").write_text("old")
+    answer = kd_ok("list", "runs", "--prune", "--yes")
+    assert f"{orphans.teacher}: another kd is working in it; until it is" in answer.err
+    assert len(orphans.runs()) == 2
+    for left in orphans.path.glob("*/.*holder*"):
+        os.utime(left, (0, 0))
     kd_ok("list", "runs", "--prune", "--yes")
     assert list(orphans.path.iterdir()) == []
 
