@@ -22,6 +22,7 @@ ROOMS = (
     ("training",),
     ("deploy",),
     ("plan",),
+    ("jobs",),
     ("commands",),
     ("cli",),
     ("__main__",),

@@ -1,9 +1,10 @@
 """`kd distill`: its flags. What it prints is in cli/train.py."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from kdcli.cli.console import Console
 from kdcli.cli.entry import door
 from kdcli.cli.flags import (
     Again,
@@ -24,6 +25,9 @@ from kdcli.cli.flags import (
     Teachers,
 )
 from kdcli.cli.train import carry_out
+
+if TYPE_CHECKING:
+    from kdcli.commands.store_answers import Stored
 
 
 def distill(
@@ -47,6 +51,15 @@ def distill(
             "ahead of it; later: kd evaluate trains it."
         ),
     ] = "later",
+    only: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIGEST",
+            help="Of the trainings around the student (teacher, assistant, baseline) the one whose "
+            "folder's name ends so; or 'answers': store what the teachers say. Jobs of kd sweep.",
+            show_default=False,
+        ),
+    ] = None,
     details: Details = False,
     json: Json = False,
     debug: Debug = False,
@@ -54,7 +67,9 @@ def distill(
     """Distil a teacher, or several (trained first if there are none), into a student."""
     with door(json, goes_on=not dry_run) as console:
         from kdcli.commands.distill import distill_job
+        from kdcli.commands.store_answers import ANSWERS, refuse_with_answers, store_answers
         from kdcli.plan.ask import Ask
+        from kdcli.plan.parts import part_of
 
         ask = Ask(
             recipe=recipe,
@@ -69,4 +84,13 @@ def distill(
             device=device,
         )
         job = distill_job(ask, console)
+        if only == ANSWERS:
+            refuse_with_answers(out=out, again=again, dry_run=dry_run)
+            console.show(store_answers(job, console), lambda it: it.as_dict(), _show_stored)
+            return
+        job = part_of(job, only) if only else job
         carry_out(job, console, out, again, dry_run, details, baseline == "first")
+
+
+def _show_stored(console: Console, found: "Stored") -> None:
+    console.line(found.words)

@@ -61,7 +61,7 @@ def show_trained(console: Console, done: "Carried", job: "Job", details: bool = 
         console.line(f"runs: {some((str(one.run.path) for one in results), SHOWN)}")
     if results[0].run.spec.data.location is None:
         console.line(NO_DATA)
-    console.next(*_next(results, job))
+    console.next(*(_next(results, job) if job.asked else ()))
 
 
 def _show_rows(console: Console, heads: list[str], rows: list[list[str]], details: bool) -> None:

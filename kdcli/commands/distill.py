@@ -16,7 +16,7 @@ from kdcli.models.given import read_labels
 from kdcli.models.model_args import ModelArgs
 from kdcli.plan.ask import Ask
 from kdcli.plan.data import say_mirrored, warn_of_unbalanced
-from kdcli.plan.job import Job, open_shared
+from kdcli.plan.job import Job, Open, open_shared
 from kdcli.plan.lineage import Roles, distill_spec, refuse_peers
 from kdcli.plan.names import assistant_start, model_name, starting_point
 from kdcli.plan.teachers import named
@@ -33,7 +33,7 @@ MANY_CLASSES = 500
 """From here on published comparisons take the numbers of the recipe kd_many_classes."""
 
 
-def distill_job(ask: Ask, progress: Progress) -> Job:
+def distill_job(ask: Ask, progress: Progress, opened: Open = open_shared) -> Job:
     """`kd distill`; online and self-distillation need no teacher."""
     loaded = load_recipe(ask.recipe, ask.settings)
     recipe = loaded.recipe
@@ -55,7 +55,7 @@ def distill_job(ask: Ask, progress: Progress) -> Job:
         student=starting_point(student, progress),
     )
     labels = read_labels(ask.classes) if ask.classes else None
-    shared = replace(open_shared(loaded, who.data, ask.device, progress), labels=labels)
+    shared = replace(opened(loaded, who.data, ask.device, progress), labels=labels)
     advise(loaded, shared.source, progress)
     spec = distill_spec(roles, shared, who.seed or 0)
     say_mirrored(spec, loaded, progress)

@@ -30,7 +30,12 @@ from kdcli.commands.documents.looked import (
     MachineDocument,
     MatchedDocument,
 )
-from kdcli.commands.documents.trained import Planned, SeveralTrained, TrainedDocument
+from kdcli.commands.documents.trained import (
+    Planned,
+    SeveralTrained,
+    StoredDocument,
+    TrainedDocument,
+)
 from kdcli.core.errors import UsageError
 from kdcli.core.text import did_you_mean
 from kdcli.report.schema import Report
@@ -43,7 +48,7 @@ _TRAINED = TrainedDocument | SeveralTrained | Planned
 DOCUMENTS: dict[str, Any] = {
     REPORT: Report,
     "train": _TRAINED,
-    "distill": _TRAINED,
+    "distill": _TRAINED | StoredDocument,
     "evaluate": EvaluatedDocument,
     "compare": ComparedDocument,
     "export": ExportedDocument,

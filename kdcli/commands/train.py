@@ -132,7 +132,7 @@ def carry_out(
         site = job.site(told, choose)
         if not trained and not (known and not baseline_first):
             leads = _leads(spec, site, baseline_first)
-        trained.append(ensure(spec, site, out=out, again=again, asked=True))
+        trained.append(ensure(spec, site, out=out, again=again, asked=job.asked))
         state_licence(trained[-1].run, spec.recipe.data.licence)
     return Carried(trained, leads)
 

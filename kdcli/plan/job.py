@@ -1,5 +1,6 @@
 """From what a person asked for to specs: names resolved, every `auto` decided, nothing trained."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -26,6 +27,8 @@ class Job:
     device: torch.device
     seeds: int = 1
     """So many of them, from the spec's own seed on."""
+    asked: bool = True
+    """A person wants this very training; False: another one needs it."""
 
     def site(self, progress: Progress, threads: Choose = nobody_knows) -> Site:
         """Where its trainings happen; images are opened once for all of them."""
@@ -64,6 +67,10 @@ def open_shared(loaded: LoadedRecipe, data: str | None, device: str, progress: P
     source, further = with_unlabelled(loaded.recipe, source, progress)
     progress.say(f"device: {describe_device(place)}")
     return Shared(loaded, source, ref, place, progress, unlabelled=further)
+
+
+Open = Callable[[LoadedRecipe, str | None, str, Progress], Shared]
+"""`open_shared`, or what does as much."""
 
 
 def refuse_taught(loaded: LoadedRecipe) -> None:

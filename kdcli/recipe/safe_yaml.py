@@ -109,6 +109,26 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return raw
 
 
+def key_lines(path: Path) -> dict[str, int]:
+    """The line, from 1 on, in which each key of a file that `read_yaml` has read stands, by its
+    path; entries of lists by their number: `exclude.0.recipe`."""
+    found: dict[str, int] = {}
+
+    def look(node: Any, at: str) -> None:
+        if isinstance(node, yaml.MappingNode):
+            inside = [(f"{at}{key.value}", key, value) for key, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            inside = [(f"{at}{i}", value, value) for i, value in enumerate(node.value)]
+        else:
+            return
+        for place, marked, value in inside:
+            found[place] = marked.start_mark.line + 1
+            look(value, f"{place}.")
+
+    look(yaml.compose(path.read_text("utf-8"), _Loader), "")
+    return found
+
+
 def from_yaml(text: str) -> Any:
     """Plain values from what kd or a tool of the Hub has written; nothing in it is ever executed.
 

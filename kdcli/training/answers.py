@@ -59,6 +59,8 @@ class Way:
     stores: tuple[AnswerStore, ...] = ()
     """One per teacher, in their order; of a transfer set one for all, and who is near whom. None
     where a teacher is not there yet."""
+    wanted: int = 0
+    """Of the views, as many as the training looks at."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -117,7 +119,7 @@ def decide(
     what = f"{counted(views, 'view')} of {len(split):,} images, {'of which ' * bool(missing)}" + (
         rest if missing else "all there"
     )
-    found = Way(what, True, views, missing, stores)
+    found = Way(what, True, views, missing, stores, wanted)
     if begun is not None:
         return found if begun else Way("as this training was begun")
     if settings.answers == "stored":

@@ -103,6 +103,11 @@ class Once:
                 self._prepare(view)
             yield batch
 
+    def fill(self, views: int) -> None:
+        """Ask about the first so many views, before anybody learns from them."""
+        for view in range(views):
+            self._prepare(view)
+
     def _prepare(self, view: int) -> None:
         if view in self._ready:
             return

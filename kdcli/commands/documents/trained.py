@@ -56,6 +56,15 @@ class SeveralTrained(Document):
     leads: list[LeadPart] = []
 
 
+class StoredDocument(Document):
+    """`--only answers`: the folders under runs/answers/, and how many views of each image they hold
+    by now."""
+
+    stores: list[str]
+    views: int
+    images: int
+
+
 class ForecastPart(Part):
     """Seconds and bytes."""
 

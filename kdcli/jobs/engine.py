@@ -1,0 +1,96 @@
+"""What an engine is: it is handed jobs, of which some need others, and says what became of each.
+
+A job is one ordinary command line of kd, so that any scheduler can carry it out; whether it is
+finished, the disk says.
+"""
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from kdcli.core.errors import ExitCode
+from kdcli.jobs.node import Node
+from kdcli.runs.find import runs_root
+
+ERROR = "error: "
+"""Begins what a command says of its failure (`cli/console.py`)."""
+
+State = Literal["done", "failed", "not run", "submitted"]
+"""`not run`: one that it needs has failed. `submitted`: nobody has waited for it."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job."""
+
+    state: State
+    code: int = 0
+    """Its exit code; 0 where it has none of its own."""
+    reason: str = ""
+    log: Path | None = None
+    """All that it said."""
+
+
+class Watch(Protocol):
+    """Whoever wants to know meanwhile."""
+
+    def started(self, node: Node) -> None:
+        """It runs now."""
+
+    def ended(self, node: Node, outcome: Outcome) -> None:
+        """It is over, or will never begin."""
+
+    def running(self, nodes: Sequence[Node]) -> None:
+        """These run; called about once a second."""
+
+
+class Engine(Protocol):
+    """A way to carry out jobs."""
+
+    def run(self, nodes: Sequence[Node], watch: Watch) -> dict[str, Outcome]:
+        """Carry them out, by name what became of each; none is finished, and each stands behind
+        those that it needs. What one needs and is not among them is finished.
+
+        A failure leaves out those that need it, no others. Ctrl-C and SIGTERM (a KeyboardInterrupt)
+        stop what has begun in good order, wait for it, and travel on.
+        """
+
+
+def arguments(node: Node) -> list[str]:
+    """Its command line, by this very Python."""
+    return [sys.executable, "-m", "kdcli", *shlex.split(node.command)[1:]]
+
+
+def log_of(node: Node) -> Path:
+    """Where what it says is kept: runs/sweeps/NAME.log."""
+    return runs_root() / "sweeps" / f"{node.name}.log"
+
+
+def outcome_of(node: Node, code: int) -> Outcome:
+    """Of a job that has ended with this exit code (negative: by a signal), and has a log."""
+    log = log_of(node)
+    if code == 0 and node.is_done():
+        return Outcome("done", log=log)
+    return Outcome("failed", code or int(ExitCode.DEFECT), _reason(log, code), log)
+
+
+def not_run(node: Node, outcomes: Mapping[str, Outcome]) -> Outcome | None:
+    """What a job comes to that needs one that failed; None: nothing of what it needs has."""
+    for name in node.needs:
+        if (found := outcomes.get(name)) and found.state in ("failed", "not run"):
+            return Outcome("not run", found.code, found.reason, found.log)
+    return None
+
+
+def _reason(log: Path, code: int) -> str:
+    """The last error of a log, with what kd says behind it."""
+    text = log.read_text("utf-8", "replace") if log.is_file() else ""
+    _, found, told = text.rpartition(f"\n{ERROR}" if f"\n{ERROR}" in text else ERROR)
+    if found and code > 0:
+        return "\n".join(line.strip() for line in told.strip().splitlines())
+    if code < 0:
+        return f"ended by signal {-code}; memory may be full"
+    return f"ended with code {code}, and its result is not there"
