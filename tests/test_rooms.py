@@ -50,6 +50,7 @@ HOMES = {
     "sklearn": "data/",
     "datasets": "data/",
     "torchvision": "data/",
+    "submitit": "jobs/slurm",
     "timm": "models/ data/ training/optimizer training/stepper",
 }
 """Where each library may be imported."""
