@@ -98,11 +98,11 @@ class Slurm:
             additional_parameters=further,
             srun_args=[f"--cpus-per-task={cores}"] if cores else None,
         )
-        given = {name: text for name, text in os.environ.items() if name.startswith("KD_")}
+        environment = given()
         try:
             with executor.batch():
                 jobs = [
-                    executor.submit(Command(arguments(n), log_of(n).absolute(), Path.cwd(), given))
+                    executor.submit(Command(arguments(n), log_of(n).absolute(), Path.cwd(), environment))
                     for n in nodes
                 ]
         except FailedJobError as error:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,10 +14,11 @@ from submitit.helpers import DelayedSubmission
 
 from kdcli.core.errors import ExitCode
 from kdcli.core.host_lock import DEAD
+from kdcli.jobs.slurm_options import WARNING_SECONDS
 
 STOPPED = (int(ExitCode.TERMINATED), int(ExitCode.INTERRUPTED), -signal.SIGTERM, -signal.SIGUSR2)
-STOP_SECONDS = 30.0
-"""For kd to stop by itself: all processes of a job get its signals."""
+STOP_SECONDS = WARNING_SECONDS / 2
+"""For kd to stop by itself: it gets the job's signals, too, and a second one makes haste."""
 DECIDED_SECONDS = 60.0
 """After a signal, until Slurm has ended the job, or has had it queued again."""
 AGAIN_SECONDS = 10.0
@@ -46,12 +48,21 @@ class Command:
 
     def checkpoint(self) -> DelayedSubmission:
         """What is queued in its place, when submitit hears of a time limit or a preemption."""
-        try:
-            self._child.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._child.terminate()
-            self._child.wait()
+        if not self._ends(STOP_SECONDS):
+            os.kill(self._child.pid, signal.SIGTERM)
+            self._ends(STOP_SECONDS / 2)
         return DelayedSubmission(replace(self))
+
+    def _ends(self, seconds: float) -> bool:
+        """Whether kd does so, within this time. Called inside a wait for it, whose lock it must not
+        take."""
+        end = time.monotonic() + seconds
+        with suppress(ChildProcessError):
+            while not os.waitid(os.P_PID, self._child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                if time.monotonic() > end:
+                    return False
+                time.sleep(0.1)
+        return True
 
     def _run(self) -> int:
         with self.log.open("ab") as log:

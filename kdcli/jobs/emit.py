@@ -1,0 +1,101 @@
+"""The jobs of a sweep as files for engines that kd does not call itself."""
+
+import os
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from kdcli.jobs.node import Node
+from kdcli.jobs.slurm_options import WARNING_SECONDS, flags
+from kdcli.recipe.safe_yaml import to_yaml
+
+Kind = Literal["make", "slurm", "sky"]
+"""Make, sbatch, SkyPilot."""
+
+
+def emit(kind: Kind, file: Path, nodes: Sequence[Node], options: Mapping[str, str]) -> str:
+    """A file that carries out what is missing of a sweep's; `options` are sbatch's."""
+    if kind == "make":
+        return _makefile(file, nodes)
+    return _sbatch_script(file, nodes, options) if kind == "slurm" else _sky_task(file)
+
+
+def given() -> dict[str, str]:
+    """What the environment says to kd."""
+    return {name: text for name, text in os.environ.items() if name.startswith("KD_")}
+
+
+def _makefile(file: Path, nodes: Sequence[Node]) -> str:
+    """A target for each job, and none is a file: kd knows what is finished."""
+    names = [node.name for node in nodes]
+    lines = [f"# kd sweep {file}: make --keep-going --jobs 4 --makefile THIS"]
+    lines += [f"export {name} = {_escaped(text)}" for name, text in given().items()]
+    lines += [f".PHONY: all {' '.join(names)}", f"all: {' '.join(names)}"]
+    for node in nodes:
+        needs = " ".join(name for name in node.needs if name in names)
+        lines += ["", f"# {node.words}", f"{node.name}: {needs}", f"\t{_escaped(node.command)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("$", "$$")
+
+
+_SCRIPT = """\
+#!/bin/sh
+# kd sweep {file}: sh THIS queues its jobs, each behind those that it needs
+set -eu
+{given}
+# NAME JOBS COMMAND: at its time limit kd is told, and stops with 143; queued again, it goes on
+job() {{
+  sbatch --parsable --job-name="$1" ${{2:+--dependency=afterok$2}} --kill-on-invalid-dep=yes \\
+    --requeue --open-mode=append --output=%x.log --signal=TERM@{seconds} {options} <<END
+#!/bin/sh
+srun $3
+code=\\$?
+[ \\$code -ne 143 ] || scontrol requeue \\$SLURM_JOB_ID
+exit \\$code
+END
+}}
+
+"""
+
+
+def _sbatch_script(file: Path, nodes: Sequence[Node], options: Mapping[str, str]) -> str:
+    text = _SCRIPT.format(
+        file=file,
+        given="".join(f"export {name}={shlex.quote(text)}\n" for name, text in given().items()),
+        seconds=WARNING_SECONDS,
+        options=shlex.join(flags({k: v for k, v in options.items() if k != "job-name"})),
+    )
+    variables = {node.name: f"job{i}" for i, node in enumerate(nodes, 1)}
+    for node in nodes:
+        needs = "".join(f":${variables[name]}" for name in node.needs if name in variables)
+        job = f'job {node.name} "{needs}" {shlex.quote(node.command)}'
+        text += f"# {node.words}\n{variables[node.name]}=$({job})\n"
+    return text
+
+
+_ABOUT_SKY = """\
+# kd sweep {file} on one machine of a cloud or of Kubernetes: sky jobs launch THIS
+# An instance that is taken away comes again, and goes on with what the bucket has. Choose the
+# accelerators (a job runs on each); the bucket's name has to be nobody else's; KD is what pip
+# installs. Images lie below this folder, or are mounted as the bucket is.
+"""
+
+
+def _sky_task(file: Path) -> str:
+    """One task for all jobs: SkyPilot chains tasks one behind the other, and kd knows a graph."""
+    name = "kd-" + re.sub(r"[^a-z0-9]+", "-", file.stem.lower()).strip("-")
+    task = {
+        "name": name,
+        "resources": {"accelerators": "L4:1", "use_spot": True},
+        "workdir": ".",
+        "envs": {"KD": "kdcli", "KD_RUNS": "/kd/runs"},
+        "file_mounts": {"/kd": {"name": f"{name}-runs", "mode": "MOUNT_CACHED"}},
+        "setup": 'pip install "$KD"',
+        "run": shlex.join(["kd", "sweep", str(file)]),
+    }
+    return _ABOUT_SKY.format(file=file) + to_yaml(task)
