@@ -20,6 +20,7 @@ from kdcli.cli import (
     recipe,
     report,
     schema,
+    sweep,
     train,
 )
 from kdcli.cli import list as lists  # the builtin stays what it is
@@ -61,6 +62,7 @@ app.command()(train.train)
 app.command()(distill.distill)
 app.command()(evaluate.evaluate)
 app.command()(compare.compare)
+app.command()(sweep.sweep)
 app.command()(export.export)
 app.command()(report.report)
 app.command()(predict.predict)

@@ -36,7 +36,7 @@ SPARE = ("95% interval", "seeds")
 def show_compared(console: Console, found: "Compared") -> None:
     """The sentence first, then a row per candidate, then who can be told from whom."""
     from kdcli.core.text import counted, points
-    from kdcli.report.candidates import short_names, survey_table, table
+    from kdcli.report.candidates import OWN, short_names, survey_table, table
     from kdcli.report.survey import HEADS as OF_SURVEY
     from kdcli.report.survey import scores
 
@@ -44,7 +44,7 @@ def show_compared(console: Console, found: "Compared") -> None:
     heads, rows = survey_table(found) if found.survey else table(found)
     figures = OF_SURVEY if found.survey else OF_A_SCREEN
     console.table(*console.narrowed(*_of_a_screen(found, heads, rows, figures)))
-    over = "each one's own baseline" if found.survey else found.against
+    over = OWN if found.survey else found.against
     console.line(f"gains over {over}; {found.test_images:,} test images of {found.data}")
     if found.survey:
         console.line(scores(found.survey))
@@ -157,11 +157,12 @@ def compare(
         if plot:
             found = draw_into(found, plot)
             console.say(f"plot: {plot}")
-        show = _show_markdown if markdown else _show_csv if csv_ else show_compared
+        show = show_markdown if markdown else show_csv if csv_ else show_compared
         return console.show(found, lambda it: it.as_dict(), show)
 
 
-def _show_markdown(console: Console, found: "Compared") -> None:
+def show_markdown(console: Console, found: "Compared") -> None:
+    """After --markdown."""
     from kdcli.report.candidates import survey_table, table
     from kdcli.report.markdown import markdown_table
     from kdcli.report.survey import scores
@@ -173,7 +174,7 @@ def _show_markdown(console: Console, found: "Compared") -> None:
         console.line(line)
 
 
-def _show_csv(console: Console, found: "Compared") -> None:
+def show_csv(console: Console, found: "Compared") -> None:
     """A value per cell: intervals as two columns, lists joined; behind a candidate its account."""
     accounts = found.survey.accounts if found.survey else []
     surveyed = {one.run: _flat(one.model_dump(mode="json"), "survey.") for one in accounts}

@@ -11,6 +11,7 @@ from typing import IO, Any, TypeVar
 from rich.cells import cell_len
 from rich.console import Console as RichConsole
 from rich.console import JustifyMethod
+from rich.live import Live
 from rich.markup import escape as without_markup
 from rich.progress import (
     BarColumn,
@@ -68,6 +69,7 @@ class Console:
         width = None if self._stdout.isatty() else WIDTH_OF_A_LOG
         self._out = _Results(file=self._stdout, highlight=False, width=width)
         self._bar: Progress | None = None
+        self._live: Live | None = None
         self._logbook = Logbook(command, self._show_warning)
 
     def say(self, text: str) -> None:
@@ -128,6 +130,17 @@ class Console:
                 if last := self._bar.tasks[0].fields["note"]:
                     self._tell(escape(f"{label}: {last}"))
                 self._bar = None
+
+    def board(self, lines: Sequence[str]) -> None:
+        """On a terminal these lines stand below all that is said, until others do; none ends it."""
+        if lines and self._live is None and self._words.is_terminal:
+            self._live = Live(console=self._words, transient=True, auto_refresh=False)
+            self._live.start()
+        if self._live is not None:
+            self._live.update(Text.from_markup("\n".join(map(escape, lines))), refresh=True)
+        if not lines and self._live is not None:
+            self._live.stop()
+            self._live = None
 
     def error(self, error: KdError) -> None:
         """What went wrong and the way out; a JSON document with --json."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+import numpy as np
 import torch
 
 from kdcli.core.errors import DataError, UsageError
@@ -18,9 +19,14 @@ from kdcli.deploy.find_contenders import Given, asked, find_given, kept, logits_
 from kdcli.deploy.side_by_side import bytes_and_milliseconds
 from kdcli.evaluation.candidates import compared
 from kdcli.evaluation.contenders import Contender, together
+from kdcli.evaluation.own_gains import over_their_own
 from kdcli.evaluation.predictions import Tested, tested
+from kdcli.evaluation.ranking import Seeds
 from kdcli.evaluation.survey import surveyed
 from kdcli.report.candidates import Compared, short_names
+from kdcli.runs.baseline import baseline_of
+from kdcli.runs.find import find
+from kdcli.runs.spec import with_seed
 from kdcli.training.devices import open_device
 
 TRIED = 32
@@ -35,6 +41,7 @@ def compare(
     no_measure: bool = False,
     survey: bool = False,
     size_priority: float | None = None,
+    over_own: bool = False,
     device: str = "auto",
     progress: Progress,
 ) -> Compared:
@@ -43,7 +50,8 @@ def compare(
     `data`: where the test images lie now, or others of the same classes; `against`: whom gains are
     over (else the baseline among them, else the first); `no_measure` refuses to ask any model;
     `survey` adds the accounting beside teachers, `size_priority` is the a of its distillation score
-    (else the recipes').
+    (else the recipes'). `over_own`: gains are of each over its own baseline, of the same seeds; one
+    candidate is enough, and nothing is timed.
 
     Raises:
         UsageError: fewer than two candidates, other test images, or none of these things.
@@ -68,7 +76,7 @@ def compare(
     for one in missing:
         found[one.typed] = _measured(one, images, wanted, place, progress)
     contenders = together([found[name] for name in names])
-    if len(contenders) < 2:
+    if len(contenders) < 2 and not over_own:
         raise UsageError(
             f"{counted(len(contenders), 'candidate')}: nothing to compare",
             "give two or more; runs that differ in their seed alone are one",
@@ -81,7 +89,7 @@ def compare(
             "other classes has none",
         )
     files = {one.typed[0]: one.file for one in contenders if one.file}
-    times = {} if no_measure else bytes_and_milliseconds(files, progress)
+    times = {} if no_measure or over_own else bytes_and_milliseconds(files, progress)
     best = compared(
         contenders,
         _against(against, contenders),
@@ -91,6 +99,9 @@ def compare(
         notes=_notes(contenders),
         measured_on=f"{machine()}, 1 thread" if times else None,
     )
+    if over_own:
+        answered = [_own_baseline(one, images, wanted, place, progress) for one in contenders]
+        return over_their_own(best, contenders, answered)
     notes = [*_of_the_best(contenders, best), *best.notes]
     return best.model_copy(update={"survey": accounts, "notes": notes})
 
@@ -154,6 +165,22 @@ def _measured(
     source = images.of(one)
     refuse_others("who was measured before", wanted, one.typed, tested(source.test))
     return asked(one, source.test, source.classes, place, progress)
+
+
+def _own_baseline(
+    one: Contender, images: _Images, wanted: Tested, place: torch.device, progress: Progress
+) -> Seeds | None:
+    """Kept beside it, or asked now; None: not all of its seeds have a finished one."""
+    if "baseline" in one.beside and len(one.beside["baseline"]) == len(one.seeds):
+        return Seeds(one.beside["baseline"].argmax(2) == one.tested.labels, one.seeds)
+    specs = [with_seed(one.spec, seed) for seed in one.seeds] if one.spec else []
+    runs = [find(baseline_of(spec)) for spec in specs]
+    finished = [str(run.path) for run in runs if run and run.finished]
+    if not finished or len(finished) < len(one.seeds):
+        return None
+    given = [find_given(path, Silent()) for path in finished]
+    found = [_measured(each, images, wanted, place, progress) for each in given]
+    return Seeds(np.concatenate([each.right for each in found]), one.seeds)
 
 
 def _say_what_is_missing(

@@ -30,6 +30,7 @@ from kdcli.commands.documents.looked import (
     MachineDocument,
     MatchedDocument,
 )
+from kdcli.commands.documents.swept import SweepPlanDocument, SweepTableDocument, SweptDocument
 from kdcli.commands.documents.trained import (
     Planned,
     SeveralTrained,
@@ -51,6 +52,7 @@ DOCUMENTS: dict[str, Any] = {
     "distill": _TRAINED | StoredDocument,
     "evaluate": EvaluatedDocument,
     "compare": ComparedDocument,
+    "sweep": SweptDocument | SweepPlanDocument | SweepTableDocument,
     "export": ExportedDocument,
     "predict": PredictedDocument,
     "report": DrawnDocument,

@@ -91,6 +91,18 @@ def watched_memory() -> Iterator[Callable[[], int]]:
         watcher.join()
 
 
+def resident_bytes(number: int) -> int:
+    """Of a process and those that it has started; 0 where it is gone."""
+    import psutil
+
+    try:
+        process = psutil.Process(number)
+        everyone = [process, *process.children(recursive=True)]
+        return sum(int(one.memory_info().rss) for one in everyone)
+    except psutil.Error:
+        return 0
+
+
 def free_memory_bytes() -> int:
     """What is left for new work, what the system would clear from its file cache included."""
     import psutil

@@ -49,11 +49,14 @@ def wanted_threads() -> int | None:
 
 
 def usable_cores() -> int:
-    """Of how many cores this process has the time: at most those that it may run on, and what its
-    container is given (`docker run --cpus=2` on a machine of 64)."""
+    """Of how many cores this process has the time: at most those that it may run on, what its
+    container is given (`docker run --cpus=2` on a machine of 64), and `$KD_CORES`, its share where
+    several kds work beside each other."""
     pinned = getattr(os, "sched_getaffinity", None)  # macOS and Windows have none
     cores = len(pinned(0)) if pinned else os.cpu_count() or 1
-    return max(1, min(cores, round(_quota(GROUP) or cores)))
+    share = os.environ.get("KD_CORES", "")
+    most = int(share) if share.isdecimal() and int(share) else cores
+    return max(1, min(cores, most, round(_quota(GROUP) or cores)))
 
 
 def _quota(group: Path) -> float | None:

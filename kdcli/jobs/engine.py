@@ -40,6 +40,9 @@ class Watch(Protocol):
     def started(self, node: Node) -> None:
         """It runs now."""
 
+    def waits(self, node: Node, why: str) -> None:
+        """It could run, but for this; told once."""
+
     def ended(self, node: Node, outcome: Outcome) -> None:
         """It is over, or will never begin."""
 

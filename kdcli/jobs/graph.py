@@ -36,7 +36,7 @@ def graph_of(cells: Sequence[Planned], export: bool = False) -> Graph:
         students.setdefault(one.spec.digest, one)
     stored = dict(_stored([one for one in students.values() if not _is_trained(one.spec)]))
     controls = [(s, one) for one in cells for s in controls_of(one.spec).values()]
-    parts = [(part[0], len(part)) for group in graph.groups for part in _in_a_row(group)]
+    parts = [(part[0], len(part)) for group in graph.groups for part in in_a_row(group)]
     nodes: Iterable[Node] = (
         *(_training(spec, one) for one in cells for spec in above(one.spec).values()),
         *stored.values(),
@@ -61,12 +61,12 @@ def _needs(spec: Spec) -> tuple[str, ...]:
 
 def _training(spec: Spec, one: Planned) -> Node:
     """Of a teacher or a baseline, by the command of the first student that wants it."""
-    seed = f" seed={spec.seed}" if spec.seed else ""
-    digest = spec.digest
+    digest, number = spec.digest, spec.title.removeprefix(spec.role).strip()
+    seed = f"seed={spec.seed}" if spec.seed else ""
     return Node(
         name=digest,
-        kind=spec.title.partition(" ")[0],
-        title=f"{spec.title} {spec.model}{seed}",
+        kind=spec.role,
+        title=" ".join(filter(None, (number, spec.model, seed))),
         command=f"{one.command} --only {digest}",
         needs=_needs(spec),
         run=run_of(spec).path,
@@ -132,7 +132,7 @@ def _answers(one: Planned) -> Node:
     return Node(
         name=f"answers-{spec.digest}",
         kind="answers",
-        title=f"answers of {teachers}",
+        title=f"of {teachers}",
         command=f"{one.command} --only answers",
         needs=_needs(spec),
         run=run_of(spec).path,
@@ -143,7 +143,7 @@ def _answers(one: Planned) -> Node:
 # Evaluations -------------------------------------------------------------------------------------
 
 
-def _in_a_row(group: Sequence[Planned]) -> Iterator[list[Planned]]:
+def in_a_row(group: Sequence[Planned]) -> Iterator[list[Planned]]:
     """Seeds that follow each other, as kd evaluate --seeds takes them."""
     part: list[Planned] = []
     for one in group:
@@ -165,7 +165,7 @@ def _evaluation(one: Planned, seeds: int) -> Node:
     return Node(
         name=f"evaluate-{spec.digest}",
         kind="evaluation",
-        title=f"evaluation of {one.cell.words}" + (f" and {seeds - 1} more" if seeds > 1 else ""),
+        title=one.cell.words_of(seeds),
         command=shlex.join(words),
         needs=tuple(dict.fromkeys(each.digest for each in (*everyone, *controls))),
         run=path,
@@ -187,7 +187,7 @@ def _export(one: Planned) -> Node:
     return Node(
         name=f"export-{one.spec.digest}",
         kind="export",
-        title=f"export of {one.cell.words}",
+        title=one.cell.words,
         command=shlex.join(["kd", "export", str(path)]),
         needs=(f"evaluate-{one.spec.digest}",),  # both write into one report
         run=path,

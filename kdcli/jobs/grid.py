@@ -5,7 +5,7 @@ import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,6 +54,13 @@ class Cell:
     def words(self) -> str:
         """`recipe=dkd student=resnet18 seed=1`."""
         return " ".join(f"{key}={_spelled(value)}" for key, value in self.point) or self.ask.recipe
+
+    def words_of(self, seeds: int) -> str:
+        """Of so many seeds, from its own on: `recipe=dkd student=resnet18, 3 seeds`."""
+        if seeds == 1:
+            return self.words
+        others = tuple((key, value) for key, value in self.point if key != "seed")
+        return f"{replace(self, point=others).words}, {seeds} seeds"
 
 
 @dataclass(frozen=True)

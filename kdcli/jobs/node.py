@@ -39,7 +39,7 @@ class Node:
     """`teacher`, `assistant`, `generation`, `baseline`, `student`, ...; `answers`, `evaluation`,
     `export`."""
     title: str
-    """For people."""
+    """For people, behind the kind."""
     command: str
     """`kd distill ...`, as a shell takes it."""
     needs: tuple[str, ...]
@@ -50,6 +50,11 @@ class Node:
     """Whether it is finished, by what lies on the disk now."""
     spec: Spec | None = None
     """Of a training."""
+
+    @property
+    def words(self) -> str:
+        """`teacher resnet101`."""
+        return f"{self.kind} {self.title}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,9 @@ from kdcli.report.model import Change, ChangeRange, Part, Ratio, Share, ShareRan
 from kdcli.report.survey import HEADS as OF_SURVEY
 from kdcli.report.survey import Survey, figures
 
+OWN = "each one's own baseline"
+"""In the place of whom gains are over."""
+
 
 class Candidate(Part):
     """A model, or the models that differ in their seed alone."""
@@ -32,7 +35,7 @@ class Candidate(Part):
     """Over `against`; null of that one itself."""
     gain_ci95: ChangeRange | None
     p_value: Share | None
-    """After Holm, over all pairs."""
+    """After Holm, over all pairs; over each one's own baseline, over all candidates."""
     params: int
     macs: int | None
     file_bytes: int | None
@@ -71,7 +74,7 @@ class Compared(Part):
     data: str
     test_images: int
     against: str
-    """Whom gains are over."""
+    """Whom gains are over; `OWN` in the table of a sweep."""
     candidates: list[Candidate]
     pairs: list[PairPart]
     best: str

@@ -55,6 +55,13 @@ def describe_device(device: torch.device) -> str:
     return str(device)
 
 
+def gpus() -> list[str]:
+    """NVIDIA's and AMD's, as `$CUDA_VISIBLE_DEVICES` names them."""
+    count = torch.cuda.device_count()
+    said = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    return said[:count] or [str(i) for i in range(count)]
+
+
 def wait_for(device: torch.device) -> None:
     """Return when the device has done what it was given: timings need it."""
     if device.type == "cuda":

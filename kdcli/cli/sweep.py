@@ -1,0 +1,113 @@
+"""`kd sweep`: its flags, what became of the cells, the plan, the table."""
+
+import shlex
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from kdcli.cli.compare import show_compared, show_csv, show_markdown
+from kdcli.cli.console import Console
+from kdcli.cli.entry import door
+from kdcli.cli.flags import Debug, Device, DryRun, Json
+
+if TYPE_CHECKING:
+    from kdcli.commands.documents.swept import SweepTable, Swept
+    from kdcli.commands.sweep import PlannedSweep
+    from kdcli.report.candidates import Compared
+
+
+def show_swept(console: Console, found: "Swept") -> None:
+    """What failed, where its story is, and who was not run for it."""
+    for job in found.failed:
+        console.line(f"failed (exit {job.code}): {job.job}")
+        for line in job.reason.splitlines():
+            console.line(f"  {line}")
+        console.line(f"  log: {job.log}")
+    for cell in found.cells:
+        if cell.state != "done":
+            console.line(f"{cell.state}: {_words(cell.cell)}")
+    console.line(f"{found.done} of {len(found.cells)} cells done")
+    console.next(shlex.join(["kd", "sweep", found.file, "--table"]))
+
+
+def _words(cell: dict[str, object]) -> str:
+    return " ".join(f"{key}={value}" for key, value in cell.items())
+
+
+def show_plan(console: Console, found: "PlannedSweep") -> None:
+    """After `--dry-run`."""
+    for line in found.lines():
+        console.line(line)
+    console.next(shlex.join(w for w in shlex.split(console.command) if w != "--dry-run"))
+
+
+def _show_table(
+    console: Console,
+    found: "SweepTable",
+    show: "Callable[[Console, Compared], None]" = show_compared,
+) -> None:
+    tell = console.say if show is show_csv else console.line  # no number among the figures
+    tell(f"{found.done} of {found.cells} done")
+    show(console, found)
+
+
+def sweep(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE.yaml",
+            help="common: and axes: over the flags of kd distill and the keys of recipes, exclude:",
+            show_default=False,
+        ),
+    ],
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="How many at a time; default: one for each GPU.", show_default=False
+        ),
+    ] = None,
+    engine: Annotated[
+        Literal["local"], typer.Option(help="Who carries the jobs out: this machine.")
+    ] = "local",
+    dry_run: DryRun = False,
+    table: Annotated[
+        bool, typer.Option("--table", help="Compare what is finished by now; trains nothing.")
+    ] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="The table for a page or a comment.")
+    ] = False,
+    csv_: Annotated[
+        bool, typer.Option("--csv", help="The table as plain numbers, a row per group.")
+    ] = False,
+    device: Device = "auto",
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Many trainings from one file: every combination of its axes, each an ordinary run."""
+    with door(json, goes_on=not (dry_run or table)) as console:
+        from kdcli.commands import sweep as verb
+        from kdcli.commands.sweep_plan import plan_sweep
+        from kdcli.core.errors import UsageError
+        from kdcli.jobs.local import Local
+
+        if dry_run and table:
+            raise UsageError("--dry-run and --table: one of them", "leave the other out")
+        if (markdown or csv_) and not table:
+            raise UsageError("--markdown and --csv are of --table", "add --table")
+        if markdown + csv_ + json > 1:
+            raise UsageError("--markdown, --csv and --json: one of them", "leave the others out")
+        graph = plan_sweep(file, device, console)
+        if table:
+            show = show_markdown if markdown else show_csv if csv_ else show_compared
+            found = verb.table(graph, device, console)
+            return console.show(found, lambda it: it.as_dict(), partial(_show_table, show=show))
+        chosen = Local(jobs, device)
+        if dry_run:
+            planned = verb.dry_run(file, graph, chosen.at_once, console)
+            return console.show(planned, lambda it: it.as_dict(), show_plan)
+        done = verb.carry_out(file, graph, chosen, console, console.board)
+        document = partial(type(done).model_dump, mode="json")
+        return console.show(done, document, show_swept, verb.failure_of(done))
