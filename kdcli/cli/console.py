@@ -197,6 +197,10 @@ class Console:
         """One line of result."""
         self._out.print(escape(text), soft_wrap=True)
 
+    def text(self, text: str) -> None:
+        """A file on stdout, as it is: tabs, too."""
+        print(text, end="", file=self._stdout, flush=True)
+
     def table(
         self, heads: Sequence[str], rows: Iterable[Sequence[str]], figures: bool = True
     ) -> None:

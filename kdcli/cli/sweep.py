@@ -54,6 +54,17 @@ def _show_table(
     show(console, found)
 
 
+def _emit(console: Console, text: str, out: Path | None) -> int:
+    from kdcli.core.files import write_text
+
+    if out:
+        write_text(out, text)
+        console.say(f"written: {out}")
+    else:
+        console.text(text)
+    return 0
+
+
 def sweep(
     file: Annotated[
         Path,
@@ -69,9 +80,28 @@ def sweep(
             min=1, help="How many at a time; default: one for each GPU.", show_default=False
         ),
     ] = None,
-    engine: Annotated[
-        Literal["local"], typer.Option(help="Who carries the jobs out: this machine.")
-    ] = "local",
+    slurm: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OPTION=VALUE,...",
+            help="Jobs of a Slurm cluster, with these options of sbatch "
+            "(partition=gpu,time=4:00:00,gres=gpu:1), in place of this machine's; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="With --slurm: queue the jobs, and wait for none.")
+    ] = False,
+    emit: Annotated[
+        Literal["make", "slurm", "sky"] | None,
+        typer.Option(
+            help="Print the jobs as a Makefile, a script of sbatch lines or a task of SkyPilot.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where --emit writes, in place of printing.")
+    ] = None,
     dry_run: DryRun = False,
     table: Annotated[
         bool, typer.Option("--table", help="Compare what is finished by now; trains nothing.")
@@ -99,14 +129,23 @@ def sweep(
             raise UsageError("--markdown and --csv are of --table", "add --table")
         if markdown + csv_ + json > 1:
             raise UsageError("--markdown, --csv and --json: one of them", "leave the others out")
+        if emit and (json or dry_run or table or detach):
+            raise UsageError("--emit prints a file, and does nothing else", "leave the others out")
+        if out and not emit:
+            raise UsageError("--out is of --emit", "add --emit make, slurm or sky")
+        if detach and not slurm:
+            raise UsageError("--detach is of --slurm", "add --slurm partition=...")
+        chosen = verb.on_slurm(slurm, jobs, not detach) if slurm else Local(jobs, device)
         graph = plan_sweep(file, device, console)
+        if emit:
+            return _emit(console, verb.emitted(file, graph, emit, slurm or ()), out)
         if table:
             show = show_markdown if markdown else show_csv if csv_ else show_compared
             found = verb.table(graph, device, console)
             return console.show(found, lambda it: it.as_dict(), partial(_show_table, show=show))
-        chosen = Local(jobs, device)
         if dry_run:
-            planned = verb.dry_run(file, graph, chosen.at_once, console)
+            at_once = chosen.at_once or max(1, len(graph.missing))
+            planned = verb.dry_run(file, graph, at_once, console)
             return console.show(planned, lambda it: it.as_dict(), show_plan)
         done = verb.carry_out(file, graph, chosen, console, console.board)
         document = partial(type(done).model_dump, mode="json")

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kdcli.commands.compare import compare
 from kdcli.commands.documents.swept import (
@@ -16,18 +16,23 @@ from kdcli.commands.documents.swept import (
     SweepTable,
     Swept,
 )
-from kdcli.core.errors import DataError, ExitCode, KdError
+from kdcli.core.errors import DataError, ExitCode, KdError, UsageError
 from kdcli.core.progress import Progress
 from kdcli.core.text import counted, duration, some
+from kdcli.jobs.emit import Kind, emit
 from kdcli.jobs.engine import Engine, Outcome
 from kdcli.jobs.graph import in_a_row, is_evaluated
 from kdcli.jobs.node import Graph, Node, Planned, stages
+from kdcli.jobs.slurm_options import read_options
 from kdcli.plan.forecast import foresee_all
 from kdcli.plan.foreseen import Forecast
 from kdcli.runs.baseline import baseline_of
 from kdcli.runs.find import find, is_finished
 from kdcli.runs.run import Run
 from kdcli.runs.spec import Spec
+
+if TYPE_CHECKING:
+    from kdcli.jobs.slurm import Slurm
 
 Board = Callable[[Sequence[str]], None]
 """Shows these lines until the next ones come."""
@@ -45,6 +50,27 @@ def carry_out(
     finally:
         board(())
     return _swept(file, graph, outcomes)
+
+
+def on_slurm(options: Sequence[str], jobs: int | None, waits: bool) -> "Slurm":
+    """The engine that these options of sbatch describe; `jobs` of an array at a time.
+
+    Raises:
+        UsageError: submitit is not installed, or there are no such options.
+    """
+    try:
+        from kdcli.jobs.slurm import Slurm
+    except ImportError as error:
+        raise UsageError("--slurm needs submitit", "pip install 'kdcli[slurm]'") from error
+    return Slurm(read_options(options), jobs, waits)
+
+
+def emitted(file: Path, graph: Graph, kind: Kind, options: Sequence[str]) -> str:
+    """What is missing, as a file for another engine.
+
+    Raises UsageError for options that sbatch does not have.
+    """
+    return emit(kind, file, graph.missing, read_options(options))
 
 
 def words_of(graph: Graph, missing: Sequence[Node]) -> str:

@@ -1,12 +1,13 @@
 """The jobs of a sweep as files for engines that kd does not call itself."""
 
-import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from kdcli.core.text import counted
+from kdcli.jobs.engine import given
 from kdcli.jobs.node import Node
 from kdcli.jobs.slurm_options import WARNING_SECONDS, flags
 from kdcli.recipe.safe_yaml import to_yaml
@@ -22,11 +23,6 @@ def emit(kind: Kind, file: Path, nodes: Sequence[Node], options: Mapping[str, st
     return _sbatch_script(file, nodes, options) if kind == "slurm" else _sky_task(file)
 
 
-def given() -> dict[str, str]:
-    """What the environment says to kd."""
-    return {name: text for name, text in os.environ.items() if name.startswith("KD_")}
-
-
 def _makefile(file: Path, nodes: Sequence[Node]) -> str:
     """A target for each job, and none is a file: kd knows what is finished."""
     names = [node.name for node in nodes]
@@ -34,8 +30,8 @@ def _makefile(file: Path, nodes: Sequence[Node]) -> str:
     lines += [f"export {name} = {_escaped(text)}" for name, text in given().items()]
     lines += [f".PHONY: all {' '.join(names)}", f"all: {' '.join(names)}"]
     for node in nodes:
-        needs = " ".join(name for name in node.needs if name in names)
-        lines += ["", f"# {node.words}", f"{node.name}: {needs}", f"\t{_escaped(node.command)}"]
+        needs = "".join(f" {name}" for name in node.needs if name in names)
+        lines += ["", f"# {node.words}", f"{node.name}:{needs}", f"\t{_escaped(node.command)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -53,7 +49,7 @@ job() {{
   sbatch --parsable --job-name="$1" ${{2:+--dependency=afterok$2}} --kill-on-invalid-dep=yes \\
     --requeue --open-mode=append --output=%x.log --signal=TERM@{seconds} {options} <<END
 #!/bin/sh
-srun $3
+srun \${{SLURM_CPUS_PER_TASK:+--cpus-per-task=\$SLURM_CPUS_PER_TASK}} $3
 code=\\$?
 [ \\$code -ne 143 ] || scontrol requeue \\$SLURM_JOB_ID
 exit \\$code
@@ -75,7 +71,7 @@ def _sbatch_script(file: Path, nodes: Sequence[Node], options: Mapping[str, str]
         needs = "".join(f":${variables[name]}" for name in node.needs if name in variables)
         job = f'job {node.name} "{needs}" {shlex.quote(node.command)}'
         text += f"# {node.words}\n{variables[node.name]}=$({job})\n"
-    return text
+    return f"{text}echo '{counted(len(nodes), 'job')} queued: squeue --me'\n"
 
 
 _ABOUT_SKY = """\

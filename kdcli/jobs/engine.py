@@ -4,6 +4,7 @@ A job is one ordinary command line of kd, so that any scheduler can carry it out
 finished, the disk says.
 """
 
+import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -65,6 +66,11 @@ class Engine(Protocol):
 def arguments(node: Node) -> list[str]:
     """Its command line, by this very Python."""
     return [sys.executable, "-m", "kdcli", *shlex.split(node.command)[1:]]
+
+
+def given() -> dict[str, str]:
+    """What the environment says to kd: KD_RUNS, KD_CACHE, ..."""
+    return {name: text for name, text in os.environ.items() if name.startswith("KD_")}
 
 
 def log_of(node: Node) -> Path:

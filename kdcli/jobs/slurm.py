@@ -4,7 +4,6 @@ goes on from its last checkpoint.
 """
 
 import getpass
-import os
 import shutil
 import subprocess
 import time
@@ -18,7 +17,7 @@ from submitit.core.utils import FailedJobError, UncompletedJobError
 
 from kdcli.core.errors import ExitCode, UsageError
 from kdcli.core.text import first_line
-from kdcli.jobs.engine import Outcome, Watch, arguments, log_of, not_run, outcome_of
+from kdcli.jobs.engine import Outcome, Watch, arguments, given, log_of, not_run, outcome_of
 from kdcli.jobs.node import Node, stages
 from kdcli.jobs.slurm_job import Command
 from kdcli.jobs.slurm_options import WARNING_SECONDS, minutes
@@ -98,13 +97,9 @@ class Slurm:
             additional_parameters=further,
             srun_args=[f"--cpus-per-task={cores}"] if cores else None,
         )
-        environment = given()
         try:
             with executor.batch():
-                jobs = [
-                    executor.submit(Command(arguments(n), log_of(n).absolute(), Path.cwd(), environment))
-                    for n in nodes
-                ]
+                jobs = [executor.submit(_command(node)) for node in nodes]
         except FailedJobError as error:
             raise UsageError(f"Slurm does not take it: {first_line(error)}") from error
         for node, job in zip(nodes, jobs, strict=True):
@@ -170,6 +165,10 @@ class _Wait:
             reason = f"Slurm has ended its job {job.job_id}: {state.lower()}"
             return Outcome("failed", int(ExitCode.TERMINATED), reason, job.paths.stdout)
         return outcome_of(node, code)
+
+
+def _command(node: Node) -> Command:
+    return Command(arguments(node), log_of(node).absolute(), Path.cwd(), given())
 
 
 def _folder(node: Node) -> Path:
