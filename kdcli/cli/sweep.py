@@ -28,7 +28,7 @@ def show_swept(console: Console, found: "Swept") -> None:
         console.line(f"  log: {job.log}")
     for cell in found.cells:
         if cell.state != "done":
-            console.line(f"{cell.state}: {_words(cell.cell)}")
+            console.line(f"{cell.state}: {_words(cell.cell) or cell.run}")
     console.line(f"{found.done} of {len(found.cells)} cells done")
     console.next(shlex.join(["kd", "sweep", found.file, "--table"]))
 
@@ -51,7 +51,10 @@ def _show_table(
 ) -> None:
     tell = console.say if show is show_csv else console.line  # no number among the figures
     tell(f"{found.done} of {found.cells} done")
-    show(console, found)
+    for i, one in enumerate(found.tables):
+        if i:
+            console.line()
+        show(console, one)
 
 
 def sweep(
@@ -103,7 +106,9 @@ def sweep(
         if table:
             show = show_markdown if markdown else show_csv if csv_ else show_compared
             found = verb.table(graph, device, console)
-            return console.show(found, lambda it: it.as_dict(), partial(_show_table, show=show))
+            return console.show(
+                found, partial(type(found).model_dump, mode="json"), partial(_show_table, show=show)
+            )
         chosen = Local(jobs, device)
         if dry_run:
             planned = verb.dry_run(file, graph, chosen.at_once, console)

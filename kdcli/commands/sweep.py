@@ -1,5 +1,6 @@
 """`kd sweep`: what is missing of a sweep's jobs is done, planned, or compared."""
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -52,8 +53,8 @@ def words_of(graph: Graph, missing: Sequence[Node]) -> str:
     kinds = Counter(node.kind for node in missing)
     stores = f"{kinds.pop('answers')} x answers" if "answers" in kinds else ""
     todo = ", ".join([counted(n, kind) for kind, n in kinds.items()] + [stores] * bool(stores))
-    done = len(graph.cells) - len(_unfinished(graph, missing))
-    return f"{counted(len(graph.cells), 'cell')}, {done} done; to do: {todo or 'nothing'}"
+    cells, done = counted(len(graph.cells), "cell"), _trained(graph, missing)
+    return f"{cells}, {done} done; to do: {todo or 'nothing'}"
 
 
 @dataclass
@@ -145,9 +146,10 @@ def _own(one: Planned, graph: Graph) -> list[Node]:
     return found
 
 
-def _unfinished(graph: Graph, missing: Sequence[Node]) -> list[Planned]:
+def _trained(graph: Graph, missing: Sequence[Node]) -> int:
+    """How many cells have their student."""
     names = {node.name for node in missing}
-    return [one for one in graph.cells if names & {node.name for node in _own(one, graph)}]
+    return sum(one.spec.digest not in names for one in graph.cells)
 
 
 def failure_of(found: Swept) -> KdError | None:
@@ -215,7 +217,7 @@ class PlannedSweep:
         plan = SweepPlan(
             file=str(self.file),
             cells=len(self.graph.cells),
-            done=len(self.graph.cells) - len(_unfinished(self.graph, self.missing)),
+            done=_trained(self.graph, self.missing),
             trainings=dict(Counter(node.spec.role for node in self.missing if node.spec)),
             jobs=jobs,
             plans=[],
@@ -244,21 +246,32 @@ def dry_run(file: Path, graph: Graph, jobs: int, progress: Progress) -> PlannedS
 
 
 def table(graph: Graph, device: str, progress: Progress) -> SweepTable:
-    """`kd compare` over the groups whose students and baselines are finished by now.
+    """`kd compare` over the groups whose students and baselines are finished by now; each data set
+    by itself.
 
     Raises:
         DataError: there is none yet.
     """
-    things = [path for group in graph.groups for path in _comparable(group)]
-    done = len(graph.cells) - len(_unfinished(graph, graph.missing))
-    if not things:
+    things: dict[str, list[str]] = {}
+    for group in graph.groups:
+        images = json.dumps(group[0].spec.data.deciding, sort_keys=True)
+        things.setdefault(images, []).extend(_comparable(group))
+    done = _trained(graph, graph.missing)
+    if not any(things.values()):
         raise DataError(
             f"{done} of {counted(len(graph.cells), 'cell')} done: nothing to compare yet",
             "without --table the same command trains them",
         )
-    found = compare(things, over_own=True, device=device, progress=progress)
-    counts = {"cells": len(graph.cells), "done": done, "groups": len(graph.groups)}
-    return SweepTable(**dict(found), **counts)
+    return SweepTable(
+        cells=len(graph.cells),
+        done=done,
+        groups=len(graph.groups),
+        tables=[
+            compare(each, over_own=True, device=device, progress=progress)
+            for each in things.values()
+            if each
+        ],
+    )
 
 
 def _comparable(group: Sequence[Planned]) -> list[str]:
