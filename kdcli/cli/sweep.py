@@ -15,7 +15,7 @@ from kdcli.cli.flags import Debug, Device, DryRun, Json
 
 if TYPE_CHECKING:
     from kdcli.commands.documents.swept import SweepTable, Swept
-    from kdcli.commands.sweep import PlannedSweep
+    from kdcli.commands.sweep_plan import PlannedSweep
     from kdcli.report.candidates import Compared
 
 
@@ -92,7 +92,7 @@ def sweep(
     """Many trainings from one file: every combination of its axes, each an ordinary run."""
     with door(json, goes_on=not (dry_run or table)) as console:
         from kdcli.commands import sweep as verb
-        from kdcli.commands.sweep_plan import plan_sweep
+        from kdcli.commands.sweep_plan import foresee, plan_sweep
         from kdcli.core.errors import UsageError
         from kdcli.jobs.local import Local
 
@@ -111,7 +111,7 @@ def sweep(
             )
         chosen = Local(jobs, device)
         if dry_run:
-            planned = verb.dry_run(file, graph, chosen.at_once, console)
+            planned = foresee(file, graph, chosen.at_once, console)
             return console.show(planned, lambda it: it.as_dict(), show_plan)
         done = verb.carry_out(file, graph, chosen, console, console.board)
         document = partial(type(done).model_dump, mode="json")

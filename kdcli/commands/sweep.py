@@ -1,30 +1,25 @@
-"""`kd sweep`: what is missing of a sweep's jobs is done, planned, or compared."""
+"""`kd sweep`: what is missing of a sweep's jobs is done, what is there is compared."""
 
 import json
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from kdcli.commands.compare import compare
 from kdcli.commands.documents.swept import (
     CellPart,
     FailedJob,
-    JobPart,
-    SweepPlan,
     SweepTable,
     Swept,
 )
+from kdcli.commands.sweep_plan import own_jobs, trained, words_of
 from kdcli.core.errors import DataError, ExitCode, KdError
 from kdcli.core.progress import Progress
-from kdcli.core.text import counted, duration, some
+from kdcli.core.text import counted, duration
 from kdcli.jobs.engine import Engine, Outcome
 from kdcli.jobs.graph import in_a_row, is_evaluated
-from kdcli.jobs.node import Graph, Node, Planned, stages
-from kdcli.plan.forecast import foresee_all
-from kdcli.plan.foreseen import Forecast
+from kdcli.jobs.node import Graph, Node, Planned
 from kdcli.runs.baseline import baseline_of
 from kdcli.runs.find import find, is_finished
 from kdcli.runs.run import Run
@@ -39,22 +34,14 @@ def carry_out(
 ) -> Swept:
     """Do what is missing; a failure leaves the other cells alone."""
     missing = graph.missing
-    progress.say(f"{words_of(graph, missing)}; kd sweep {file} --dry-run says how long")
+    how_long = f"; kd sweep {file} --dry-run says how long" if missing else ""
+    progress.say(words_of(graph, missing) + how_long)
     watch = _Watch(progress, board, len(missing))
     try:
         outcomes = engine.run(missing, watch)
     finally:
         board(())
     return _swept(file, graph, outcomes)
-
-
-def words_of(graph: Graph, missing: Sequence[Node]) -> str:
-    """`12 cells, 3 done; to do: 1 teacher, 9 students, 4 baselines, 3 evaluations`."""
-    kinds = Counter(node.kind for node in missing)
-    stores = f"{kinds.pop('answers')} x answers" if "answers" in kinds else ""
-    todo = ", ".join([counted(n, kind) for kind, n in kinds.items()] + [stores] * bool(stores))
-    cells, done = counted(len(graph.cells), "cell"), _trained(graph, missing)
-    return f"{cells}, {done} done; to do: {todo or 'nothing'}"
 
 
 @dataclass
@@ -119,7 +106,7 @@ def _swept(file: Path, graph: Graph, outcomes: Mapping[str, Outcome]) -> Swept:
 
 def _cell(one: Planned, graph: Graph, outcomes: Mapping[str, Outcome]) -> CellPart:
     """By the first of its jobs that is not done."""
-    ends = [outcomes[node.name] for node in _own(one, graph) if node.name in outcomes]
+    ends = [outcomes[node.name] for node in own_jobs(one, graph) if node.name in outcomes]
     found = next((end for end in ends if end.state != "done"), Outcome("done"))
     return CellPart(
         cell=dict(one.cell.point),
@@ -133,23 +120,6 @@ def _cell(one: Planned, graph: Graph, outcomes: Mapping[str, Outcome]) -> CellPa
 
 def _path(spec: Spec, graph: Graph) -> Path:
     return next(node.run for node in graph.nodes if node.name == spec.digest)
-
-
-def _own(one: Planned, graph: Graph) -> list[Node]:
-    """Its student, and what is made of it."""
-    names = {one.spec.digest}
-    found = []
-    for node in graph.nodes:
-        if node.name in names or (node.kind in ("evaluation", "export") and names & {*node.needs}):
-            names.add(node.name)
-            found.append(node)
-    return found
-
-
-def _trained(graph: Graph, missing: Sequence[Node]) -> int:
-    """How many cells have their student."""
-    names = {node.name for node in missing}
-    return sum(one.spec.digest not in names for one in graph.cells)
 
 
 def failure_of(found: Swept) -> KdError | None:
@@ -166,82 +136,6 @@ def failure_of(found: Swept) -> KdError | None:
     return error
 
 
-# The plan ----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class PlannedSweep:
-    """What a dry run found."""
-
-    file: Path
-    graph: Graph
-    missing: list[Node]
-    forecasts: list[Forecast]
-    jobs: int
-    """At a time."""
-
-    @property
-    def seconds(self) -> float:
-        """One after another."""
-        return sum(one.seconds for one in self.forecasts)
-
-    def lines(self) -> list[str]:
-        """In words: counts, stages, time and disk."""
-        found = [words_of(self.graph, self.missing)]
-        for i, stage in enumerate(stages(self.missing), 1):
-            titles = some((node.words for node in stage), 6)
-            found.append(f"stage {i}, {counted(len(stage), 'job')}: {titles}")
-        found += [line for one in self.forecasts for line in one.lines()]
-        if self.forecasts:
-            side = f", at best {duration(self.seconds / self.jobs)} with {self.jobs} at a time"
-            found.append(
-                f"{duration(self.seconds)} of training one after another"
-                f"{side * (self.jobs > 1)}; evaluations and exports come on top"
-            )
-        return found
-
-    def as_dict(self) -> dict[str, Any]:
-        """For --json."""
-        at = {node.name: i for i, stage in enumerate(stages(self.missing)) for node in stage}
-        jobs = [
-            JobPart(
-                name=node.name,
-                kind=node.kind,
-                title=node.title,
-                command=node.command,
-                needs=[name for name in node.needs if name in at],
-                stage=at[node.name],
-            )
-            for node in self.missing
-        ]
-        plan = SweepPlan(
-            file=str(self.file),
-            cells=len(self.graph.cells),
-            done=_trained(self.graph, self.missing),
-            trainings=dict(Counter(node.spec.role for node in self.missing if node.spec)),
-            jobs=jobs,
-            plans=[],
-        )
-        return plan.model_dump(mode="json") | {"plans": [one.as_dict() for one in self.forecasts]}
-
-
-def dry_run(file: Path, graph: Graph, jobs: int, progress: Progress) -> PlannedSweep:
-    """The graph, and a few real steps of each kind of training that is missing."""
-    missing = graph.missing
-    todo = {node.name: node.spec for node in missing if node.spec}
-    by_data: dict[int, tuple[Planned, dict[str, Spec]]] = {}
-    for one in graph.cells:
-        _, specs = by_data.setdefault(id(one.job.source), (one, {}))
-        needed = {name for node in _own(one, graph) for name in (node.name, *node.needs)}
-        specs |= {name: spec for name, spec in todo.items() if name in needed}
-    forecasts = [
-        foresee_all(list(specs.values()), one.job.source, one.job.device, progress)
-        for one, specs in by_data.values()
-        if specs
-    ]
-    return PlannedSweep(file, graph, missing, forecasts, jobs)
-
-
 # The table ---------------------------------------------------------------------------------------
 
 
@@ -256,7 +150,7 @@ def table(graph: Graph, device: str, progress: Progress) -> SweepTable:
     for group in graph.groups:
         images = json.dumps(group[0].spec.data.deciding, sort_keys=True)
         things.setdefault(images, []).extend(_comparable(group))
-    done = _trained(graph, graph.missing)
+    done = trained(graph, graph.missing)
     if not any(things.values()):
         raise DataError(
             f"{done} of {counted(len(graph.cells), 'cell')} done: nothing to compare yet",

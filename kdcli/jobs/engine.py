@@ -118,4 +118,7 @@ def _reason(log: Path, code: int) -> str:
         return "\n".join(line.strip() for line in told.strip().splitlines())
     if code < 0:
         return f"ended by signal {-code}; memory may be full"
-    return f"ended with code {code}, and its result is not there"
+    return (
+        f"ended with code {code}, and its result is not there; where it ran 'auto' may have meant "
+        "another precision, which goes by the processor (student.precision, teacher.precision)"
+    )
