@@ -113,7 +113,7 @@ def not_run(node: Node, outcomes: Mapping[str, Outcome]) -> Outcome | None:
 def _reason(log: Path, code: int) -> str:
     """The error of a log's last attempt, with what kd says behind it."""
     text = log.read_text("utf-8", "replace").rpartition(ATTEMPT)[2] if log.is_file() else ""
-    _, found, told = text.rpartition(f"\n{ERROR}")
+    _, found, told = f"\n{text}".rpartition(f"\n{ERROR}")
     if found and code > 0:
         return "\n".join(line.strip() for line in told.strip().splitlines())
     if code < 0:
