@@ -34,6 +34,7 @@ COMMANDS = (
     "distill",
     "evaluate",
     "compare",
+    "sweep",
     "export",
     "report",
     "predict",

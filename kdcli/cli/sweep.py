@@ -15,7 +15,7 @@ from kdcli.cli.flags import Debug, Device, DryRun, Json
 
 if TYPE_CHECKING:
     from kdcli.commands.documents.swept import SweepTable, Swept
-    from kdcli.commands.sweep import PlannedSweep
+    from kdcli.commands.sweep_plan import PlannedSweep
     from kdcli.report.candidates import Compared
 
 
@@ -28,7 +28,7 @@ def show_swept(console: Console, found: "Swept") -> None:
         console.line(f"  log: {job.log}")
     for cell in found.cells:
         if cell.state != "done":
-            console.line(f"{cell.state}: {_words(cell.cell)}")
+            console.line(f"{cell.state}: {_words(cell.cell) or cell.run}")
     console.line(f"{found.done} of {len(found.cells)} cells done")
     console.next(shlex.join(["kd", "sweep", found.file, "--table"]))
 
@@ -51,7 +51,10 @@ def _show_table(
 ) -> None:
     tell = console.say if show is show_csv else console.line  # no number among the figures
     tell(f"{found.done} of {found.cells} done")
-    show(console, found)
+    for i, one in enumerate(found.tables):
+        if i:
+            console.line()
+        show(console, one)
 
 
 def _emit(console: Console, text: str, out: Path | None) -> int:
@@ -119,7 +122,7 @@ def sweep(
     """Many trainings from one file: every combination of its axes, each an ordinary run."""
     with door(json, goes_on=not (dry_run or table)) as console:
         from kdcli.commands import sweep as verb
-        from kdcli.commands.sweep_plan import plan_sweep
+        from kdcli.commands.sweep_plan import foresee, plan_sweep
         from kdcli.core.errors import UsageError
         from kdcli.jobs.local import Local
 
@@ -142,10 +145,12 @@ def sweep(
         if table:
             show = show_markdown if markdown else show_csv if csv_ else show_compared
             found = verb.table(graph, device, console)
-            return console.show(found, lambda it: it.as_dict(), partial(_show_table, show=show))
+            return console.show(
+                found, partial(type(found).model_dump, mode="json"), partial(_show_table, show=show)
+            )
         if dry_run:
             at_once = chosen.at_once or max(1, len(graph.missing))
-            planned = verb.dry_run(file, graph, at_once, console)
+            planned = foresee(file, graph, at_once, console)
             return console.show(planned, lambda it: it.as_dict(), show_plan)
         done = verb.carry_out(file, graph, chosen, console, console.board)
         document = partial(type(done).model_dump, mode="json")

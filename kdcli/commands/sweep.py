@@ -1,31 +1,28 @@
-"""`kd sweep`: what is missing of a sweep's jobs is done, planned, or compared."""
+"""`kd sweep`: what is missing of a sweep's jobs is done, what is there is compared."""
 
+import json
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kdcli.commands.compare import compare
 from kdcli.commands.documents.swept import (
     CellPart,
     FailedJob,
-    JobPart,
-    SweepPlan,
     SweepTable,
     Swept,
 )
+from kdcli.commands.sweep_plan import own_jobs, trained, words_of
 from kdcli.core.errors import DataError, ExitCode, KdError, UsageError
 from kdcli.core.progress import Progress
-from kdcli.core.text import counted, duration, some
+from kdcli.core.text import counted, duration
 from kdcli.jobs.emit import Kind, emit
 from kdcli.jobs.engine import Engine, Outcome
 from kdcli.jobs.graph import in_a_row, is_evaluated
-from kdcli.jobs.node import Graph, Node, Planned, stages
+from kdcli.jobs.node import Graph, Node, Planned
 from kdcli.jobs.slurm_options import read_options
-from kdcli.plan.forecast import foresee_all
-from kdcli.plan.foreseen import Forecast
 from kdcli.runs.baseline import baseline_of
 from kdcli.runs.find import find, is_finished
 from kdcli.runs.run import Run
@@ -43,7 +40,8 @@ def carry_out(
 ) -> Swept:
     """Do what is missing; a failure leaves the other cells alone."""
     missing = graph.missing
-    progress.say(f"{words_of(graph, missing)}; kd sweep {file} --dry-run says how long")
+    how_long = f"; kd sweep {file} --dry-run says how long" if missing else ""
+    progress.say(words_of(graph, missing) + how_long)
     watch = _Watch(progress, board, len(missing))
     try:
         outcomes = engine.run(missing, watch)
@@ -71,15 +69,6 @@ def emitted(file: Path, graph: Graph, kind: Kind, options: Sequence[str]) -> str
     Raises UsageError for options that sbatch does not have.
     """
     return emit(kind, file, graph.missing, read_options(options))
-
-
-def words_of(graph: Graph, missing: Sequence[Node]) -> str:
-    """`12 cells, 3 done; to do: 1 teacher, 9 students, 4 baselines, 3 evaluations`."""
-    kinds = Counter(node.kind for node in missing)
-    stores = f"{kinds.pop('answers')} x answers" if "answers" in kinds else ""
-    todo = ", ".join([counted(n, kind) for kind, n in kinds.items()] + [stores] * bool(stores))
-    done = len(graph.cells) - len(_unfinished(graph, missing))
-    return f"{counted(len(graph.cells), 'cell')}, {done} done; to do: {todo or 'nothing'}"
 
 
 @dataclass
@@ -144,7 +133,7 @@ def _swept(file: Path, graph: Graph, outcomes: Mapping[str, Outcome]) -> Swept:
 
 def _cell(one: Planned, graph: Graph, outcomes: Mapping[str, Outcome]) -> CellPart:
     """By the first of its jobs that is not done."""
-    ends = [outcomes[node.name] for node in _own(one, graph) if node.name in outcomes]
+    ends = [outcomes[node.name] for node in own_jobs(one, graph) if node.name in outcomes]
     found = next((end for end in ends if end.state != "done"), Outcome("done"))
     return CellPart(
         cell=dict(one.cell.point),
@@ -158,22 +147,6 @@ def _cell(one: Planned, graph: Graph, outcomes: Mapping[str, Outcome]) -> CellPa
 
 def _path(spec: Spec, graph: Graph) -> Path:
     return next(node.run for node in graph.nodes if node.name == spec.digest)
-
-
-def _own(one: Planned, graph: Graph) -> list[Node]:
-    """Its student, and what is made of it."""
-    names = {one.spec.digest}
-    found = []
-    for node in graph.nodes:
-        if node.name in names or (node.kind in ("evaluation", "export") and names & {*node.needs}):
-            names.add(node.name)
-            found.append(node)
-    return found
-
-
-def _unfinished(graph: Graph, missing: Sequence[Node]) -> list[Planned]:
-    names = {node.name for node in missing}
-    return [one for one in graph.cells if names & {node.name for node in _own(one, graph)}]
 
 
 def failure_of(found: Swept) -> KdError | None:
@@ -190,101 +163,36 @@ def failure_of(found: Swept) -> KdError | None:
     return error
 
 
-# The plan ----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class PlannedSweep:
-    """What a dry run found."""
-
-    file: Path
-    graph: Graph
-    missing: list[Node]
-    forecasts: list[Forecast]
-    jobs: int
-    """At a time."""
-
-    @property
-    def seconds(self) -> float:
-        """One after another."""
-        return sum(one.seconds for one in self.forecasts)
-
-    def lines(self) -> list[str]:
-        """In words: counts, stages, time and disk."""
-        found = [words_of(self.graph, self.missing)]
-        for i, stage in enumerate(stages(self.missing), 1):
-            titles = some((node.words for node in stage), 6)
-            found.append(f"stage {i}, {counted(len(stage), 'job')}: {titles}")
-        found += [line for one in self.forecasts for line in one.lines()]
-        if self.forecasts:
-            side = f", at best {duration(self.seconds / self.jobs)} with {self.jobs} at a time"
-            found.append(
-                f"{duration(self.seconds)} of training one after another"
-                f"{side * (self.jobs > 1)}; evaluations and exports come on top"
-            )
-        return found
-
-    def as_dict(self) -> dict[str, Any]:
-        """For --json."""
-        at = {node.name: i for i, stage in enumerate(stages(self.missing)) for node in stage}
-        jobs = [
-            JobPart(
-                name=node.name,
-                kind=node.kind,
-                title=node.title,
-                command=node.command,
-                needs=[name for name in node.needs if name in at],
-                stage=at[node.name],
-            )
-            for node in self.missing
-        ]
-        plan = SweepPlan(
-            file=str(self.file),
-            cells=len(self.graph.cells),
-            done=len(self.graph.cells) - len(_unfinished(self.graph, self.missing)),
-            trainings=dict(Counter(node.spec.role for node in self.missing if node.spec)),
-            jobs=jobs,
-            plans=[],
-        )
-        return plan.model_dump(mode="json") | {"plans": [one.as_dict() for one in self.forecasts]}
-
-
-def dry_run(file: Path, graph: Graph, jobs: int, progress: Progress) -> PlannedSweep:
-    """The graph, and a few real steps of each kind of training that is missing."""
-    missing = graph.missing
-    todo = {node.name: node.spec for node in missing if node.spec}
-    by_data: dict[int, tuple[Planned, dict[str, Spec]]] = {}
-    for one in graph.cells:
-        _, specs = by_data.setdefault(id(one.job.source), (one, {}))
-        needed = {name for node in _own(one, graph) for name in (node.name, *node.needs)}
-        specs |= {name: spec for name, spec in todo.items() if name in needed}
-    forecasts = [
-        foresee_all(list(specs.values()), one.job.source, one.job.device, progress)
-        for one, specs in by_data.values()
-        if specs
-    ]
-    return PlannedSweep(file, graph, missing, forecasts, jobs)
-
-
 # The table ---------------------------------------------------------------------------------------
 
 
 def table(graph: Graph, device: str, progress: Progress) -> SweepTable:
-    """`kd compare` over the groups whose students and baselines are finished by now.
+    """`kd compare` over the groups whose students and baselines are finished by now; each data set
+    by itself.
 
     Raises:
         DataError: there is none yet.
     """
-    things = [path for group in graph.groups for path in _comparable(group)]
-    done = len(graph.cells) - len(_unfinished(graph, graph.missing))
-    if not things:
+    things: dict[str, list[str]] = {}
+    for group in graph.groups:
+        images = json.dumps(group[0].spec.data.deciding, sort_keys=True)
+        things.setdefault(images, []).extend(_comparable(group))
+    done = trained(graph, graph.missing)
+    if not any(things.values()):
         raise DataError(
             f"{done} of {counted(len(graph.cells), 'cell')} done: nothing to compare yet",
             "without --table the same command trains them",
         )
-    found = compare(things, over_own=True, device=device, progress=progress)
-    counts = {"cells": len(graph.cells), "done": done, "groups": len(graph.groups)}
-    return SweepTable(**dict(found), **counts)
+    return SweepTable(
+        cells=len(graph.cells),
+        done=done,
+        groups=len(graph.groups),
+        tables=[
+            compare(each, over_own=True, device=device, progress=progress)
+            for each in things.values()
+            if each
+        ],
+    )
 
 
 def _comparable(group: Sequence[Planned]) -> list[str]:

@@ -1,21 +1,26 @@
-"""`kd sweep`: the cells of a file as jobs, of which an engine does what is missing."""
+"""The cells of a sweep as jobs, and what they take: before anything is trained."""
 
-from collections.abc import Callable, Generator, Iterable
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from kdcli.commands.distill import distill_job
+from kdcli.commands.documents.swept import JobPart, SweepPlan
 from kdcli.core.errors import KdError, RecipeError
 from kdcli.core.progress import Progress
+from kdcli.core.text import counted, duration, some
 from kdcli.jobs.graph import graph_of
 from kdcli.jobs.grid import Grid, read_grid
-from kdcli.jobs.node import Graph, Planned
+from kdcli.jobs.node import Graph, Node, Planned, stages
 from kdcli.plan.ask import Ask
+from kdcli.plan.forecast import foresee_all
+from kdcli.plan.foreseen import Forecast
 from kdcli.plan.job import Job, Shared, open_shared
 from kdcli.recipe.load import LoadedRecipe
-from kdcli.runs.spec import with_seed
+from kdcli.runs.spec import Spec, with_seed
 
 T = TypeVar("T")
 
@@ -91,3 +96,105 @@ class _Told:
 
     def log(self, path: Path) -> AbstractContextManager[Callable[[str], None]]:
         return self.progress.log(path)
+
+
+# What it takes -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PlannedSweep:
+    """What a dry run found."""
+
+    file: Path
+    graph: Graph
+    missing: list[Node]
+    forecasts: list[Forecast]
+    jobs: int
+    """At a time."""
+
+    @property
+    def seconds(self) -> float:
+        """One after another."""
+        return sum(one.seconds for one in self.forecasts)
+
+    def lines(self) -> list[str]:
+        """In words: counts, stages, time and disk."""
+        found = [words_of(self.graph, self.missing)]
+        for i, stage in enumerate(stages(self.missing), 1):
+            titles = some((node.words for node in stage), 6)
+            found.append(f"stage {i}, {counted(len(stage), 'job')}: {titles}")
+        found += [line for one in self.forecasts for line in one.lines()]
+        if self.forecasts:
+            side = f", at best {duration(self.seconds / self.jobs)} with {self.jobs} at a time"
+            found.append(
+                f"{duration(self.seconds)} of training one after another"
+                f"{side * (self.jobs > 1)}; evaluations and exports come on top"
+            )
+        return found
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json."""
+        at = {node.name: i for i, stage in enumerate(stages(self.missing)) for node in stage}
+        jobs = [
+            JobPart(
+                name=node.name,
+                kind=node.kind,
+                title=node.title,
+                command=node.command,
+                needs=[name for name in node.needs if name in at],
+                stage=at[node.name],
+            )
+            for node in self.missing
+        ]
+        plan = SweepPlan(
+            file=str(self.file),
+            cells=len(self.graph.cells),
+            done=trained(self.graph, self.missing),
+            trainings=dict(Counter(node.spec.role for node in self.missing if node.spec)),
+            jobs=jobs,
+            plans=[],
+        )
+        return plan.model_dump(mode="json") | {"plans": [one.as_dict() for one in self.forecasts]}
+
+
+def foresee(file: Path, graph: Graph, jobs: int, progress: Progress) -> PlannedSweep:
+    """The graph, and a few real steps of each kind of training that is missing."""
+    missing = graph.missing
+    todo = {node.name: node.spec for node in missing if node.spec}
+    by_data: dict[int, tuple[Planned, dict[str, Spec]]] = {}
+    for one in graph.cells:
+        _, specs = by_data.setdefault(id(one.job.source), (one, {}))
+        needed = {name for node in own_jobs(one, graph) for name in (node.name, *node.needs)}
+        specs |= {name: spec for name, spec in todo.items() if name in needed}
+    forecasts = [
+        foresee_all(list(specs.values()), one.job.source, one.job.device, progress)
+        for one, specs in by_data.values()
+        if specs
+    ]
+    return PlannedSweep(file, graph, missing, forecasts, jobs)
+
+
+def words_of(graph: Graph, missing: Sequence[Node]) -> str:
+    """`12 cells, 3 done; to do: 1 teacher, 9 students, 4 baselines, 3 evaluations`."""
+    kinds = Counter(node.kind for node in missing)
+    stores = f"{kinds.pop('answers')} x answers" if "answers" in kinds else ""
+    todo = ", ".join([counted(n, kind) for kind, n in kinds.items()] + [stores] * bool(stores))
+    cells, done = counted(len(graph.cells), "cell"), trained(graph, missing)
+    return f"{cells}, {done} done; to do: {todo or 'nothing'}"
+
+
+def trained(graph: Graph, missing: Sequence[Node]) -> int:
+    """How many cells have their student."""
+    names = {node.name for node in missing}
+    return sum(one.spec.digest not in names for one in graph.cells)
+
+
+def own_jobs(one: Planned, graph: Graph) -> list[Node]:
+    """Its student, and what is made of it."""
+    names = {one.spec.digest}
+    found = []
+    for node in graph.nodes:
+        if node.name in names or (node.kind in ("evaluation", "export") and names & {*node.needs}):
+            names.add(node.name)
+            found.append(node)
+    return found

@@ -1,7 +1,10 @@
 """The machine that kd runs on, in words: processor, cores, memory, operating system."""
 
+import ctypes
 import os
 import platform
+import signal
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -89,6 +92,17 @@ def watched_memory() -> Iterator[Callable[[], int]]:
     finally:
         done.set()
         watcher.join()
+
+
+PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # opened before anybody forks
+
+
+def end_with_parent() -> None:
+    """Between fork and exec of a child: SIGTERM reaches it when its parent is gone, whatever became
+    of that; Linux alone knows how."""
+    if _LIBC:
+        _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def resident_bytes(number: int) -> int:

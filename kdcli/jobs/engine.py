@@ -7,17 +7,22 @@ finished, the disk says.
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import IO, Literal, Protocol
 
 from kdcli.core.errors import ExitCode
+from kdcli.core.files import disk_errors
 from kdcli.jobs.node import Node
 from kdcli.runs.find import runs_root
 
 ERROR = "error: "
 """Begins what a command says of its failure (`cli/console.py`)."""
+
+ATTEMPT = "=== "
+"""Begins each attempt in a log."""
 
 State = Literal["done", "failed", "not run", "submitted"]
 """`not run`: one that it needs has failed. `submitted`: nobody has waited for it."""
@@ -78,6 +83,23 @@ def log_of(node: Node) -> Path:
     return runs_root() / "sweeps" / f"{node.name}.log"
 
 
+@contextmanager
+def open_log(node: Node) -> Iterator[IO[bytes]]:
+    """The log to write to, behind what earlier attempts said.
+
+    Raises:
+        DiskError: it cannot be written.
+    """
+    log = log_of(node)
+    with disk_errors(log):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        file = log.open("ab")
+    with file:
+        file.write(f"{ATTEMPT}{node.command}\n".encode())
+        file.flush()
+        yield file
+
+
 def outcome_of(node: Node, code: int) -> Outcome:
     """Of a job that has ended with this exit code (negative: by a signal), and has a log."""
     log = log_of(node)
@@ -95,11 +117,14 @@ def not_run(node: Node, outcomes: Mapping[str, Outcome]) -> Outcome | None:
 
 
 def _reason(log: Path, code: int) -> str:
-    """The last error of a log, with what kd says behind it."""
-    text = log.read_text("utf-8", "replace") if log.is_file() else ""
-    _, found, told = text.rpartition(f"\n{ERROR}" if f"\n{ERROR}" in text else ERROR)
+    """The error of a log's last attempt, with what kd says behind it."""
+    text = log.read_text("utf-8", "replace").rpartition(ATTEMPT)[2] if log.is_file() else ""
+    _, found, told = f"\n{text}".rpartition(f"\n{ERROR}")
     if found and code > 0:
         return "\n".join(line.strip() for line in told.strip().splitlines())
     if code < 0:
         return f"ended by signal {-code}; memory may be full"
-    return f"ended with code {code}, and its result is not there"
+    return (
+        f"ended with code {code}, and its result is not there; where it ran 'auto' may have meant "
+        "another precision, which goes by the processor (student.precision, teacher.precision)"
+    )

@@ -102,7 +102,7 @@ def _stored(students: Sequence[Planned]) -> Iterator[tuple[str, Node]]:
     for group in groups.values():
         ways = [_way(one, len(group)) for one in group]
         most, way = max(zip(group, ways, strict=True), key=lambda pair: pair[1].wanted)
-        if way.stored and way.missing:
+        if way.stored and way.missing and len(group) > 1:
             node = _answers(most)
             yield from ((one.spec.digest, node) for one in group)
 

@@ -1,11 +1,8 @@
 """The engine "this machine": processes of kd itself, as many at a time as were asked for and memory
 has room for; a GPU each where there are several, cores divided."""
 
-import ctypes
 import os
-import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -13,11 +10,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from kdcli.core.errors import ExitCode
-from kdcli.core.files import disk_errors
-from kdcli.core.machine import free_memory_bytes, resident_bytes
+from kdcli.core.machine import end_with_parent, free_memory_bytes, resident_bytes
 from kdcli.core.openmp import usable_cores
 from kdcli.core.text import size_in_words
-from kdcli.jobs.engine import Outcome, Watch, arguments, log_of, not_run, outcome_of
+from kdcli.jobs.engine import Outcome, Watch, arguments, not_run, open_log, outcome_of
 from kdcli.jobs.node import Node
 from kdcli.training.devices import gpus
 
@@ -27,7 +23,6 @@ IN_USE_SECONDS = 5.0
 """After which a job is tried again whose folder another kd works in."""
 LEAST_BYTES = 1_000_000_000
 """A kd takes about as much with a tiny model; the largest that was seen, where that is more."""
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass
@@ -68,6 +63,7 @@ class Local:
                 self._collect(running, waiting, outcomes, watch)
                 self._begin(waiting, running, outcomes, watch)
                 if (now := time.monotonic()) >= told + TELL_SECONDS:
+                    self._measure(running)
                     watch.running([one.node for one in running])
                     told = now
                 time.sleep(LOOK_SECONDS if running or waiting else 0)
@@ -84,8 +80,6 @@ class Local:
     ) -> None:
         """Those that have ended."""
         for one in list(running):
-            one.bytes = resident_bytes(one.process.pid)
-            self._most_bytes = max(self._most_bytes, one.bytes)
             if (code := one.process.poll()) is None:
                 continue
             running.remove(one)
@@ -127,6 +121,11 @@ class Local:
             running.append(self._start(node, running))
             watch.started(node)
 
+    def _measure(self, running: Sequence[_Running]) -> None:
+        for one in running:
+            one.bytes = resident_bytes(one.process.pid)
+            self._most_bytes = max(self._most_bytes, one.bytes)
+
     def _waits(self, node: Node, why: str, watch: Watch) -> None:
         if node.name not in self._told:
             self._told.add(node.name)
@@ -145,20 +144,17 @@ class Local:
         gpu = min(self._gpus, key=lambda name: used[name], default=None)
         if gpu is not None:
             environment["CUDA_VISIBLE_DEVICES"] = gpu
-        log = log_of(node)
-        with disk_errors(log):
-            log.parent.mkdir(parents=True, exist_ok=True)
-            with log.open("wb") as file:
-                # a session of its own: Ctrl-C reaches us, and we tell them, once
-                process = subprocess.Popen(
-                    arguments(node),
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=file,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                    preexec_fn=_die_with_us if _libc else None,
-                )
+        with open_log(node) as file:
+            # a session of its own: Ctrl-C reaches us, and we tell them, once
+            process = subprocess.Popen(
+                arguments(node),
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=end_with_parent,
+            )
         return _Running(node, process, gpu)
 
 
@@ -168,12 +164,3 @@ def _stop(running: Sequence[_Running]) -> None:
         one.process.terminate()
     for one in running:
         one.process.wait()
-
-
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
-
-
-def _die_with_us() -> None:
-    """In the child: whatever becomes of us, it is told to stop."""
-    assert _libc
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

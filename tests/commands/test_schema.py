@@ -6,10 +6,14 @@ from typing import Any
 
 import jsonschema
 import pytest
-from house import ON_DIGITS, House, kd, kd_ok
+from house import ON_DIGITS, QUICK_TEACHER, House, kd, kd_ok
 
 from kdcli.commands.schema import DOCUMENTS, REPORT, schema_of
 
+CELL = (
+    f"{{teacher: test_resnet, student: test_efficientnet, train.epochs: 2, "
+    f"teacher.recipe: {QUICK_TEACHER}}}"
+)
 WHO = ("--teacher", "test_resnet", "--student", "test_efficientnet")
 COMMANDS: dict[str, list[tuple[str, ...]]] = {
     "train": [("test_resnet", "--set", "train.epochs=1"), ("test_resnet", "--dry-run")],
@@ -21,6 +25,7 @@ COMMANDS: dict[str, list[tuple[str, ...]]] = {
     ],
     "report": [("RUN",), ("RUN", "FILE", "--out", "PAGES/several.html")],
     "compare": [("RUN", "FILE"), ("RUN", "FILE", "--survey")],
+    "sweep": [("CELLS",), ("CELLS", "--table"), ("MORE", "--dry-run"), ("PICTURES",)],
     "export": [("RUN", "--max", "exports.0.bytes=1")],
     "predict": [("FILE", "PICTURES"), ("FILE", "PICTURES/two", "nothing*.png")],
     "doctor": [(), ("PICTURES",), ("PICTURES", *WHO, "--dry-run")],
@@ -61,7 +66,11 @@ def test_a_command_prints_what_its_schema_says(
         "RELEASE": str(finished.student / "report.json"),
         "PICTURES": str(pictures),
         "PAGES": str(finished.path),
+        "CELLS": str(finished.path / "cells.yaml"),
+        "MORE": str(finished.path / "more.yaml"),
     }
+    for place, seeds in (("CELLS", "[0]"), ("MORE", "[0, 1]")):
+        Path(places[place]).write_text(f"common: {CELL}\naxes: {{seed: {seeds}}}\n", "utf-8")
     for line in COMMANDS[name]:
         words = []
         for word in line:

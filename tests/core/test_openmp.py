@@ -84,3 +84,11 @@ def test_a_container_has_the_cores_that_it_is_given(
     monkeypatch.setattr(openmp, "GROUP", tmp_path)
     monkeypatch.setattr(openmp.os, "sched_getaffinity", lambda _: range(8), raising=False)
     assert usable_cores() == cores
+
+
+def test_cores_are_shared_with_kds_beside_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openmp, "GROUP", Path("nowhere"))
+    monkeypatch.setattr(openmp.os, "sched_getaffinity", lambda _: range(8), raising=False)
+    for share, cores in (("3", 3), ("99", 8), ("0", 8), ("", 8)):
+        monkeypatch.setenv("KD_CORES", share)
+        assert usable_cores() == cores

@@ -62,6 +62,7 @@ class SweepPlan(Part):
     file: str
     cells: int
     done: int
+    """Cells whose student is trained."""
     trainings: dict[str, int]
     """Missing ones, by role."""
     jobs: list[JobPart]
@@ -73,13 +74,15 @@ class SweepPlanDocument(SweepPlan, Document):
     """`--dry-run`."""
 
 
-class SweepTable(Compared):
-    """The comparison of the groups, of cells that differ in their seed alone, that can be compared
-    by now."""
+class SweepTable(Part):
+    """The groups, of cells that differ in their seed alone, that can be compared by now."""
 
     cells: int
     done: int
+    """Cells whose student is trained."""
     groups: int
+    tables: list[Compared]
+    """One for each data set."""
 
 
 class SweepTableDocument(SweepTable, Document):
