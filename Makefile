@@ -2,7 +2,7 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo demo-few test test-slow browser check docs bench clean
+.PHONY: demo demo-few test test-slow test-slurm browser slurm check docs bench clean
 
 demo: .venv/installed
 	kd distill --teacher resnet101 --student mobilenetv3
@@ -29,7 +29,14 @@ browser:
 	  npm ci --prefix tests/browser --ignore-scripts --no-audit --no-fund || \
 	  echo "no onnxruntime-web here"
 
-test-slow: .venv/installed-test
+# two cells of a sweep on a real Slurm, which runs on this machine meanwhile
+test-slurm: .venv/installed-test slurm
+	OMP_NUM_THREADS=1 pytest -m slow -rs tests/slurm -k two_cells
+
+slurm:
+	@sh tests/slurm/one_machine.sh install || echo "no Slurm here: its tests are skipped"
+
+test-slow: .venv/installed-test slurm
 	@dpkg -s dataset-fashion-mnist >/dev/null 2>&1 || apt-get install -y dataset-fashion-mnist || \
 	  echo "no dataset-fashion-mnist here: its tests are skipped"
 	OMP_NUM_THREADS=1 pytest -m slow -n logical --maxprocesses 4 --dist loadfile

@@ -11,6 +11,7 @@ RUN/ run.yaml         who, resolved recipe, versions   needs.json   what it depe
                       predict.py, bench.py, README.md; model.pt2
      timm/            what timm loads and the Hub takes; timm.NAME/ of a model beside model.pt
      step.N.safetensors  the weights after N steps, of a teacher whose trajectory is followed
+     .lock, .holder   while kd works in it (core/host_lock.py)
 """
 
 import json
