@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, Protocol
 
-from kdcli.core.errors import ExitCode
+from kdcli.core.errors import ExitCode, KdError
 from kdcli.core.files import disk_errors
 from kdcli.jobs.node import Node
 from kdcli.runs.find import runs_root
@@ -103,8 +103,11 @@ def open_log(node: Node) -> Iterator[IO[bytes]]:
 def outcome_of(node: Node, code: int) -> Outcome:
     """Of a job that has ended with this exit code (negative: by a signal), and has a log."""
     log = log_of(node)
-    if code == 0 and node.is_done():
-        return Outcome("done", log=log)
+    try:
+        if code == 0 and node.is_done():
+            return Outcome("done", log=log)
+    except KdError as error:  # what it left cannot be read
+        return Outcome("failed", int(error.code), str(error), log)
     return Outcome("failed", code or int(ExitCode.DEFECT), _reason(log, code), log)
 
 
