@@ -124,7 +124,9 @@ def sweep(
         from kdcli.commands import sweep as verb
         from kdcli.commands.sweep_plan import foresee, plan_sweep
         from kdcli.core.errors import UsageError
+        from kdcli.jobs.emit import emit as written
         from kdcli.jobs.local import Local
+        from kdcli.jobs.slurm_options import read_options
 
         if dry_run and table:
             raise UsageError("--dry-run and --table: one of them", "leave the other out")
@@ -138,10 +140,11 @@ def sweep(
             raise UsageError("--out is of --emit", "add --emit make, slurm or sky")
         if detach and not slurm:
             raise UsageError("--detach is of --slurm", "add --slurm partition=...")
-        chosen = verb.on_slurm(slurm, jobs, not detach) if slurm else Local(jobs, device)
+        options, queued = read_options(slurm or ()), slurm and not emit
+        chosen = verb.on_slurm(options, jobs, not detach) if queued else Local(jobs, device)
         graph = plan_sweep(file, device, console)
         if emit:
-            return _emit(console, verb.emitted(file, graph, emit, slurm or ()), out)
+            return _emit(console, written(emit, file, graph.missing, options), out)
         if table:
             show = show_markdown if markdown else show_csv if csv_ else show_compared
             found = verb.table(graph, device, console)

@@ -18,11 +18,9 @@ from kdcli.commands.sweep_plan import own_jobs, trained, words_of
 from kdcli.core.errors import DataError, ExitCode, KdError, UsageError
 from kdcli.core.progress import Progress
 from kdcli.core.text import counted, duration
-from kdcli.jobs.emit import Kind, emit
 from kdcli.jobs.engine import Engine, Outcome
 from kdcli.jobs.graph import in_a_row, is_evaluated
 from kdcli.jobs.node import Graph, Node, Planned
-from kdcli.jobs.slurm_options import read_options
 from kdcli.runs.baseline import baseline_of
 from kdcli.runs.find import find, is_finished
 from kdcli.runs.run import Run
@@ -50,25 +48,17 @@ def carry_out(
     return _swept(file, graph, outcomes)
 
 
-def on_slurm(options: Sequence[str], jobs: int | None, waits: bool) -> "Slurm":
+def on_slurm(options: Mapping[str, str], jobs: int | None, waits: bool) -> "Slurm":
     """The engine that these options of sbatch describe; `jobs` of an array at a time.
 
     Raises:
-        UsageError: submitit is not installed, or there are no such options.
+        UsageError: submitit is not installed.
     """
     try:
         from kdcli.jobs.slurm import Slurm
     except ImportError as error:
         raise UsageError("--slurm needs submitit", "pip install 'kdcli[slurm]'") from error
-    return Slurm(read_options(options), jobs, waits)
-
-
-def emitted(file: Path, graph: Graph, kind: Kind, options: Sequence[str]) -> str:
-    """What is missing, as a file for another engine.
-
-    Raises UsageError for options that sbatch does not have.
-    """
-    return emit(kind, file, graph.missing, read_options(options))
+    return Slurm(options, jobs, waits)
 
 
 @dataclass

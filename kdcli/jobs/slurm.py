@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -155,16 +155,21 @@ class _Wait:
             self.ended.pop(node.name, None)
             return None
         waited = time.monotonic() - self.ended.setdefault(node.name, time.monotonic())
-        try:
-            code = job.result() if is_there else None
-        except UncompletedJobError as error:
-            return Outcome("failed", int(ExitCode.DEFECT), str(error), job.paths.stdout)
-        if waited < GRACE_SECONDS and (code is None or (code == 0 and not node.is_done())):
-            return None
-        if code is None:
-            reason = f"Slurm has ended its job {job.job_id}: {state.lower()}"
-            return Outcome("failed", int(ExitCode.TERMINATED), reason, job.paths.stdout)
-        return outcome_of(node, code)
+        outcome = Outcome(
+            "failed",
+            int(ExitCode.TERMINATED),
+            f"Slurm has ended its job {job.job_id}: {state.lower()}",
+            job.paths.stdout,
+        )
+        code = 0
+        if is_there:
+            try:
+                code = job.result()
+            except UncompletedJobError as error:  # submitit's own, not kd's
+                return replace(outcome, reason=str(error))
+            outcome = outcome_of(node, code)
+        late = code == 0 and outcome.state != "done" and waited < GRACE_SECONDS
+        return None if late else outcome
 
 
 def _command(node: Node) -> Command:
