@@ -100,8 +100,9 @@ def _stored(students: Sequence[Planned]) -> Iterator[tuple[str, Node]]:
         if one.spec.teachers and not one.spec.alongside:
             groups.setdefault(_asked(one), []).append(one)
     for group in groups.values():
-        ways = [_way(one, len(group)) for one in group]
-        most, way = max(zip(group, ways, strict=True), key=lambda pair: pair[1].wanted)
+        kinds = {one.spec.kind: one for one in group}.values()  # seeds are asked alike
+        ways = ((one, _way(one, len(group))) for one in kinds)
+        most, way = max(ways, key=lambda pair: pair[1].wanted)
         if way.stored and way.missing and len(group) > 1:
             node = _answers(most)
             yield from ((one.spec.digest, node) for one in group)

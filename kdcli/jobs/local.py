@@ -99,13 +99,13 @@ class Local:
         watch: Watch,
     ) -> None:
         """Those that can begin, in their order."""
+        open_needs = {one.name for one in waiting} | {one.node.name for one in running}
         for node in list(waiting):
             if lost := not_run(node, outcomes):
                 waiting.remove(node)
                 outcomes[node.name] = lost
                 watch.ended(node, lost)
                 continue
-            open_needs = {one.name for one in waiting} | {one.node.name for one in running}
             early = time.monotonic() < self._not_before.get(node.name, 0.0)
             if early or open_needs & {*node.needs} or len(running) >= self.at_once:
                 continue
