@@ -20,7 +20,7 @@ SlurmctldHost=localhost
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket=$1/munge.socket
+AuthInfo=socket=$2
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
@@ -48,13 +48,13 @@ PartitionName=urgent Nodes=localhost MaxTime=INFINITE PriorityTier=2
 END
 }
 
-# munge looks at every folder above its files: others may not write there
 start() {
   mkdir -p "$1/state" "$1/spool"
-  chmod 755 "$1"
-  configure "$1"
+  socket=$(mktemp -d /tmp/munge.XXXXXX)/socket  # whose folders munge wants open to all
+  chmod 755 "${socket%/*}"
+  configure "$1" "$socket"
   (umask 077 && head -c 1024 /dev/urandom > "$1/munge.key")
-  munged --key-file="$1/munge.key" --socket="$1/munge.socket" --pid-file="$1/munged.pid" \
+  munged --key-file="$1/munge.key" --socket="$socket" --pid-file="$1/munged.pid" \
     --log-file="$1/munged.log" --seed-file="$1/munge.seed"
   export SLURM_CONF="$1/slurm.conf"
   slurmctld
@@ -81,6 +81,7 @@ stop() {
     kill "$pid" || true
     while [ -e "$1/$one.pid" ] && kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
   done
+  rmdir "$(sed -n 's|^AuthInfo=socket=\(.*\)/socket$|\1|p' "$SLURM_CONF")"
 }
 
 "$1" ${2:+"$(realpath -m "$2")"}
