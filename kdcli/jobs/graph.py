@@ -66,7 +66,7 @@ def _training(spec: Spec, one: Planned) -> Node:
     return Node(
         name=digest,
         kind=spec.role,
-        title=" ".join(filter(None, (number, spec.model, seed))),
+        title=" ".join(filter(None, (number, spec.model, "on", spec.data.name, seed))),
         command=f"{one.command} --only {digest}",
         needs=_needs(spec),
         run=run_of(spec).path,

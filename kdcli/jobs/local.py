@@ -153,7 +153,7 @@ class Local:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=end_with_parent,
+                preexec_fn=end_with_parent if os.name == "posix" else None,
             )
         return _Running(node, process, gpu)
 
