@@ -44,12 +44,12 @@ _SCRIPT = """\
 # kd sweep {file}: sh THIS queues its jobs, each behind those that it needs
 set -eu
 {given}
-# NAME JOBS COMMAND: at its time limit kd is told, and stops with 143; queued again, it goes on
+# NAME DEPENDENCY COMMAND: at its time limit kd stops with 143; queued again, it goes on
 job() {{
-  sbatch --parsable --job-name="$1" ${{2:+--dependency=afterok$2}} --kill-on-invalid-dep=yes \\
+  sbatch --parsable --job-name="$1" $2 --kill-on-invalid-dep=yes \\
     --requeue --open-mode=append --output=%x.log --signal=TERM@{seconds} {options} <<END
 #!/bin/sh
-srun \${{SLURM_CPUS_PER_TASK:+--cpus-per-task=\$SLURM_CPUS_PER_TASK}} $3
+srun \\${{SLURM_CPUS_PER_TASK+--cpus-per-task=\\$SLURM_CPUS_PER_TASK}} $3
 code=\\$?
 [ \\$code -ne 143 ] || scontrol requeue \\$SLURM_JOB_ID
 exit \\$code
@@ -69,7 +69,8 @@ def _sbatch_script(file: Path, nodes: Sequence[Node], options: Mapping[str, str]
     variables = {node.name: f"job{i}" for i, node in enumerate(nodes, 1)}
     for node in nodes:
         needs = "".join(f":${variables[name]}" for name in node.needs if name in variables)
-        job = f'job {node.name} "{needs}" {shlex.quote(node.command)}'
+        behind = f'"--dependency=afterok{needs}"' if needs else '""'
+        job = f"job {node.name} {behind} {shlex.quote(node.command)}"
         text += f"# {node.words}\n{variables[node.name]}=$({job})\n"
     return f"{text}echo '{counted(len(nodes), 'job')} queued: squeue --me'\n"
 
