@@ -85,6 +85,7 @@ class Slurm:
     def _submit_array(self, nodes: Sequence[Node], behind: Sequence[str]) -> dict[str, Job[int]]:
         executor = SlurmExecutor(_folder(nodes[0]), max_num_timeout=REQUEUED_AT_MOST)
         further: dict[str, Any] = {key: value or True for key, value in self.options.items()}
+        further["requeue"] = True  # clusters may have it off
         if behind:
             further |= {"dependency": f"afterok:{':'.join(behind)}", "kill-on-invalid-dep": "yes"}
         cores = self.options.get("cpus-per-task")  # srun does not ask sbatch

@@ -98,6 +98,7 @@ def test_jobs_are_arrays_behind_those_that_they_need(queue: Queue) -> None:
     first, second, third = (queue.options(number) for number in (1, 2, 3))
     assert (first["array"], first["time"], first["gres"]) == ("0-1%2", "2880", "gpu:1")
     assert (first["job-name"], first["signal"]) == ("kd", "USR2@120")
+    assert "requeue" in first
     assert "dependency" not in first
     assert (second["array"], second["dependency"]) == ("0-1%2", "afterok:1_0")
     assert (third["dependency"], third["kill-on-invalid-dep"]) == ("afterok:2_0:1_1", "yes")
