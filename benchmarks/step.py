@@ -84,7 +84,7 @@ def measure(steps: int, folder: Path, wanted: str) -> tuple[list[float], list[fl
     kd: list[float] = []
     bare: list[float] = []
 
-    def interleaved(epoch: int) -> Iterator[Batch]:
+    def interleaved(epoch: int, done: int) -> Iterator[Batch]:
         ready = next(parts.batches(0))
         for _ in range(5):  # as many warm-up steps as kd's, which are cut off below
             other(ready)

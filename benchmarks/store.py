@@ -42,7 +42,8 @@ from kdcli.recipe.load import load_recipe
 from kdcli.runs.baseline import baseline_of
 from kdcli.runs.spec import DataRef, Spec
 from kdcli.training.answers import decide
-from kdcli.training.build import assemble, batching_of
+from kdcli.training.batching import batching_of
+from kdcli.training.build import assemble
 from kdcli.training.devices import open_device, wait_for
 from kdcli.training.ensure import ensure
 from kdcli.training.site import Site

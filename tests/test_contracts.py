@@ -141,6 +141,25 @@ def test_a_method_changes_no_tensor_that_it_is_given(name: str) -> None:
     assert torch.equal(theirs.logits, before[1])
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_that_sees_one_process_alone_is_a_mean_over_images(name: str) -> None:
+    """The others say so (`across_images`), and are given the answers of all processes."""
+    student, teacher, batch = _Answers("student").eval(), _Answers("teacher.0").eval(), _batch()
+    method = registry.load("methods", name)()
+    with torch.no_grad():
+        mine, theirs = student(batch), teacher(batch)
+        torch.manual_seed(0)
+        adapter = method.adapter(mine, theirs, _about(teacher, batch))
+        if adapter is not None:
+            adapter.eval()
+        whole = method.loss(mine, theirs, batch, adapter)
+        parts = [
+            method.loss(student(part), teacher(part), part, adapter) for _, part in batch.parts(2)
+        ]
+    apart = torch.isclose(torch.stack(parts).mean(), whole, rtol=1e-5, atol=0)
+    assert bool(apart) is not method.across_images
+
+
 class _Answers(nn.Module):
     """Two stages, a classifier and a second head; supplies all that a method may ask for."""
 

@@ -18,12 +18,14 @@ from kdcli.cli.flags import (
     Json,
     Out,
     Peers,
+    Processes,
     Recipe,
     Seed,
     Set,
     Student,
     Teachers,
 )
+from kdcli.cli.several import in_several
 from kdcli.cli.train import carry_out
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ def distill(
     seed: Seed = None,
     set_: Set = None,
     device: Device = "auto",
+    processes: Processes = None,
     again: Again = False,
     dry_run: DryRun = False,
     baseline: Annotated[
@@ -66,6 +69,7 @@ def distill(
 ) -> None:
     """Distil a teacher, or several (trained first if there are none), into a student."""
     with door(json, goes_on=not dry_run) as console:
+        in_several(console, processes, device)
         from kdcli.commands.distill import distill_job
         from kdcli.commands.store_answers import ANSWERS, refuse_with_answers, store_answers
         from kdcli.plan.ask import Ask

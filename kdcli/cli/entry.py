@@ -1,15 +1,12 @@
 """The way in and out: signals and exceptions become words and exit codes."""
 
-import _thread
 import contextlib
 import errno
 import io
 import os
 import shlex
-import signal
 import sys
 import tempfile
-import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
@@ -18,8 +15,10 @@ from typing import Any
 
 import typer
 
+from kdcli.cli import signals
 from kdcli.cli.console import Console
 from kdcli.cli.mistakes import meant
+from kdcli.cli.several import among_others
 from kdcli.core.errors import (
     FULL_MEMORY,
     DiskError,
@@ -32,6 +31,7 @@ from kdcli.core.errors import (
 from kdcli.core.files import FULL, way_out
 from kdcli.core.log import STORY, header, story_of
 from kdcli.core.openmp import wait_briefly
+from kdcli.core.world import launched_as
 from kdcli.data.workers import lost_worker
 
 CommandLineError = typer.BadParameter.__mro__[2]  # its place changed between typer's versions
@@ -41,15 +41,8 @@ _SMALLER = (
     "try a smaller --set train.batch_size=..., or keep it and compute it in parts with "
     "--set train.accumulate=4"
 )
-_AGAIN_SECONDS = 0.05
-_stopped: list[int] = []
-"""The signal that asked to stop."""
 _command: ContextVar[str] = ContextVar("command", default="")
 """The command line, for logs."""
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM; like Ctrl-C no Exception, so that nothing mistakes it for a failure of its own."""
 
 
 def enter(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
@@ -58,19 +51,27 @@ def enter(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     wait_briefly()
     _open_streams()
     _mend_width()
-    with _signals(for_good=arguments is None):
+    with signals.handled(for_good=arguments is None):
         code = _run(app, given)
     for stream in (sys.stdout, sys.stderr):
         _flush(stream)
     return code
 
 
+def _called(app: typer.Typer, given: list[str]) -> int:
+    def run() -> int:
+        return int(app(given, standalone_mode=False, prog_name="kd") or 0)
+
+    world = launched_as()
+    return run() if world.is_alone else among_others(world, run, in_words)
+
+
 def _run(app: typer.Typer, given: list[str]) -> int:
     before = _command.set(shlex.join(["kd", *given]))
     try:
-        code = int(app(given, standalone_mode=False, prog_name="kd") or 0)
+        code = _called(app, given)
         if code == ExitCode.INTERRUPTED:  # typer's own, from before a command began
-            raise _KINDS[_stopped[0]] if _stopped else Interrupted(STOPPED)
+            raise signals.KINDS[signals.stopped[0]] if signals.stopped else Interrupted(STOPPED)
         return code
     except SystemExit as error:  # how typer ends a completion, and help that nobody reads
         if isinstance(error.__context__, OSError) and _reader_is_gone(error.__context__):
@@ -99,7 +100,7 @@ def door(as_json: bool, goes_on: bool = False) -> Iterator[Console]:
     """
     console = Console(as_json, command=_command.get())
     try:
-        with contextlib.redirect_stdout(sys.stderr), _heeded():
+        with contextlib.redirect_stdout(sys.stderr), signals.heeded():
             yield console
     except KeyboardInterrupt as error:  # typer would swallow it without a word
         known = in_words(error)
@@ -109,17 +110,6 @@ def door(as_json: bool, goes_on: bool = False) -> Iterator[Console]:
         if not _reader_is_gone(error):
             raise
         raise typer.Exit(ExitCode.DONE) from error
-
-
-@contextlib.contextmanager
-def _heeded() -> Iterator[None]:
-    """A signal ends the command whatever became of it on the way: a library may have caught it, or
-    raised an error of its own."""
-    try:
-        yield
-    finally:
-        if _stopped:
-            raise _KINDS[_stopped[0]]
 
 
 def _reader_is_gone(error: OSError) -> bool:
@@ -165,7 +155,7 @@ def in_words(error: BaseException) -> KdError:
 
 
 def _in_words(error: BaseException) -> KdError:
-    if isinstance(error, Terminated):
+    if isinstance(error, signals.Terminated):
         return Interrupted(STOPPED, ExitCode.TERMINATED)
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return Interrupted(STOPPED)
@@ -173,6 +163,10 @@ def _in_words(error: BaseException) -> KdError:
         return meant(error, shlex.split(_command.get())[1:])
     if lost := lost_worker(error):  # torch's signal handler raises wherever the program is
         return lost
+    others = sys.modules.get("kdcli.training.processes.company")  # where kd is not alone
+    if others and (left := others.left_by(error)):
+        found: KdError = left
+        return found
     if isinstance(error, MemoryError) or any(sign in repr(error) for sign in FULL_MEMORY):
         return OutOfMemory("out of memory", _SMALLER)
     if isinstance(error, OSError) and (told := _from_system(error)):
@@ -234,58 +228,3 @@ def _written_down(error: BaseException) -> str:
     except OSError:
         return "--debug shows the whole story"
     return f"{STORY}{log.name}"
-
-
-@contextlib.contextmanager
-def _signals(for_good: bool) -> Iterator[None]:
-    """Ctrl-C and SIGTERM stop kd in good order; a second one stops it at once.
-
-    `for_good` where the process ends with kd: that takes seconds too.
-    """
-    before = {}
-    _stopped.clear()
-    hook, sys.unraisablehook = sys.unraisablehook, _raised_in_vain
-    with contextlib.suppress(ValueError):  # not in the main thread
-        for number in _KINDS:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, a shell's background
-                before[number] = signal.signal(number, _stop)
-    try:
-        yield
-    finally:
-        sys.unraisablehook = hook
-        for number, was in () if for_good else before.items():
-            signal.signal(number, was or signal.SIG_DFL)
-
-
-_KINDS: dict[int, type[KeyboardInterrupt]] = {
-    signal.SIGINT: KeyboardInterrupt,
-    signal.SIGTERM: Terminated,
-}
-
-
-def _stop(number: int, frame: Any) -> None:
-    signal.signal(number, _leave)
-    _stopped.append(number)
-    raise _KINDS[number]
-
-
-def _raised_in_vain(found: "sys.UnraisableHookArgs") -> None:
-    """A signal that came while an object was cleared away (a full collection of garbage takes a
-    quarter of a second, before each timing): Python only prints what is raised there. So it comes
-    again."""
-    if not (_stopped and issubclass(found.exc_type, KeyboardInterrupt)):
-        sys.__unraisablehook__(found)
-        return
-    number = _stopped.pop()
-    signal.signal(number, _stop)
-    again = threading.Timer(_AGAIN_SECONDS, _thread.interrupt_main, [number])
-    again.daemon = True
-    again.start()
-
-
-def _leave(number: int, frame: Any) -> None:
-    """No tidying up: locks die with the process, and files are whole or not there."""
-    with contextlib.suppress(OSError):
-        if os.isatty(2):
-            os.write(2, b"\x1b[?25h\n")  # progress bars hide the cursor
-    os._exit(ExitCode.TERMINATED if number == signal.SIGTERM else ExitCode.INTERRUPTED)

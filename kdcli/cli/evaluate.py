@@ -8,7 +8,7 @@ import typer
 
 from kdcli.cli.console import Console
 from kdcli.cli.entry import door
-from kdcli.cli.flags import Debug, Details, Device, Json, Max, Min, Moved, NoTrain, Thing
+from kdcli.cli.flags import Debug, Details, Device, Json, Max, Min, Moved, NoTrain, Processes, Thing
 from kdcli.cli.gate import (
     Against,
     Junit,
@@ -19,6 +19,7 @@ from kdcli.cli.gate import (
     show_against,
     show_gates,
 )
+from kdcli.cli.several import in_several
 from kdcli.cli.train import on_data
 from kdcli.core.text import counted
 
@@ -106,6 +107,7 @@ def evaluate(
     data: Moved = None,
     no_train: NoTrain = False,
     device: Device = "auto",
+    processes: Processes = None,
     junit: Junit = None,
     markdown: Markdown = False,
     details: Details = False,
@@ -114,6 +116,7 @@ def evaluate(
 ) -> int:
     """Compare a student with its teacher and an equal-size baseline (trained if there is none)."""
     with door(json, goes_on=True) as console:
+        in_several(console, processes, device)
         from kdcli.commands.gate_files import GateFiles
         from kdcli.report.gates import missed
 

@@ -88,7 +88,13 @@ DryRun = Annotated[
 Seed = Annotated[
     int | None, typer.Option(min=0, help="Of weights, order and augmentation; default: 0.")
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+Device = Annotated[
+    str, typer.Option(help="auto, cpu, cuda, cuda:1, mps; of several processes cuda:0,cuda:1.")
+]
+Processes = Annotated[
+    int | None,
+    typer.Option(help="Train in so many processes on this machine, each with a share of a batch."),
+]
 Again = Annotated[bool, typer.Option("--again", help="Start afresh even if the run is finished.")]
 Json = Annotated[
     bool,

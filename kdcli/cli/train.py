@@ -21,10 +21,12 @@ from kdcli.cli.flags import (
     DryRun,
     Json,
     Out,
+    Processes,
     Recipe,
     Seed,
     Set,
 )
+from kdcli.cli.several import in_several
 from kdcli.core.examples import STUDENT
 
 if TYPE_CHECKING:
@@ -251,6 +253,7 @@ def train(
     ] = 1,
     set_: Set = None,
     device: Device = "auto",
+    processes: Processes = None,
     again: Again = False,
     dry_run: DryRun = False,
     details: Details = False,
@@ -259,6 +262,7 @@ def train(
 ) -> None:
     """Train a teacher (or any model) from labels alone."""
     with door(json, goes_on=not dry_run) as console:
+        in_several(console, processes, device)
         from kdcli.commands.train import train_job
         from kdcli.plan.ask import Ask
 

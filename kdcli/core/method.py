@@ -40,6 +40,10 @@ class Method(Options, ABC):
     """It reads layers of a teacher (`About.classifier`, `About.norms`), so that its answers alone
     are not enough."""
 
+    across_images: ClassVar[bool] = False
+    """It compares the images of a batch with each other; of several processes each is given the
+    answers to the whole batch. The loss of any other is the mean over the images."""
+
     def check(self, student: Outputs, teacher: Outputs, about: About) -> None:
         """Raise UnmetNeeds, saying why, where the loss is undefined for such a pair."""
         return

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from kdcli.core.errors import UsageError
+from kdcli.core.world import launched_as
 
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 """What says how threads wait: to all of them, to libgomp, to libomp and libiomp5."""
@@ -51,12 +52,13 @@ def wanted_threads() -> int | None:
 def usable_cores() -> int:
     """Of how many cores this process has the time: at most those that it may run on, what its
     container is given (`docker run --cpus=2` on a machine of 64), and `$KD_CORES`, its share where
-    several kds work beside each other."""
+    several kds work beside each other; of processes that train together each has its part."""
     pinned = getattr(os, "sched_getaffinity", None)  # macOS and Windows have none
     cores = len(pinned(0)) if pinned else os.cpu_count() or 1
     share = os.environ.get("KD_CORES", "")
     most = int(share) if share.isdecimal() and int(share) else cores
-    return max(1, min(cores, most, round(_quota(GROUP) or cores)))
+    most = min(cores, most, round(_quota(GROUP) or cores))
+    return max(1, most // launched_as().local_size)
 
 
 def _quota(group: Path) -> float | None:

@@ -1,15 +1,14 @@
 """Batches, each a pure function of (seed, epoch, batch number).
 
-Nearly every framework's trouble with resuming in the middle of data is an iterator that has a
-state: it is saved too late, drawn on by workers, or moved by whoever else draws. Here is none; a
-batch is made from its number, by whom and when does not matter.
+An iterator with a state is saved too late, drawn on by workers, or moved by whoever else draws.
+Here is none: a batch is made from its number, by whom and when does not matter.
 """
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import product
+from itertools import islice, product
 
 import numpy as np
 import torch
@@ -41,6 +40,8 @@ from kdcli.recipe.data import CROPS
 Place = tuple[int, int]
 """Epoch and number of a batch."""
 _CPU = torch.device("cpu")
+PLAIN_BATCH = 256
+"""Images that are asked about together where nothing learns."""
 
 
 def steps_per_epoch(n: int, batch_size: int) -> int:
@@ -76,6 +77,8 @@ class Batching:
     labelled_share: float | None = None
     """So much of each batch are images with labels, the rest those without; each kind is passed
     through on its own. None: there is one kind."""
+    share: tuple[int, int] = (0, 1)
+    """Of several processes, which one this is, and how many: it has every so manyth image."""
     samples_per_epoch: int | None = None
     """An epoch is so long a part of a pass over the images, which goes on from epoch to epoch until
     all were seen; None: it is the pass."""
@@ -98,9 +101,10 @@ def training_batches(
     epoch: int,
     workers: int | None = None,
     device: torch.device = _CPU,
+    done: int = 0,
 ) -> Iterator[Batch]:
     """The batches from `epoch` (from 0) to the end of the training, shuffled and augmented, on
-    `device`; of `epoch` alone, where `how` is of no training.
+    `device`, but for the first `done`; of `epoch` alone, where `how` is of no training.
 
     Each image's view is the epoch, or the number of the pass over the images (of its class, with
     a sampler), counted round `how.views`. `workers` processes make them (None: `$KD_WORKERS`, else
@@ -116,7 +120,7 @@ def training_batches(
     how = replace(how, batch_size=min(how.batch_size, shown))
     steps = steps_per_epoch(shown, how.batch_size)
     epochs = range(epoch, max(how.epochs, epoch + 1))
-    return _made(Shuffled(store, how, steps), epochs, steps, workers, device)
+    return _made(Shuffled(store, how, steps), epochs, steps, workers, device, done)
 
 
 def view_batches(
@@ -137,18 +141,20 @@ def plain_batches(
     store: Store,
     *,
     num_classes: int,
-    batch_size: int = 256,
+    batch_size: int = PLAIN_BATCH,
     image_size: int | None = None,
+    rows: Indices | None = None,
     workers: int | None = None,
     device: torch.device = _CPU,
 ) -> Iterator[Batch]:
-    """All images in order, as they are; the last batch may be smaller: for evaluation, where every
-    image counts once and batch norm does not look at its neighbours.
+    """All images in order (or `rows` of them), as they are; the last batch may be smaller: for
+    evaluation, where each counts once and batch norm does not look at its neighbours.
 
     `image_size`, `workers`, `device` and what is raised: as for `training_batches`.
     """
     how = Batching(num_classes, batch_size, image_size=image_size)
-    return view_batches(store, how, 0, np.arange(len(store)), workers, device)
+    rows = np.arange(len(store)) if rows is None else rows
+    return view_batches(store, how, 0, rows, workers, device)
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +177,8 @@ class InOrder(Dataset[Packed]):
         epoch, number = place
         how = self.how
         part = slice(number * how.batch_size, (number + 1) * how.batch_size)
-        rows, views = self.rows[part], self.views[part]
+        first, size = how.share
+        rows, views = self.rows[part][first::size], self.views[part][first::size]
         packed = self._with_partners(rows, views) if how.mixes else self._packed(rows, views)
         if not how.epochs:
             return packed
@@ -258,11 +265,12 @@ def _made(
     steps: int,
     workers: int | None,
     device: torch.device,
+    done: int = 0,
 ) -> Iterator[Batch]:
     how = batches.how
     count = worker_count(batches.store.workers) if workers is None else workers
-    count = min(count, len(epochs) * steps)
-    places = product(epochs, range(steps))
+    count = min(count, len(epochs) * steps - done)
+    places = islice(product(epochs, range(steps)), done, None)
     packed = by_workers(batches, places, count) if count else _here(batches, places)
     return ahead(
         packed, lambda one: one.batch(how.num_classes, how.label_smoothing, device), device

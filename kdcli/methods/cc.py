@@ -19,6 +19,7 @@ class CC(Method):
     """
 
     kind = "relation"
+    across_images = True
     needs = frozenset({"embedding"})
     default_weight = 0.02
     weight_source = "RepDistiller's scripts"

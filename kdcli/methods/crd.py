@@ -26,6 +26,7 @@ class CRD(Method):
     """
 
     kind = "relation"
+    across_images = True
     needs = frozenset({"embedding"})
     default_weight = 0.8
     weight_source = "RepDistiller's scripts"

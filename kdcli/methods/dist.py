@@ -12,6 +12,7 @@ class DIST(Method):
     """Knowledge Distillation from a Stronger Teacher (Huang et al.), arXiv:2205.10536."""
 
     kind = "response"
+    across_images = True
     needs = frozenset({"logits"})
     default_weight = 2.0
     weight_source = "the authors' configurations for CIFAR-100 and ImageNet, beside 1 of the task"

@@ -15,6 +15,7 @@ class PKT(Method):
     """
 
     kind = "relation"
+    across_images = True
     needs = frozenset({"embedding"})
     default_weight = 30000.0
     weight_source = "RepDistiller's scripts; large, for the loss is a mean over B² small numbers"

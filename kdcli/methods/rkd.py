@@ -19,6 +19,7 @@ class RKD(Method):
     """Relational Knowledge Distillation (Park, Kim, Lu, Cho), arXiv:1904.05068."""
 
     kind = "relation"
+    across_images = True
     needs = frozenset({"embedding"})
     default_weight = 1.0
     weight_source = "RepDistiller's scripts: the weight lies in the two terms"

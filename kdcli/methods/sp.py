@@ -12,6 +12,7 @@ class SP(Method):
     """Similarity-Preserving Knowledge Distillation (Tung, Mori), arXiv:1907.09682."""
 
     kind = "relation"
+    across_images = True
     needs = frozenset({"features"})
     default_weight = 3000.0
     weight_source = "RepDistiller's scripts"

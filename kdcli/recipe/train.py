@@ -61,6 +61,9 @@ class Train(Options):
     """Decay of a moving average of the weights, which is then what is measured and ships."""
     accumulate: Annotated[int, Field(ge=1)] = 1
     """Split each batch into so many parts that pass through the model one after another."""
+    sync_batchnorm: Annotated[bool, Later(False)] = False
+    """Of several processes on GPUs: batch norms average over the whole batch, not each over its
+    process's share."""
     compile: Annotated[bool | Auto, NO_WEIGHT] = "auto"
     """Let torch.compile make the models' steps faster. In no digest, as the device and the threads
     are in none: it adds in another order, so that last bits differ, and nothing else."""

@@ -1,5 +1,6 @@
 """Teachers that are asked once about each view of each image, and then looked up."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from itertools import chain, groupby, islice
@@ -13,18 +14,22 @@ from kdcli.core.openmp import usable_cores, wanted_threads
 from kdcli.core.progress import Progress, Silent
 from kdcli.core.records import Batch, Outputs
 from kdcli.core.text import counted
+from kdcli.core.world import World
 from kdcli.evaluation.kept_answers import Kept, covered, packed, unpacked
 from kdcli.models.tap import in_parts
 from kdcli.models.teachers import Frozen
 from kdcli.recipe.teacher import Keep
 from kdcli.training.answer_store import ROWS, AnswerStore
 from kdcli.training.answers import ALIKE
+from kdcli.training.processes.exchange import current
 from kdcli.training.threads import using
 
 LEAST_ON_AVERAGE, LEAST_OF_MOST = 0.99, 0.90
 """Of the probability that the kept logits have to have together: on average, and in all images but
 one of a hundred."""
 
+LOOKS = 0.2
+"""Seconds between two looks whether other processes have written their shards."""
 OPEN = 4
 """Views of a store that are mapped at a time: they come in order, but for rare classes."""
 
@@ -115,9 +120,13 @@ class Once:
             with ExitStack() as stack:
                 # in one order, so that two kds do not wait for each other
                 for one in sorted(self.teachers.values(), key=lambda one: one.store.name):
-                    stack.enter_context(one.store.asking(self._progress))
+                    if current().is_first:
+                        stack.enter_context(one.store.asking(self._progress))
                 # another kd may have asked meanwhile
-                self._ask(view, self._lacking(view, self._progress))
+                if lacking := self._own_of(self._lacking(view, self._progress)):
+                    self._ask(view, lacking)
+            while self._lacking(view, Silent()):  # those of the other processes
+                time.sleep(LOOKS)
             for teacher in self._opened.values():
                 teacher.tap.cpu()  # the device's memory is the student's
         self._ready.add(view)
@@ -129,6 +138,11 @@ class Once:
             for shard in teacher.store.lacks(view, progress):
                 found.setdefault(shard, []).append(teacher)
         return dict(sorted(found.items()))
+
+    def _own_of(self, lacking: dict[int, list[Stored]]) -> dict[int, list[Stored]]:
+        """Of several processes, each has its own."""
+        mine = own_shards(next(iter(self.teachers.values())).store.shards, current())
+        return {shard: who for shard, who in lacking.items() if shard in mine}
 
     def _ask(self, view: int, lacking: Mapping[int, list[Stored]]) -> None:
         store = next(iter(self.teachers.values())).store
@@ -160,6 +174,11 @@ class Once:
         teacher = self._opened[by]
         teacher.tap.to(self._device)
         return asked(teacher, batch, self._keep)
+
+
+def own_shards(count: int, world: World) -> range:
+    """Of so many shards, those that one of several processes fills; they follow each other."""
+    return range(*(count * (world.rank + i) // world.size for i in range(2)))
 
 
 def asked(teacher: Frozen, batch: Batch, keep: Keep) -> Kept:

@@ -1,23 +1,29 @@
 """From a spec to what the loop needs: models, teachers, data, and the distiller that joins them."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
-from kdcli.core.arrays import Indices
 from kdcli.core.records import About, Batch, Teacher
+from kdcli.core.world import launched_as
 from kdcli.data.balance import class_weights
-from kdcli.data.loader import Batching, plain_batches, steps_per_epoch, training_batches
+from kdcli.data.loader import (
+    PLAIN_BATCH,
+    Batching,
+    plain_batches,
+    steps_per_epoch,
+    training_batches,
+)
 from kdcli.data.photographs import open_training
 from kdcli.data.store import MOST_BYTES, Store, plain_store
 from kdcli.data.subset import training_split
-from kdcli.data.unlabelled import known_of
 from kdcli.evaluation.metrics import accuracy, balanced_accuracy, nll
 from kdcli.models.build import seeded
 from kdcli.models.checkpoint import Weights
@@ -30,9 +36,12 @@ from kdcli.runs.spec import Spec
 from kdcli.training.answers import LIVE, Way
 from kdcli.training.ask_once import Answered
 from kdcli.training.ask_teachers import Asking
+from kdcli.training.batching import Batches, batching_of, shared
 from kdcli.training.compiling import compile_models
 from kdcli.training.distiller import Distiller
 from kdcli.training.learner import build_learner, build_peers, learning_of, timm_keys
+from kdcli.training.processes.batch_norms import tell_of_batch_norms
+from kdcli.training.processes.exchange import current, shared_rows
 from kdcli.training.resume import Validation
 from kdcli.training.site import Site
 from kdcli.training.stepper import Stepper
@@ -50,8 +59,7 @@ class Assembled:
     distiller: Distiller
     args: ModelArgs
     """Of the student."""
-    batches: Callable[[int], Iterator[Batch]]
-    """The batches from an epoch to the end."""
+    batches: Batches
     answered: Answered
     """The same, each when the teachers have answered to it, where they do so once."""
     steps_per_epoch: int
@@ -124,10 +132,11 @@ def assemble(
     learning = learning_of(spec, student, (taught_by.training, images[1]), site)
     preparing = time.monotonic() - taught + read - start
     how, answered = taught_by.how, taught_by.answered
-    batches = partial(training_batches, learning.training, how, device=site.device)
     steps = steps_per_epoch(how.samples_per_epoch or len(learning.training), how.batch_size)
     # the first batch of the training: what methods learn is shaped by it, and by its maps' signs
-    example = next(answered(batches(0, workers=0)))
+    example = next(answered(training_batches(learning.training, how, 0, 0, site.device)))
+    # a rehearsal is one process's own part
+    how = shared(how, len(example.labels), launched_as() if rehearsal else current())
 
     def join(spec: Spec, learners: dict[str, nn.Module], teachers: dict[str, Teacher]) -> Distiller:
         about = _about(spec, learning.training, example, classes, steps)
@@ -140,13 +149,14 @@ def assemble(
     total = steps * int(recipe.train.epochs)
     teaching = followed(spec, taught_by.teachers, teachers, alongside, total)
     distiller = join(spec, {"student": learning.learner, **peers}, teaching)
+    tell_of_batch_norms(distiller, recipe.train, len(example.labels), site.progress)
     if recipe.train.compile is True:
         everyone = [distiller, *(one.model for one in alongside.values())]
         compile_models(everyone, example, recipe.train.accumulate, site.progress)
     return Assembled(
         distiller=distiller,
         args=student.args,
-        batches=batches,
+        batches=Batches(learning.training, how, site.device),
         answered=answered,
         steps_per_epoch=steps,
         validate=partial(_validate, learning.validation, classes, site.device),
@@ -210,39 +220,13 @@ def _taught_by(
     return _TaughtBy(dict(opened), images[0], how)
 
 
-def batching_of(spec: Spec, classes: int, labels: Indices) -> Batching:
-    """How a training makes its batches of images with these labels, as its recipe says."""
-    recipe, train = spec.recipe, spec.recipe.train
-    how = Batching(
-        num_classes=classes,
-        batch_size=int(train.batch_size),
-        epochs=int(train.epochs),
-        seed=spec.seed,
-        augment=recipe.data.augment,
-        randaugment=recipe.data.randaugment,
-        # embeddings take the place of the images where the head alone is trained
-        image_size=None if train.tune == "head" else int(recipe.data.image_size),
-        label_smoothing=recipe.task.label_smoothing,
-        balance=train.balance,
-        mixup=train.mixup,
-        cutmix=train.cutmix,
-        views=spec.views or None,
-        samples_per_epoch=train.epoch_images if isinstance(train.epoch_images, int) else None,
-    )
-    known = known_of(labels)
-    if recipe.data.labelled_share is None or known == len(labels):
-        return how
-    return replace(
-        how,
-        labelled_share=recipe.data.labelled_share,
-        samples_per_epoch=train.epoch_of(known),  # as many steps as its baseline takes
-        views=how.views or how.epochs,  # round which few images are passed through more often
-    )
-
-
 def _validate(store: Store, classes: int, device: torch.device, model: nn.Module) -> Validation:
-    batches = plain_batches(store, num_classes=classes, device=device)
-    logits = predict(model, batches, device)
+    def ask(rows: slice) -> np.ndarray:
+        part = np.arange(len(store))[rows]
+        batches = plain_batches(store, num_classes=classes, device=device, rows=part)
+        return predict(model, batches, device)
+
+    logits = shared_rows(len(store), PLAIN_BATCH, ask)
     balanced = balanced_accuracy(logits.argmax(1), store.labels, classes)
     return Validation(accuracy(logits, store.labels), balanced, nll(logits, store.labels))
 
@@ -254,7 +238,7 @@ def _about(spec: Spec, training: Store, example: Batch, classes: int, steps: int
         len(training),
         steps,
         # parts are nearly equal, see Batch.parts: the smallest is the whole, divided and cut off
-        smallest_batch=len(example.labels) // spec.recipe.train.accumulate,
+        smallest_batch=len(example.labels) // (spec.recipe.train.accumulate * current().size),
         labels=torch.from_numpy(training.labels),
         adapter=spec.recipe.match.adapter,
     )

@@ -4,28 +4,31 @@ import os
 import re
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
 
 from kdcli.core.errors import MissingDevice, UsageError
 from kdcli.core.openmp import usable_cores, wanted_threads
 from kdcli.core.other_names import or_words
 from kdcli.core.text import counted, did_you_mean
+from kdcli.core.world import World, launched_as
 
 KINDS = ("auto", "cpu", "cuda", "mps")
 """What --device takes."""
 
 
 def open_device(wanted: str) -> torch.device:
-    """`auto` is the first of cuda, mps, cpu that is there.
+    """`auto` is the first of cuda, mps, cpu that is there. Of several processes each takes a GPU of
+    its own: its place in the list `wanted` (`cuda:0,cuda:1`), or by its number.
 
     Raises:
         MissingDevice: the one asked for is not there, or nothing of that name is.
-        UsageError: kd was launched as several processes, or $KD_THREADS is no number.
+        UsageError: there are fewer than processes, or $KD_THREADS is no number.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UsageError(
-            "kd trains in one process", "start it without accelerate launch / torchrun"
-        )
+    global _asked_for
+    _asked_for = wanted
+    world = launched_as()
+    if not world.is_alone:
+        wanted = _own(wanted, world)
     # where OMP_NUM_THREADS alone is set, torch has read it; it knows nothing of a container's share
     torch.set_num_threads(wanted_threads() or min(torch.get_num_threads(), usable_cores()))
     # fp32 means fp32: torch lets convolutions (not matrix products) round to TF32's 10 bits
@@ -37,16 +40,32 @@ def open_device(wanted: str) -> torch.device:
     return device
 
 
+_asked_for = "auto"
+
+
+def asked_for() -> str:
+    """The device that was named last; which one of several processes takes is its own matter."""
+    return _asked_for
+
+
 def accelerator(wanted: str = "auto") -> Accelerator:
     """Device, gradients and clipping; precision is the taps' own business.
 
     accelerate shares its state within a process: the first one settles the device for all later.
     """
-    return Accelerator(mixed_precision="no", cpu=wanted == "cpu" or None)
+    # buffers are the first process's, which ships (`processes.with_buffers_of_the_first`); what a
+    # loss leaves out this time has no gradient to wait for
+    several = DistributedDataParallelKwargs(broadcast_buffers=False, find_unused_parameters=True)
+    return Accelerator(mixed_precision="no", cpu=wanted == "cpu" or None, kwargs_handlers=[several])
 
 
 def describe_device(device: torch.device) -> str:
     """`cuda (NVIDIA L4, 23 GB)` or `cpu (8 threads)`, for people."""
+    size = launched_as().size
+    return _described(device) + (f" of the first of {size} processes" if size > 1 else "")
+
+
+def _described(device: torch.device) -> str:
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
         return f"{device} ({properties.name}, {properties.total_memory / 1e9:.0f} GB)"
@@ -86,6 +105,21 @@ def _near(wanted: str) -> str:
     if kind not in KINDS:
         return did_you_mean(wanted, KINDS)
     return or_words([f"{kind}:{number}" if kind == "cuda" and number.strip("0") else kind])
+
+
+def _own(wanted: str, world: World) -> str:
+    """The device of this one of several processes."""
+    named = wanted.split(",")
+    if wanted == "auto" and not torch.cuda.is_available():
+        return "cpu"
+    if wanted in ("auto", "cuda"):
+        named = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    if wanted != "cpu" and len(named) < world.local_size:
+        raise UsageError(
+            f"{world.local_size} processes for {counted(len(named), 'device')}: each needs its own",
+            "as many processes as GPUs, or --device cpu",
+        )
+    return named[0] if wanted == "cpu" else named[world.local_rank]
 
 
 def _check_device(wanted: str) -> None:

@@ -23,6 +23,7 @@ from kdcli.recipe.match import Match
 from kdcli.training.disturb import disturb_teachers, refuse_unread
 from kdcli.training.losses import Losses, task_loss
 from kdcli.training.needs import missing, refuse_or_skip
+from kdcli.training.processes.exchange import whole_batch, whole_outputs
 
 NO_WISHES = Match()
 WeightAt = Callable[[float], float]
@@ -72,6 +73,7 @@ class Distiller(nn.Module):
         self._names = tuple(learners)
         self.teachers = dict(teachers)
         self._terms = terms
+        self._all_known = about.labels is not None and bool((about.labels >= 0).all())
         self._task_weight = task_weight
         self._correspondences = correspondences(
             methods,
@@ -97,7 +99,7 @@ class Distiller(nn.Module):
 
     def forward(self, batch: Batch) -> Losses:
         lesson = disturb_teachers(self._lesson(batch), batch, self._seed, self._augment)
-        terms = {"task": task_loss(lesson.learners, batch, self.class_weights)}
+        terms = {"task": task_loss(lesson.learners, batch, self.class_weights, self._all_known)}
         for term in self._terms:
             terms[term.name] = self._score(term, lesson, batch)
         weights = self.weights(batch.epoch)  # of the step, not of the epoch: it is fractional
@@ -187,7 +189,7 @@ class Distiller(nn.Module):
         """The method's loss over all pairs that supply what it needs; they weigh what all would."""
         scored = [(i, p) for i, p in enumerate(lesson.pairs) if not missing(term.method, p)]
         losses = [
-            pair.weight * term.method.loss(*_sides(pair), batch, self._adapter(term, i))
+            pair.weight * term.method.loss(*_seen(term.method, pair, batch), self._adapter(term, i))
             for i, pair in scored
         ]
         loss = torch.stack(losses).sum()
@@ -224,6 +226,15 @@ def _sides(pair: Pair) -> tuple[Outputs, Outputs]:
     """Student and teacher as a method sees them: where nobody teaches, the student's own answer
     stands in, cut off. Only methods without `needs_teacher` get that far, which do not read it."""
     return pair.student, pair.teacher or _detached(pair.student)
+
+
+def _seen(method: Method, pair: Pair, batch: Batch) -> tuple[Outputs, Outputs, Batch]:
+    """What a method scores: this process's images, or those of all."""
+    student, teacher = _sides(pair)
+    if not method.across_images:
+        return student, teacher, batch
+    mine = whole_outputs(student, method.needs | method.student_needs)
+    return mine, whole_outputs(teacher, method.needs), whole_batch(batch)
 
 
 def _detached(outputs: Outputs) -> Outputs:  # a field of tensors that comes later belongs here

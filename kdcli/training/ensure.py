@@ -25,8 +25,9 @@ from kdcli.runs.run import Run, begin, note, versions
 from kdcli.runs.spec import Spec, TeacherRef
 from kdcli.training.answers import Way, decide, finished_teachers
 from kdcli.training.build import Assembled, assemble
-from kdcli.training.loop import finish, fit
+from kdcli.training.loop import finish
 from kdcli.training.near_chance import warn_of_chance
+from kdcli.training.processes.share import Shared, carry_out, shared
 from kdcli.training.save import save_models, write_needs
 from kdcli.training.site import Site
 from kdcli.training.teachers import TOLD, measure_given
@@ -115,10 +116,11 @@ def ensure(
             # refused here, before anything of an earlier run is lost
             begun = bool(run.answers) if run.state.is_file() and not again else None
             way = decide(spec, site, teachers, begun)
-            parts = assemble(spec, site, teachers, way=way)
-            _begin(run, site.placed(spec), asked, again, threads, way)
-            with run_log(run, str(site.device), site.progress):
-                _train(run, spec, site, teachers, parts)
+            with shared(Shared(spec, site.source, site.students, teachers, way, run, threads)):
+                parts = assemble(spec, site, teachers, way=way)
+                _begin(run, site.placed(spec), asked, again, threads, way)
+                with run_log(run, str(site.device), site.progress):
+                    _train(run, spec, site, teachers, parts)
     return Trained(run, reused=False)
 
 
@@ -263,20 +265,8 @@ def _train(run: Run, spec: Spec, site: Site, teachers: list[Path | None], parts:
     write_needs(run, teachers)
     if carved := site.source.carved:
         write_text(run.path / "split.json", json.dumps(carved, ensure_ascii=False, indent=1))
-    weights, ended = fit(
-        parts.distiller,
-        spec.recipe.train,
-        batches=parts.batches,
-        steps_per_epoch=parts.steps_per_epoch,
-        validate=parts.validate,
-        seed=spec.seed,
-        run=run,
-        label=f"{spec.title} {spec.model}",
-        progress=site.progress,
-        alongside=parts.alongside,
-        trail=trail_of(run, spec, parts.steps_per_epoch, parts.whole),
-        answered=parts.answered,
-    )
+    trail = trail_of(run, spec, parts.steps_per_epoch, parts.whole)
+    weights, ended = carry_out(run, spec, site, parts, trail)
     finish(run, ended)
     warn_of_weak(run, site)
     warn_of_chance(run, site)

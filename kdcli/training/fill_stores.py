@@ -8,7 +8,7 @@ from kdcli.data.subset import training_split
 from kdcli.recipe.load import scheme_of
 from kdcli.runs.spec import Spec
 from kdcli.training.answers import Way, decide
-from kdcli.training.build import batching_of
+from kdcli.training.batching import batching_of
 from kdcli.training.ensure import teacher_files
 from kdcli.training.site import Site
 from kdcli.training.stored_teachers import open_stored

@@ -6,7 +6,7 @@ nothing at random: the weights come out bit-identical with and without it.
 
 import math
 from collections.abc import Mapping, Set
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from torch.nn.utils import get_total_norm
 
 from kdcli.training.distiller import Distiller
 from kdcli.training.losses import Losses, shares
+from kdcli.training.processes.exchange import current, mean
 
 EVERY = 50
 """Steps between two measurements, or an epoch where that is shorter; each costs one backward pass
@@ -29,6 +30,9 @@ HEARD = 0.1
 Places to start looking from, no more: many a method helps most as a tenth."""
 
 
+_NOTHING: Mapping[str, Tensor] = {}
+
+
 class Shares:
     """Norms of the weighted terms' gradients, over the learners' parameters alone: what a method
     learns beside the student may be pulled at much harder, and ships nowhere.
@@ -37,13 +41,16 @@ class Shares:
     fewer than two are left there is nothing to share.
     """
 
-    def __init__(self, distiller: Distiller, steps_per_epoch: int) -> None:
+    def __init__(
+        self, distiller: Distiller, steps_per_epoch: int, so_far: Mapping[str, Tensor] = _NOTHING
+    ) -> None:
+        """`so_far` are the sums of an epoch that was stopped within."""
         self._weights = distiller.weights
         self._parameters = [p for p in distiller.learners.parameters() if p.requires_grad]
         self._steps = steps_per_epoch
         # equal parts of an epoch, none shorter than EVERY steps; measured once, in their middle
         self._every = steps_per_epoch // max(1, steps_per_epoch // EVERY)
-        self._sums: dict[str, Tensor] = {}
+        self._sums: dict[str, Tensor] = dict(so_far)
         self._told: set[str] = set()
         self.norms: dict[str, float] = {}
         """Of the last epoch that was closed, summed over its measurements."""
@@ -55,9 +62,14 @@ class Shares:
         heard = [name for name in losses.terms if losses.weights[name]]
         if len(heard) < 2:
             return
-        with suppress(torch.OutOfMemoryError):  # a device that is just large enough for the rest
+        # a device that is just large enough for the rest; several would wait for each other
+        with suppress(torch.OutOfMemoryError) if current().is_alone else nullcontext():
             found = {name: losses.weights[name] * self._norm(losses.terms[name]) for name in heard}
             self._sums |= {name: norm + self._sums.get(name, 0) for name, norm in found.items()}
+
+    def norms_so_far(self) -> dict[str, Tensor]:
+        """Of the epoch that is not closed yet."""
+        return dict(self._sums)
 
     def close(self) -> dict[str, dict[str, float]]:
         """The epoch's `share_of_gradient`, for metrics.jsonl: by term, 1 in all.
@@ -90,7 +102,7 @@ class Shares:
         if not loss.requires_grad:
             return torch.zeros_like(loss)
         found = torch.autograd.grad(loss, self._parameters, retain_graph=True, allow_unused=True)
-        return get_total_norm([gradient for gradient in found if gradient is not None])
+        return get_total_norm([mean(gradient) for gradient in found if gradient is not None])
 
 
 def odd(

@@ -1,4 +1,4 @@
-"""THE loop: one training of one distiller, resumable after every epoch. Teacher, baseline and
+"""THE loop: one training of one distiller, resumable after every step. Teacher, baseline and
 student go through it alike.
 
 Nothing here draws from a shared random generator: data come from (seed, epoch, batch), and the
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from kdcli.core.errors import FULL_MEMORY, NotFinite, OutOfMemory
 from kdcli.core.progress import Progress
 from kdcli.core.records import Batch
+from kdcli.core.stopping import uninterrupted
 from kdcli.evaluation.metrics import converged
 from kdcli.recipe.train import Train
 from kdcli.runs.run import Run
@@ -32,11 +33,13 @@ from kdcli.training.resume import (
     Kept,
     Pace,
     Validation,
+    Within,
     best_of,
     keep,
     log,
     resume,
     validation_line,
+    where,
     write_lines,
 )
 from kdcli.training.stepper import Stepper
@@ -68,7 +71,7 @@ def fit(
     distiller: Distiller,
     train: Train,
     *,
-    batches: Callable[[int], Iterator[Batch]],
+    batches: Callable[[int, int], Iterator[Batch]],
     steps_per_epoch: int,
     validate: Callable[[nn.Module], Validation],
     seed: int,
@@ -81,15 +84,16 @@ def fit(
 ) -> tuple[dict[str, dict[str, Tensor]], Ended]:
     """Train `distiller`, or go on where `run` left off.
 
-    `batches(epoch)` gives those from an epoch to the end, `validate(model)` measures what would
-    ship. `train` holds no `auto`. `alongside` are teachers that learn at its steps: resumed with
+    `batches(epoch, done)` gives those from an epoch's so manyth to the end, `validate(model)`
+    measures what would ship.
+    `train` holds no `auto`. `alongside` are teachers that learn at its steps: resumed with
     it, and kept beside it under these names. `trail` keeps weights after some of the steps,
     `answered` asks teachers that are asked once.
 
     Returns the weights of all that is kept, by name, after the best epoch on validation, and how
-    training ended; appends to metrics.jsonl after each epoch, and keeps state.pt. On a processor a
-    training that was interrupted, however often, ends with the weights of one that was not, bit for
-    bit.
+    training ended; appends to metrics.jsonl after each epoch, and keeps state.pt: after an epoch
+    now and then, and after the last step where it is asked to stop. On a processor a training that
+    was interrupted, however often, ends with the weights of one that was not, bit for bit.
 
     Raises:
         NotFinite: a loss or the gradient is not a number; before the step, naming the term.
@@ -103,37 +107,56 @@ def fit(
     kept = stepper.ships | stepper.beside | teachers
     close = _Close(run, train, label, validate, stepper.ships, teachers, kept, progress)
     resumed = {"learning": stepper, **others}
-    epochs = resume(run, resumed)
-    if epochs.done:
-        progress.say(f"{label}: going on after epoch {epochs.done} of {train.epochs}")
-    ended, first = epochs.ended(train), epochs.done * steps_per_epoch
-    meter, shares, clock = Meter(), Shares(distiller, steps_per_epoch), time.monotonic()
-    waiting, pace = Waiting(), Pace()
-    feed = answered(waiting.over(batches(epochs.done))) if not ended else ()
-    tracked = progress.track(feed, total - first, label)
-    with closing(tracked):  # else a bar would outlive an error
-        for step, batch in enumerate(tracked, first):
-            with _memory_errors(label, batch, train):
-                losses = stepper.step(batch, seed, step, shares)
-            meter.add(losses, batch.labels)
-            if trail:
-                trail.after(step + 1, stepper.ships["student"])
-            if (step + 1) % steps_per_epoch:
-                continue
-            line = meter.line(epochs.done + 1, step + 1, stepper.lr) | waiting.close()
-            if words := waiting.words(line, int(train.epochs)):
-                progress.warn(f"{label}: {words}")
-            close(epochs, line, shares)
+    epochs, within = resume(run, resumed)
+    if said := where(epochs, within, train, steps_per_epoch):
+        progress.say(f"{label}: going on after {said}")
+    begun = done = epochs.done * steps_per_epoch + within.steps
+    meter, shares = Meter(within.counted), Shares(distiller, steps_per_epoch, within.norms)
+    waiting, pace, clock, halfway = Waiting(), Pace(), time.monotonic(), False
+
+    def close_epoch() -> str:
+        """Which end of the training this one is, if any."""
+        nonlocal meter, clock
+        for one in resumed.values():
+            one.settle()
+        line = meter.line(epochs.done + 1, done, stepper.lr) | waiting.close()
+        if words := waiting.words(line, int(train.epochs)):
+            progress.warn(f"{label}: {words}")
+        found = close.validated(line)
+        with uninterrupted():
+            close(epochs, line, found, shares)
             epochs.seconds += time.monotonic() - clock
-            if ended := epochs.ended(train):
-                if trail:
-                    trail.last(step + 1, stepper.ships["student"])  # else its end would be missing
-                break  # the caller writes model.pt now: no need for a resume state
             meter, clock = Meter(), time.monotonic()
-            if pace.due():
-                with pace.writing():
-                    keep(run, epochs, resumed)
-            waiting.start()
+        return epochs.ended(train)
+
+    try:
+        whole = done - epochs.done * steps_per_epoch == steps_per_epoch
+        ended = close_epoch() if whole else epochs.ended(train)  # stopped while it was validated
+        feed = answered(waiting.over(batches(*divmod(done, steps_per_epoch)))) if not ended else ()
+        tracked = progress.track(feed, total - done, label)
+        with closing(tracked):  # else a bar would outlive an error
+            for batch in tracked:
+                with uninterrupted(), _memory_errors(label, batch, train):
+                    halfway = True
+                    meter.add(stepper.step(batch, seed, done, shares), batch.labels)
+                    done, halfway = done + 1, False
+                if trail:
+                    trail.after(done, stepper.ships["student"])
+                if done % steps_per_epoch:
+                    continue
+                if ended := close_epoch():
+                    if trail:
+                        trail.last(done, stepper.ships["student"])  # else its end would be missing
+                    break  # the caller writes model.pt now: no need for a resume state
+                if pace.due():
+                    with pace.writing():
+                        keep(run, epochs, resumed)
+                waiting.start()
+    except KeyboardInterrupt:
+        if done > begun and not halfway:
+            steps = done - epochs.done * steps_per_epoch
+            keep(run, epochs, resumed, Within(steps, meter.counted(), shares.norms_so_far()))
+        raise
     return epochs.best_weights, _closing(epochs, ended)
 
 
@@ -151,11 +174,17 @@ class _Close:
     kept: Kept
     progress: Progress
 
-    def __call__(self, epochs: Epochs, line: dict[str, Any], shares: Shares) -> None:
+    def validated(self, line: dict[str, Any]) -> dict[str, Validation]:
+        """Everyone who may ship, by name; `line` is told what teachers that learn along reach."""
+        line |= self._of_teachers()
+        return {name: self.validate(one) for name, one in self.ships.items()}
+
+    def __call__(
+        self, epochs: Epochs, line: dict[str, Any], found: dict[str, Validation], shares: Shares
+    ) -> None:
         # the line is logged before state.pt is written: see `resume.log`
-        found = {name: self.validate(one) for name, one in self.ships.items()}
         best = best_of(found, self.train.select)
-        line |= validation_line(found, best) | self._of_teachers()
+        line |= validation_line(found, best)
         epochs.remember(line["train_accuracy"], best, found[best], self.train.select, self.kept)
         line |= shares.close()
         log(self.run, line)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from kdcli.core.records import Batch, Learner
+from kdcli.training.processes.exchange import current, summed
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,16 +25,23 @@ class Losses:
 
 
 def task_loss(
-    learners: tuple[Learner, ...], batch: Batch, class_weights: Tensor | None = None
+    learners: tuple[Learner, ...],
+    batch: Batch,
+    class_weights: Tensor | None = None,
+    all_known: bool = False,
 ) -> Tensor:
     """Cross-entropy with the targets, the mean over images whose labels are known, weighted over
     learners and classes; float32 scalar, 0 where no label is known.
 
     Targets are distributions (smoothed, mixed), for which torch divides by the number of images,
     and not, as for plain labels, by the sum of their weights: so `class_weights` (K,) must be 1 on
-    average over the images, as `data.balance.class_weights` makes them.
+    average over the images, as `data.balance.class_weights` makes them. `all_known`: no image of
+    the training lacks its label, so that processes need not ask each other how many do.
     """
-    known = (batch.labels >= 0).sum().clamp(min=1) / len(batch.labels)
+    there, images = (batch.labels >= 0).sum(), len(batch.labels)
+    if not all_known:
+        there, images = summed(there), images * current().size
+    known = there.clamp(min=1) / images
     losses = [
         learner.weight
         * nn.functional.cross_entropy(learner.outputs.logits, batch.targets, class_weights)
@@ -59,27 +67,40 @@ def mean_losses(parts: list[tuple[float, Losses]]) -> Losses:
     return Losses(total, terms, first.weights, correct)
 
 
+_NOTHING: Mapping[str, Any] = {}
+
+
 class Meter:
     """Sums of one epoch; they stay on the device until the epoch ends, as to read one makes the
     processor wait for the GPU."""
 
-    def __init__(self) -> None:
+    def __init__(self, counted: Mapping[str, Any] = _NOTHING) -> None:
+        """From where another one has `counted`."""
         self.terms: dict[str, Tensor] = {}
         self.weighted: dict[str, Tensor] = {}
         self.weights: dict[str, float] = {}
         self.correct: Any = 0
         self.known: Any = 0
         self.steps = 0
+        vars(self).update(counted)
+
+    def counted(self) -> dict[str, Any]:
+        """All of it, for whoever goes on."""
+        return dict(vars(self))
 
     def add(self, losses: Losses, labels: Tensor) -> None:
-        """Count one step; `labels` (B,) are those of its batch."""
-        for name, loss in losses.terms.items():
-            value = loss.detach()
+        """Count one step of all processes; `labels` (B,) are those of this one's batch."""
+        known = (labels >= 0).sum()
+        each = [loss.detach() for loss in losses.terms.values()]
+        # in one exchange
+        *values, correct, known = summed(torch.stack([*each, losses.correct, known]))
+        for name, total in zip(losses.terms, values, strict=True):
+            value = total / current().size
             self.terms[name] = self.terms.get(name, 0) + value
             self.weighted[name] = self.weighted.get(name, 0) + losses.weights[name] * value
         self.weights = losses.weights
-        self.correct = self.correct + losses.correct
-        self.known = self.known + (labels >= 0).sum()
+        self.correct = self.correct + correct.long()
+        self.known = self.known + known.long()
         self.steps += 1
 
     def line(self, epoch: int, step: int, lr: float) -> dict[str, Any]:

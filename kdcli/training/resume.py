@@ -15,6 +15,7 @@ from kdcli.core.files import disk_errors, write_text
 from kdcli.models.checkpoint import AFRESH, load_state, save_state
 from kdcli.recipe.train import Train
 from kdcli.runs.run import Run
+from kdcli.training.processes.exchange import current
 
 Kept = Mapping[str, nn.Module]
 """What a run keeps, by name: what may ship, and what lies next to it."""
@@ -49,6 +50,17 @@ def validation_line(found: Mapping[str, Validation], best: str) -> dict[str, Any
         for key in ("accuracy", "balanced_accuracy"):
             line[f"val_{key}_of"] = {name: getattr(one, key) for name, one in found.items()}
     return line
+
+
+@dataclass
+class Within:
+    """How far an epoch has come that was stopped within; a part of state.pt, by its names."""
+
+    steps: int = 0
+    counted: dict[str, Any] = field(default_factory=dict)
+    """By the meter."""
+    norms: dict[str, Tensor] = field(default_factory=dict)
+    """Of gradients, so far."""
 
 
 @dataclass
@@ -144,16 +156,21 @@ class Pace:
 def log(run: Run, line: dict[str, Any]) -> None:
     """Append a line to metrics.jsonl, before state.pt is written: what that does not know of is cut
     off when resuming. The other way round a kill between the two would leave an epoch without its
-    line."""
+    line. Of several processes the first writes, here and below."""
+    if not current().is_first:
+        return
     with disk_errors(run.metrics), run.metrics.open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
 
 
-def keep(run: Run, epochs: Epochs, parts: dict[str, Any]) -> None:
-    """Write state.pt: the epochs, and the state of everything in `parts`. No generator's: each step
-    seeds its own."""
+def keep(run: Run, epochs: Epochs, parts: dict[str, Any], within: Within | None = None) -> None:
+    """Write state.pt: the epochs, how far the next one has come, and the state of everything in
+    `parts`. No generator's: each step seeds its own."""
+    if not current().is_first:
+        return
     states = {name: part.state_dict() for name, part in parts.items()}
-    save_state(states | {"progress": vars(epochs)}, run.state)
+    own = {"progress": vars(epochs), "within": vars(within or Within())}
+    save_state(states | own, run.state)
 
 
 def epochs_kept(run: Run) -> int:
@@ -162,7 +179,7 @@ def epochs_kept(run: Run) -> int:
     return len(kept["progress"]["accuracies"]) if kept else 0
 
 
-def resume(run: Run, parts: dict[str, Any]) -> Epochs:
+def resume(run: Run, parts: dict[str, Any]) -> tuple[Epochs, Within]:
     """Give `parts` the states that were written last, and cut the log there.
 
     Raises:
@@ -170,19 +187,29 @@ def resume(run: Run, parts: dict[str, Any]) -> Epochs:
     """
     kept = load_state(run.state)
     if kept is None:
-        write_text(run.metrics, "")
-        return Epochs()
+        write_lines(run, [])
+        return Epochs(), Within()
     try:
         for name, part in parts.items():
             part.load_state_dict(kept[name])
-        epochs = Epochs(**kept["progress"])
+        epochs, within = Epochs(**kept["progress"]), Within(**kept.get("within", {}))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise DamagedFile(f"{run.state}: no resume state of this training", AFRESH) from error
     # a torn last line is left out by `lines`, one without an epoch is the end of an earlier attempt
     write_lines(run, [x for x in run.lines() if x.get("epoch", math.inf) <= epochs.done])
-    return epochs
+    return epochs, within
 
 
 def write_lines(run: Run, lines: list[dict[str, Any]]) -> None:
     """metrics.jsonl anew, whole or not at all."""
+    if not current().is_first:
+        return
     write_text(run.metrics, "".join(json.dumps(line) + "\n" for line in lines))
+
+
+def where(epochs: Epochs, within: Within, train: Train, steps_per_epoch: int) -> str:
+    """Of a training that goes on: what it has behind it."""
+    step = f"step {within.steps} of {steps_per_epoch}" if within.steps else ""
+    if not epochs.done:
+        return f"{step} of epoch 1 of {train.epochs}" if step else ""
+    return f"epoch {epochs.done} of {train.epochs}" + (f", {step} of the next" if step else "")

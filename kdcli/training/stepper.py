@@ -1,6 +1,8 @@
 """What one training takes its steps with: of a student, and of a teacher that learns beside it."""
 
 import math
+import warnings
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -16,6 +18,8 @@ from kdcli.training.distiller import Distiller
 from kdcli.training.gradient_shares import Shares
 from kdcli.training.losses import Losses, mean_losses
 from kdcli.training.optimizer import build_optimizer, build_schedule
+from kdcli.training.processes.batch_norms import with_batch_norms
+from kdcli.training.processes.exchange import current, with_buffers_of_the_first
 
 
 class Stepper:
@@ -27,9 +31,14 @@ class Stepper:
     """
 
     def __init__(self, distiller: Distiller, train: Train, steps_per_epoch: int) -> None:
-        self._train, self._accelerate = train, accelerator()
-        optimizer = build_optimizer(distiller, train)
-        self.model, self._optimizer = self._accelerate.prepare(distiller, optimizer)
+        self._train, self._accelerate, self.model = train, accelerator(), distiller
+        # of several processes each averages its gradients with the others'
+        alone = current().is_alone
+        with_batch_norms(distiller, train)
+        with warnings.catch_warnings():  # a newer torch calls one of its arguments otherwise
+            warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+            self._shared = self._accelerate.prepare_model(distiller, evaluation_mode=alone)
+        self._optimizer = self._accelerate.prepare_optimizer(build_optimizer(distiller, train))
         self._schedule = build_schedule(self._optimizer, train, steps_per_epoch)
         learning, decay = self.model.learning, train.ema
         self._ema = ModelEmaV3(learning, decay=decay, use_warmup=True) if decay else None
@@ -53,17 +62,20 @@ class Stepper:
         """
         self._schedule.step_update(step + 1)  # timm's warm-up has a rate of 0 at 0
         # dropout and the like draw from here, on every device: no generator's state is kept
-        torch.manual_seed(int(hashes(seed, step)) & (2**63 - 1))
+        rank = current().rank
+        torch.manual_seed(int(hashes(seed, step, *([rank] if rank else []))) & (2**63 - 1))
         parts: list[tuple[float, Losses]] = []
-        for share, part in batch.to(self._accelerate.device).parts(self._train.accumulate):
-            losses: Losses = self.model(part)
-            if not torch.isfinite(losses.total):
-                raise _not_finite(losses)
-            if not parts:  # as late as can be: the new gradients find the room of the old ones
-                self._optimizer.zero_grad(set_to_none=True)
-                if shares:
-                    shares.measure(step, losses)
-            self._accelerate.backward(losses.total * share if share != 1 else losses.total)
+        pending = [*batch.to(self._accelerate.device).parts(self._train.accumulate)]
+        for i, (share, part) in enumerate(pending, 1):
+            with self._averaged_if(i == len(pending)):
+                losses: Losses = self._shared(part)
+                if not torch.isfinite(losses.total):
+                    raise _not_finite(losses)
+                if not parts:  # as late as can be: the new gradients find the room of the old ones
+                    self._optimizer.zero_grad(set_to_none=True)
+                    if shares:
+                        shares.measure(step, losses)
+                self._accelerate.backward(losses.total * share if share != 1 else losses.total)
             parts.append((share, losses))
         self._clip()
         self._optimizer.step()
@@ -84,6 +96,17 @@ class Stepper:
         """
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
+
+    def settle(self) -> None:
+        """The end of an epoch: what is not learnt is the same in all processes from here on."""
+        with_buffers_of_the_first(self.model, *([self._ema] if self._ema else []))
+
+    def _averaged_if(self, last: bool) -> AbstractContextManager[None]:
+        """Gradients go to the other processes once in a step, with those of the last part."""
+        found: AbstractContextManager[None] = (
+            nullcontext() if last else self._accelerate.no_sync(self._shared)
+        )
+        return found
 
     def _parts(self) -> dict[str, Any]:
         own = {"model": self.model, "optimizer": self._optimizer}

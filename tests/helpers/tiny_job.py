@@ -70,10 +70,12 @@ class Job:
         terms=TERMS,
         task=lambda epoch: 0.1 + 0.1 * epoch,
         progress=None,
+        ends=KeyboardInterrupt,
     ):
         folder.mkdir(parents=True, exist_ok=True)
         self.run, self.settings, self.seed = Run(folder), settings or train(), seed
-        self.scores, self.stop, self.progress = scores, stop, progress or Silent()
+        self.scores, self.progress = scores, progress or Silent()
+        self.stop, self.ends = stop, ends
         self.images = store(size=size)
         self.seen = []  # the weights after each epoch
         how = Batching(
@@ -101,16 +103,16 @@ class Job:
                 about=About(CLASSES, len(self.images), STEPS),
             )
 
-    def feed(self, epoch):
-        for number, batch in enumerate(self.batches(epoch=epoch)):
+    def feed(self, epoch, done):
+        for number, batch in enumerate(self.batches(epoch=epoch, done=done), done):
             if self.stop == ("batch", epoch + number // STEPS, number % STEPS):
-                raise KeyboardInterrupt
+                raise self.ends
             yield batch
 
     def validate(self, model):
         epoch = len(self.run.lines())
         if self.stop == ("validate", epoch):
-            raise KeyboardInterrupt
+            raise self.ends
         weights = {k: v.clone() for k, v in model.state_dict().items()}
         self.seen.append(weights)
         if self.scores is not None:

@@ -96,6 +96,16 @@ def test_two_cells_one_teacher_that_is_queued_again(cluster: Path) -> None:
     assert again["done"] == 2
 
 
+def test_srun_starts_several_processes_of_one_training(cluster: Path) -> None:
+    who = ("distill", "--teacher", "test_vit", "--student", "test_vit", "--json")
+    how = ("--set", "train.epochs=1", "--set", "teacher.recipe=teacher.yaml")
+    srun = ("srun", "--ntasks", "2", "--time", "10", sys.executable, "-m", "kdcli")
+    said = subprocess.run([*srun, *who, *how], capture_output=True, text=True, timeout=600)
+    assert said.returncode == 0, said.stderr
+    assert json.loads(said.stdout)["run"]
+    assert "the first of 2 processes" in said.stderr
+
+
 def test_a_cell_that_fails_is_named_and_the_other_goes_on(cluster: Path) -> None:
     (cluster / "two.yaml").write_text(
         TWO_CELLS.replace("recipe: [kd, dkd]", "train.lr: [0.001, 1.0e+30]")

@@ -26,7 +26,7 @@ from kdcli.runs.layout import shard_name
 from kdcli.training import answer_store, ask_once, loop, stored_teachers, teachers
 from kdcli.training.answer_store import AnswerStore
 from kdcli.training.answers import decide
-from kdcli.training.build import batching_of
+from kdcli.training.batching import batching_of
 from kdcli.training.ensure import ensure
 from kdcli.training.site import Site
 from kdcli.training.stored_teachers import open_stored

@@ -100,7 +100,7 @@ def _fitted(digits, folder, stop=None):
     weights, ended = fit(
         made.distiller,
         spec.recipe.train,
-        batches=lambda epoch: chain.from_iterable(
+        batches=lambda epoch, done: chain.from_iterable(
             islice(made.batches(each), STEPS) for each in range(epoch, 2)
         ),
         steps_per_epoch=STEPS,

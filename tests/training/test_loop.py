@@ -8,7 +8,7 @@ import pytest
 import torch
 from tiny_job import CLASSES, STEPS, Job, Tiny, equal, train, without_seconds
 
-from kdcli.core.errors import MissingDevice, NotFinite, OutOfMemory, UsageError
+from kdcli.core.errors import MissingDevice, NotFinite, OutOfMemory
 from kdcli.models.build import build
 from kdcli.models.model_args import ModelArgs
 from kdcli.training import loop, resume
@@ -154,8 +154,8 @@ def test_a_resumed_training_ends_bit_identical(job, stop, optimizer, always_kept
 def test_state_is_written_seldom_where_epochs_are_short(job, monkeypatch):
     monkeypatch.setattr(resume, "SELDOM", 1e9)
     straight = job().fit()
-    broken = job(stop=("validate", 2))
-    with pytest.raises(KeyboardInterrupt):
+    broken = job(stop=("validate", 2), ends=RuntimeError)  # no signal: it is killed
+    with pytest.raises(RuntimeError):
         broken.fit()
     assert len(broken.run.lines()) == 2
     resumed = job(folder=broken.run.path).fit()
@@ -440,12 +440,6 @@ def test_a_device_that_is_not_there_is_refused(device):
     assert caught.value.code == 2
     assert device in caught.value.what
     assert "cpu" in caught.value.fix
-
-
-def test_several_processes_are_refused(monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(UsageError, match="one process"):
-        open_device("auto")
 
 
 @pytest.mark.parametrize(("enough", "timed"), [(60.0, 19), (0.0, 1)])

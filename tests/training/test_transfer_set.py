@@ -29,11 +29,11 @@ from kdcli.recipe.load import load_recipe
 from kdcli.runs.find import answers_root
 from kdcli.runs.inventory import inventory
 from kdcli.training import ask_teachers, teachers
-from kdcli.training import ensure as training_command
 from kdcli.training.answers import decide
 from kdcli.training.ask_teachers import members_of, one_of_each
 from kdcli.training.build import assemble
 from kdcli.training.ensure import ensure
+from kdcli.training.processes import share
 from kdcli.training.site import Site
 
 CPU = torch.device("cpu")
@@ -140,7 +140,7 @@ def test_who_goes_on_asks_nobody_again(source, files, tmp_path, monkeypatch, emp
 
     straight = run("straight")
     with monkeypatch.context() as patch:
-        patch.setattr(training_command, "fit", _broken_off(training_command.fit))
+        patch.setattr(share, "fit", _broken_off(share.fit))
         with pytest.raises(KeyboardInterrupt):
             run("broken")
     stores = [one for one in inventory() if one.is_store]
