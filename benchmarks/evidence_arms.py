@@ -259,7 +259,9 @@ def by_default(pool: Path, archives: Path) -> Iterator[Arm]:
     for where, data, student in (
         ("digits", None, SIZES[-1]),
         ("digits, test_resnet", None, "test_resnet"),
+        ("digits, test_efficientnet", None, "test_efficientnet"),
         ("2,000 of Fashion-MNIST", fashion, SIZES[-1]),
+        ("2,000 of Fashion-MNIST, test_resnet", fashion, "test_resnet"),
     ):
         for teacher in ("resnet101", LARGE, "test_vit"):
             asked = Ask("kd", fresh, teachers=(teacher,), student=student, data=data)

@@ -25,7 +25,7 @@ def among_others(world: World, run: Callable[[], int], words: Callable[..., KdEr
     # that something found no unused parameters: torch looks for them as it was told to
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     from kdcli.training.processes.company import join_others
-    from kdcli.training.processes.share import follow
+    from kdcli.training.share import follow
 
     others = join_others(world)
     if world.is_first:

@@ -27,8 +27,8 @@ from kdcli.training.answers import Way, decide, finished_teachers
 from kdcli.training.build import Assembled, assemble
 from kdcli.training.loop import finish
 from kdcli.training.near_chance import warn_of_chance
-from kdcli.training.processes.share import Shared, carry_out, shared
 from kdcli.training.save import save_models, write_needs
+from kdcli.training.share import Shared, carry_out, shared
 from kdcli.training.site import Site
 from kdcli.training.teachers import TOLD, measure_given
 from kdcli.training.threads import threads_of, using

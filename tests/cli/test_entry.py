@@ -498,9 +498,7 @@ def test_once_in_good_order_twice_at_once(
 def test_a_full_disk_stops_a_training_before_its_teacher(
     empty_house: House, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "kdcli.training.processes.share.fit", _raise(AssertionError("trained for nothing"))
-    )
+    monkeypatch.setattr("kdcli.training.share.fit", _raise(AssertionError("trained for nothing")))
     (tmp_path / "file").touch()
     line = ("distill", "--teacher", TEACHER, "--student", TEACHER, "--data", pictures)
     answer = kd(*line, "--out", tmp_path / "file" / "run")

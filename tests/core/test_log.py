@@ -226,9 +226,7 @@ def test_an_error_of_a_training_names_it(
 def test_a_defect_in_a_training_names_it(
     flags: tuple[str, ...], empty_house: House, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "kdcli.training.processes.share.fit", _fails(RuntimeError("the moon is full"))
-    )
+    monkeypatch.setattr("kdcli.training.share.fit", _fails(RuntimeError("the moon is full")))
     answer = kd(*_quick(pictures), *flags)
     assert answer.code == 1
     said_there = answer.document["error"]["fix"] if flags else answer.err
@@ -243,7 +241,7 @@ def test_a_defect_in_a_training_names_it(
 def test_an_interruption_names_no_log(
     empty_house: House, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kdcli.training.processes.share.fit", _fails(KeyboardInterrupt()))
+    monkeypatch.setattr("kdcli.training.share.fit", _fails(KeyboardInterrupt()))
     answer = kd(*_quick(pictures))
     assert answer.code == 130
     assert "run.log" not in answer.err
