@@ -29,9 +29,9 @@ browser:
 	  npm ci --prefix tests/browser --ignore-scripts --no-audit --no-fund || \
 	  echo "no onnxruntime-web here"
 
-# two cells of a sweep on a real Slurm, which runs on this machine meanwhile
+# two cells of a sweep on a real Slurm, which runs on this machine meanwhile; two processes
 test-slurm: .venv/installed-test slurm
-	OMP_NUM_THREADS=1 pytest -m slow -rs tests/slurm -k two_cells
+	OMP_NUM_THREADS=1 pytest -m slow -rs tests/slurm tests/training/test_processes.py -k "two_cells or one_does and kd"
 
 slurm:
 	@sh tests/slurm/one_machine.sh install || echo "no Slurm here: its tests are skipped"

@@ -36,7 +36,7 @@ from kdcli.data.workers import lost_worker
 
 CommandLineError = typer.BadParameter.__mro__[2]  # its place changed between typer's versions
 STOPPED = "interrupted"
-GOES_ON = f"{STOPPED}; what was finished is on disk, the same command goes on from there"
+GOES_ON = "interrupted; what was done is on disk, the same command{once} goes on from there"
 _SMALLER = (
     "try a smaller --set train.batch_size=..., or keep it and compute it in parts with "
     "--set train.accumulate=4"
@@ -104,7 +104,9 @@ def door(as_json: bool, goes_on: bool = False) -> Iterator[Console]:
             yield console
     except KeyboardInterrupt as error:  # typer would swallow it without a word
         known = in_words(error)
-        known.what = GOES_ON if goes_on and known.what == STOPPED else known.what
+        if goes_on and known.what == STOPPED:
+            once = " without --again" if "--again" in _command.get().split() else ""
+            known.what = GOES_ON.format(once=once)
         raise known from error
     except OSError as error:
         if not _reader_is_gone(error):

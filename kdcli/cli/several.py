@@ -8,8 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-import typer
-
 from kdcli.cli import signals
 from kdcli.cli.console import Console
 from kdcli.core.errors import KdError, UsageError
@@ -85,8 +83,8 @@ def in_several(console: Console, processes: int | None, device: str) -> None:
     does.
 
     Raises:
-        typer.Exit: with its code.
+        SystemExit: with its code; what there was to say, it has said.
     """
     count = processes or len(device.split(","))
     if count != 1 and launched_as().is_alone:
-        raise typer.Exit(start(count, shlex.split(console.command)[1:]))
+        raise SystemExit(start(count, shlex.split(console.command)[1:]))

@@ -136,6 +136,8 @@ def sweep(
             raise UsageError("--markdown, --csv and --json: one of them", "leave the others out")
         if emit and (json or dry_run or table or detach):
             raise UsageError("--emit prints a file, and does nothing else", "leave the others out")
+        if emit == "make" and slurm:
+            raise UsageError("--slurm says nothing to a Makefile", "--emit slurm, or leave it out")
         if out and not emit:
             raise UsageError("--out is of --emit", "add --emit make, slurm or sky")
         if detach and not slurm:

@@ -170,8 +170,9 @@ def table(graph: Graph, device: str, progress: Progress) -> SweepTable:
     done = trained(graph, graph.missing)
     if not any(things.values()):
         raise DataError(
-            f"{done} of {counted(len(graph.cells), 'cell')} done: nothing to compare yet",
-            "without --table the same command trains them",
+            f"{done} of {counted(len(graph.cells), 'cell')} done, none with its baseline: nothing "
+            "to compare yet",
+            "without --table the same command trains what is missing",
         )
     return SweepTable(
         cells=len(graph.cells),

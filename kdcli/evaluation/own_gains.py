@@ -7,7 +7,7 @@ from kdcli.evaluation.contenders import Contender
 from kdcli.evaluation.measure import range_of
 from kdcli.evaluation.ranking import Seeds, side_by_side
 from kdcli.evaluation.significance import holm, paired_gain
-from kdcli.report.candidates import OWN, Compared
+from kdcli.report.candidates import OWN, Candidate, Compared
 
 
 def over_their_own(
@@ -22,7 +22,10 @@ def over_their_own(
         for one, own in zip(contenders, baselines, strict=True)
     ]
     corrected = iter(holm([gain.p_value for gain in gains if gain]))
-    note = f"p of the gains: after Holm over {counted(sum(map(bool, gains)), 'row')}"
+    note = (
+        f"p of the gains: after Holm over {counted(sum(map(bool, gains)), 'row')}; each interval "
+        "is its row's own"
+    )
     rows = [
         row.model_copy(
             update={
@@ -33,6 +36,16 @@ def over_their_own(
         )
         for row, gain in zip(found.candidates, gains, strict=True)
     ]
-    return found.model_copy(
-        update={"candidates": rows, "against": OWN, "notes": [note, *found.notes]}
+    sentence = f"{_decided(rows)} {found.sentence}"
+    update = {"candidates": rows, "against": OWN, "notes": [note, *found.notes]}
+    return found.model_copy(update={**update, "sentence": sentence})
+
+
+def _decided(rows: Sequence[Candidate]) -> str:
+    """How many are ahead of their own baselines, and behind them, beyond doubt."""
+    sure = [row.gain for row in rows if row.gain and row.p_value is not None and row.p_value < 0.05]
+    ahead, behind = sum(gain > 0 for gain in sure), sum(gain < 0 for gain in sure)
+    return (
+        f"Of {counted(len(rows), 'row')} {ahead} ahead of its own baseline, {behind} behind it, "
+        f"{len(rows) - len(sure)} undecided."
     )

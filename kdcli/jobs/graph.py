@@ -24,8 +24,8 @@ from kdcli.training.ensure import run_of
 
 
 def graph_of(cells: Sequence[Planned], export: bool = False) -> Graph:
-    """Teachers first, each once; what they answer, where storing it pays; students and what they
-    are compared with; evaluations of all seeds of a group; exports.
+    """Teachers first, each once; what they answer, where storing it pays; what students are
+    compared with, and students; evaluations of all seeds of a group; exports.
 
     Raises:
         UsageError: the folder of a run holds something else.
@@ -40,8 +40,8 @@ def graph_of(cells: Sequence[Planned], export: bool = False) -> Graph:
     nodes: Iterable[Node] = (
         *(_training(spec, one) for one in cells for spec in above(one.spec).values()),
         *stored.values(),
+        *(_training(spec, one) for spec, one in controls),  # so a student is told of its lead
         *(_student(one, stored.get(digest)) for digest, one in students.items()),
-        *(_training(spec, one) for spec, one in controls),
         *(_evaluation(first, seeds) for first, seeds in parts),
         *(_export(group[0]) for group in graph.groups if export),
     )

@@ -66,7 +66,7 @@ def planned(file: Path) -> Graph:
 def test_cells_are_trained_found_and_compared(small: House, write: Write, here: list[str]) -> None:
     file = write("recipe: [kd, dkd], seed: [0, 1]")
     early = kd("sweep", file, "--table")
-    assert (early.code, "1 of 4 cells done: nothing to compare yet" in early.err) == (3, True)
+    assert (early.code, "1 of 4 cells done, none with its baseline" in early.err) == (3, True)
     done = kd_ok("sweep", file, "--json").document
     assert (done["done"], done["failed"]) == (4, [])
     assert len(small.runs("teacher-")) == 1
@@ -82,7 +82,7 @@ def test_cells_are_trained_found_and_compared(small: House, write: Write, here: 
     again = kd_ok("sweep", file)
     assert "4 cells, 4 done; to do: nothing" in again.err
     more = planned(write("recipe: [kd, dkd], seed: [0, 1, 2]"))
-    assert kinds(more) == [*["student"] * 2, "baseline", *["evaluation"] * 2]
+    assert kinds(more) == ["baseline", *["student"] * 2, *["evaluation"] * 2]
 
     (found,) = kd_ok("sweep", file, "--table", "--json").document["tables"]
     told = [
@@ -98,6 +98,7 @@ def test_cells_are_trained_found_and_compared(small: House, write: Write, here: 
     assert "4 of 6 done" in kd_ok("sweep", file, "--table", "--markdown").out
 
 
+@pytest.mark.slow
 def test_a_failed_cell_is_named_and_the_others_go_on(
     small: House, write: Write, here: list[str]
 ) -> None:
@@ -116,6 +117,7 @@ def test_a_failed_cell_is_named_and_the_others_go_on(
     assert failed["error"]["code"] == 4
 
 
+@pytest.mark.slow
 def test_rows_of_what_was_not_evaluated_are_asked_now(small: House, write: Write) -> None:
     """As where the evaluation of a group waits for a seed that has failed."""
     file = write("seed: [0]")

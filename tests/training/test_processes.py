@@ -68,14 +68,8 @@ def furthest(one: Path, other: Path) -> float:
     return max(float((mine[key] - theirs[key]).abs().max()) for key in mine)
 
 
-@pytest.mark.parametrize(
-    "recipe",
-    [
-        "kd",
-        pytest.param("rkd", marks=pytest.mark.slow),
-        pytest.param("crd", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["kd", "rkd", "crd"])
 def test_two_processes_train_what_one_does(teacher: Path, tmp_path: Path, recipe: str) -> None:
     how = ("--recipe", recipe, "--set", "train.optimizer=sgd")
     one, two = (distilled(tmp_path / str(n), teacher, n, *how) for n in (1, 2))
@@ -173,6 +167,7 @@ def test_one_that_fails_says_why_for_all(teacher: Path, tmp_path: Path) -> None:
     assert "not finite" in said
 
 
+@pytest.mark.slow
 def test_a_batch_that_cannot_be_shared_is_refused(teacher: Path, tmp_path: Path) -> None:
     who = ("distill", "--teacher", str(teacher), "--student", STUDENT, *EXACT)
     odd = ("--set", "train.batch_size=33", "--processes", "2")
