@@ -58,6 +58,14 @@ def enter(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+def _follows() -> bool:
+    """Whether this is one of several processes, and not the one that speaks."""
+    try:
+        return not launched_as().is_first
+    except UsageError:
+        return False
+
+
 def _called(app: typer.Typer, given: list[str]) -> int:
     def run() -> int:
         return int(app(given, standalone_mode=False, prog_name="kd") or 0)
@@ -83,6 +91,8 @@ def _run(app: typer.Typer, given: list[str]) -> int:
         if "--debug" in given:
             traceback.print_exc()
         known = in_words(error)
+        if _follows():
+            return int(known.code)
         try:
             Console("--json" in given).error(known)
         except OSError:  # stdout is full, or nobody reads it

@@ -6,15 +6,20 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 
 from kdcli.cli import signals
 from kdcli.cli.console import Console
-from kdcli.core.errors import KdError, UsageError
+from kdcli.core.errors import KdError, OutOfMemory, UsageError
+from kdcli.core.machine import end_with_parent
 from kdcli.core.world import World, launched_as
 
 MOST = 64
 """Processes that kd starts itself."""
+PATIENCE, LAST_SECONDS = 120.0, 5.0
+"""In which all end when one has, and when the first has."""
+LOST = "memory may be full; the same command goes on from what is on disk"
 
 
 def among_others(world: World, run: Callable[[], int], words: Callable[..., KdError]) -> int:
@@ -61,21 +66,48 @@ def start(processes: int, arguments: list[str]) -> int:
         port = free.getsockname()[1]
     several = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
     several["LOCAL_WORLD_SIZE"] = str(processes)
-    started = [
-        subprocess.Popen(
+    started: list[subprocess.Popen[bytes]] = []
+    asked: list[int] = []
+
+    def pass_on(number: int) -> None:
+        for one in started[:1]:
+            one.send_signal(signal.SIGKILL if asked else number)
+        asked.append(number)
+
+    signals.pass_on(pass_on)
+    for rank in range(processes):
+        process = subprocess.Popen(
             [sys.executable, "-m", "kdcli", *arguments],
-            env=os.environ | several | {"RANK": str(i), "LOCAL_RANK": str(i)},
+            env=os.environ | several | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
             process_group=0,  # a terminal's Ctrl-C comes here alone, and is passed on once
+            preexec_fn=end_with_parent if os.name == "posix" else None,
         )
-        for i in range(processes)
-    ]
-    signals.pass_on(started[0].send_signal)
-    code = started[0].wait()
-    for i, other in enumerate(started[1:], 2):
-        other.wait()
-        if other.returncode == -signal.SIGKILL:
-            print(f"process {i} of {processes} was killed", file=sys.stderr)
-    return code if code >= 0 else 128 - code
+        started.append(process)
+    _see_out(started)
+    code, killed = started[0].returncode, [one.returncode == -signal.SIGKILL for one in started]
+    if code < 0 and asked:  # before it could say anything
+        raise signals.KINDS[asked[0]]
+    if code < 0:
+        raise OutOfMemory(f"the first of {processes} processes was ended by signal {-code}", LOST)
+    if code and True in killed:
+        print(f"process {killed.index(True) + 1} of {processes} was killed", file=sys.stderr)
+    return code
+
+
+def _see_out(started: Sequence["subprocess.Popen[bytes]"]) -> None:
+    """Return when all have ended. They end each other (`processes/company.py`), but for who hangs
+    or has not met the others yet."""
+    since: dict[float, float] = {}
+    while running := [one for one in started if one.poll() is None]:
+        now = time.monotonic()
+        if len(running) < len(started):
+            since.setdefault(PATIENCE, now)
+        if started[0].poll() is not None:
+            since.setdefault(LAST_SECONDS, now)
+        if any(now - at > limit for limit, at in since.items()):
+            for one in running:
+                one.kill()
+        time.sleep(0.05)
 
 
 def in_several(console: Console, processes: int | None, device: str) -> None:
@@ -85,6 +117,6 @@ def in_several(console: Console, processes: int | None, device: str) -> None:
     Raises:
         SystemExit: with its code; what there was to say, it has said.
     """
-    count = processes or len(device.split(","))
+    count = len(device.split(",")) if processes is None else processes
     if count != 1 and launched_as().is_alone:
         raise SystemExit(start(count, shlex.split(console.command)[1:]))

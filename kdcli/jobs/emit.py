@@ -27,7 +27,8 @@ def _makefile(file: Path, nodes: Sequence[Node]) -> str:
     """A target for each job, and none is a file: kd knows what is finished."""
     names = [node.name for node in nodes]
     lines = [f"# kd sweep {file}: make --keep-going --jobs 4 --makefile THIS"]
-    lines += [f"export {name} = {_escaped(text)}" for name, text in given().items()]
+    said = {name: _escaped(text).replace("#", r"\#") for name, text in given().items()}
+    lines += [f"export {name} = {text}" for name, text in said.items()]
     lines += [f".PHONY: all {' '.join(names)}", f"all: {' '.join(names)}"]
     for node in nodes:
         needs = "".join(f" {name}" for name in node.needs if name in names)

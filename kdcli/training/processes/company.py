@@ -17,7 +17,7 @@ from typing import Any
 
 from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
-from kdcli.core.errors import ExitCode, KdError
+from kdcli.core.errors import ExitCode, KdError, OutOfMemory
 from kdcli.core.stopping import asked
 from kdcli.core.world import World
 from kdcli.training.processes.exchange import join
@@ -176,7 +176,7 @@ def left_by(error: BaseException) -> KdError | None:
     until = time.monotonic() + 3 * LOOKS
     while _company.lost is None and time.monotonic() < until:
         time.sleep(LOOKS / 10)
-    _company.lost = _company.lost or KdError(
+    _company.lost = _company.lost or OutOfMemory(
         "another process has ended without a word: killed, maybe out of memory", GOES_ON
     )
     return _company.lost

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from kdcli.core.errors import UsageError
 from kdcli.core.records import Batch, Outputs
+from kdcli.core.text import first_line
 from kdcli.core.world import ALONE, World, launched_as
 
 LONGEST_SECONDS = 1800.0
@@ -51,7 +52,7 @@ def join() -> None:
     """Meet the others; returns when all are there.
 
     Raises:
-        UsageError: nobody says where.
+        UsageError: nobody says where, or not all can come there.
     """
     world = launched_as()
     if world.is_alone or dist.is_initialized():
@@ -64,12 +65,19 @@ def join() -> None:
     }
     # numbers on a processor are exchanged by gloo, those on GPUs by NCCL
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(
-        backend,
-        rank=world.rank,
-        world_size=world.size,
-        timeout=timedelta(seconds=LONGEST_SECONDS),
-    )
+    try:
+        dist.init_process_group(
+            backend,
+            rank=world.rank,
+            world_size=world.size,
+            timeout=timedelta(seconds=LONGEST_SECONDS),
+        )
+    except (RuntimeError, ValueError) as error:  # torch's own words, of any length
+        place = ":".join(os.environ[name] for name in MEETING)
+        raise UsageError(
+            f"{world.size} processes cannot meet at {place} ({first_line(error)})",
+            f"{' and '.join(MEETING)} say where: a host that all reach, and a free port of it",
+        ) from error
 
 
 def meeting(world: World) -> dict[str, str]:
