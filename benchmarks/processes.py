@@ -1,8 +1,9 @@
 """Two processes of one thread each against one of two threads: images a second of one training.
 
-    python benchmarks/processes.py [--rounds 3] [--model resnet18]
+    python benchmarks/processes.py [--size 128] [--model mobilenetv3_small_100] [--teacher RUN]
 
-Whole trainings by `kd train` on the built-in digits, by turns, each anew; what counts are the
+Whole trainings on the built-in digits, by turns, each anew, of a finished teacher where one is
+named (asked live) and else from labels; what counts are the
 seconds of their epochs in metrics.jsonl, without the first. Target: 0.9 (CPU). On GPUs compare
 `--devices 1,2,4`, a process each, the batch growing with them: weak scaling, target 0.95.
 """
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from tables import add_json, say, show
 
-BATCH, STEPS, EPOCHS = 64, 16, 4
+BATCH, STEPS, EPOCHS = 64, 8, 4
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--model", default="resnet18")
+    parser.add_argument("--model", default="mobilenetv3_small_100")
+    parser.add_argument("--teacher", help="A finished run.")
+    parser.add_argument("--size", type=int, default=32, help="Pixels of a side.")
     parser.add_argument("--devices", help="So many GPUs, by turns: 1,2,4.")
     add_json(parser)
     asked = parser.parse_args()
@@ -48,7 +51,7 @@ def main() -> None:
     found: dict[tuple[int, int], list[float]] = {way: [] for way in ways}
     for number in range(asked.rounds):
         for way in ways:
-            found[way].append(speed(asked.model, *way))
+            found[way].append(speed(asked, *way))
             say(asked, f"round {number + 1}: {way[0]} x {way[1] or 'GPU'}: {found[way][-1]:.0f} /s")
     per = {way: way[0] if gpus else 1 for way in ways}  # weak scaling is per GPU
     rows = [
@@ -70,7 +73,7 @@ def main() -> None:
     show(asked, [asdict(row) for row in rows], lines)
 
 
-def speed(model: str, processes: int, threads: int) -> float:
+def speed(asked: argparse.Namespace, processes: int, threads: int) -> float:
     """Images a second, all processes together; `threads` 0: on GPUs, the batch grows with them."""
     batch = BATCH if threads else BATCH * processes
     settings = {
@@ -78,11 +81,14 @@ def speed(model: str, processes: int, threads: int) -> float:
         "train.batch_size": batch,
         "train.epoch_images": batch * STEPS,
         "train.patience": "null",
-        "data.image_size": 32,
+        "data.image_size": asked.size,
     }
     runs = Path(tempfile.mkdtemp())
     sets = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
-    line = [sys.executable, "-m", "kdcli", "train", model, "--processes", str(processes), *sets]
+    teacher, model = asked.teacher, asked.model
+    verb = ["distill", "--teacher", teacher, "--student", model] if teacher else ["train", model]
+    sets += ["--set", "teacher.answers=live"] if teacher else []
+    line = [sys.executable, "-m", "kdcli", *verb, "--processes", str(processes), *sets]
     environment = os.environ | {"KD_RUNS": str(runs)}
     environment |= {"KD_THREADS": str(threads)} if threads else {}
     try:
