@@ -34,7 +34,7 @@ def heeded() -> Iterator[None]:
 
 @contextlib.contextmanager
 def handled(for_good: bool) -> Iterator[None]:
-    """Ctrl-C and SIGTERM stop kd in good order; a second one stops it at once.
+    """All of `KINDS` stop kd in good order; Ctrl-C or SIGTERM for a second time, at once.
 
     `for_good` where the process ends with kd: that takes seconds too.
     """

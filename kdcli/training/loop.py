@@ -85,10 +85,9 @@ def fit(
     """Train `distiller`, or go on where `run` left off.
 
     `batches(epoch, done)` gives those from an epoch's so manyth to the end, `validate(model)`
-    measures what would ship.
-    `train` holds no `auto`. `alongside` are teachers that learn at its steps: resumed with
-    it, and kept beside it under these names. `trail` keeps weights after some of the steps,
-    `answered` asks teachers that are asked once.
+    measures what would ship. `train` holds no `auto`. `alongside` are teachers that learn at its
+    steps: resumed with it, and kept beside it under these names. `trail` keeps weights after some
+    of the steps, `answered` asks teachers that are asked once.
 
     Returns the weights of all that is kept, by name, after the best epoch on validation, and how
     training ended; appends to metrics.jsonl after each epoch, and keeps state.pt: after an epoch

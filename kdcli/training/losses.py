@@ -93,8 +93,8 @@ class Meter:
         known = (labels >= 0).sum()
         each = [loss.detach() for loss in losses.terms.values()]
         # in one exchange
-        *values, correct, known = summed(torch.stack([*each, losses.correct, known]))
-        for name, total in zip(losses.terms, values, strict=True):
+        *totals, correct, known = summed(torch.stack([*each, losses.correct, known]))
+        for name, total in zip(losses.terms, totals, strict=True):
             value = total / current().size
             self.terms[name] = self.terms.get(name, 0) + value
             self.weighted[name] = self.weighted.get(name, 0) + losses.weights[name] * value

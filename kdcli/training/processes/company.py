@@ -26,9 +26,9 @@ LOOKS = 1.0
 """Seconds between two looks at how the others are."""
 SILENT = 45.0
 """Seconds after which a process that gives no sign of life has died."""
-GOES_ON = "the same command goes on from what is on disk"
 AWAY = 10.0
 """Seconds that a process has to come out of an exchange that another one has left."""
+GOES_ON = "the same command goes on from what is on disk"
 
 
 class Company:
