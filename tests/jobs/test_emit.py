@@ -43,6 +43,8 @@ def test_make_does_all_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     (tmp_path / "Makefile").write_text(emit("make", FILE, NODES, {}))
     monkeypatch.delenv("KD_RUNS")
+    for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):  # `make test` runs this one
+        monkeypatch.delenv(name, raising=False)
     plan = subprocess.run(
         ["make", "-n"], cwd=tmp_path, capture_output=True, text=True, check=True
     ).stdout.splitlines()
