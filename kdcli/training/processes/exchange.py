@@ -163,11 +163,21 @@ def whole_batch(mine: Batch) -> Batch:
 
 def summed(mine: Tensor) -> Tensor:
     """The sum over all processes; no gradient."""
+    return summing(mine)()
+
+
+def summing(mine: Tensor) -> Callable[[], Tensor]:
+    """The same; the others are waited for only when it is called."""
     if _now.is_alone:
-        return mine
+        return lambda: mine
     total = mine.detach().clone()
-    dist.all_reduce(total)
-    return total
+    exchange: Any = dist.all_reduce(total, async_op=True)
+
+    def there() -> Tensor:
+        exchange.wait()
+        return total
+
+    return there
 
 
 def mean(mine: Tensor) -> Tensor:
