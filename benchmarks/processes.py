@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tables import add_json, say, show
 
-BATCH, STEPS, EPOCHS = 64, 8, 4
+BATCH, STEPS, EPOCHS = 64, 25, 3
 
 
 @dataclass(frozen=True)

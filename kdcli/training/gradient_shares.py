@@ -14,7 +14,7 @@ from torch.nn.utils import get_total_norm
 
 from kdcli.training.distiller import Distiller
 from kdcli.training.losses import Losses, shares
-from kdcli.training.processes.exchange import current, mean
+from kdcli.training.processes.exchange import current, flat_mean
 
 EVERY = 50
 """Steps between two measurements, or an epoch where that is shorter; each costs one backward pass
@@ -101,8 +101,9 @@ class Shares:
         backward pass, which comes behind."""
         if not loss.requires_grad:
             return torch.zeros_like(loss)
-        found = torch.autograd.grad(loss, self._parameters, retain_graph=True, allow_unused=True)
-        return get_total_norm([mean(gradient) for gradient in found if gradient is not None])
+        all_of = torch.autograd.grad(loss, self._parameters, retain_graph=True, allow_unused=True)
+        found = [gradient for gradient in all_of if gradient is not None]
+        return get_total_norm(found if current().is_alone else [flat_mean(found)])
 
 
 def odd(

@@ -7,7 +7,7 @@ measuring, writing) it does alone.
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -180,9 +180,10 @@ def summing(mine: Tensor) -> Callable[[], Tensor]:
     return there
 
 
-def mean(mine: Tensor) -> Tensor:
-    """Of all processes; no gradient."""
-    return mine if _now.is_alone else summed(mine) / _now.size
+def flat_mean(mine: Sequence[Tensor]) -> Tensor:
+    """(N,) the mean over all processes of all these numbers, in one exchange: one for each tensor
+    takes ten times as long; no gradient."""
+    return summed(torch.cat([one.flatten() for one in mine])) / _now.size
 
 
 def with_buffers_of_the_first(*modules: nn.Module) -> None:
