@@ -79,6 +79,7 @@ def main() -> None:
     parser.add_argument("studies", nargs="*", choices=[*STUDIES, []], help="None: all.")
     parser.add_argument("--only", default="", help="Conditions and arms that have these words.")
     parser.add_argument("--lengths", help="Of these lengths: 1,4.")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="More where three leave it open.")
     parser.add_argument("--share", default="1/1", help="Every so manyth condition.")
     parser.add_argument("--pool", type=Path, default=Path("runs/evidence-pool"))
     parser.add_argument("--write", action="store_true")
@@ -88,7 +89,7 @@ def main() -> None:
     take_over(asked.pool)
     for study in asked.studies or STUDIES:
         for arm in chosen(asked, list(arms_of(study, asked.pool, asked.pool / "assets"))):
-            say(asked, in_a_line(measured(arm, asked.pool)))
+            say(asked, in_a_line(measured(arm, asked.pool, asked.seeds)))
     rows = [row for study in STUDIES for row in rows_of(study, asked.pool)]
     found = {study: [row for row in rows if row.study == study] for study in STUDIES}
     each = (line for one in found.values() if one for line in ("", *tables(one)))
@@ -123,7 +124,7 @@ def chosen(asked: argparse.Namespace, arms: list[Arm]) -> Iterator[Arm]:
             yield arm
 
 
-def measured(arm: Arm, pool: Path) -> Row:
+def measured(arm: Arm, pool: Path, seeds: int = SEEDS) -> Row:
     """Train what is missing, then measure on test; what was measured before is read."""
     start, ask = time.monotonic(), replace(arm.ask, device="cpu")
     if arm.first:
@@ -131,12 +132,13 @@ def measured(arm: Arm, pool: Path) -> Row:
     job = distill_job(ask, Silent())
     name = run_of(job.spec).path.name
     file = file_of(pool, arm.study, name)
-    if known := next((pool / "rows").glob(f"*-{name}.json"), None):
-        row = replace(read(known), study=arm.study, where=arm.where, arm=arm.arm, length=arm.length)
+    known = [read(one) for one in (pool / "rows").glob(f"*-{name}.json")]
+    if enough := [row for row in known if row.seeds >= seeds]:
+        row = replace(enough[0], study=arm.study, where=arm.where, arm=arm.arm, length=arm.length)
         write_text(file, json.dumps(asdict(row), indent=1) + "\n")
         return row
     trained = ensure(job.spec, job.site(Silent()), asked=True).run
-    report = evaluate(str(trained.path), seeds=SEEDS, device="cpu", progress=Silent()).report
+    report = evaluate(str(trained.path), seeds=seeds, device="cpu", progress=Silent()).report
     row = row_of(arm, trained, report, (time.monotonic() - start) / 60)
     write_text(file, json.dumps(asdict(row), indent=1) + "\n")
     return row
