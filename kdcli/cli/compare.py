@@ -2,7 +2,7 @@
 
 import csv
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +17,7 @@ from kdcli.cli.flags import Debug, Device, Json
 if TYPE_CHECKING:
     from kdcli.report.candidates import Compared
 
+Show = Callable[[Console, "Compared"], None]
 MOST = 4
 """Columns of what differs that a screen shows; all of them are in --markdown and --csv."""
 OF_A_SCREEN = (
@@ -138,8 +139,7 @@ def compare(
         from kdcli.commands.comparison_file import check_plot, draw_into
         from kdcli.core.errors import UsageError
 
-        if markdown + csv_ + json > 1:
-            raise UsageError("--markdown, --csv and --json: one of them", "leave the others out")
+        show = as_asked(markdown, csv_, json)
         if size_priority is not None and not survey:
             raise UsageError("--size-priority is of --survey", "add --survey")
         if plot:
@@ -157,8 +157,20 @@ def compare(
         if plot:
             found = draw_into(found, plot)
             console.say(f"plot: {plot}")
-        show = show_markdown if markdown else show_csv if csv_ else show_compared
         return console.show(found, lambda it: it.as_dict(), show)
+
+
+def as_asked(markdown: bool, csv_: bool, json: bool) -> Show:
+    """How a comparison is shown, but for --json.
+
+    Raises:
+        UsageError: in more than one way.
+    """
+    from kdcli.core.errors import UsageError
+
+    if markdown + csv_ + json > 1:
+        raise UsageError("--markdown, --csv and --json: one of them", "leave the others out")
+    return show_markdown if markdown else show_csv if csv_ else show_compared
 
 
 def show_markdown(console: Console, found: "Compared") -> None:
@@ -203,5 +215,6 @@ def _flat(raw: dict[str, Any], before: str = "") -> dict[str, Any]:
             found |= _flat(value, f"{before}{key}.")
         else:
             words = " ".join(map(str, value)) if isinstance(value, list) else value
+            words = int(words) if isinstance(words, bool) else words
             found[f"{before}{key}"] = "" if words is None else words
     return found

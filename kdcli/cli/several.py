@@ -13,13 +13,12 @@ from kdcli.cli import signals
 from kdcli.cli.console import Console
 from kdcli.core.errors import KdError, OutOfMemory, UsageError
 from kdcli.core.machine import end_with_parent
-from kdcli.core.world import World, launched_as
+from kdcli.core.world import LOST, World, launched_as
 
 MOST = 64
 """Processes that kd starts itself."""
 PATIENCE, LAST_SECONDS = 120.0, 5.0
 """In which all end when one has, and when the first has."""
-LOST = "memory may be full; the same command goes on from what is on disk"
 
 
 def among_others(world: World, run: Callable[[], int], words: Callable[..., KdError]) -> int:

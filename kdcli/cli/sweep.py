@@ -1,14 +1,13 @@
 """`kd sweep`: its flags, what became of the cells, the plan, the table."""
 
 import shlex
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from kdcli.cli.compare import show_compared, show_csv, show_markdown
+from kdcli.cli.compare import Show, as_asked, show_compared, show_csv
 from kdcli.cli.console import Console
 from kdcli.cli.entry import door
 from kdcli.cli.flags import Debug, Device, DryRun, Json
@@ -16,7 +15,6 @@ from kdcli.cli.flags import Debug, Device, DryRun, Json
 if TYPE_CHECKING:
     from kdcli.commands.documents.swept import SweepTable, Swept
     from kdcli.commands.sweep_plan import PlannedSweep
-    from kdcli.report.candidates import Compared
 
 
 def show_swept(console: Console, found: "Swept") -> None:
@@ -30,7 +28,11 @@ def show_swept(console: Console, found: "Swept") -> None:
         if cell.state != "done":
             console.line(f"{cell.state}: {_words(cell.cell) or cell.run}")
     console.line(f"{found.done} of {len(found.cells)} cells done")
-    console.next(shlex.join(["kd", "sweep", found.file, "--table"]))
+    console.next(shlex.join(_of_the_table(found.file)))
+
+
+def _of_the_table(file: str | Path) -> list[str]:
+    return ["kd", "sweep", str(file), "--table"]
 
 
 def _words(cell: dict[str, object]) -> str:
@@ -41,14 +43,11 @@ def show_plan(console: Console, found: "PlannedSweep") -> None:
     """After `--dry-run`."""
     for line in found.lines():
         console.line(line)
-    console.next(shlex.join(w for w in shlex.split(console.command) if w != "--dry-run"))
+    again = [word for word in shlex.split(console.command) if word != "--dry-run"]
+    console.next(shlex.join(again if found.missing else _of_the_table(found.file)))
 
 
-def _show_table(
-    console: Console,
-    found: "SweepTable",
-    show: "Callable[[Console, Compared], None]" = show_compared,
-) -> None:
+def _show_table(console: Console, found: "SweepTable", show: Show = show_compared) -> None:
     tell = console.say if show is show_csv else console.line  # no number among the figures
     tell(f"{found.done} of {found.cells} done")
     for i, one in enumerate(found.tables):
@@ -132,8 +131,7 @@ def sweep(
             raise UsageError("--dry-run and --table: one of them", "leave the other out")
         if (markdown or csv_) and not table:
             raise UsageError("--markdown and --csv are of --table", "add --table")
-        if markdown + csv_ + json > 1:
-            raise UsageError("--markdown, --csv and --json: one of them", "leave the others out")
+        show = as_asked(markdown, csv_, json)
         if emit and (json or dry_run or table or detach):
             raise UsageError("--emit prints a file, and does nothing else", "leave the others out")
         if emit == "make" and slurm:
@@ -148,7 +146,6 @@ def sweep(
         if emit:
             return _emit(console, written(emit, file, graph.missing, options), out)
         if table:
-            show = show_markdown if markdown else show_csv if csv_ else show_compared
             found = verb.table(graph, device, console)
             return console.show(
                 found, partial(type(found).model_dump, mode="json"), partial(_show_table, show=show)

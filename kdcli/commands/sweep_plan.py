@@ -13,7 +13,7 @@ from kdcli.core.errors import KdError, RecipeError
 from kdcli.core.progress import Progress
 from kdcli.core.text import counted, duration, some
 from kdcli.jobs.graph import graph_of
-from kdcli.jobs.grid import Grid, read_grid
+from kdcli.jobs.grid import Cell, Grid, read_grid
 from kdcli.jobs.node import Graph, Node, Planned, stages
 from kdcli.plan.ask import Ask
 from kdcli.plan.forecast import foresee_all
@@ -39,19 +39,29 @@ def plan_sweep(path: Path, device: str, progress: Progress) -> Graph:
 def _planned(grid: Grid, progress: Progress) -> list[Planned]:
     """Cells that differ in their seed alone are planned once, data are opened once for all."""
     opened, jobs, found = _Opened(), dict[Ask, Job](), list[Planned]()
+    refused: dict[str, tuple[Cell, KdError]] = {}
     for cell in grid.cells:
         group = replace(cell.ask, seed=None)
-        try:
-            if group not in jobs:
+        if group not in jobs:
+            try:
                 jobs[group] = distill_job(cell.ask, progress, opened)
-        except KdError as error:
-            what = f"{grid.path}: {cell.words}: {error.what}"
-            if isinstance(error, RecipeError):
-                raise RecipeError(what.splitlines(), error.fix) from error
-            raise type(error)(what, error.fix) from error
-        job, seed = jobs[group], cell.ask.seed
+            except KdError as error:
+                refused.setdefault(error.what, (cell, error))
+    if refused:
+        raise _all_of(grid.path, [*refused.values()])
+    for cell in grid.cells:
+        job, seed = jobs[replace(cell.ask, seed=None)], cell.ask.seed
         spec = job.spec if seed is None else with_seed(job.spec, seed)
         found.append(Planned(cell, replace(job, spec=spec)))
+    return found
+
+
+def _all_of(path: Path, refused: Sequence[tuple[Cell, KdError]]) -> KdError:
+    """Each mistake once, with the first cell that has it, and the first one's way out."""
+    lines = [line for cell, error in refused for line in f"{cell.words}: {error.what}".splitlines()]
+    first = refused[0][1]
+    found = RecipeError((f"{path}: {line}" for line in lines), first.fix)
+    found.code = first.code
     return found
 
 
@@ -128,7 +138,8 @@ class PlannedSweep:
             side = f", at best {duration(self.seconds / self.jobs)} with {self.jobs} at a time"
             found.append(
                 f"{duration(self.seconds)} of training one after another"
-                f"{side * (self.jobs > 1)}; evaluations and exports come on top"
+                f"{side * (self.jobs > 1)}; evaluations, exports and "
+                f"{counted(len(self.missing), 'start')} of kd come on top"
             )
         return found
 

@@ -13,6 +13,9 @@ LAUNCHERS = (
 """Under which names each says rank and number, of all and of those of this machine. A Slurm job's
 own number of tasks does not count: it is there without `srun`, too."""
 
+LOST = "memory may be full; the same command goes on from what is on disk"
+"""What there is to say where one of several was killed."""
+
 
 @dataclass(frozen=True)
 class World:

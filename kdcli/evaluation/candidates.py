@@ -51,7 +51,7 @@ def compared(
     apart = differences(contenders)
     rows = [
         _candidate(i, contenders, parts, pairs, against, timed[i], size_priority).model_copy(
-            update={"differs": apart[i], "on_front": int(on_front[i])}
+            update={"differs": apart[i], "on_front": bool(on_front[i])}
         )
         for i in range(len(contenders))
     ]
@@ -111,7 +111,7 @@ def _candidate(
         size_reduction=1 - part.params / above.params if above else None,
         distillation_score=above
         and distillation_score(part.params, above.params, part.accuracy, above.accuracy, priority),
-        on_front=0,
+        on_front=False,
         differs={},
     )
 

@@ -45,10 +45,12 @@ _SCRIPT = """\
 # kd sweep {file}: sh THIS queues its jobs, each behind those that it needs
 set -eu
 {given}
+logs="${{KD_RUNS:-runs}}/sweeps"
+mkdir -p "$logs"
 # NAME DEPENDENCY COMMAND: at its time limit kd stops with 143; queued again, it goes on
 job() {{
   sbatch --parsable --job-name="$1" $2 --kill-on-invalid-dep=yes \\
-    --requeue --open-mode=append --output=%x.log --signal=TERM@{seconds} {options} <<END
+    --requeue --open-mode=append --output="$logs/%x.log" --signal=TERM@{seconds} {options} <<END
 #!/bin/sh
 srun \\${{SLURM_CPUS_PER_TASK+--cpus-per-task=\\$SLURM_CPUS_PER_TASK}} $3
 code=\\$?

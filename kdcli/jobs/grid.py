@@ -4,7 +4,7 @@ which of them are left out."""
 import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -80,6 +80,8 @@ def read_grid(path: Path, device: str = "auto") -> Grid:
             all of them at once, by file, line and key.
     """
     raw = read_yaml(path)
+    if not raw:
+        raise RecipeError([f"{path}: says nothing"], "docs/scale.md shows a file: common:, axes:")
     lines = key_lines(path)
     problems = dict(_unknown(raw))
     try:
@@ -115,14 +117,18 @@ def _unknown(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _wrong_keys(file: SweepFile) -> dict[str, str]:
     """What is wrong, by where it stands."""
     found: dict[str, str] = {}
+    keys = {*file.common, *file.axes}
     for key, value in file.common.items():
-        found[f"common.{key}"] = _wrong_key(key, value) or _wrong_value(key, value)
+        found[f"common.{key}"] = (
+            _wrong_key(key, value) or _within_another(key, keys) or _wrong_value(key, value)
+        )
     for key, values in file.axes.items():
         wrong = (_wrong_value(key, value) for value in values)
         twice = [value for i, value in enumerate(values) if value in values[:i]]
         found[f"axes.{key}"] = (
             _wrong_key(key, values[0])
             or ("stands in common, too" if key in file.common else "")
+            or _within_another(key, keys)
             or next(filter(None, wrong), "")
             or (f"{_spelled(twice[0])} stands twice" if twice else "")
         )
@@ -160,10 +166,20 @@ def _wrong_key(key: str, value: Any) -> str:
     return f"neither a flag of kd distill nor a key of the recipe{near}"
 
 
+def _within_another(key: str, keys: Set[str]) -> str:
+    """`train.epochs` beside `train: {...}`, which may say it, too."""
+    whole = key.rpartition(".")[0]
+    while whole and (whole in FLAGS or whole not in keys):
+        whole = whole.rpartition(".")[0]
+    return f"{whole} stands there as a block, too: all of it in one place" if whole else ""
+
+
 def _wrong_value(key: str, value: Any) -> str:
     shown = _spelled(value)
     if key in TEXTS and not isinstance(value, str):
         return f"expects a text, not {shown}"
+    if key in (*TEXTS, *SEVERAL) and "" in (value if isinstance(value, list) else [value]):
+        return "expects a name, not an empty text"
     if key in SEVERAL:
         each = value if isinstance(value, list) and value else [value]
         if not all(isinstance(one, str) for one in each):

@@ -47,7 +47,7 @@ class Candidate(Part):
     null where there is none."""
     distillation_score: Ratio | None
     """Against the same teacher; lower is better."""
-    on_front: int
+    on_front: bool
     """1: nobody here is at least as accurate, as small and as fast, and better in one of these."""
     differs: dict[str, str]
     """What it was made with, of the keys in which these candidates differ."""

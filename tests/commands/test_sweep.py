@@ -132,6 +132,14 @@ def test_rows_of_what_was_not_evaluated_are_asked_now(small: House, write: Write
         assert one[key] == pytest.approx(other[key])
 
 
+def test_all_that_kd_distill_would_refuse_is_told_at_once(write: Write, empty_house: House) -> None:
+    answer = kd("sweep", write("recipe: [kd, kdd], train.lr: [0.1, -1], seed: [0, 1]"), "--dry-run")
+    assert answer.code == 2
+    for said in ("recipe=kdd train.lr=0.1 seed=0: no recipe 'kdd'", "recipe=kd train.lr=-1 seed=0"):
+        assert answer.err.count(said) == 1, answer.err
+    assert "seed=1" not in answer.err, "each mistake once"
+
+
 def test_each_training_is_one_job_behind_what_it_needs(write: Write, empty_house: House) -> None:
     """Chains, ensembles, answers that are stored for several students, exports."""
     axes = "recipe: [kd, born_again], train.lr: [0.01, 0.02], seed: [0, 1, 3]"

@@ -64,6 +64,12 @@ def test_values_come_out_as_a_flag_takes_them(tmp_path: Path) -> None:
         ("axes: {seed: [0, -1]}", "axes.seed: expects a whole number from 0 on, not -1"),
         ("axes: {seed: [1, 1]}", "axes.seed: 1 stands twice"),
         ("common: {teacher: 3}", "common.teacher: expects a text, or a list of them, not 3"),
+        ("common: {teacher: [a, '']}", "common.teacher: expects a name, not an empty text"),
+        (
+            "common: {train: {lr: 0.1}}\naxes: {train.lr: [0.1]}",
+            "cells.yaml:2: axes.train.lr: train stands there as a block, too",
+        ),
+        ("", "cells.yaml: says nothing"),
         ("common: {device: cpu}", "a flag of kd sweep itself"),
         ("common: {train.lr: 2026-01-01}", "expects a plain value"),
         ("axes: {recipe: [kd]}\nexclude:\n- {recipe: dkd}", ":3: exclude.0.recipe: dkd is not on"),

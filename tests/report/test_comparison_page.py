@@ -35,7 +35,7 @@ def _candidate(place: int, sizes: tuple[int, ...], timed: bool) -> Candidate:
         latency_ms=1.5 + place if timed else None,
         size_reduction=None,
         distillation_score=None,
-        on_front=int(place == 0),
+        on_front=place == 0,
         differs={"methods": EVIL, "task.weight": str(place)},
     )
 

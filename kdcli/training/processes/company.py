@@ -19,7 +19,7 @@ from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined
 
 from kdcli.core.errors import ExitCode, KdError, OutOfMemory
 from kdcli.core.stopping import asked
-from kdcli.core.world import World
+from kdcli.core.world import LOST, World
 from kdcli.training.processes.exchange import join
 
 LOOKS = 1.0
@@ -28,7 +28,6 @@ SILENT = 45.0
 """Seconds after which a process that gives no sign of life has died."""
 AWAY = 10.0
 """Seconds that a process has to come out of an exchange that another one has left."""
-GOES_ON = "the same command goes on from what is on disk"
 
 
 class Company:
@@ -177,6 +176,6 @@ def left_by(error: BaseException) -> KdError | None:
     while _company.lost is None and time.monotonic() < until:
         time.sleep(LOOKS / 10)
     _company.lost = _company.lost or OutOfMemory(
-        "another process has ended without a word: killed, maybe out of memory", GOES_ON
+        "another process has ended without a word: killed", LOST
     )
     return _company.lost

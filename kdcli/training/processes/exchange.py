@@ -17,12 +17,15 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.rendezvous import rendezvous
 
 from kdcli.core.errors import UsageError
 from kdcli.core.records import Batch, Outputs
 from kdcli.core.text import first_line
 from kdcli.core.world import ALONE, World, launched_as
 
+MEETING_SECONDS = 600.0
+"""In which all have to come: a scheduler starts them minutes apart."""
 LONGEST_SECONDS = 1800.0
 """Of one exchange, behind which somebody hangs. Who dies is noticed within a minute
 (`company.py`)."""
@@ -66,10 +69,13 @@ def join() -> None:
     # numbers on a processor are exchanged by gloo, those on GPUs by NCCL
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     try:
+        limit = timedelta(seconds=MEETING_SECONDS)
+        store, rank, size = next(rendezvous("env://", world.rank, world.size, timeout=limit))
         dist.init_process_group(
             backend,
-            rank=world.rank,
-            world_size=world.size,
+            store=store,
+            rank=rank,
+            world_size=size,
             timeout=timedelta(seconds=LONGEST_SECONDS),
         )
     except (RuntimeError, ValueError) as error:  # torch's own words, of any length
