@@ -88,7 +88,7 @@ def start(processes: int, arguments: list[str]) -> int:
         raise signals.KINDS[asked[0]]
     if code < 0:
         raise OutOfMemory(f"the first of {processes} processes was ended by signal {-code}", LOST)
-    if code and True in killed:
+    if code and not asked and True in killed:
         print(f"process {killed.index(True) + 1} of {processes} was killed", file=sys.stderr)
     return code
 

@@ -45,7 +45,7 @@ def hurry(patch: pytest.MonkeyPatch, memory: Path) -> None:
     if "torch" not in sys.modules:
         return
     from kdcli.commands import distill
-    from kdcli.deploy import cost_comparison, int8_candidates, onnx_export
+    from kdcli.deploy import cost_comparison, int8_candidates, onnx_export, side_by_side
     from kdcli.deploy.onnx_file import write
     from kdcli.evaluation import cost
     from kdcli.models import build, cards
@@ -69,7 +69,8 @@ def hurry(patch: pytest.MonkeyPatch, memory: Path) -> None:
     patch.setattr(fitting, "_expected", asked_once(fitting._expected))
     patch.setattr(write, "_converted", remembered(write._converted, memory))
     of_any_weights = like_another(cost_comparison.export_onnx, memory)
-    patch.setattr(cost_comparison, "export_onnx", of_any_weights)
+    for module in (cost_comparison, side_by_side):
+        patch.setattr(module, "export_onnx", of_any_weights)
 
 
 def hardly_timed(calls: Mapping[Any, Callable[[], object]], **bounds: Any) -> Any:
