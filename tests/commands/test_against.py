@@ -55,6 +55,7 @@ def test_a_run_is_held_against_a_release(
     assert "against" not in json.loads((run / "report.json").read_text("utf-8"))
 
 
+@pytest.mark.slow
 def test_a_record_and_a_file_are_releases_too(finished: House, tmp_path: Path) -> None:
     run = finished.student
     for name in ("report.json", "predictions.npz"):
@@ -90,6 +91,7 @@ def test_a_record_and_a_file_are_releases_too(finished: House, tmp_path: Path) -
     assert (answer.code, "no predictions.npz beside it" in answer.err) == (2, True)
 
 
+@pytest.mark.slow
 def test_other_images_and_classes_are_refused(
     small: House, finished_once: House, tmp_path: Path
 ) -> None:

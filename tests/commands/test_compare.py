@@ -199,6 +199,7 @@ def test_answers_of_another_evaluation_are_none(finished: House, tmp_path: Path)
     assert kd(*words).code == 7
 
 
+@pytest.mark.slow
 def test_a_damaged_log_costs_no_result(finished: House) -> None:
     for damage in (b"\xff\xfe\0", b'{"epoch": "x"}\n', b"[1]\n", b'{"seconds": 1e400}\n'):
         (finished.student / "metrics.jsonl").write_bytes(damage)

@@ -61,6 +61,7 @@ def test_it_is_kept_and_followed(trained: Path) -> None:
     assert answers[0]["top"] == answers[1]["top"]
 
 
+@pytest.mark.slow
 def test_packages_say_it(trained: Path) -> None:
     kd_ok("export", trained / "run", "--format", "timm")
     kd_ok("export", trained / "run", "--format", "torch")

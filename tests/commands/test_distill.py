@@ -129,6 +129,7 @@ def test_the_same_command_again_trains_nothing(distilled: House) -> None:
     assert kd_ok(*ON_DIGITS, "--json").document["reused"] is True
 
 
+@pytest.mark.slow
 def test_another_weight_costs_no_teacher_and_no_baseline(small: House, pictures: Path) -> None:
     kd_ok("evaluate")
     baseline = small.run("baseline-")

@@ -402,6 +402,7 @@ def test_three_seeds_speak_of_distillation(small: House) -> None:
         assert report["models"]["student"]["accuracy"] == pytest.approx(right.mean())
 
 
+@pytest.mark.slow
 def test_further_seeds_were_not_asked_for(small: House) -> None:
     kd_ok("evaluate", "--seeds", "2")
     assert [Run(run).file().asked for run in small.runs("kd-")] == [True, False]
@@ -409,6 +410,7 @@ def test_further_seeds_were_not_asked_for(small: House) -> None:
     assert f"using {small.student_of_seed(0)}" in answer.err
 
 
+@pytest.mark.slow
 def test_two_seeds_do_not_speak_of_distillation(small: House) -> None:
     comparison = kd_ok("evaluate", "--seeds", "2", "--json").document["comparison"]
     assert comparison["verdict_code"] in {"one_seed_better", "one_seed_worse", "one_seed_even"}

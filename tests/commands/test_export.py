@@ -149,6 +149,7 @@ def test_evaluating_afterwards_keeps_the_exports(finished: House) -> None:
     assert after["comparison"]["speedup"] == before["comparison"]["speedup"]
 
 
+@pytest.mark.slow
 def test_export_before_evaluate(distilled: House, quick_export: None) -> None:
     answer = kd_ok("export", distilled.student, "--json")
     report = answer.document

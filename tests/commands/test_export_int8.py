@@ -269,6 +269,7 @@ def test_a_target_is_that_of_int8(finished_once: House) -> None:
 # Broken ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_file_that_answers_something_else_is_removed(
     distilled: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -153,6 +153,7 @@ def test_what_is_not_there_is_refused(small: House, tmp_path: Path) -> None:
     assert "confidence" in "".join(kd_ok("report", small.student, "--json").document["lacking"])
 
 
+@pytest.mark.slow
 def test_a_thousand_classes_make_a_small_page(finished: House) -> None:
     """Logits of images that nobody has: figures come without pictures."""
     random, images, classes = np.random.default_rng(0), 3000, 1000

@@ -65,6 +65,7 @@ def test_a_program_that_disagrees_is_removed(
     assert not list(tmp_path.rglob("*.pt2*"))
 
 
+@pytest.mark.slow
 def test_of_a_run(distilled: House) -> None:
     """On its test images, into the folder of its exports, which --again clears."""
     document = kd_ok("export", distilled.student, "--format", "torch", "--json").document

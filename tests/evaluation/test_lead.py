@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from house import SMALL_TEACHER, STUDENT, TEACHER, House, kd_ok
 
 from kdcli.evaluation.lead import lead
@@ -24,6 +25,7 @@ def test_ahead_or_not_and_what_would_help() -> None:
     assert "what would help: a teacher that is pretrained" in level.words
 
 
+@pytest.mark.slow
 def test_the_baseline_is_trained_first_and_never_again(empty_house: House, pictures: Path) -> None:
     """Its teacher has learnt for one epoch, and stands at what the baseline has or below."""
     line = ("distill", "--teacher", TEACHER, "--student", STUDENT, "--data", str(pictures))

@@ -5,6 +5,7 @@ import pytest
 from kdcli.models.cards import smaller_sibling
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "smaller"),
     [("resnet101", "resnet34"), ("resnet101.a1_in1k", "resnet34"), ("resnet18", None)],

@@ -68,6 +68,7 @@ def test_its_student_is_exported_and_learns_the_same_from_what_is_stored(
     assert same_weights(Path(live), run / "model.pt"), "its embeddings are stored, no answer is"
 
 
+@pytest.mark.slow
 def test_weights_without_a_classifier_teach_by_embeddings_and_maps(
     empty_house: House, pictures: Path, tmp_path: Path
 ) -> None:

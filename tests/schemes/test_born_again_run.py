@@ -199,6 +199,7 @@ def test_a_dry_run_lists_every_generation(empty_house: House, pictures: Path) ->
     assert not empty_house.runs()
 
 
+@pytest.mark.slow
 def test_the_chain_lies_under_runs_and_goes_on_after_a_kill(
     generations: House, pictures: Path
 ) -> None:

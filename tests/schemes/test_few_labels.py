@@ -58,6 +58,7 @@ def test_the_student_sees_all_images_in_as_many_steps_as_its_baseline_sees_ten_o
     assert roles == ["baseline", "teacher"], "self-training's teacher is the baseline"
 
 
+@pytest.mark.slow
 def test_a_teacher_of_all_labels_is_told_of(small: House, pictures: Path) -> None:
     foreign = shutil.copy(small.student / "model.pt", small.path.parent)
     source, _ = open_data(str(pictures), Silent(), surveyed=False)
