@@ -245,7 +245,9 @@ def key_of(row: Row) -> Key:
 
 
 def _line(key: Key, found: dict[int, Row], lengths: list[int], p_values: dict[Key, float]) -> str:
-    cells = list(key)
+    where, arm = key
+    more = found[max(found)].seeds
+    cells = [where, arm if more == SEEDS else f"{arm} ({more} seeds)"]
     teacher = next(iter(found.values())).teacher
     cells.append(_share(teacher))
     for length in lengths:
