@@ -62,6 +62,13 @@ def answers(path: Path, classes: Sequence[str]) -> bool:
     return load_model(path).classes == tuple(classes)
 
 
+def _is_larger(args: ModelArgs, file: ModelFile) -> bool:
+    """Whether it names more copies, or more outputs, than its weights can be of; found out before
+    any of them is built."""
+    rows = [len(value) for value in file.state_dict.values() if value.dim()]
+    return args.copies > len(rows) or args.heads * args.num_classes > max(rows, default=0)
+
+
 def _args(file: ModelFile, path: Path) -> ModelArgs:
     """Only exact names of timm's registry: a family's may mean another model in a later kd, and
     whoever wrote the file must not have anything fetched."""
@@ -69,6 +76,11 @@ def _args(file: ModelFile, path: Path) -> ModelArgs:
         args = ModelArgs.from_dict(file.model)
         names = [one.name for one in args.networks]
         if [resolve(name).name for name in names] == names:  # timm would also fetch hf-hub: names
+            if _is_larger(args, file):
+                raise DamagedFile(
+                    f"{path}: names more copies or outputs than it has weights of",
+                    "make it again, or ask its maker",
+                )
             return args
     except (TypeError, AttributeError, UsageError):
         pass

@@ -150,6 +150,8 @@ _NOT_OPTIONS = {
     *("checkpoint_path", "cache_dir", "scriptable", "exportable", "no_jit"),
 }
 """What kd sets itself, and what would fetch or read a file."""
+LARGEST = 65_536
+"""Number that may shape a model: a depth of a billion would be built for ever."""
 
 
 def check_options(options: Mapping[str, Any]) -> None:
@@ -158,7 +160,9 @@ def check_options(options: Mapping[str, Any]) -> None:
     They come from somebody else's config.json, and go to timm as they are.
     """
     for key, value in options.items():
-        if key in _NOT_OPTIONS or not isinstance(value, str | int | float | bool):
+        plain = isinstance(value, str | bool)
+        plain = plain or (isinstance(value, int | float) and abs(value) <= LARGEST)
+        if key in _NOT_OPTIONS or not plain:
             raise UsageError(
                 f"the model's argument {key}={value!r} is none that kd passes on",
                 "text, numbers and booleans that shape the model are taken, nothing else",

@@ -6,6 +6,7 @@ import os
 import pickle
 import resource
 import warnings
+import zipfile
 from dataclasses import replace
 
 import pytest
@@ -102,6 +103,31 @@ def test_a_file_that_would_run_code_is_refused_and_has_not_run(place, tmp_path, 
     assert not canary.exists()
     (pickle.loads if how == "pickle" else torch_unpickles)(place.read_bytes())
     assert canary.exists()  # the bomb was a real one
+
+
+def test_what_unpacks_to_more_than_it_is_is_refused_unread(place):
+    save_model(replace(FILE, state_dict={"w": torch.zeros(2**25)}), place)
+    with zipfile.ZipFile(place) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, raw in content.items():
+            archive.writestr(name, raw)
+    assert f"refused, its {place.stat().st_size:,} bytes would unpack to 134," in refusal(place)
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.ones(1).expand(2**31),
+        torch.empty(2**20, device="meta"),
+        torch.sparse_coo_tensor([[0]], [1.0], (2**40,), check_invariants=True),
+    ],
+    ids=["expanded", "meta", "sparse"],
+)
+def test_a_tensor_that_claims_more_than_is_there_is_refused(place, tensor):
+    torch.save({"kd": 1, "state_dict": {"a": [tensor]}}, place)
+    assert place.stat().st_size < 10_000
+    assert f"claims {tensor.shape[0]} numbers and has fewer" in refusal(place)
 
 
 def test_a_whole_module_is_refused_and_named(place):

@@ -40,6 +40,15 @@ def test_a_network_of_a_fused_model_is_never_fetched_either(tmp_path: Path) -> N
         load(saved(replace(ARGS, peers=(peer,), maps=maps), tmp_path / "model.pt"))
 
 
+@pytest.mark.parametrize("many", [{"copies": 100_000}, {"heads": 10**9}, {"num_classes": 10**9}])
+def test_what_its_weights_are_too_few_for_is_refused_before_it_is_built(
+    many: dict[str, int], tmp_path: Path
+) -> None:
+    file = saved(replace(ARGS, **many), tmp_path / "model.pt")
+    with pytest.raises(DamagedFile, match="more copies or outputs than it has weights of"):
+        load(file)
+
+
 def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DamagedFile, match="do not fit test_resnet"):
         load(saved(replace(ARGS, name="test_resnet"), tmp_path / "model.pt"))

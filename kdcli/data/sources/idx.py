@@ -8,6 +8,7 @@ import gzip
 import math
 import zlib
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 
@@ -69,29 +70,39 @@ def open_idx(folder: Path) -> Source:
 
 def read_idx(path: Path, dimensions: int) -> Pixels:
     """The array of one IDX file of unsigned bytes, gzipped or not; raises DataError."""
-    data = _bytes(path)
-    header = 4 + 4 * dimensions
-    if data[:4] != bytes((0, 0, _UNSIGNED_BYTES, dimensions)):
+    try:
+        opened: Any = gzip.open if path.suffix == ".gz" else open
+        with opened(path, "rb") as file:
+            return _read(file, path, dimensions)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise _damaged(path, str(error)) from error
+
+
+def _read(file: IO[bytes], path: Path, dimensions: int) -> Pixels:
+    """What the header promises is looked at before memory is taken for it."""
+    if file.read(4) != bytes((0, 0, _UNSIGNED_BYTES, dimensions)):
         raise DataError(
             f"{path}: not an IDX file of unsigned bytes in {dimensions} dimension(s)",
             "take the files as MNIST and Fashion-MNIST publish them",
         )
-    if len(data) < header:
+    header = file.read(4 * dimensions)
+    if len(header) < 4 * dimensions:
         raise _damaged(path, "it ends within its header")
-    shape = tuple(int(n) for n in np.frombuffer(data[4:header], dtype=">u4"))
-    if math.prod(shape) != len(data) - header:  # in Python's integers: no header can overflow it
-        sizes = " x ".join(map(str, shape))
-        raise _damaged(path, f"{sizes} bytes promised, {len(data) - header:,} there")
-    return np.frombuffer(data, dtype=np.uint8, offset=header).reshape(shape)
+    shape = tuple(int(n) for n in np.frombuffer(header, dtype=">u4"))
+    sizes, promised = " x ".join(map(str, shape)), math.prod(shape)  # no header overflows Python's
+    size = path.stat().st_size
+    if promised > max(LARGE, DENSEST * size if path.suffix == ".gz" else size):
+        raise _damaged(path, f"{sizes} bytes promised, of a file of {size:,}")
+    data = file.read(promised + 1)
+    if len(data) != promised:
+        there = f"{len(data):,}" if len(data) < promised else "more"
+        raise _damaged(path, f"{sizes} bytes promised, {there} there")
+    return np.frombuffer(data, dtype=np.uint8).reshape(shape)
 
 
-def _bytes(path: Path) -> bytes:
-    if path.suffix != ".gz":
-        return path.read_bytes()
-    try:
-        return gzip.decompress(path.read_bytes())
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise _damaged(path, str(error)) from error
+LARGE, DENSEST = 1 << 28, 100
+"""Bytes that a small file may unpack to, and to how many times itself a larger one may; images of
+clothes come to 2, nothing but zeros to 1,000."""
 
 
 def _labelled(image_file: Path, label_file: Path) -> tuple[Pixels, Indices]:

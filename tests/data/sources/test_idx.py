@@ -55,6 +55,16 @@ def test_truncated(tmp_path: Path, suffix: str, left: int) -> None:
         open_idx(tmp_path)
 
 
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.gz"
+    path.write_bytes(gzip.compress(bytes((0, 0, 8, 3)) + (10**9).to_bytes(4) * 3 + bytes(10**6)))
+    with pytest.raises(DataError, match="bytes promised, of a file of"):
+        read_idx(path, 3)
+    path.write_bytes(gzip.compress(bytes((0, 0, 8, 1)) + (3).to_bytes(4) + bytes(10**6)))
+    with pytest.raises(DataError, match="3 bytes promised, more there"):
+        read_idx(path, 1)
+
+
 def test_foreign(tmp_path: Path) -> None:
     path = written(tmp_path) / "train-labels-idx1-ubyte"
     path.write_bytes(b"PK\x03\x04" + bytes(100))

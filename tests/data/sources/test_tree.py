@@ -15,6 +15,7 @@ from kdcli.core.progress import Silent
 from kdcli.data.open import open_source
 from kdcli.data.quality.survey import survey
 from kdcli.data.source import Source
+from kdcli.data.sources import idx
 from kdcli.data.sources.folder import open_folder
 from kdcli.data.unlabelled import open_unlabelled
 
@@ -144,10 +145,10 @@ def test_other_refusals_are_in_words_too(tmp_path: Path, monkeypatch: pytest.Mon
         open_source("梨" * 96 + "/x")
     (tmp_path / "train-images-idx3-ubyte").touch()
 
-    def refused(path: Path) -> bytes:
+    def refused(_: object, path: Path, __: int) -> bytes:
         raise OSError(errno.EIO, "Input/output error", str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", refused)
+    monkeypatch.setattr(idx, "_read", refused)
     for name in ("train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
         (tmp_path / f"{name}-ubyte").touch()
     with pytest.raises(DataError, match="input/output error"):
