@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from kdcli.core.errors import DamagedFile, ParityError, UsageError
+from kdcli.deploy.onnx_file import session
 from kdcli.deploy.onnx_file.read import Port, describe, opset
 from kdcli.deploy.onnx_file.session import open_session
 from kdcli.deploy.onnx_file.write import export_onnx
@@ -265,3 +266,29 @@ def test_no_file_is_described_without_being_one(tmp_path):
         describe(tmp_path / "cut.onnx")
     with pytest.raises(UsageError):
         describe(tmp_path / "nowhere.onnx")
+
+
+def test_a_loop_without_an_end_is_ended(tmp_path, monkeypatch):
+    helper, kinds = onnx.helper, onnx.TensorProto
+    ports = [("i", kinds.INT64, []), ("on", kinds.BOOL, []), ("x", kinds.FLOAT, None)]
+    body = helper.make_graph(
+        [helper.make_node("Identity", [name], [f"{name}'"]) for name in ("on", "x")],
+        "body",
+        [helper.make_tensor_value_info(*port) for port in ports],
+        [helper.make_tensor_value_info(f"{name}'", kind, of) for name, kind, of in ports[1:]],
+    )
+    images = helper.make_tensor_value_info("x", kinds.FLOAT, ["batch", 3, 8, 8])
+    answers = helper.make_tensor_value_info("y", kinds.FLOAT, ["batch", 3, 8, 8])
+    for count in (3, 2**62):
+        known = [helper.make_tensor("n", kinds.INT64, [], [count])]
+        known += [helper.make_tensor("on", kinds.BOOL, [], [True])]
+        loop = helper.make_node("Loop", ["n", "on", "x"], ["y"], body=body)
+        graph = helper.make_graph([loop], "g", [images], [answers], known)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+        onnx.save(model, tmp_path / f"{count}.onnx")
+    few = np.ones((2, 3, 8, 8), np.float32)
+    assert np.array_equal(open_session(tmp_path / "3.onnx")(few), few)
+    monkeypatch.setattr(session, "LONGEST", 0.2)
+    monkeypatch.setattr(session, "EACH", 0.0)
+    with pytest.raises(DamagedFile, match="it has loops that may never end"):
+        open_session(tmp_path / f"{2**62}.onnx")(few)

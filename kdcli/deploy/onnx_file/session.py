@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 KNOWN = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 """Domains of the operators that onnxruntime has itself."""
+LONGEST, EACH = 60.0, 5.0
+"""Seconds that a file with loops is given, and for each image."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,13 +57,17 @@ class Session:
         return np.zeros((self.fixed or 1, *sides), self.takes.dtype)
 
 
+def _nodes(proto: ModelProto) -> Iterator[Any]:
+    """Those of its functions and inner graphs, too."""
+    return (each for each in messages(proto) if each.DESCRIPTOR.name == "NodeProto")
+
+
 def _refuse_custom_operators(proto: ModelProto, path: Path) -> None:
     """They are code of a library that is not here, and that kd would not load."""
     own = {(function.domain, function.name) for function in proto.functions}
-    nodes = (each for each in messages(proto) if each.DESCRIPTOR.name == "NodeProto")
     foreign = {
         f"{node.domain}.{node.op_type}"
-        for node in nodes
+        for node in _nodes(proto)
         if node.domain not in KNOWN and (node.domain, node.op_type) not in own
     }
     if foreign:
@@ -67,6 +75,29 @@ def _refuse_custom_operators(proto: ModelProto, path: Path) -> None:
             f"{path}: needs custom operators, {', '.join(sorted(foreign))}",
             "export it with ONNX's own operators alone",
         )
+
+
+def _ended(run: Callable[[NDArray[Any], Any], Floats], path: Path, images: NDArray[Any]) -> Floats:
+    """What it answers, if it does: a loop may go on for ever."""
+    import onnxruntime
+
+    how = onnxruntime.RunOptions()
+    how.log_severity_level = 4  # it would tell of its end, too
+    seconds = LONGEST + EACH * len(images)
+    watch = Timer(seconds, setattr, (how, "terminate", True))
+    watch.daemon = True
+    watch.start()
+    try:
+        return run(images, how)
+    except Exception as error:
+        if not how.terminate:
+            raise
+        raise DamagedFile(
+            f"{path}: no answer within {seconds:.0f} seconds, it has loops that may never end",
+            EXPORT_AGAIN,
+        ) from error
+    finally:
+        watch.cancel()
 
 
 def filled(images: NDArray[Any], count: int) -> NDArray[Any]:
@@ -80,7 +111,8 @@ def open_session(path: Path, threads: int = 1) -> Session:
 
     Raises:
         UsageError: there is none.
-        DamagedFile: it is no ONNX file, or onnxruntime cannot run it.
+        DamagedFile: it is no ONNX file, or onnxruntime cannot run it; also when it is run, where
+            it has loops that do not end.
     """
     import onnxruntime
 
@@ -96,8 +128,10 @@ def open_session(path: Path, threads: int = 1) -> Session:
         raise DamagedFile(f"{path}: onnxruntime cannot run it: {error}", EXPORT_AGAIN) from error
     takes = inputs(proto)[0]
 
-    def run(images: NDArray[Any]) -> Floats:
-        answer: Floats = session.run(None, {takes.name: images})[0]
+    def run(images: NDArray[Any], how: Any = None) -> Floats:
+        answer: Floats = session.run(None, {takes.name: images}, how)[0]
         return answer
 
+    if any(node.op_type == "Loop" for node in _nodes(proto)):
+        run = partial(_ended, run, path)
     return Session(takes, run, proto.graph.output[0].name == PROBABILITIES)
