@@ -3,9 +3,9 @@
     python benchmarks/processes.py [--size 128] [--model mobilenetv3_small_100] [--teacher RUN]
 
 Whole trainings on the built-in digits, by turns, each anew, of a finished teacher where one is
-named (asked live) and else from labels; what counts are the
-seconds of their epochs in metrics.jsonl, without the first. Target: 0.9 (CPU). On GPUs compare
-`--devices 1,2,4`, a process each, the batch growing with them: weak scaling, target 0.95.
+named (asked live) and else from labels; what counts are the seconds of their epochs in
+metrics.jsonl, without the first. Target: 0.9 (CPU). On GPUs compare `--devices 1,2,4`, a process
+each, the batch growing with them: weak scaling, target 0.95.
 """
 
 import argparse

@@ -13,12 +13,11 @@ from safetensors.torch import load_file, save
 from kdcli.core.errors import DamagedFile, UsageError
 from kdcli.core.files import atomic
 from kdcli.models.foreign.plain_values import harmless
-from kdcli.models.torch_file import first_sentence, read, write
+from kdcli.models.torch_file import COPY, first_sentence, read, write
 
 SCHEMA = 1
 """Of model.pt's layout, under its key `kd`; another number is refused, not guessed at."""
 AFRESH = "delete that file and repeat the command: its training starts afresh"
-_COPY = "copy or download it again, or ask its maker"
 _WHOSE = (
     "give a run folder or the model.pt of a kd run; for weights from elsewhere say whose they are: "
     "kd inspect {named}, --teacher {named}, --student {named}, kd export {path} --model NAME"
@@ -106,14 +105,14 @@ def read_weights(path: Path) -> Any:
         what = "a folder, not a file of weights" if path.is_dir() else "no such file"
         raise UsageError(f"{path}: {what}", "give the path of a .pth, .pt, .bin or .safetensors")
     if path.stat().st_size == 0:
-        raise DamagedFile(f"{path}: an empty file", _COPY)
+        raise DamagedFile(f"{path}: an empty file", COPY)
     if not _is_safetensors(path):
-        return read(path, _COPY, FOREIGN)
+        return read(path, COPY, FOREIGN)
     try:
         return load_file(path, device="cpu")
     except (SafetensorError, OSError, ValueError) as error:
         raise DamagedFile(
-            f"{path}: truncated or not a safetensors file ({first_sentence(error)})", _COPY
+            f"{path}: truncated or not a safetensors file ({first_sentence(error)})", COPY
         ) from error
 
 

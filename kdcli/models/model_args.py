@@ -165,5 +165,5 @@ def check_options(options: Mapping[str, Any]) -> None:
         if key in _NOT_OPTIONS or not plain:
             raise UsageError(
                 f"the model's argument {key}={value!r} is none that kd passes on",
-                "text, numbers and booleans that shape the model are taken, nothing else",
+                f"text, booleans and numbers up to {LARGEST:,} are taken, nothing else",
             )

@@ -15,7 +15,7 @@ from kdcli.core.files import atomic
 from kdcli.core.text import first_line
 
 _ANOTHER = "copy it again; if kd made it, remove its folder and repeat the command"
-_COPY = "copy or download it again, or ask its maker"
+COPY = "copy or download it again, or ask its maker"
 _STATE_DICT = (
     "ask its maker for its state_dict alone, as written by torch.save(model.state_dict(), FILE)"
 )
@@ -114,7 +114,7 @@ def _check_sums(path: Path) -> None:
             there, unpacked = path.stat().st_size, sum(e.file_size for e in archive.infolist())
             if unpacked > there + ROOM:
                 raise DamagedFile(
-                    f"{path}: refused, its {there:,} bytes would unpack to {unpacked:,}", _COPY
+                    f"{path}: refused, its {there:,} bytes would unpack to {unpacked:,}", COPY
                 )
             if (broken := archive.testzip()) is not None:
                 raise zipfile.BadZipFile(f"{broken} has changed since it was written")
@@ -130,9 +130,7 @@ def _refuse_expanded(raw: Any, path: Path) -> None:
             strided = one.layout == torch.strided and not one.is_meta
             if not strided or claimed > one.untyped_storage().nbytes() + ROOM:
                 shape = " x ".join(map(str, one.shape))
-                raise DamagedFile(
-                    f"{path}: refused, it claims {shape} numbers and has fewer", _COPY
-                )
+                raise DamagedFile(f"{path}: refused, it claims {shape} numbers and has fewer", COPY)
         elif isinstance(one, dict):
             pending += one.values()
         elif isinstance(one, list | tuple):

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from kdcli.core.errors import DamagedFile
+from kdcli.core.errors import DamagedFile, UsageError
 from kdcli.models.build import build
 from kdcli.models.checkpoint import ModelFile, save_model
 from kdcli.models.loading import load
-from kdcli.models.model_args import ModelArgs
+from kdcli.models.model_args import ModelArgs, check_options
 
 ARGS = ModelArgs("test_efficientnet", num_classes=3, input_size=32)
 
@@ -47,6 +47,14 @@ def test_what_its_weights_are_too_few_for_is_refused_before_it_is_built(
     file = saved(replace(ARGS, **many), tmp_path / "model.pt")
     with pytest.raises(DamagedFile, match="more copies or outputs than it has weights of"):
         load(file)
+
+
+@pytest.mark.parametrize("number", [10**9, -1e300, float("nan")])
+def test_an_option_that_would_be_built_for_ever_is_refused(number: float, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="none that kd passes on"):
+        check_options({"depth": number})
+    with pytest.raises(DamagedFile):
+        load(saved(replace(ARGS, options={"depth": number}), tmp_path / "model.pt"))
 
 
 def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:

@@ -29,9 +29,9 @@ PARTS = {"fusion": "fused"}
 
 @pytest.fixture(scope="module", autouse=True)
 def wrong() -> dict[str, str]:
-    """Every fifth cell takes a step, if it trains, as soon as it is joined; what goes wrong there:
+    """Every third cell takes a step, if it trains, as soon as it is joined; what goes wrong there:
     all schemes and all methods are among them."""
-    return _wrong(every=5)
+    return _wrong(every=3)
 
 
 @pytest.mark.slow
