@@ -2,7 +2,7 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo demo-few test test-slow test-slurm browser slurm check docs bench clean
+.PHONY: demo demo-few test test-slow test-slurm attack browser slurm check docs bench clean
 
 demo: .venv/installed
 	kd distill --teacher resnet101 --student mobilenetv3
@@ -32,6 +32,10 @@ browser:
 # two cells of a sweep on a real Slurm, which runs on this machine meanwhile; two processes
 test-slurm: .venv/installed-test slurm
 	OMP_NUM_THREADS=1 pytest -m slow -rs tests/slurm tests/training/test_processes.py -k "two_cells or one_does and kd"
+
+# kills, full disks, hostile files: at most an hour on two idle cores
+attack: .venv/installed-test
+	OMP_NUM_THREADS=1 pytest -m attack -n logical --maxprocesses 4 --dist loadfile tests/attack
 
 slurm:
 	@sh tests/slurm/one_machine.sh install || echo "no Slurm here: its tests are skipped"
