@@ -10,7 +10,8 @@ from pathlib import Path
 from kdcli.commands.release import compared_with, open_release
 from kdcli.core.class_order import OF_RUN, refuse_other_order
 from kdcli.core.errors import DamagedFile, DataError, UsageError
-from kdcli.core.files import lock, probe, sha256
+from kdcli.core.files import probe, sha256
+from kdcli.core.lock import lock
 from kdcli.core.progress import Progress
 from kdcli.core.text import counted, some
 from kdcli.data.open import location

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from kdcli.core.errors import UsageError
-from kdcli.core.files import lock, sha256
+from kdcli.core.files import sha256
+from kdcli.core.lock import lock
 from kdcli.core.progress import Progress
 from kdcli.deploy.device_times import add_measured
 from kdcli.deploy.export_folder import fill

@@ -1,4 +1,4 @@
-"""Whole files or none: atomic writes, locks, sums, and what the disk refuses, in words.
+"""Whole files or none: atomic writes, sums, and what the disk refuses, in words.
 
 A kd that is killed here leaves the earlier file or the new one, and at most a left-over that the
 next writer of that file clears away (`unfinished`). Tried with SIGKILL before every open, fsync,
@@ -9,13 +9,10 @@ import errno
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from kdcli.core import host_lock
-from kdcli.core.errors import DiskError, InUse
+from kdcli.core.errors import DiskError
 from kdcli.core.unfinished import beside, clear, remove
 
 FULL = (errno.ENOSPC, errno.EDQUOT)  # the disk, or this user's quota of it
@@ -54,11 +51,12 @@ def atomic(path: Path) -> Iterator[Path]:
             path.parent.mkdir(parents=True, exist_ok=True)
             clear(path)
             yield new
-            # Flushed first: a system may put the new name on the disk before the bytes, and a
-            # power cut between would leave an empty file. The folder is not flushed: at worst the
-            # name still leads to the earlier file, and that is whole.
+            # A system may put the new name on the disk before the bytes, and a power cut between
+            # would leave an empty file; and the removal of another file (state.pt) before the new
+            # name (model.pt), which would leave neither.
             _flush(new)
             new.replace(path)
+            _flush_folder(path.parent)
     finally:
         remove(new)  # quietly: what went wrong before matters more
 
@@ -79,6 +77,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             yield new
             for file in new.iterdir():
                 _flush(file)
+            _flush_folder(new)
             # Python cannot exchange two folders in one step, nor put one in the place of another
             # that is not empty: the former steps aside, and back if the new one is refused.
             if path.is_dir():
@@ -89,6 +88,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 if former.is_dir():
                     former.replace(path)
                 raise
+            _flush_folder(path.parent)
     finally:
         remove(new)
         remove(former)
@@ -121,6 +121,7 @@ def atomic_pair(path: Path, companion: Path) -> Iterator[Path]:
                 companion.unlink(missing_ok=True)
             for file in written:
                 (folder / file.name).replace(file)
+            _flush_folder(path.parent)
     finally:
         remove(folder)
 
@@ -128,6 +129,19 @@ def atomic_pair(path: Path, companion: Path) -> Iterator[Path]:
 def _flush(path: Path) -> None:
     with path.open("r+b") as file:  # Windows flushes only what may be written
         os.fsync(file.fileno())
+
+
+def _flush_folder(path: Path) -> None:
+    """The names in it, where the system can: Windows cannot, nor a folder that may not be read."""
+    with suppress(PermissionError):
+        place = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(place)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EBADF, errno.ENOTSUP):
+                raise
+        finally:
+            os.close(place)
 
 
 @contextmanager
@@ -196,93 +210,3 @@ def probe(folder: Path) -> None:
 
 PROBE_BYTES = 1 << 20
 """More than the small files of a run take; models are another matter."""
-
-
-@contextmanager
-def lock(path: Path, wait: float = 0.5) -> Iterator[None]:
-    """Only one kd at a time works in a run folder; the lock dies with its process.
-
-    The system holds it (flock), not the file: a `.lock` that lies there says nothing, and after a
-    kill nobody has to clear it up. Other hosts are kept off by `host_lock`. A folder that is empty
-    in the end goes with its lock, so that a training that was refused leaves none.
-
-    `wait` is for how many seconds another one is waited for; half a second is more than `in_use`
-    holds the lock for when another kd lists the runs.
-
-    Raises:
-        InUse: another one does.
-        DiskError: no folder can be made there, or none that can be locked.
-    """
-    with disk_errors(path):
-        guard = _acquire(path, wait)
-    try:
-        with ExitStack() as hosts:
-            with disk_errors(path):
-                hosts.enter_context(host_lock.held(path, wait))
-            yield
-    finally:
-        empty = _is_empty(path)  # nothing came of it
-        unlinked = empty and _unlink(path / ".lock")  # while held: who waits takes a new one
-        guard.release()
-        if empty:
-            with suppress(OSError):  # somebody has come
-                if not unlinked:  # Windows keeps a file that is held
-                    _unlink(path / ".lock")
-                path.rmdir()
-
-
-def _acquire(path: Path, wait: float) -> FileLock:
-    # again where the folder went meanwhile, but not for ever: something else may be removing it
-    for _ in range(3):
-        path.mkdir(parents=True, exist_ok=True)
-        guard = FileLock(path / ".lock")
-        try:
-            guard.acquire(timeout=wait)
-        except FileNotFoundError:  # the one that was waited for has removed its folder
-            continue
-        except Timeout as error:
-            raise InUse(
-                f"{path}: another kd is working in this run folder",
-                "wait until it is done, or give --out another folder",
-            ) from error
-        except NotImplementedError as error:  # filelock 3; 4 makes do with a file of its own
-            raise OSError(errno.ENOLCK, "this file system knows no locks") from error
-        return guard
-    raise OSError(errno.ENOENT, "it is removed again and again")
-
-
-def _is_empty(path: Path) -> bool:
-    try:
-        return {entry.name for entry in path.iterdir()} <= {".lock"}
-    except OSError:
-        return False
-
-
-def _unlink(path: Path) -> bool:
-    try:
-        path.unlink()
-    except OSError:
-        return False
-    return True
-
-
-def in_use(path: Path) -> bool:
-    """Whether another kd works in this folder; nothing is made there to find out.
-
-    False where nobody can tell, as of a folder that this user may not write to.
-    """
-    if not (path / ".lock").is_file():
-        return False
-    guard = FileLock(path / ".lock")
-    try:
-        guard.acquire(timeout=0)
-    except Timeout:
-        return True
-    except (OSError, NotImplementedError):
-        return False
-    try:
-        return host_lock.is_held(path)
-    except OSError:
-        return False
-    finally:
-        guard.release()

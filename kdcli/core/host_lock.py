@@ -1,7 +1,7 @@
 """Which host works in a folder that several share: `.holder` names it, where a network disk keeps
 the kernel's locks from one host to another.
 
-Whoever comes here has the kernel's lock already (`files.lock`): what this host itself left behind
+Whoever comes here has the kernel's lock already (`lock.py`): what this host itself left behind
 was left by a kill, and is taken at once. Another host's is touched every `BEAT` seconds; untouched
 for `DEAD`, that host is taken for dead. The file server dates both the touch and the question, so
 hosts may differ in their clocks (Lustre and SMB date by the host's: within minutes, there).

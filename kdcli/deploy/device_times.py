@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kdcli.core.errors import DamagedFile, UsageError
-from kdcli.core.files import lock, sha256
+from kdcli.core.files import sha256
+from kdcli.core.lock import lock
 from kdcli.core.progress import Progress
 from kdcli.deploy.request import Request
 from kdcli.deploy.result import Exported

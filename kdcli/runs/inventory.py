@@ -6,8 +6,8 @@ from functools import cached_property
 from pathlib import Path
 
 from kdcli.core.errors import KdError
-from kdcli.core.files import in_use
 from kdcli.core.host_lock import HOLDER, LOCKS
+from kdcli.core.lock import in_use
 from kdcli.core.unfinished import is_abandoned, is_leftover
 from kdcli.runs.find import answers_root, runs_root
 from kdcli.runs.layout import EXPORTS, OF_OTHERS, TIMM, is_model, is_of_answers, is_ours

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kdcli.core.files import disk_errors, lock
+from kdcli.core.files import disk_errors
+from kdcli.core.lock import lock
 from kdcli.core.unfinished import is_leftover, remove_abandoned
 from kdcli.runs.baseline import controls_of
 from kdcli.runs.find import answers_root

@@ -24,7 +24,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from kdcli.core.errors import InUse
-from kdcli.core.files import atomic, lock, write_text
+from kdcli.core.files import atomic, write_text
+from kdcli.core.lock import lock
 from kdcli.core.progress import Progress
 from kdcli.evaluation.kept_answers import Kept
 from kdcli.runs.find import answers_root

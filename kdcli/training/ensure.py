@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from kdcli.core.errors import UsageError
-from kdcli.core.files import lock, probe, write_text
+from kdcli.core.files import probe, write_text
 from kdcli.core.host_lock import LOCKS
+from kdcli.core.lock import lock
 from kdcli.core.progress import Progress
 from kdcli.core.text import counted
 from kdcli.core.unfinished import is_leftover

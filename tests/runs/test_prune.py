@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from house import House, kd, kd_ok
 
-from kdcli.core.files import atomic, lock, sha256
+from kdcli.core.files import atomic, sha256
 from kdcli.core.host_lock import HOLDER
+from kdcli.core.lock import lock
 from kdcli.recipe.edit import fill_auto, update
 from kdcli.recipe.schema import Recipe
 from kdcli.runs.baseline import baseline_of

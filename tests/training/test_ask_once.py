@@ -10,7 +10,7 @@ from stored_answers import CPU, decided, spec_of, untrained
 from words import Words
 
 from kdcli.core.errors import DataError, InUse, UnfitTeacher, UnmetNeeds
-from kdcli.core.files import lock
+from kdcli.core.lock import lock
 from kdcli.core.progress import Silent
 from kdcli.core.records import Outputs
 from kdcli.data.loader import training_batches
