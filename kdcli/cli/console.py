@@ -27,6 +27,7 @@ from rich.text import Text
 
 from kdcli.core.errors import ExitCode, KdError
 from kdcli.core.log import Logbook
+from kdcli.core.progress import heeding
 from kdcli.core.text import visible
 
 T = TypeVar("T")
@@ -110,7 +111,7 @@ class Console:
         if not self._words.is_terminal or self._bar is not None:
             if self._bar is None:
                 self._tell(escape(f"{label}: {total:,} to do"))
-            yield from items
+            yield from heeding(items)
             return
         columns = (
             TextColumn("{task.description}", table_column=Column(no_wrap=True)),
@@ -123,7 +124,7 @@ class Console:
         with Progress(*columns, console=self._words, transient=True) as self._bar:
             task = self._bar.add_task(escape(label), total=total, note="")
             try:
-                for item in items:
+                for item in heeding(items):
                     yield item
                     self._bar.advance(task)
             finally:  # also where the caller breaks off

@@ -34,10 +34,11 @@ def existing(folder: Path) -> Path:
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def atomic(path: Path, former: Path | None = None) -> Iterator[Path]:
     """A name to write to; what was written there appears at `path` whole, or not at all.
 
-    Folders on the way are made. Whatever is raised inside leaves the earlier file as it was; an
+    The earlier file becomes `former`; at each moment one of the two is there. Folders on the way
+    are made. Whatever is raised inside leaves the earlier file as it was; an
     OSError among it comes out as a DiskError, so only writing belongs inside.
 
     Raises:
@@ -50,11 +51,15 @@ def atomic(path: Path) -> Iterator[Path]:
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             clear(path)
+            if former and path.exists():
+                former.unlink(missing_ok=True)  # room for the new one
             yield new
             # A system may put the new name on the disk before the bytes, and a power cut between
             # would leave an empty file; and the removal of another file (state.pt) before the new
             # name (model.pt), which would leave neither.
             _flush(new)
+            if former and path.exists():
+                path.replace(former)
             new.replace(path)
             _flush_folder(path.parent)
     finally:

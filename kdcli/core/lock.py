@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 from kdcli.core import host_lock
 from kdcli.core.errors import InUse
 from kdcli.core.files import disk_errors
+from kdcli.core.unfinished import is_leftover, remove_abandoned
 
 
 @contextmanager
@@ -17,8 +18,9 @@ def lock(path: Path, wait: float = 0.5) -> Iterator[None]:
     """Only one kd at a time works in a run folder; the lock dies with its process.
 
     The system holds it (flock), not the file: a `.lock` that lies there says nothing, and after a
-    kill nobody has to clear it up. Other hosts are kept off by `host_lock`. A folder that is empty
-    in the end goes with its lock, so that a training that was refused leaves none.
+    kill nobody has to clear it up; what was half-written then goes. Other hosts are kept off by
+    `host_lock`. A folder that is empty in the end goes with its lock, so that a training that was
+    refused leaves none.
 
     `wait` is for how many seconds another one is waited for; half a second is more than `in_use`
     holds the lock for when another kd lists the runs.
@@ -33,6 +35,7 @@ def lock(path: Path, wait: float = 0.5) -> Iterator[None]:
         with ExitStack() as hosts:
             with disk_errors(path):
                 hosts.enter_context(host_lock.held(path, wait))
+            _clear_leftovers(path)
             yield
     finally:
         empty = _is_empty(path)  # nothing came of it
@@ -63,6 +66,14 @@ def _acquire(path: Path, wait: float) -> FileLock:
             raise OSError(errno.ENOLCK, "this file system knows no locks") from error
         return guard
     raise OSError(errno.ENOENT, "it is removed again and again")
+
+
+def _clear_leftovers(path: Path) -> None:
+    """What a kd that was killed in here has left half-written."""
+    with suppress(OSError):
+        for entry in path.iterdir():
+            if is_leftover(entry.name):
+                remove_abandoned(entry)
 
 
 def _is_empty(path: Path) -> bool:

@@ -17,6 +17,8 @@ from kdcli.models.torch_file import COPY, first_sentence, read, write
 
 SCHEMA = 1
 """Of model.pt's layout, under its key `kd`; another number is refused, not guessed at."""
+STATE_SCHEMA = 1
+"""The same of state.pt, which lives as long as a training."""
 AFRESH = "delete that file and repeat the command: its training starts afresh"
 _WHOSE = (
     "give a run folder or the model.pt of a kd run; for weights from elsewhere say whose they are: "
@@ -136,13 +138,13 @@ def _stored(tensor: torch.Tensor, half: bool) -> torch.Tensor:
     return value.clone(memory_format=torch.contiguous_format)
 
 
-def save_state(state: dict[str, Any], path: Path) -> None:
-    """Write the resume state, whole or not at all: a kill in between leaves the epoch before.
+def save_state(state: dict[str, Any], path: Path, former: Path | None = None) -> None:
+    """Write the resume state, whole or not at all; the one before becomes `former`.
 
     Raises:
         DiskError: full, read-only, or no permission.
     """
-    write(state, path)
+    write({"kd": STATE_SCHEMA} | state, path, former)
 
 
 def load_state(path: Path) -> dict[str, Any] | None:
@@ -154,8 +156,13 @@ def load_state(path: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     raw = read(path, AFRESH)
-    if not isinstance(raw, dict):
+    if not isinstance(raw, dict) or "progress" not in raw:
         raise DamagedFile(f"{path}: not a resume state", AFRESH)
+    if (schema := raw.pop("kd", STATE_SCHEMA)) != STATE_SCHEMA:  # none: of before there was one
+        raise DamagedFile(
+            f"{path}: written in format {schema}, this kd reads {STATE_SCHEMA}",
+            "go on with the kd that began it",
+        )
     return raw
 
 

@@ -27,13 +27,13 @@ _ODD = (AttributeError, TypeError, zipfile.BadZipFile)
 """What torch raises for files that are something else altogether."""
 
 
-def write(raw: dict[str, Any], path: Path) -> None:
-    """Whole, or not at all.
+def write(raw: dict[str, Any], path: Path, former: Path | None = None) -> None:
+    """Whole, or not at all; the earlier file becomes `former`.
 
     Raises:
         DiskError: full, read-only, or no permission.
     """
-    with atomic(path) as beside, beside.open("wb") as file:
+    with atomic(path, former) as beside, beside.open("wb") as file:
         writer = _Writer(file)
         try:
             torch.save(raw, writer)  # type: ignore[arg-type]  # it writes, and asks for no more
@@ -101,6 +101,22 @@ def read(path: Path, way_out: str = _ANOTHER, allowed: tuple[Any, ...] = ()) -> 
         raise DamagedFile(
             f"{path}: truncated or not a PyTorch file{_reason(error)}",
             way_out,
+        ) from error
+
+
+def refuse_damaged(path: Path, way_out: str) -> None:
+    """Return if it is whole, by its sums; nothing of it is kept.
+
+    Raises:
+        DamagedFile: cut, changed, or something else.
+    """
+    try:
+        if not zipfile.is_zipfile(path):
+            raise zipfile.BadZipFile("no end of an archive")
+        _check_sums(path)
+    except (OSError, RuntimeError, ValueError, *_ODD) as error:
+        raise DamagedFile(
+            f"{path}: truncated or not a PyTorch file{_reason(error)}", way_out
         ) from error
 
 

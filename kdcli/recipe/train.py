@@ -68,6 +68,10 @@ class Train(Options):
     """Let torch.compile make the models' steps faster. In no digest, as the device and the threads
     are in none: it adds in another order, so that last bits differ, and nothing else."""
 
+    save_minutes: Annotated[Annotated[float, Field(gt=0)] | None, NO_WEIGHT] = 5.0
+    """So long after the last one a resume state is written within an epoch, too: the most that a
+    kill loses. null: only after epochs."""
+
     def epoch_of(self, known: int) -> int:
         """Images of an epoch, where so many have labels."""
         return self.epoch_images if isinstance(self.epoch_images, int) else known

@@ -41,7 +41,7 @@ class Folder:
 
     @property
     def finished(self) -> bool:
-        return "model.pt" in self.sizes
+        return self.sizes.get("model.pt", 0) > 0
 
     @property
     def role(self) -> str:

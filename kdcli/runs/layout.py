@@ -1,8 +1,8 @@
 """What lies where in a run's folder.
 
 RUN/ run.yaml         who, resolved recipe, versions   needs.json   what it depends on, by sha256
-     model.pt         what ships; its being there      state.pt     resume state of the last epoch;
-                      means finished                                removed when done
+     model.pt         what ships; its being there      state.pt     resume state, and the one before
+                      means finished                   state.former.pt; both removed when done
      metrics.jsonl    one line per epoch and an end    split.json   a split that was made here
      predictions.npz  answers on test                  report.json  report.md  report.html
      run.log          what was said, what went wrong
@@ -21,9 +21,12 @@ from typing import Literal
 
 # Pruning, `--again` and clearing up remove by these names and by nothing else: a name that kd does
 # not know is a person's own file, and stays.
+STATES = ("state.pt", "state.former.pt")
+"""What a training goes on from, the newest first."""
+
 FILES = (
-    *("run.yaml", "needs.json", "model.pt", "state.pt", "metrics.jsonl", "run.log"),
-    *("split.json", "predictions.npz", "report.json", "report.md", "report.html"),
+    *("run.yaml", "needs.json", "model.pt", *STATES, "metrics.jsonl"),
+    *("run.log", "split.json", "predictions.npz", "report.json", "report.md", "report.html"),
     "transfer.npz",  # of an older kd: what teachers answered
 )
 """All that kd writes into a run's folder, but for what `OF_OTHERS` names."""

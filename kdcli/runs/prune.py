@@ -14,7 +14,7 @@ from kdcli.core.unfinished import is_leftover, remove_abandoned
 from kdcli.runs.baseline import controls_of
 from kdcli.runs.find import answers_root
 from kdcli.runs.inventory import Folder, inventory
-from kdcli.runs.layout import is_model, is_of_answers, is_ours
+from kdcli.runs.layout import STATES, is_model, is_of_answers, is_ours
 from kdcli.runs.spec import Spec
 
 STALE_DAYS = 7
@@ -22,6 +22,7 @@ STALE_DAYS = 7
 
 _LEFT = {  # a kill between model.pt and the last lines of a training leaves the first of them
     "state.pt": "resume state of a finished run",
+    "state.former.pt": "resume state of a finished run",
     "transfer.npz": "what teachers answered to a student that is finished",
 }
 """What no command reads any more once a run is finished."""
@@ -124,7 +125,7 @@ def _with_needs(wanted: list[Folder], folders: list[Folder]) -> set[Path]:
 
 
 def _resumable(folder: Folder) -> bool:
-    return folder.state == "unfinished" and "state.pt" in folder.sizes
+    return folder.state == "unfinished" and not folder.sizes.keys().isdisjoint(STATES)
 
 
 def _made_lately(folder: Folder) -> bool:

@@ -14,12 +14,10 @@ from kdcli.core.errors import DamagedFile, UsageError
 from kdcli.core.files import write_text
 from kdcli.recipe.safe_yaml import from_yaml, to_yaml
 from kdcli.runs.layout import EXPORTS, OF_EXPORTS, OF_OTHERS, OF_STEPS, OF_TIMM, TIMM, is_kds
+from kdcli.runs.metrics import lines_of
 from kdcli.runs.spec import Spec
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
-NUMBERS = ("epoch", "epochs", "best_epoch", "seconds", "train_accuracy", "val_accuracy")
-"""Of a line of metrics.jsonl."""
-LARGEST = 1e15
 
 
 class RunFile(BaseModel):
@@ -62,6 +60,15 @@ class Run:
         return self.path / "state.pt"
 
     @property
+    def former_state(self) -> Path:
+        return self.path / "state.former.pt"
+
+    def clear_state(self) -> None:
+        """Remove what only a training that goes on needs."""
+        for one in (self.state, self.former_state):
+            one.unlink(missing_ok=True)
+
+    @property
     def metrics(self) -> Path:
         return self.path / "metrics.jsonl"
 
@@ -92,7 +99,8 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        return self.model.is_file()
+        """An empty model.pt is none: a disk that was full, a power cut."""
+        return self.model.is_file() and self.model.stat().st_size > 0
 
     def other(self, name: str) -> Path:
         """The file of one that learnt with the model that ships: `peer.1`, `exit.2`, ..."""
@@ -193,17 +201,8 @@ class Run:
             ) from error
 
     def lines(self) -> list[dict[str, Any]]:
-        """metrics.jsonl, up to a line that is torn (lines are appended: the last of a killed kd) or
-        damaged."""
-        if not self.metrics.is_file():
-            return []
-        found = []
-        for line in self.metrics.read_text("utf-8", "replace").splitlines():
-            try:
-                found.append(_checked(json.loads(line)))
-            except (ValueError, RecursionError):
-                break
-        return found
+        """metrics.jsonl, as far as it can be read."""
+        return lines_of(self.metrics)
 
     def taught_at_best(self, measured: str = "accuracy") -> dict[str, float]:
         """Validation accuracy (or `balanced_accuracy`), after the best epoch, of teachers that
@@ -285,13 +284,3 @@ def versions() -> dict[str, str]:
 
     packages = ("kdcli", "torch", "timm", "onnx", "onnxruntime")
     return {"python": sys.version.split()[0]} | {name: version(name) for name in packages}
-
-
-def _checked(line: Any) -> dict[str, Any]:
-    """A line of metrics.jsonl; raises ValueError where one of its `NUMBERS` is none."""
-    if not isinstance(line, dict):
-        raise ValueError("no line of a log")
-    numbers = [line[key] for key in NUMBERS if key in line]
-    if not all(type(one) in (int, float) and abs(one) < LARGEST for one in numbers):
-        raise ValueError("no numbers")
-    return dict(line)

@@ -17,6 +17,7 @@ from kdcli.core.lock import lock
 from kdcli.core.progress import Progress
 from kdcli.core.text import counted
 from kdcli.core.unfinished import is_leftover
+from kdcli.models.torch_file import refuse_damaged
 from kdcli.models.weights import ensure_reachable
 from kdcli.runs.find import find, runs_root
 from kdcli.runs.layout import is_ours
@@ -28,6 +29,7 @@ from kdcli.training.answers import Way, decide, finished_teachers
 from kdcli.training.build import Assembled, assemble
 from kdcli.training.loop import finish
 from kdcli.training.near_chance import warn_of_chance
+from kdcli.training.resume import recover
 from kdcli.training.save import save_models, write_needs
 from kdcli.training.share import Shared, carry_out, shared
 from kdcli.training.site import Site
@@ -105,13 +107,20 @@ def ensure(
     """
     run = run_of(spec, out, again)
     if run.finished and not again:
-        return _reuse(run, spec, asked, site.progress)
+        with lock(run.path):
+            if run.finished:
+                return _reuse(run, spec, asked, site.progress)
     reach_weights(spec)  # before a teacher is trained for nothing
     probe(run.path)  # a full or read-only disk is told now, not after an epoch of a teacher
     teachers = teacher_files(spec, site)
     if why:
         site.progress.say(why)
     with lock(run.path):
+        _refuse_other(run, spec, again)  # another kd may have been faster
+        if run.finished and not again:
+            return _reuse(run, spec, asked, site.progress)
+        if not again:
+            recover(run, site.progress)
         threads = threads_of(run, spec, site.threads, again, site.progress)
         with using(threads):
             # refused here, before anything of an earlier run is lost
@@ -156,12 +165,12 @@ def reach_weights(spec: Spec) -> None:
 
 
 def _reuse(run: Run, spec: Spec, asked: bool, progress: Progress) -> Trained:
-    with lock(run.path):
-        # left behind by a kill between model.pt and its removal
-        run.state.unlink(missing_ok=True)
-        if asked:
-            # the same images without labels may lie elsewhere by now
-            note(run, asked=True, spec=run.spec.model_copy(update={"unlabelled": spec.unlabelled}))
+    if asked:
+        for model in (run.model, *run.others().values()):  # what is learnt from is read anyway
+            refuse_damaged(model, "repeat the command with --again: it is trained anew")
+        # the same images without labels may lie elsewhere by now
+        note(run, asked=True, spec=run.spec.model_copy(update={"unlabelled": spec.unlabelled}))
+    run.clear_state()  # left behind by a kill between model.pt and its removal
     progress.say(f"{run.path}: finished earlier, nothing to train")
     warn_of_versions(run, progress)
     return Trained(run, reused=True)
@@ -240,9 +249,12 @@ def _only_leavings(folder: Path) -> bool:
 
 
 def _clear(run: Run) -> None:
-    """Remove what kd wrote; a person's own files stay."""
+    """Remove what kd wrote, but for run.yaml: killed on the way, it is a run that is begun. A
+    person's own files stay."""
+    run.model.unlink(missing_ok=True)
+    run.clear_state()  # before the log, without which a training cannot go on
     for entry in list(run.path.iterdir()) if run.path.is_dir() else ():
-        if is_ours(entry.name):
+        if is_ours(entry.name) and entry.name != "run.yaml":
             entry.unlink()
     run.clear_exports()
 
@@ -254,7 +266,7 @@ def _begin(run: Run, spec: Spec, asked: bool, again: bool, threads: int, way: Wa
     """
     if again:
         _clear(run)
-    if not (run.path / "run.yaml").exists():
+    if again or not (run.path / "run.yaml").exists():
         begin(run.path, spec, asked, versions(), threads, way.names)
         return
     note(run, threads=threads, answers=way.names, **({"asked": True} if asked else {}))
@@ -272,4 +284,4 @@ def _train(run: Run, spec: Spec, site: Site, teachers: list[Path | None], parts:
     warn_of_weak(run, site)
     warn_of_chance(run, site)
     save_models(run, spec, site.source, parts, weights, ended)
-    run.state.unlink(missing_ok=True)
+    run.clear_state()

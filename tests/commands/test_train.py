@@ -280,6 +280,43 @@ def test_a_damaged_state_says_so(small: House, pictures: Path) -> None:
     assert kd_ok(*on_pictures(pictures), "--json").document["reused"] is False
 
 
+def test_an_empty_model_is_none(small: House, pictures: Path) -> None:
+    whole = (small.student / "model.pt").read_bytes()
+    (small.student / "model.pt").write_bytes(b"")
+    assert kd_ok(*on_pictures(pictures), "--json").document["reused"] is False
+    assert (small.student / "model.pt").read_bytes() == whole
+
+
+@pytest.mark.parametrize("how", ["cut", "flipped"])
+def test_a_damaged_model_is_not_called_finished(small: House, pictures: Path, how: str) -> None:
+    model = small.student / "model.pt"
+    whole = model.read_bytes()
+    half = len(whole) // 2
+    flipped = whole[:half] + bytes([whole[half] ^ 4]) + whole[half + 1 :]
+    model.write_bytes(whole[:-100] if how == "cut" else flipped)
+    answer = kd(*on_pictures(pictures))
+    assert answer.code == 7
+    assert f"{model}: truncated or not a PyTorch file" in answer.err
+    kd_ok(*on_pictures(pictures), "--again")
+    assert model.read_bytes() == whole
+
+
+def test_who_looked_before_another_kd_was_done_trains_nothing(
+    small: House, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks again with the lock held."""
+    model, metrics = small.student / "model.pt", small.student / "metrics.jsonl"
+    done, lines = model.read_bytes(), metrics.read_text()
+    model.unlink()
+
+    def meanwhile(*_: Any) -> None:  # behind the first look, in front of the lock
+        model.write_bytes(done)
+
+    monkeypatch.setattr("kdcli.training.ensure.reach_weights", meanwhile)
+    assert kd_ok(*on_pictures(pictures), "--json").document["reused"] is True
+    assert metrics.read_text() == lines
+
+
 def test_again_is_the_way_out_of_a_damaged_run(small: House, pictures: Path) -> None:
     """The error says so; it must be true."""
     (small.student / "run.yaml").write_text("asked: [")

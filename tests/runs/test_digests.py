@@ -260,6 +260,7 @@ def test_a_marked_key_keeps_its_default() -> None:
         "teacher": TeacherSettings(),
         "train.compile": "auto",
         "train.epoch_images": "auto",
+        "train.save_minutes": 5.0,
         "train.sync_batchnorm": False,
         "who": None,
     }, "write a new marked key down here with its default; the default of a known one never changes"

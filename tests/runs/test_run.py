@@ -311,7 +311,7 @@ def test_the_outcome_is_the_closing_line_of_a_finished_run():
     run = make("runs/a", finished=False)
     run.metrics.write_text('{"epoch": 1}\n{"ended": "epochs", "epochs": 1}\n')
     assert run.outcome() == {}
-    run.model.write_bytes(b"")
+    run.model.write_bytes(b"whole")
     assert run.outcome() == {"ended": "epochs", "epochs": 1}
 
 

@@ -9,6 +9,7 @@ import torch
 from tiny_job import CLASSES, STEPS, Job, Tiny, equal, train, without_seconds
 
 from kdcli.core.errors import MissingDevice, NotFinite, OutOfMemory
+from kdcli.core.progress import Silent
 from kdcli.models.build import build
 from kdcli.models.model_args import ModelArgs
 from kdcli.training import loop, resume
@@ -162,6 +163,63 @@ def test_state_is_written_seldom_where_epochs_are_short(job, monkeypatch):
     assert len(resumed.seen) == 2, "that of the first epoch is there"
     assert equal(straight.weights, resumed.weights)
     assert without_seconds(straight.run) == without_seconds(resumed.run)
+
+
+def test_within_a_long_epoch_state_is_written_by_time(job, monkeypatch):
+    monkeypatch.setattr(resume, "SELDOM", 0)
+    settings = train(save_minutes=1e-9, epochs=2)
+    straight = job(train(epochs=2)).fit()
+    broken = job(settings, stop=("batch", 1, 3), ends=RuntimeError)  # no signal: it is killed
+    with pytest.raises(RuntimeError):
+        broken.fit()
+    again = job(settings, folder=broken.run.path)
+    asked = []
+    feed, again.feed = again.feed, lambda *place: asked.append(place) or feed(*place)
+    again.fit()
+    assert asked == [(1, 3)]
+    assert equal(straight.weights, again.weights)
+    assert without_seconds(straight.run) == without_seconds(again.run)
+
+
+@pytest.mark.parametrize("how", ["cut", "flipped", "missing"])
+def test_a_damaged_state_costs_what_came_after_the_one_before(job, how, always_kept):
+    straight = job().fit()
+    broken = job(stop=("validate", 2), ends=RuntimeError)
+    with pytest.raises(RuntimeError):
+        broken.fit()
+    run, said = broken.run, Heard()
+    whole = run.state.read_bytes()
+    if how == "missing":  # killed while it took its place
+        run.state.unlink()
+    else:
+        half = len(whole) // 2
+        changed = bytes([whole[half] ^ 1]) if how == "flipped" else b""
+        run.state.write_bytes(whole[:half] + changed + (whole[half + 1 :] if changed else b""))
+    resume.recover(run, said)
+    assert ("going on from state.former.pt" in said.warnings) == (how != "missing")
+    again = job(folder=run.path).fit()
+    assert len(again.seen) == 2, "the first epoch is not trained again"
+    assert equal(straight.weights, again.weights)
+    assert without_seconds(straight.run) == without_seconds(again.run)
+
+
+def test_lines_that_are_lost_are_told_of(job, always_kept):
+    broken = job(stop=("validate", 2), ends=RuntimeError)
+    with pytest.raises(RuntimeError):
+        broken.fit()
+    lines = broken.run.metrics.read_text().splitlines()
+    broken.run.metrics.write_text("{torn\n" + lines[1] + "\n")
+    resume.recover(broken.run, said := Heard())
+    assert "metrics.jsonl: damaged, 2 epochs of it cannot be read" in said.warnings
+
+
+class Heard(Silent):
+    """What was warned of."""
+
+    warnings = ""
+
+    def warn(self, text):
+        self.warnings += text
 
 
 def test_a_training_interrupted_twice_ends_bit_identical(job):
