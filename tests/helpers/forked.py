@@ -28,6 +28,7 @@ from thrift import hurry
 import kdcli
 
 CONTEXT = multiprocessing.get_context("fork")
+KINDS = {signal.SIGINT, signal.SIGTERM}
 TOUCHES = {"os.rename": 1, "os.link": 1, "os.remove": 0, "os.mkdir": 0, "os.rmdir": 0}
 """Events, and which of their arguments says where."""
 
@@ -94,11 +95,13 @@ def runs_of(folder: Path) -> Path:
 def _live(folder: str, line: list[str], death: Death | None, memory: Path | None) -> None:
     here = Path(folder)
     os.environ |= {"KD_RUNS": str(here / "runs"), "KD_CACHE": str(here / "cache"), "COLUMNS": "200"}
+    signal.pthread_sigmask(signal.SIG_BLOCK, KINDS)  # until kd listens
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(here / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
-    from kdcli.cli import main
+    from kdcli.__main__ import main
+    from kdcli.cli import entry
     from kdcli.training import resume
 
     resume.SELDOM = 0  # a state after each epoch
@@ -106,10 +109,14 @@ def _live(folder: str, line: list[str], death: Death | None, memory: Path | None
         hurry(pytest.MonkeyPatch(), memory)
     if death:
         _die(here, death)
-    code = main(line)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    sys.argv, begun = ["kd", *line], entry._run
+
+    def ready(*how: Any) -> int:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, KINDS)
+        return begun(*how)
+
+    entry._run = ready
+    os._exit(main())
 
 
 def _die(folder: Path, death: Death) -> None:
