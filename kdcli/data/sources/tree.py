@@ -11,6 +11,7 @@ from kdcli.core.errors import DataError
 from kdcli.core.files import FORBIDDEN
 from kdcli.core.text import shown, some
 from kdcli.data.image_files import begins_as_image, is_image_name, suffix_of
+from kdcli.data.sources.own_output import is_output
 
 SHADOWS = frozenset(
     (
@@ -138,7 +139,7 @@ def _entries(
 ) -> "list[os.DirEntry[str]]":
     """By name: what a link and its folder both lead to is found by the same one everywhere."""
     with os.scandir(folder) as found:
-        some = [each for each in found if wanted(each) and not is_shadow(each.name)]
+        some = [e for e in found if wanted(e) and not is_shadow(e.name) and not is_output(e.path)]
     return sorted(some, key=lambda entry: entry.name)
 
 
