@@ -25,7 +25,7 @@ from kdcli.runs.baseline import baseline_of
 from kdcli.runs.find import is_finished
 from kdcli.runs.run import state_licence
 from kdcli.runs.spec import Spec, TeacherRef
-from kdcli.training.answers import finished_teachers
+from kdcli.training.answers.decide import finished_teachers
 from kdcli.training.ensure import Trained, ensure, run_of, teacher_files
 from kdcli.training.licences import warn_of_licences
 from kdcli.training.site import Site

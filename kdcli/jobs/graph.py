@@ -18,8 +18,8 @@ from kdcli.runs.find import find
 from kdcli.runs.layout import EXPORTS
 from kdcli.runs.run import Run
 from kdcli.runs.spec import Spec
-from kdcli.training.answer_key import key_of
-from kdcli.training.answers import Way, decide, finished_teachers
+from kdcli.training.answers.decide import Way, decide, finished_teachers
+from kdcli.training.answers.key import key_of
 from kdcli.training.ensure import run_of
 
 

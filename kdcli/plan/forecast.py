@@ -27,7 +27,7 @@ from kdcli.runs.baseline import baseline_of, controls_of
 from kdcli.runs.find import find, is_finished, runs_root
 from kdcli.runs.run import Run
 from kdcli.runs.spec import Spec
-from kdcli.training.answers import decide
+from kdcli.training.answers.decide import decide
 from kdcli.training.ensure import reach_weights, run_of
 from kdcli.training.resume import epochs_kept
 from kdcli.training.site import Site

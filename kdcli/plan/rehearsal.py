@@ -33,7 +33,7 @@ from kdcli.plan.estimate import Estimate
 from kdcli.recipe.edit import update
 from kdcli.runs.find import runs_root
 from kdcli.runs.spec import Spec
-from kdcli.training.answers import Way, decide
+from kdcli.training.answers.decide import Way, decide
 from kdcli.training.build import Assembled, assemble
 from kdcli.training.devices import peak_bytes, wait_for
 from kdcli.training.loop import rehearse

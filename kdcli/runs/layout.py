@@ -6,6 +6,7 @@ RUN/ run.yaml         who, resolved recipe, versions   needs.json   what it depe
      metrics.jsonl    one line per epoch and an end    split.json   a split that was made here
      predictions.npz  answers on test                  report.json  report.md  report.html
      run.log          what was said, what went wrong
+     not_finite.pt    the batch and the weights of a step whose loss was no number
      model.NAME.pt    who learnt with the model that ships: a peer, an exit, ...
      export/          what is copied to where the model is used: model.onnx, labels.txt,
                       predict.py, bench.py, README.md; model.pt2
@@ -27,6 +28,7 @@ STATES = ("state.pt", "state.former.pt")
 FILES = (
     *("run.yaml", "needs.json", "model.pt", *STATES, "metrics.jsonl"),
     *("run.log", "split.json", "predictions.npz", "report.json", "report.md", "report.html"),
+    "not_finite.pt",
     "transfer.npz",  # of an older kd: what teachers answered
 )
 """All that kd writes into a run's folder, but for what `OF_OTHERS` names."""
@@ -56,7 +58,7 @@ them in order, and more where that many steps are not enough."""
 
 
 MANIFEST, STANDING = "manifest.json", "standing.json"
-"""What a store of teachers' answers holds beside them (training/answer_store.py)."""
+"""What a store of teachers' answers holds beside them (training/answers/store.py)."""
 
 OF_ANSWERS = re.compile(rf"{MANIFEST}|{STANDING}|\d{{4,}}\.\d{{5,}}\.safetensors")
 """All that kd writes there."""

@@ -63,9 +63,13 @@ class Run:
     def former_state(self) -> Path:
         return self.path / "state.former.pt"
 
+    @property
+    def not_finite(self) -> Path:
+        return self.path / "not_finite.pt"
+
     def clear_state(self) -> None:
         """Remove what only a training that goes on needs."""
-        for one in (self.state, self.former_state):
+        for one in (self.state, self.former_state, self.not_finite):
             one.unlink(missing_ok=True)
 
     @property

@@ -25,7 +25,7 @@ from kdcli.runs.log import run_log
 from kdcli.runs.needs import refuse_changed
 from kdcli.runs.run import Run, begin, note, versions
 from kdcli.runs.spec import Spec, TeacherRef
-from kdcli.training.answers import Way, decide, finished_teachers
+from kdcli.training.answers.decide import Way, decide, finished_teachers
 from kdcli.training.build import Assembled, assemble
 from kdcli.training.loop import finish
 from kdcli.training.near_chance import warn_of_chance

@@ -23,12 +23,13 @@ from kdcli.core.stopping import uninterrupted
 from kdcli.evaluation.metrics import converged
 from kdcli.recipe.train import Train
 from kdcli.runs.run import Run
-from kdcli.training.ask_once import Answered
+from kdcli.training.answers.ask_once import Answered
 from kdcli.training.devices import wait_for
 from kdcli.training.distiller import Distiller
 from kdcli.training.gradient_shares import Shares
 from kdcli.training.losses import Meter
 from kdcli.training.memory import memory_errors
+from kdcli.training.not_finite import told_where
 from kdcli.training.resume import (
     Epochs,
     Kept,
@@ -145,7 +146,8 @@ def fit(
         tracked = progress.track(feed, total - done, label)
         with closing(tracked):  # else a bar would outlive an error
             for batch in tracked:
-                with uninterrupted(), memory_errors(label, batch, train):
+                place = told_where(run, distiller, batch, done, epochs.done + 1)
+                with uninterrupted(), memory_errors(label, batch, train), place:
                     halfway = True
                     meter.add(stepper.step(batch, seed, done, shares), batch.labels)
                     if trail:

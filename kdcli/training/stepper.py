@@ -1,6 +1,5 @@
 """What one training takes its steps with: of a student, and of a teacher that learns beside it."""
 
-import math
 import warnings
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -8,8 +7,8 @@ from typing import Any
 import torch
 from timm.utils.model_ema import ModelEmaV3
 from torch import nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from kdcli.core.errors import NotFinite
 from kdcli.core.records import Batch
 from kdcli.data.order import hashes
 from kdcli.recipe.train import Train
@@ -17,6 +16,7 @@ from kdcli.training.devices import accelerator
 from kdcli.training.distiller import Distiller
 from kdcli.training.gradient_shares import Shares
 from kdcli.training.losses import Losses, mean_losses
+from kdcli.training.not_finite import bad_gradient, bad_loss
 from kdcli.training.optimizer import build_optimizer, build_schedule
 from kdcli.training.processes.batch_norms import with_batch_norms
 from kdcli.training.processes.exchange import current, with_buffers_of_the_first
@@ -70,7 +70,7 @@ class Stepper:
             with self._averaged_if(i == len(pending)):
                 losses: Losses = self._shared(part)
                 if not torch.isfinite(losses.total):
-                    raise _not_finite(losses)
+                    raise bad_loss(losses, self.model, part)
                 if not parts:  # as late as can be: the new gradients find the room of the old ones
                     self._optimizer.zero_grad(set_to_none=True)
                     if shares:
@@ -113,24 +113,10 @@ class Stepper:
         return own | ({"ema": self._ema.module} if self._ema else {})
 
     def _clip(self) -> None:
-        """A loss can be finite and its gradient not (the root of 0), which clipping would spread
-        over all weights. Without clipping nobody looks."""
-        if self._train.clip is None:
-            return
-        norm = self._accelerate.clip_grad_norm_(self.model.parameters(), self._train.clip)
+        """Looked at before it is clipped, which would spread what is no number over all weights."""
+        there = [one for one in self.model.parameters() if one.grad is not None]
+        norm = get_total_norm([one.grad for one in there if one.grad is not None])
         if not torch.isfinite(norm):
-            raise NotFinite("the gradient is not finite, though every loss is", _CALMER)
-
-
-_CALMER = "lower --set train.lr=..., or train in --set student.precision=fp32"
-
-
-def _not_finite(losses: Losses) -> NotFinite:
-    values = {name: float(loss.detach()) for name, loss in losses.terms.items()}
-    wrong = [name for name, value in values.items() if not math.isfinite(value)]
-    shown = ", ".join(f"{name} = {value:g}" for name, value in values.items())
-    return NotFinite(
-        f"the loss is not finite: {' and '.join(wrong) or 'their sum'} ({shown}); "
-        "stopped before the step",
-        _CALMER,
-    )
+            raise bad_gradient(self.model)
+        if self._train.clip is not None:
+            clip_grads_with_norm_(there, self._train.clip, norm)

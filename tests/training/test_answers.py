@@ -13,7 +13,7 @@ from kdcli.plan.data import open_data
 from kdcli.plan.rehearsal import estimate
 from kdcli.recipe.conflicts import refuse_in_recipe
 from kdcli.recipe.load import load_recipe
-from kdcli.training import answers
+from kdcli.training.answers import decide as answers
 from kdcli.training.site import Site
 
 

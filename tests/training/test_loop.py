@@ -378,20 +378,32 @@ def test_only_the_term_that_is_no_number_is_named(job):
     before = {k: v.clone() for k, v in broken.student.named_parameters()}
     with pytest.raises(NotFinite) as caught:
         broken.fit()
-    assert caught.value.what.startswith("the loss is not finite: kd (task = ")
+    place, what = caught.value.what.split(": ", 1)
+    assert place.startswith("epoch 1, step 1, images ")
+    assert what.startswith("the loss is not finite: kd (task = ")
+    assert what.endswith(
+        "as teacher.0 answers 6 images with what is no number; stopped before the step"
+    )
+    kept = torch.load(broken.run.not_finite, weights_only=True)
+    assert kept["index"].tolist() == next(broken.batches(epoch=0)).index.tolist()
+    assert torch.equal(kept["images"], next(broken.batches(epoch=0)).images)
+    assert torch.equal(
+        kept["weights"]["learners.student.module.head.bias"], before["module.head.bias"]
+    )
     assert equal(before, dict(broken.student.named_parameters()))
     assert broken.run.lines() == []
 
 
-def test_a_gradient_that_is_no_number_stops_before_the_step(job):
+@pytest.mark.parametrize("clip", [1.0, None])
+def test_a_gradient_that_is_no_number_stops_before_the_step(job, clip):
     class Root(Tiny):
         def forward(self, x):
             answer = super().forward(x)
             return answer + (answer.detach() * 0 + self.head.bias * 0).sqrt()  # d sqrt(0) = inf
 
-    broken = job(module=Root)
+    broken = job(train(clip=clip), module=Root)
     before = {k: v.clone() for k, v in broken.student.named_parameters()}
-    with pytest.raises(NotFinite, match="the gradient is not finite"):
+    with pytest.raises(NotFinite, match=r"the gradient is not finite.*in learners"):
         broken.fit()
     assert equal(before, dict(broken.student.named_parameters()))
 

@@ -29,7 +29,7 @@ from kdcli.recipe.load import load_recipe
 from kdcli.runs.find import answers_root
 from kdcli.runs.inventory import inventory
 from kdcli.training import ask_teachers, share, teachers
-from kdcli.training.answers import decide
+from kdcli.training.answers.decide import decide
 from kdcli.training.ask_teachers import members_of, one_of_each
 from kdcli.training.build import assemble
 from kdcli.training.ensure import ensure
