@@ -204,6 +204,7 @@ def probe(folder: Path) -> None:
     try:
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
+            clear(folder / "probe")
             new.write_bytes(bytes(PROBE_BYTES))
             _flush(new)
     finally:
