@@ -28,7 +28,7 @@ from kdcli.training.devices import wait_for
 from kdcli.training.distiller import Distiller
 from kdcli.training.gradient_shares import Shares
 from kdcli.training.losses import Meter
-from kdcli.training.memory import memory_errors
+from kdcli.training.memory import grown, memory_errors
 from kdcli.training.not_finite import told_where
 from kdcli.training.resume import (
     Epochs,
@@ -104,7 +104,8 @@ def fit(
         DiskError: metrics.jsonl or state.pt cannot be written.
     """
     total = int(train.epochs) * steps_per_epoch
-    stepper, others = Stepper(distiller, train, steps_per_epoch), dict(alongside or {})
+    others = dict(alongside or {})  # a teacher that learns along would take the step twice
+    stepper = Stepper(distiller, train, steps_per_epoch, may_grow=not others)
     teachers = {name: other.ships["student"] for name, other in others.items()}
     kept = stepper.ships | stepper.beside | teachers
     close = _Close(run, train, label, validate, stepper.ships, teachers, kept, progress)
@@ -147,12 +148,15 @@ def fit(
         with closing(tracked):  # else a bar would outlive an error
             for batch in tracked:
                 place = told_where(run, distiller, batch, done, epochs.done + 1)
-                with uninterrupted(), memory_errors(label, batch, train), place:
+                count = stepper.parts.count
+                with uninterrupted(), memory_errors(label, batch, count), place:
                     halfway = True
                     meter.add(stepper.step(batch, seed, done, shares), batch.labels)
                     if trail:
                         trail.after(done + 1, stepper.ships["student"])
                     done, halfway = done + 1, False
+                if stepper.parts.count != count:
+                    progress.warn(f"{label}: {grown(stepper.parts.count)}")
                 closes = done % steps_per_epoch == 0
                 if closes and (ended := close_epoch()):
                     break  # the caller writes model.pt now: no need for a resume state
@@ -226,13 +230,14 @@ def rehearse(
     # these steps are too few for a warm-up, without which the full rate might diverge: next to no
     # rate is the same arithmetic
     slow = train.model_copy(update={"lr": 1e-9, "warmup": None})
-    stepper = Stepper(distiller, slow, REHEARSED)
+    stepper = Stepper(distiller, slow, REHEARSED, may_grow=True)
     number = count()
 
     def step() -> float:
         clock = time.monotonic()
         batch = next(batches)
-        with memory_errors(label, batch, train), suppress(NotFinite):  # training says so
+        full = memory_errors(label, batch, stepper.parts.count)
+        with full, suppress(NotFinite):  # training says so
             stepper.step(batch, 0, next(number))
         wait_for(device)  # a GPU has only been told what to do
         return time.monotonic() - clock

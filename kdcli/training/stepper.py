@@ -16,6 +16,7 @@ from kdcli.training.devices import accelerator
 from kdcli.training.distiller import Distiller
 from kdcli.training.gradient_shares import Shares
 from kdcli.training.losses import Losses, mean_losses
+from kdcli.training.memory import Parts
 from kdcli.training.not_finite import bad_gradient, bad_loss
 from kdcli.training.optimizer import build_optimizer, build_schedule
 from kdcli.training.processes.batch_norms import with_batch_norms
@@ -30,7 +31,10 @@ class Stepper:
     until it comes to `train.ema`).
     """
 
-    def __init__(self, distiller: Distiller, train: Train, steps_per_epoch: int) -> None:
+    def __init__(
+        self, distiller: Distiller, train: Train, steps_per_epoch: int, may_grow: bool = False
+    ) -> None:
+        """`may_grow`: batches may pass in more parts than `train` says, where a GPU is full."""
         self._train, self._accelerate, self.model = train, accelerator(), distiller
         # of several processes each averages its gradients with the others'
         alone = current().is_alone
@@ -40,6 +44,7 @@ class Stepper:
             self._shared = self._accelerate.prepare_model(distiller, evaluation_mode=alone)
         self._optimizer = self._accelerate.prepare_optimizer(build_optimizer(distiller, train))
         self._schedule = build_schedule(self._optimizer, train, steps_per_epoch)
+        self.parts = Parts(distiller, train.accumulate, may_grow, self._accelerate.device)
         learning, decay = self.model.learning, train.ema
         self._ema = ModelEmaV3(learning, decay=decay, use_warmup=True) if decay else None
         kept = self._ema.module if self._ema else learning
@@ -61,11 +66,27 @@ class Stepper:
             NotFinite: a loss or the gradient is not a number; before the step, naming the term.
         """
         self._schedule.step_update(step + 1)  # timm's warm-up has a rate of 0 at 0
-        # dropout and the like draw from here, on every device: no generator's state is kept
         rank = current().rank
-        torch.manual_seed(int(hashes(seed, step, *([rank] if rank else []))) & (2**63 - 1))
+        drawn = int(hashes(seed, step, *([rank] if rank else []))) & (2**63 - 1)
+        there = batch.to(self._accelerate.device)
+
+        def work(count: int) -> list[tuple[float, Losses]]:
+            # dropout and the like draw from here, on every device: no generator's state is kept
+            torch.manual_seed(drawn)
+            return self._gradients(there, count, step, shares)
+
+        parts = self.parts.attempt(work, len(batch.labels))
+        self._clip()
+        self._optimizer.step()
+        if self._ema:
+            self._ema.update(self.model.learning, step=step)
+        return mean_losses(parts)
+
+    def _gradients(
+        self, batch: Batch, count: int, step: int, shares: Shares | None
+    ) -> list[tuple[float, Losses]]:
         parts: list[tuple[float, Losses]] = []
-        pending = [*batch.to(self._accelerate.device).parts(self._train.accumulate)]
+        pending = [*batch.parts(count)]
         for i, (share, part) in enumerate(pending, 1):
             with self._averaged_if(i == len(pending)):
                 losses: Losses = self._shared(part)
@@ -77,11 +98,7 @@ class Stepper:
                         shares.measure(step, losses)
                 self._accelerate.backward(losses.total * share if share != 1 else losses.total)
             parts.append((share, losses))
-        self._clip()
-        self._optimizer.step()
-        if self._ema:
-            self._ema.update(self.model.learning, step=step)
-        return mean_losses(parts)
+        return parts
 
     def state_dict(self) -> dict[str, Any]:
         """What the next step depends on, but for its number; tensors and numbers alone, which

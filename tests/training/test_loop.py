@@ -424,6 +424,37 @@ def test_a_full_device_says_how_to_need_less(job):
     assert "data.image_size=" in caught.value.fix
 
 
+def test_a_full_gpu_gets_the_batch_in_more_parts(job, monkeypatch):
+    """As if this were one: the step is that of train.accumulate, and said once."""
+
+    class Small(Tiny):
+        def forward(self, x):
+            answer = super().forward(x)
+            if self.training and len(x) > 3:
+                raise torch.OutOfMemoryError("full")
+            return answer
+
+    said = Heard()
+    wanted = job(train(accumulate=2)).fit()
+    monkeypatch.setattr("kdcli.training.memory.grows", lambda device: True)
+    found = job(module=Small, progress=said).fit()
+    assert equal(wanted.weights, found.weights)
+    assert said.warnings.count("each batch passes in") == 1
+    assert "train.accumulate=2" in said.warnings
+
+
+def test_a_gpu_that_is_full_with_two_images_is_told(job, monkeypatch):
+    class Huge(Tiny):
+        def forward(self, x):
+            if self.training:
+                raise torch.OutOfMemoryError("full")
+            return super().forward(x)
+
+    monkeypatch.setattr("kdcli.training.memory.grows", lambda device: True)
+    with pytest.raises(OutOfMemory, match="6 images of 8 pixels a step"):
+        job(module=Huge).fit()
+
+
 # What is written down ----------------------------------------------------------------------------
 
 
