@@ -11,21 +11,21 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from kdcli.core.errors import DamagedFile, UsageError
+from kdcli.core.file_format import NEEDS, RUN
 from kdcli.core.files import write_text
 from kdcli.recipe.safe_yaml import from_yaml, to_yaml
 from kdcli.runs.layout import EXPORTS, OF_EXPORTS, OF_OTHERS, OF_STEPS, OF_TIMM, TIMM, is_kds
+from kdcli.runs.metrics_file import AGAIN, read_lines
 from kdcli.runs.spec import Spec
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
-NUMBERS = ("epoch", "epochs", "best_epoch", "seconds", "train_accuracy", "val_accuracy")
-"""Of a line of metrics.jsonl."""
-LARGEST = 1e15
 
 
 class RunFile(BaseModel):
     """run.yaml. A key that this kd does not know is a newer kd's: refused, not guessed at."""
 
     model_config = _FROZEN
+    format: int = RUN.writes
     asked: bool
     """A person asked for it; False for teachers, baselines, further seeds."""
     digest: str
@@ -118,19 +118,21 @@ class Run:
 
         Raises:
             UsageError: there is none, so this is no run folder.
-            DamagedFile: it is not what kd writes.
+            DamagedFile: it is not what this kd writes or reads.
         """
         place = self.path / "run.yaml"
         try:
-            return RunFile.model_validate(from_yaml(place.read_text("utf-8")))
+            raw = from_yaml(place.read_text("utf-8"))
+            if isinstance(raw, dict):
+                RUN.refuse_others(place, raw.pop(RUN.key, None), AGAIN)
+            return RunFile.model_validate(raw)
         except FileNotFoundError as error:
             raise UsageError(
                 f"{self.path}: not a run folder (no run.yaml)", "kd list runs shows them"
             ) from error
         except (OSError, ValueError) as error:  # YAML's, UTF-8's and pydantic's are ValueErrors
             raise DamagedFile(
-                f"{place}: damaged, or written by another version of kd",
-                "repeat the command that made the run with --again",
+                f"{place}: damaged, or written by another version of kd", AGAIN
             ) from error
 
     @property
@@ -177,33 +179,24 @@ class Run:
         Paths are relative in the file: runs/ may be moved or copied as a whole.
 
         Raises:
-            DamagedFile: needs.json is not what kd writes.
+            DamagedFile: needs.json is not what this kd writes or reads.
         """
         place = self.path / "needs.json"
         if not place.is_file():
             return {}
         try:
-            raw = json.loads(place.read_text("utf-8"))
+            raw = dict(json.loads(place.read_text("utf-8")))
+            NEEDS.refuse_others(place, raw.pop(NEEDS.key, None), AGAIN)
             return {
                 role: Need(self.path / need["path"], need["sha256"]) for role, need in raw.items()
             }
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DamagedFile(
-                f"{place}: damaged", "repeat the command that made the run with --again"
-            ) from error
+            raise DamagedFile(f"{place}: damaged", AGAIN) from error
 
     def lines(self) -> list[dict[str, Any]]:
         """metrics.jsonl, up to a line that is torn (lines are appended: the last of a killed kd) or
-        damaged."""
-        if not self.metrics.is_file():
-            return []
-        found = []
-        for line in self.metrics.read_text("utf-8", "replace").splitlines():
-            try:
-                found.append(_checked(json.loads(line)))
-            except (ValueError, RecursionError):
-                break
-        return found
+        damaged; raises DamagedFile for those of a newer kd."""
+        return read_lines(self.metrics)
 
     def taught_at_best(self, measured: str = "accuracy") -> dict[str, float]:
         """Validation accuracy (or `balanced_accuracy`), after the best epoch, of teachers that
@@ -285,13 +278,3 @@ def versions() -> dict[str, str]:
 
     packages = ("kdcli", "torch", "timm", "onnx", "onnxruntime")
     return {"python": sys.version.split()[0]} | {name: version(name) for name in packages}
-
-
-def _checked(line: Any) -> dict[str, Any]:
-    """A line of metrics.jsonl; raises ValueError where one of its `NUMBERS` is none."""
-    if not isinstance(line, dict):
-        raise ValueError("no line of a log")
-    numbers = [line[key] for key in NUMBERS if key in line]
-    if not all(type(one) in (int, float) and abs(one) < LARGEST for one in numbers):
-        raise ValueError("no numbers")
-    return dict(line)

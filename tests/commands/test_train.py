@@ -148,6 +148,7 @@ def test_out_leaves_another_run_alone(small: House, pictures: Path) -> None:
         answer = kd(*_line(pictures, "--out", small.student, *flags))
         assert answer.code == 2
         assert f"holds another run ({small.student.name})" in answer.err
+        assert "role" in answer.err
     assert sha256(small.student / "model.pt") == before
 
 
