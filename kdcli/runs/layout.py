@@ -52,6 +52,12 @@ OF_STEPS = re.compile(r"step\.(\d{7,})\.safetensors")
 them in order, and more where that many steps are not enough."""
 
 
+TRIED = "tried.pt"
+"""What a plan writes to see how fast a disk is; gone when it has."""
+
+OF_TRIALS = re.compile(r"tmp[a-z0-9_]{8}")
+"""The folders in which kds of before did so, and left it when they were killed."""
+
 MANIFEST, STANDING = "manifest.json", "standing.json"
 """What a store of teachers' answers holds beside them (training/answer_store.py)."""
 

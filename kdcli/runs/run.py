@@ -1,6 +1,7 @@
 """A run's folder, and where the runs are."""
 
 import json
+import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -121,6 +122,8 @@ class Run:
             DamagedFile: it is not what this kd writes or reads.
         """
         place = self.path / "run.yaml"
+        if os.path.lexists(place) and not place.is_file():  # a pipe would be waited for
+            raise DamagedFile(f"{place}: no file", AGAIN)
         try:
             raw = from_yaml(place.read_text("utf-8"))
             if isinstance(raw, dict):
@@ -130,7 +133,11 @@ class Run:
             raise UsageError(
                 f"{self.path}: not a run folder (no run.yaml)", "kd list runs shows them"
             ) from error
-        except (OSError, ValueError) as error:  # YAML's, UTF-8's and pydantic's are ValueErrors
+        except OSError as error:
+            raise DamagedFile(
+                f"{place}: cannot be read ({error.strerror or error})", "allow kd to read it"
+            ) from error
+        except ValueError as error:  # YAML's, UTF-8's and pydantic's are ValueErrors
             raise DamagedFile(
                 f"{place}: damaged, or written by another version of kd", AGAIN
             ) from error
@@ -182,15 +189,17 @@ class Run:
             DamagedFile: needs.json is not what this kd writes or reads.
         """
         place = self.path / "needs.json"
-        if not place.is_file():
+        if not os.path.lexists(place):
             return {}
+        if not place.is_file():
+            raise DamagedFile(f"{place}: no file", AGAIN)
         try:
             raw = dict(json.loads(place.read_text("utf-8")))
             NEEDS.refuse_others(place, raw.pop(NEEDS.key, None), AGAIN)
             return {
                 role: Need(self.path / need["path"], need["sha256"]) for role, need in raw.items()
             }
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DamagedFile(f"{place}: damaged", AGAIN) from error
 
     def lines(self) -> list[dict[str, Any]]:
