@@ -2,13 +2,14 @@
 
 import os
 import pickle
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from house import Answer, House, kd
+from house import SMALL_TEACHER, STUDENT, TEACHER, Answer, House, kd, kd_ok, on_pictures
 
 from kdcli.runs.inventory import inventory
 from kdcli.runs.prune import disposable
@@ -156,3 +157,45 @@ def test_what_killed_exports_and_plans_left_is_seen_and_goes(finished: House) ->
     assert not [folder for folder in folders if folder.exists()]
     assert (finished.student / "export" / "model.onnx").is_file()
     assert disposable(inventory()) == []
+
+
+# Tables ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["cut", "empty", "not UTF-8"])
+@pytest.mark.parametrize("name", ["run.yaml", "model.pt", "report.json", "predictions.npz"])
+def test_a_comparison_goes_on_and_ends_with_7(finished: House, name: str, how: str) -> None:
+    shutil.copytree(finished.student, finished.path / "copy")
+    file = finished.path / "copy" / name
+    CONTENTS[how](file)
+    things = (finished.student, finished.run("baseline"), finished.path / "copy")
+    answer = kd("compare", *things, "--json")
+    assert (answer.code, answer.document["error"]["code"]) == (7, 7)
+    assert len(answer.document["candidates"]) == 2
+    assert str(file) in answer.document["damaged"][0]
+    assert any(str(file) in note for note in answer.document["notes"])
+    alone = kd("compare", finished.student, finished.path / "copy")
+    assert (alone.code, str(file) in alone.err) == (7, True)
+
+
+@pytest.mark.parametrize("name", ["model.pt", "report.json", "predictions.npz"])
+def test_the_table_of_a_sweep_goes_on(
+    small: House, pictures: Path, tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / "cells.yaml"
+    own = f"teacher: {TEACHER}, student: {STUDENT}, data: {pictures}, train.batch_size: 32"
+    own += f", train.epochs: 3, teacher.recipe: {SMALL_TEACHER}"
+    file.write_text(f"common: {{{own}}}\naxes: {{seed: [0], methods.kd.weight: [0.9, 0.5]}}\n")
+    kd_ok(*on_pictures(pictures), "--set", "methods.kd.weight=0.5")
+    runs = small.runs("kd-")
+    for run in runs:
+        kd_ok("evaluate", run)
+    before = kd_ok("sweep", file, "--table", "--json").document
+    assert len(before["tables"][0]["candidates"]) == 2
+    _cut(runs[0] / name)
+    answer = kd_ok("sweep", file, "--table", "--json")
+    (table,) = answer.document["tables"]
+    assert [row["run"] for row in table["candidates"]] == [str(runs[1])]
+    assert str(runs[0] / name) in table["damaged"][0]
+    _cut(runs[1] / name)
+    assert kd("sweep", file, "--table").code == 7
