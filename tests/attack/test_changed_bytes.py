@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from house import House, kd, kd_ok, on_pictures
+from house import TEACHER, House, kd, kd_ok, on_pictures
 from PIL import Image
 
 
@@ -83,3 +83,28 @@ def test_images_whose_middles_were_blacked_out(
     assert len(empty_house.runs("kd-")) == 2, "other images, another run"
     taken = kd(*on_pictures(folder), "--out", run)
     assert (taken.code, f"data: {folder} has changed since" in taken.err) == (2, True)
+
+
+# Row 29 ------------------------------------------------------------------------------------------
+
+
+def test_copies_in_test_are_named_counted_and_fail_a_gate(
+    empty_house: House, pictures: Path, tmp_path: Path
+) -> None:
+    """Row 29: the same bytes in training and test, called otherwise."""
+    folder = tmp_path / "split"
+    for i, file in enumerate(sorted(pictures.rglob("*.png"))):
+        role = "test" if i % 4 == 0 else "train"
+        place = folder / role / file.parent.name / file.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, place)
+    first, *_ = sorted((folder / "train" / "two").iterdir())
+    shutil.copy(first, folder / "test" / "two" / "copy.png")
+    answer = kd_ok("train", TEACHER, "--data", folder, "--set", "train.epochs=1")
+    assert "in two splits" in answer.err
+    assert "copy.png" in answer.err
+    assert first.name in answer.err
+    gate = ("evaluate", *empty_house.runs(), "--json", "--max")
+    missed = kd(*gate, "data.test_images_seen=0")
+    assert (missed.code, missed.document["data"]["test_images_seen"]) == (8, 1)
+    kd_ok(*gate, "data.test_images_seen=1")
