@@ -208,7 +208,9 @@ FILES: dict[str, tuple[Callable[[Path, Any], None], tuple[str, ...]]] = {
 
 
 @of_newest
-@pytest.mark.parametrize("number", [99, -1, "1x"])
+@pytest.mark.parametrize(
+    "number", [99, *(pytest.param(one, marks=pytest.mark.attack) for one in (-1, "1x"))]
+)
 @pytest.mark.parametrize("name", FILES)
 def test_of_another_kd_it_says_so(golden: House, name: str, number: Any) -> None:
     if "manifest" in name and is_of_other_libraries(golden):
