@@ -3,8 +3,10 @@
 import json
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
+from kdcli.core.errors import DamagedFile
 from kdcli.core.files import sha256
 from kdcli.core.progress import Silent
 from kdcli.data.subset import training_split
@@ -179,8 +181,10 @@ def is_evaluated(spec: Spec, seeds: int) -> bool:
     run = find(spec)
     if run is None or not run.finished or not (run.path / NAME).is_file():
         return False
-    report = read_report(run.path / "report.json", sha256(run.model))
-    return bool(report and report.comparison and report.comparison.seeds >= seeds)
+    with suppress(DamagedFile, OSError):  # whoever does it anew tells what is wrong
+        report = read_report(run.path / "report.json", sha256(run.model))
+        return bool(report and report.comparison and report.comparison.seeds >= seeds)
+    return False
 
 
 def _export(one: Planned) -> Node:

@@ -11,14 +11,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from kdcli.core.errors import DamagedFile, UsageError
+from kdcli.core.file_format import MODEL, STATE
 from kdcli.core.files import atomic
 from kdcli.models.foreign.plain_values import harmless
 from kdcli.models.torch_file import COPY, first_sentence, read, write
 
-SCHEMA = 1
-"""Of model.pt's layout, under its key `kd`; another number is refused, not guessed at."""
-STATE_SCHEMA = 1
-"""The same of state.pt, which lives as long as a training."""
 AFRESH = "delete that file and repeat the command: its training starts afresh"
 _WHOSE = (
     "give a run folder or the model.pt of a kd run; for weights from elsewhere say whose they are: "
@@ -56,7 +53,7 @@ def save_model(file: ModelFile, path: Path) -> None:
         DiskError: full, read-only, or no permission.
     """
     raw = {
-        "kd": SCHEMA,
+        **MODEL.numbered,
         "model": file.model,
         "state_dict": {k: v.detach().cpu() for k, v in file.state_dict.items()},
         "classes": list(file.classes),
@@ -74,16 +71,12 @@ def load_model(path: Path) -> ModelFile:
     """
     # somebody else's weights are read as such, to be called what they are: not kd's, but no code
     raw = read_weights(path) if _is_safetensors(path) else read(path, allowed=FOREIGN)
-    if not isinstance(raw, dict) or "kd" not in raw:
+    if not isinstance(raw, dict) or MODEL.key not in raw:
         raise DamagedFile(
             f"{path}: a file of weights, but none that kd wrote (no model name or classes in it)",
             _WHOSE.format(named=quote(f"NAME={path}"), path=quote(str(path))),
         )
-    if raw["kd"] != SCHEMA:
-        raise DamagedFile(
-            f"{path}: written in format {raw['kd']}, this kd reads {SCHEMA}",
-            "pip install --upgrade kdcli",
-        )
+    MODEL.refuse_others(path, raw[MODEL.key])
     try:
         return ModelFile(
             model=dict(raw["model"]),
@@ -144,7 +137,7 @@ def save_state(state: dict[str, Any], path: Path, former: Path | None = None) ->
     Raises:
         DiskError: full, read-only, or no permission.
     """
-    write({"kd": STATE_SCHEMA} | state, path, former)
+    write({**STATE.numbered, **state}, path, former)
 
 
 def load_state(path: Path) -> dict[str, Any] | None:
@@ -158,11 +151,7 @@ def load_state(path: Path) -> dict[str, Any] | None:
     raw = read(path, AFRESH)
     if not isinstance(raw, dict) or "progress" not in raw:
         raise DamagedFile(f"{path}: not a resume state", AFRESH)
-    if (schema := raw.pop("kd", STATE_SCHEMA)) != STATE_SCHEMA:  # none: of before there was one
-        raise DamagedFile(
-            f"{path}: written in format {schema}, this kd reads {STATE_SCHEMA}",
-            "go on with the kd that began it",
-        )
+    STATE.refuse_others(path, raw.pop(STATE.key, None), "go on with the kd that began it")
     return raw
 
 

@@ -7,7 +7,6 @@ multiplication. Within a quarter of the truth, in eight trials on two cores from
 
 import gc
 import shutil
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ import torch
 from kdcli.core.files import disk_errors, existing
 from kdcli.core.machine import watched_memory
 from kdcli.core.progress import Silent
+from kdcli.core.unfinished import scratch
 from kdcli.data.loader import steps_per_epoch
 from kdcli.data.photographs import decoded_once, kept_bytes, squares_in_memory
 from kdcli.data.several import one_behind_the_other
@@ -32,6 +32,7 @@ from kdcli.models.checkpoint import save_state
 from kdcli.plan.estimate import Estimate
 from kdcli.recipe.edit import update
 from kdcli.runs.find import runs_root
+from kdcli.runs.layout import TRIED
 from kdcli.runs.spec import Spec
 from kdcli.training.answers.decide import Way, decide
 from kdcli.training.build import Assembled, assemble
@@ -234,7 +235,7 @@ def _seconds_per_byte(disk: Path) -> float:
     """Of writing a checkpoint into this folder; measured once in a process."""
     # a small disk may have room for the run, and none for this
     size = min(TRIED_BYTES, shutil.disk_usage(disk).free // 4)
-    with disk_errors(disk), tempfile.TemporaryDirectory(dir=disk) as folder:
+    with disk_errors(disk), scratch(disk) as folder:
         start = time.monotonic()
-        save_state({"tried": torch.empty(size // 4)}, Path(folder) / "tried.pt")
+        save_state({"tried": torch.empty(size // 4)}, folder / TRIED)
         return (time.monotonic() - start) / max(size, 1)

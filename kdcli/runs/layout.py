@@ -22,13 +22,15 @@ from typing import Literal
 
 # Pruning, `--again` and clearing up remove by these names and by nothing else: a name that kd does
 # not know is a person's own file, and stays.
+NOT_FINITE = "not_finite.pt"
+"""The batch and the weights of a step whose loss was no number."""
 STATES = ("state.pt", "state.former.pt")
 """What a training goes on from, the newest first."""
 
 FILES = (
     *("run.yaml", "needs.json", "model.pt", *STATES, "metrics.jsonl"),
     *("run.log", "split.json", "predictions.npz", "report.json", "report.md", "report.html"),
-    "not_finite.pt",
+    NOT_FINITE,
     "transfer.npz",  # of an older kd: what teachers answered
 )
 """All that kd writes into a run's folder, but for what `OF_OTHERS` names."""
@@ -56,6 +58,12 @@ OF_STEPS = re.compile(r"step\.(\d{7,})\.safetensors")
 """Of the weights after a step: `step.0000123.safetensors`; seven digits, so that a folder lists
 them in order, and more where that many steps are not enough."""
 
+
+TRIED = "tried.pt"
+"""What a plan writes to see how fast a disk is; gone when it has."""
+
+OF_TRIALS = re.compile(r"tmp[a-z0-9_]{8}")
+"""The folders in which kds of before did so, and left it when they were killed."""
 
 MANIFEST, STANDING = "manifest.json", "standing.json"
 """What a store of teachers' answers holds beside them (training/answers/store.py)."""

@@ -1,6 +1,7 @@
 """A run's folder, and where the runs are."""
 
 import json
+import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,10 +12,20 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from kdcli.core.errors import DamagedFile, UsageError
+from kdcli.core.file_format import NEEDS, RUN
 from kdcli.core.files import write_text
 from kdcli.recipe.safe_yaml import from_yaml, to_yaml
-from kdcli.runs.layout import EXPORTS, OF_EXPORTS, OF_OTHERS, OF_STEPS, OF_TIMM, TIMM, is_kds
-from kdcli.runs.metrics import lines_of
+from kdcli.runs.layout import (
+    EXPORTS,
+    NOT_FINITE,
+    OF_EXPORTS,
+    OF_OTHERS,
+    OF_STEPS,
+    OF_TIMM,
+    TIMM,
+    is_kds,
+)
+from kdcli.runs.metrics_file import AGAIN, read_lines
 from kdcli.runs.spec import Spec
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
@@ -24,6 +35,7 @@ class RunFile(BaseModel):
     """run.yaml. A key that this kd does not know is a newer kd's: refused, not guessed at."""
 
     model_config = _FROZEN
+    format: int = RUN.writes
     asked: bool
     """A person asked for it; False for teachers, baselines, further seeds."""
     digest: str
@@ -63,13 +75,9 @@ class Run:
     def former_state(self) -> Path:
         return self.path / "state.former.pt"
 
-    @property
-    def not_finite(self) -> Path:
-        return self.path / "not_finite.pt"
-
     def clear_state(self) -> None:
         """Remove what only a training that goes on needs."""
-        for one in (self.state, self.former_state, self.not_finite):
+        for one in (self.state, self.former_state, self.path / NOT_FINITE):
             one.unlink(missing_ok=True)
 
     @property
@@ -130,19 +138,27 @@ class Run:
 
         Raises:
             UsageError: there is none, so this is no run folder.
-            DamagedFile: it is not what kd writes.
+            DamagedFile: it is not what this kd writes or reads.
         """
         place = self.path / "run.yaml"
+        if os.path.lexists(place) and not place.is_file():  # a pipe would be waited for
+            raise DamagedFile(f"{place}: no file", AGAIN)
         try:
-            return RunFile.model_validate(from_yaml(place.read_text("utf-8")))
+            raw = from_yaml(place.read_text("utf-8"))
+            if isinstance(raw, dict):
+                RUN.refuse_others(place, raw.pop(RUN.key, None), AGAIN)
+            return RunFile.model_validate(raw)
         except FileNotFoundError as error:
             raise UsageError(
                 f"{self.path}: not a run folder (no run.yaml)", "kd list runs shows them"
             ) from error
-        except (OSError, ValueError) as error:  # YAML's, UTF-8's and pydantic's are ValueErrors
+        except OSError as error:
             raise DamagedFile(
-                f"{place}: damaged, or written by another version of kd",
-                "repeat the command that made the run with --again",
+                f"{place}: cannot be read ({error.strerror or error})", "allow kd to read it"
+            ) from error
+        except ValueError as error:  # YAML's, UTF-8's and pydantic's are ValueErrors
+            raise DamagedFile(
+                f"{place}: damaged, or written by another version of kd", AGAIN
             ) from error
 
     @property
@@ -189,24 +205,25 @@ class Run:
         Paths are relative in the file: runs/ may be moved or copied as a whole.
 
         Raises:
-            DamagedFile: needs.json is not what kd writes.
+            DamagedFile: needs.json is not what this kd writes or reads.
         """
         place = self.path / "needs.json"
-        if not place.is_file():
+        if not os.path.lexists(place):
             return {}
+        if not place.is_file():
+            raise DamagedFile(f"{place}: no file", AGAIN)
         try:
-            raw = json.loads(place.read_text("utf-8"))
+            raw = dict(json.loads(place.read_text("utf-8")))
+            NEEDS.refuse_others(place, raw.pop(NEEDS.key, None), AGAIN)
             return {
                 role: Need(self.path / need["path"], need["sha256"]) for role, need in raw.items()
             }
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DamagedFile(
-                f"{place}: damaged", "repeat the command that made the run with --again"
-            ) from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DamagedFile(f"{place}: damaged", AGAIN) from error
 
     def lines(self) -> list[dict[str, Any]]:
-        """metrics.jsonl, as far as it can be read."""
-        return lines_of(self.metrics)
+        """metrics.jsonl, as far as it can be read; raises DamagedFile for that of a newer kd."""
+        return read_lines(self.metrics)
 
     def taught_at_best(self, measured: str = "accuracy") -> dict[str, float]:
         """Validation accuracy (or `balanced_accuracy`), after the best epoch, of teachers that

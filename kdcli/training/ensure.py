@@ -5,13 +5,12 @@ to `ensure`. So a chain that was killed goes on when the command is repeated, an
 of a method retrains neither teacher nor baseline.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kdcli.core.errors import UsageError
-from kdcli.core.files import probe, write_text
+from kdcli.core.files import probe
 from kdcli.core.host_lock import LOCKS
 from kdcli.core.lock import lock
 from kdcli.core.progress import Progress
@@ -19,6 +18,7 @@ from kdcli.core.text import counted
 from kdcli.core.unfinished import is_leftover
 from kdcli.models.torch_file import refuse_damaged
 from kdcli.models.weights import ensure_reachable
+from kdcli.runs.differences import told
 from kdcli.runs.find import find, runs_root
 from kdcli.runs.layout import is_ours
 from kdcli.runs.log import run_log
@@ -30,7 +30,7 @@ from kdcli.training.build import Assembled, assemble
 from kdcli.training.loop import finish
 from kdcli.training.near_chance import warn_of_chance
 from kdcli.training.resume import recover
-from kdcli.training.save import save_models, write_needs
+from kdcli.training.save import save_models, write_needs, write_split
 from kdcli.training.share import Shared, carry_out, shared
 from kdcli.training.site import Site
 from kdcli.training.teachers import TOLD, measure_given
@@ -234,7 +234,7 @@ def _refuse_other(run: Run, spec: Spec, again: bool) -> None:
             return
         if run.file().digest != spec.digest:
             raise UsageError(
-                f"{run.path}: holds another run ({run.spec.folder_name})",
+                f"{run.path}: holds another run ({run.spec.folder_name}){told(run.spec, spec)}",
                 "give --out another folder, or remove this one",
             )
     elif run.path.exists() and not (run.path.is_dir() and _only_leavings(run.path)):
@@ -276,8 +276,7 @@ def _train(run: Run, spec: Spec, site: Site, teachers: list[Path | None], parts:
     """Train, or go on where state.pt says; model.pt appears last, for that it is there says that
     the run is finished. A kill before it leaves all that is needed to go on."""
     write_needs(run, teachers)
-    if carved := site.source.carved:
-        write_text(run.path / "split.json", json.dumps(carved, ensure_ascii=False, indent=1))
+    write_split(run, site.source.carved)
     trail = trail_of(run, spec, parts.steps_per_epoch, parts.whole)
     weights, ended = carry_out(run, spec, site, parts, trail)
     finish(run, ended)

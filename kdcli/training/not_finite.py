@@ -11,6 +11,7 @@ from kdcli.core.errors import NotFinite
 from kdcli.core.records import Batch
 from kdcli.core.text import counted, some
 from kdcli.models.torch_file import write
+from kdcli.runs.layout import NOT_FINITE
 from kdcli.runs.run import Run
 from kdcli.training.distiller import Distiller
 from kdcli.training.losses import Losses
@@ -86,6 +87,7 @@ def told_where(
         error.what = f"epoch {epoch}, step {step + 1}, images {images}: {error.what}"
         weights = {name: one.detach().cpu() for name, one in distiller.state_dict().items()}
         kept = {name: value for name, value in vars(batch).items() if isinstance(value, Tensor)}
-        write({"what": error.what, "step": step, "weights": weights} | kept, run.not_finite)
-        error.fix += f"\n{run.not_finite} has that batch, and the weights that met it"
+        place = run.path / NOT_FINITE
+        write({"what": error.what, "step": step, "weights": weights} | kept, place)
+        error.fix += f"\n{place} has that batch, and the weights that met it"
         raise

@@ -1,6 +1,5 @@
 """The epochs done: which was the best, whether it is enough, and the files to go on from."""
 
-import json
 import math
 import time
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from kdcli.core.progress import Progress
 from kdcli.core.text import counted
 from kdcli.models.checkpoint import AFRESH, load_state, save_state
 from kdcli.recipe.train import Train
+from kdcli.runs.metrics_file import as_line
 from kdcli.runs.run import Run
 from kdcli.training.processes.exchange import current
 
@@ -165,7 +165,7 @@ def log(run: Run, line: dict[str, Any]) -> None:
     if not current().is_first:
         return
     with disk_errors(run.metrics), run.metrics.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+        file.write(as_line(line))
 
 
 def keep(run: Run, epochs: Epochs, parts: dict[str, Any], within: Within | None = None) -> None:
@@ -240,7 +240,7 @@ def write_lines(run: Run, lines: list[dict[str, Any]]) -> None:
     """metrics.jsonl anew, whole or not at all."""
     if not current().is_first:
         return
-    write_text(run.metrics, "".join(json.dumps(line) + "\n" for line in lines))
+    write_text(run.metrics, "".join(map(as_line, lines)))
 
 
 def where(epochs: Epochs, within: Within, train: Train, steps_per_epoch: int) -> str:

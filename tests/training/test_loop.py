@@ -384,7 +384,7 @@ def test_only_the_term_that_is_no_number_is_named(job):
     assert what.endswith(
         "as teacher.0 answers 6 images with what is no number; stopped before the step"
     )
-    kept = torch.load(broken.run.not_finite, weights_only=True)
+    kept = torch.load(broken.run.path / "not_finite.pt", weights_only=True)
     assert kept["index"].tolist() == next(broken.batches(epoch=0)).index.tolist()
     assert torch.equal(kept["images"], next(broken.batches(epoch=0)).images)
     assert torch.equal(

@@ -13,7 +13,7 @@ from kdcli.core.arrays import Floats, Pixels
 from kdcli.core.errors import DamagedFile, UsageError
 from kdcli.data.decoding import UNTOLD, Decoding
 from kdcli.data.images import fit, resize
-from kdcli.deploy.onnx_file.read import EXPORT_AGAIN, load
+from kdcli.deploy.onnx_file.read import EXPORT_AGAIN, load, metadata
 
 TOGETHER = 32
 LARGEST = 8192
@@ -73,9 +73,9 @@ def feeding_of(path: Path) -> Feeding:
 
     Raises:
         UsageError: there is none, or it says nothing: kd did not write it.
-        DamagedFile: it is no ONNX file, or what it says makes no sense.
+        DamagedFile: it is no ONNX file, a newer kd's, or what it says makes no sense.
     """
-    known = {entry.key: entry.value for entry in load(path).metadata_props}
+    known = metadata(load(path), path)
     lacking = [
         key for key in ("kd.classes", "kd.input_size", "kd.mean", "kd.std") if key not in known
     ]

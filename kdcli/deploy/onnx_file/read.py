@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kdcli.core.errors import DamagedFile, UsageError
+from kdcli.core.file_format import ONNX
 from kdcli.deploy.onnx_file.external import ensure_inside
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def describe(path: Path) -> Description:
 
     Raises:
         UsageError: there is none.
-        DamagedFile: it is no ONNX file.
+        DamagedFile: it is no ONNX file, or a newer kd's.
     """
     proto = load(path)
     return Description(
@@ -71,8 +72,21 @@ def describe(path: Path) -> Description:
         parameters=sum(int(np.prod(tensor.dims)) for tensor in proto.graph.initializer),
         inputs=inputs(proto),
         outputs=tuple(_port(v) for v in proto.graph.output),
-        metadata={entry.key: entry.value for entry in proto.metadata_props},
+        metadata=metadata(proto, path),
     )
+
+
+def metadata(proto: ModelProto, path: Path) -> dict[str, str]:
+    """What a file says of itself: one of kd in `kd.*`.
+
+    Raises:
+        DamagedFile: a newer kd wrote it, and may mean something else by it.
+    """
+    known = {entry.key: entry.value for entry in proto.metadata_props}
+    number = known.get(ONNX.key)
+    found = int(number) if number and number.isascii() and number.isdigit() else number
+    ONNX.refuse_others(path, found, EXPORT_AGAIN)
+    return known
 
 
 def inputs(proto: ModelProto) -> tuple[Port, ...]:
