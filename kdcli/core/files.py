@@ -24,9 +24,13 @@ FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def cache_folder() -> Path:
-    """What kd keeps between runs: `$KD_CACHE`, else `.cache/kd` in the home folder."""
-    given = os.environ.get("KD_CACHE")
-    return Path(given).expanduser() if given else Path.home() / ".cache" / "kd"
+    """What kd keeps between runs: `$KD_CACHE`, else `.cache/kd` in the home folder; of a user
+    without one in /, which containers call the home of such users."""
+    if given := os.environ.get("KD_CACHE"):
+        return Path(given).expanduser()
+    with suppress(RuntimeError):  # no HOME, and no entry in the system's list of users
+        return Path.home() / ".cache" / "kd"
+    return Path("/.cache/kd")
 
 
 def existing(folder: Path) -> Path:
@@ -141,11 +145,12 @@ def disk_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def way_out(error: OSError) -> str:
+def way_out(error: OSError, elsewhere: str = "give another place with --out or KD_RUNS") -> str:
     """What to do where the system refuses to write."""
-    elsewhere = "give another place with --out or KD_RUNS"
     if error.errno in FULL:
         return f"free some space, or {elsewhere}"
+    if error.errno == errno.EFBIG:
+        return f"allow larger files (ulimit -f), or {elsewhere}"
     if error.errno in FORBIDDEN:
         return f"allow kd to write there (its permissions, its mount), or {elsewhere}"
     return elsewhere
@@ -185,7 +190,11 @@ def probe(folder: Path) -> None:
     try:
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            new.write_bytes(bytes(PROBE_BYTES))
+            with suppress(FileNotFoundError):  # another kd that probes has just removed it
+                new.write_bytes(bytes(PROBE_BYTES))
+            if not new.exists():
+                folder.mkdir(parents=True, exist_ok=True)
+                new.write_bytes(bytes(PROBE_BYTES))
             _flush(new)
     finally:
         remove(new)

@@ -49,14 +49,21 @@ def reading(place: Path | str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        forbidden = error.errno in FORBIDDEN
         raise DataError(
             f"{shown(error.filename or place)}: cannot be read "
             f"({(error.strerror or str(error)).lower()})",
-            "let this user read it, or take it out"
-            if forbidden
-            else "see whether its disk answers",
+            _way_out(error.errno),
         ) from error
+
+
+def _way_out(number: int | None) -> str:
+    if number in FORBIDDEN:
+        return "let this user read it, or take it out"
+    if number in (errno.ENAMETOOLONG, errno.ELOOP):
+        return "check the path"
+    if number in (errno.EMFILE, errno.ENFILE):
+        return "allow more open files: ulimit -n 4096"
+    return "see whether its disk answers"
 
 
 def subfolders(folder: Path) -> list[Path]:
