@@ -23,14 +23,18 @@ FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 """How a system refuses to write."""
 
 
+HOMELESS = Path("/")
+"""What containers call the home of a user without a name."""
+
+
 def cache_folder() -> Path:
-    """What kd keeps between runs: `$KD_CACHE`, else `.cache/kd` in the home folder; of a user
-    without one in /, which containers call the home of such users."""
+    """What kd keeps between runs: `$KD_CACHE`, else `.cache/kd` in the home folder."""
     if given := os.environ.get("KD_CACHE"):
         return Path(given).expanduser()
-    with suppress(RuntimeError):  # no HOME, and no entry in the system's list of users
+    try:
         return Path.home() / ".cache" / "kd"
-    return Path("/.cache/kd")
+    except RuntimeError:  # no HOME, and no entry in the system's list of users
+        return HOMELESS / ".cache" / "kd"
 
 
 def existing(folder: Path) -> Path:
@@ -189,12 +193,10 @@ def probe(folder: Path) -> None:
     new = beside(folder / "probe")
     try:
         with disk_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            with suppress(FileNotFoundError):  # another kd that probes has just removed it
-                new.write_bytes(bytes(PROBE_BYTES))
-            if not new.exists():
+            for _ in range(2):  # another kd that probes may just have removed the folder
                 folder.mkdir(parents=True, exist_ok=True)
-                new.write_bytes(bytes(PROBE_BYTES))
+                with suppress(FileNotFoundError):
+                    new.write_bytes(bytes(PROBE_BYTES))
             _flush(new)
     finally:
         remove(new)
