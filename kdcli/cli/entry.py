@@ -28,7 +28,7 @@ from kdcli.core.errors import (
     OutOfMemory,
     UsageError,
 )
-from kdcli.core.files import FULL, way_out
+from kdcli.core.files import FULL, HANDLES, MORE_HANDLES, way_out
 from kdcli.core.log import STORY, header, story_of
 from kdcli.core.openmp import wait_briefly
 from kdcli.core.world import launched_as
@@ -211,10 +211,10 @@ def _from_system(error: OSError) -> KdError | None:
             "no folder for scratch files that can be written to",
             f"{SCRATCH} names one",
         )
+    if error.errno in HANDLES:
+        return DiskError(f"{file or 'a pipe or scratch file'}: {why}", MORE_HANDLES)
     if file is None or _is_kds_own(file):
         return None
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        return DiskError(f"{file}: {why}", "allow more of them: ulimit -n 4096")
     if error.errno in _MISTYPED:
         return UsageError(f"{file}: {why}", "check the path")
     return DiskError(

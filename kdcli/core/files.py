@@ -19,12 +19,12 @@ from kdcli.core.errors import DiskError, InUse
 from kdcli.core.unfinished import beside, clear, remove
 
 FULL = (errno.ENOSPC, errno.EDQUOT)  # the disk, or this user's quota of it
+HANDLES, MORE_HANDLES = (errno.EMFILE, errno.ENFILE), "allow more open files: ulimit -n 4096"
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 """How a system refuses to write."""
 
 
-HOMELESS = Path("/")
-"""What containers call the home of a user without a name."""
+HOMELESS = Path("/")  # what containers call the home of a user without a name
 
 
 def cache_folder() -> Path:
@@ -157,7 +157,7 @@ def way_out(error: OSError, elsewhere: str = "give another place with --out or K
         return f"allow larger files (ulimit -f), or {elsewhere}"
     if error.errno in FORBIDDEN:
         return f"allow kd to write there (its permissions, its mount), or {elsewhere}"
-    return elsewhere
+    return MORE_HANDLES if error.errno in HANDLES else elsewhere
 
 
 def write_text(path: Path, text: str) -> None:

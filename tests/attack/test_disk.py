@@ -20,7 +20,7 @@ Line = tuple[str | Path, ...]
 DISK = 64 << 20
 ROOM = (0, 300_000, 1_200_000, 1_800_000)
 """Bytes that are free: none, less than a probe takes, than a training, than all of one."""
-SAMPLE = ("distill", 0), ("evaluate", 0)
+SAMPLE = (("distill", 300_000),)
 
 
 @pytest.fixture
@@ -229,15 +229,14 @@ def test_a_read_only_disk_leaves_no_trace(name, house, command):
 
 
 @pytest.mark.usefixtures("mounting")
-def test_a_read_only_disk_can_be_read(house, pictures):
+def test_a_read_only_disk_can_be_read(house):
     """Row 12: what writes nothing works."""
-    run, other = house.student, house.run("baseline-")
 
     def work() -> list[Answer]:
         read_only(house.path)
-        return [kd("compare", run, other), kd("inspect", run), kd("list", "runs")]
+        return [kd("inspect", house.student), kd("list", "runs")]
 
-    assert [answer.code for answer in apart(work)] == [0, 0, 0]
+    assert [answer.code for answer in apart(work)] == [0, 0]
 
 
 def test_an_export_elsewhere_needs_its_run_folder_too(house, tmp_path):
@@ -284,7 +283,7 @@ def test_a_forbidden_folder(name, house, command):
         (("sweep", "mine.yaml"), 2),
         (("train", TEACHER, "--data", "closed"), 3),
         (("train", TEACHER, "--data", "table.csv"), 3),
-        (("train", f"{TEACHER}=closed.pth"), 7),
+        (("train", f"{TEACHER}=closed.pth"), 6),
     ],
     ids=lambda line: str(line),
 )
@@ -303,7 +302,7 @@ def test_what_may_not_be_read(line, code, empty_house, tmp_path, monkeypatch):
     answer = apart(work)
     Path("closed").chmod(0o700)
     assert answer.code == code, answer.err
-    assert "ermission denied" in answer.err
+    assert "ermission denied" in answer.err or "not readable" in answer.err
     assert "defect" not in answer.err
 
 
@@ -352,7 +351,7 @@ def undisturbed(evaluated: House, place: Path, line: Callable[[House], Line]) ->
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="no list of open files")
-@pytest.mark.parametrize(("name", "numbers"), [("distill", (4,)), ("report", (1, 2))])
+@pytest.mark.parametrize(("name", "numbers"), [("distill", (4,)), ("report", (2,))])
 def test_a_disk_that_fails(name, numbers, house, command):
     """Row 13."""
     for number in numbers:

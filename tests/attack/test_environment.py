@@ -41,15 +41,10 @@ def in_memory_of(more: int, line: Line) -> Answer:
     return answer
 
 
-@pytest.mark.parametrize("command", ["distill", "compare"])
-def test_little_memory(command, small, pictures):
+def test_little_memory(empty_house, pictures):
     """Row 23."""
-    lines = {
-        "distill": (*on_pictures(pictures), "--seed", "1"),
-        "compare": ("compare", small.student, small.teacher),
-    }
-    assert in_memory_of(4 * MEGABYTE, lines[command]).code == 5
-    kd_ok(*lines[command])
+    line = ("train", TEACHER, "--data", pictures, "--set", "data.image_size=512")
+    assert in_memory_of(20 * MEGABYTE, line).code == 5
 
 
 @pytest.mark.attack
@@ -187,12 +182,13 @@ def no_scratch(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("no_scratch")
 def test_no_folder_for_scratch_files(small, pictures):
     """Row 45: what needs none works, an export says what it lacks."""
+    run = small.student
     kd_ok(*on_pictures(pictures), "--seed", "1")
     kd_ok("list", "runs")
-    answer = kd("export", small.student)
+    answer = kd("export", run)
     assert_documented(answer, 6)
     assert "TMPDIR=FOLDER" in answer.err
-    assert not (small.student / "export").exists()
+    assert not (run / "export").exists()
 
 
 @pytest.fixture

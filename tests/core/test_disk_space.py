@@ -12,7 +12,7 @@ from kdcli.core.files import atomic
 
 def test_a_place_with_too_little_room_is_refused_with_both_numbers(tmp_path):
     assert refuse_full(tmp_path / "not" / "there", 0) > 0
-    with pytest.raises(DiskError, match="GB will be needed, .* are free") as caught:
+    with pytest.raises(DiskError, match=r"GB will be needed, .* are free") as caught:
         refuse_full(tmp_path, 10**18, "elsewhere")
     assert caught.value.fix == "elsewhere"
 

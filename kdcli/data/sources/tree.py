@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kdcli.core.errors import DataError
-from kdcli.core.files import FORBIDDEN
+from kdcli.core.files import FORBIDDEN, HANDLES, MORE_HANDLES
 from kdcli.core.text import shown, some
 from kdcli.data.image_files import begins_as_image, is_image_name, suffix_of
 
@@ -61,8 +61,8 @@ def _way_out(number: int | None) -> str:
         return "let this user read it, or take it out"
     if number in (errno.ENAMETOOLONG, errno.ELOOP):
         return "check the path"
-    if number in (errno.EMFILE, errno.ENFILE):
-        return "allow more open files: ulimit -n 4096"
+    if number in HANDLES:
+        return MORE_HANDLES
     return "see whether its disk answers"
 
 
