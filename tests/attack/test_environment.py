@@ -48,7 +48,7 @@ def test_little_memory(empty_house, pictures):
 
 
 @pytest.mark.attack
-@pytest.mark.parametrize("megabytes", [1, 10, 30, 60, 100, 150, 200, 300])
+@pytest.mark.parametrize("megabytes", [1, 30, 100, 200])
 @pytest.mark.parametrize("command", ["distill", "evaluate", "export", "report", "compare"])
 def test_whatever_memory_there_is(command, megabytes, finished, pictures):
     """Row 23: refused in words, or done."""
@@ -63,8 +63,8 @@ def test_whatever_memory_there_is(command, megabytes, finished, pictures):
 
 
 @pytest.mark.attack
-@pytest.mark.parametrize("megabytes", [50, 150, 600, 1500, 3000, 3500, 4000, 4500])
-@pytest.mark.parametrize("words", ["distill --teacher {0} --student {0}", "list runs", "doctor"])
+@pytest.mark.parametrize("megabytes", [50, 600, 1500, 3500, 4000])
+@pytest.mark.parametrize("words", ["distill --teacher {0} --student {0}", "list runs"])
 def test_memory_that_the_libraries_do_not_fit_into(words, megabytes, small):
     """Row 23: a process of its own, limited before its imports."""
     line = [sys.executable, "-m", "kdcli", *words.format(TEACHER).split()]

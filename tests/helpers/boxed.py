@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch  # noqa: F401  # here, so that no child has to
+import sklearn.datasets  # noqa: F401  # here, so that no child has to
+import torch  # noqa: F401
 
 LONGEST = 300
 """Seconds, after which a child that hangs is ended."""
