@@ -97,7 +97,7 @@ def results(house: House) -> dict[str, str]:
             parts = [value.numpy() for value in weights_of(file).values()]
         elif file.name == "predictions.npz":
             parts = [value for _, value in sorted(np.load(file).items())]
-        elif file.suffix in (".onnx", ".safetensors", ".svg"):
+        elif file.suffix in (".onnx", ".safetensors"):
             parts = [np.frombuffer(file.read_bytes(), np.uint8)]
         else:
             continue
