@@ -25,7 +25,7 @@ def full_memory(error: BaseException, command: Sequence[str]) -> OutOfMemory | N
 
     Of a file that could not be read the reason counts, not what was made of it: it is not damaged.
     """
-    smaller = [_SMALLER] if {*command} & _TRAINING else []
+    smaller = [] if command and not {*command} & _TRAINING else [_SMALLER]
     for reason in _reasons(error):
         if _NO_THREAD in repr(reason):
             return OutOfMemory(
