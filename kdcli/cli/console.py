@@ -22,7 +22,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
 from kdcli.core.errors import ExitCode, KdError
@@ -66,9 +66,9 @@ class Console:
         self.command = command
         """The command line that is being carried out, as it was typed."""
         self._stdout = out or sys.stdout  # kept: libraries are kept off stdout while kd works
-        self._words = _Words(stderr=True, highlight=False, soft_wrap=True)
+        self._words = _Words(stderr=True, highlight=False, soft_wrap=True, emoji=False)
         width = None if self._stdout.isatty() else WIDTH_OF_A_LOG
-        self._out = _Results(file=self._stdout, highlight=False, width=width)
+        self._out = _Results(file=self._stdout, highlight=False, width=width, emoji=False)
         self._bar: Progress | None = None
         self._live: Live | None = None
         self._logbook = Logbook(command, self._show_warning)
@@ -103,7 +103,7 @@ class Console:
         if self._bar is None:
             self._tell(escape(text))
         else:
-            self._bar.update(self._bar.task_ids[0], note=text)
+            self._bar.update(self._bar.task_ids[0], note=visible(text))
 
     def track(self, items: Iterable[T], total: int, label: str) -> Generator[T]:
         """Hand the items on, with a bar, rate and time left on a terminal, quietly elsewhere."""
@@ -114,15 +114,15 @@ class Console:
             yield from heeding(items)
             return
         columns = (
-            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=12),
             MofNCompleteColumn(),
             _Rate(),
             TimeRemainingColumn(),
-            TextColumn("[dim]{task.fields[note]}", table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[note]}", "dim", markup=False),
         )
         with Progress(*columns, console=self._words, transient=True) as self._bar:
-            task = self._bar.add_task(escape(label), total=total, note="")
+            task = self._bar.add_task(visible(label), total=total, note="")
             try:
                 for item in heeding(items):
                     yield item
@@ -138,7 +138,7 @@ class Console:
             self._live = Live(console=self._words, transient=True, auto_refresh=False)
             self._live.start()
         if self._live is not None:
-            self._live.update(Text.from_markup("\n".join(map(escape, lines))), refresh=True)
+            self._live.update(Text("\n".join(map(visible, lines))), refresh=True)
         if not lines and self._live is not None:
             self._live.stop()
             self._live = None

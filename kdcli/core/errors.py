@@ -144,8 +144,11 @@ FULL_MEMORY = (
     "out of memory",
     "can't allocate memory",
     "not enough memory",
+    "bad_alloc",
+    "Cannot allocate memory",
 )
-"""How torch says that memory is full: on a GPU, on Apple's, on a processor, on Windows.
+"""How torch says that memory is full: on a GPU, on Apple's, on a processor, on Windows; and how C++
+and the system do.
 
 Looked for in `repr(error)`. Only CUDA's has a class of its own (torch.OutOfMemoryError); all others
 are plain RuntimeErrors, and the words also spare this room an import of torch.

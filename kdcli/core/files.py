@@ -16,14 +16,22 @@ from kdcli.core.errors import DiskError
 from kdcli.core.unfinished import beside, clear, remove
 
 FULL = (errno.ENOSPC, errno.EDQUOT)  # the disk, or this user's quota of it
+HANDLES, MORE_HANDLES = (errno.EMFILE, errno.ENFILE), "allow more open files: ulimit -n 4096"
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 """How a system refuses to write."""
 
 
+HOMELESS = Path("/")  # what containers call the home of a user without a name
+
+
 def cache_folder() -> Path:
     """What kd keeps between runs: `$KD_CACHE`, else `.cache/kd` in the home folder."""
-    given = os.environ.get("KD_CACHE")
-    return Path(given).expanduser() if given else Path.home() / ".cache" / "kd"
+    if given := os.environ.get("KD_CACHE"):
+        return Path(given).expanduser()
+    try:
+        return Path.home() / ".cache" / "kd"
+    except RuntimeError:  # no HOME, and no entry in the system's list of users
+        return HOMELESS / ".cache" / "kd"
 
 
 def existing(folder: Path) -> Path:
@@ -160,14 +168,15 @@ def disk_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def way_out(error: OSError) -> str:
+def way_out(error: OSError, elsewhere: str = "give another place with --out or KD_RUNS") -> str:
     """What to do where the system refuses to write."""
-    elsewhere = "give another place with --out or KD_RUNS"
     if error.errno in FULL:
         return f"free some space, or {elsewhere}"
+    if error.errno == errno.EFBIG:
+        return f"allow larger files (ulimit -f), or {elsewhere}"
     if error.errno in FORBIDDEN:
         return f"allow kd to write there (its permissions, its mount), or {elsewhere}"
-    return elsewhere
+    return MORE_HANDLES if error.errno in HANDLES else elsewhere
 
 
 def write_text(path: Path, text: str) -> None:
@@ -203,9 +212,11 @@ def probe(folder: Path) -> None:
     new = beside(folder / "probe")
     try:
         with disk_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            clear(folder / "probe")
-            new.write_bytes(bytes(PROBE_BYTES))
+            for _ in range(2):  # another kd that probes may just have removed the folder
+                folder.mkdir(parents=True, exist_ok=True)
+                clear(folder / "probe")
+                with suppress(FileNotFoundError):
+                    new.write_bytes(bytes(PROBE_BYTES))
             _flush(new)
     finally:
         remove(new)

@@ -10,6 +10,7 @@ from typing import IO, Any
 import torch
 from torch.serialization import MAGIC_NUMBER
 
+from kdcli.core.disk_space import needing
 from kdcli.core.errors import DamagedFile, KdError, UsageError
 from kdcli.core.files import atomic
 from kdcli.core.text import first_line
@@ -33,12 +34,20 @@ def write(raw: dict[str, Any], path: Path, former: Path | None = None) -> None:
     Raises:
         DiskError: full, read-only, or no permission.
     """
-    with atomic(path, former) as beside, beside.open("wb") as file:
+    with needing(bytes_of(raw)), atomic(path, former) as beside, beside.open("wb") as file:
         writer = _Writer(file)
         try:
             torch.save(raw, writer)  # type: ignore[arg-type]  # it writes, and asks for no more
         except RuntimeError as error:  # torch's word for whatever the system refuses
             raise writer.refused or OSError(errno.EIO, "the system refuses to write") from error
+
+
+def bytes_of(raw: Any) -> int:
+    """Of all tensors in it, at any depth."""
+    if isinstance(raw, torch.Tensor):
+        return raw.nbytes
+    inside = raw.values() if isinstance(raw, dict) else raw if isinstance(raw, list | tuple) else ()
+    return sum(map(bytes_of, inside))
 
 
 class _Writer:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kdcli.core.files import disk_errors, existing
+from kdcli.core.files import existing
 from kdcli.core.machine import watched_memory
 from kdcli.core.progress import Silent
 from kdcli.core.unfinished import scratch
@@ -50,7 +50,7 @@ COPIES_OF_ANSWERS = 4
 """In memory together: the running mean, a member's logits by batch and in one, their logarithms."""
 
 TRIED_BYTES = 64_000_000
-"""Written to know how fast the disk is: a small model's resume state, flushed as that is."""
+"""Written to know how fast the disk is, at most: a small model's resume state, flushed like it."""
 
 
 def estimate(
@@ -83,7 +83,7 @@ def estimate(
     epochs = int(spec.recipe.train.epochs) - done
     state_bytes = 4 * found.learning_bytes  # weights, the best ones, and two moments of each
     checkpoints, checkpoint_bytes = _trail(spec, found)
-    per_byte, training = _seconds_per_byte(disk), epochs * found.epoch
+    per_byte, training = _seconds_per_byte(disk, state_bytes), epochs * found.epoch
     state = state_bytes * per_byte
     states = min(max(0, epochs - 1) * state, state + training / SELDOM)  # none after the last epoch
     return Estimate(
@@ -230,12 +230,17 @@ def _seconds_of_validation(parts: Assembled, device: torch.device) -> float:
     return time.monotonic() - start
 
 
+def _seconds_per_byte(disk: Path, needed: int) -> float:
+    """Of writing a checkpoint into this folder; a trial takes no more than the training, which
+    needs so many bytes."""
+    size = 1 << min(TRIED_BYTES, needed, shutil.disk_usage(disk).free // 4).bit_length() >> 1
+    return _timed(disk, size) / max(size, 1)
+
+
 @cache
-def _seconds_per_byte(disk: Path) -> float:
-    """Of writing a checkpoint into this folder; measured once in a process."""
-    # a small disk may have room for the run, and none for this
-    size = min(TRIED_BYTES, shutil.disk_usage(disk).free // 4)
-    with disk_errors(disk), scratch(disk) as folder:
+def _timed(disk: Path, size: int) -> float:
+    """Seconds; measured once in a process."""
+    with scratch(disk) as folder:
         start = time.monotonic()
         save_state({"tried": torch.empty(size // 4)}, folder / TRIED)
-        return (time.monotonic() - start) / max(size, 1)
+        return time.monotonic() - start

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import yaml
 
 from kdcli.core.errors import RecipeError
+from kdcli.core.files import FORBIDDEN
 
 MAX_BYTES = 1_000_000
 """Shipped recipes have about 1,000. The limit bounds the wait for a file that is something else:
@@ -95,7 +96,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
             raise RecipeError([f"{path}: larger than {MAX_BYTES:,} bytes; this is not a recipe"])
         raw = yaml.load(path.read_text("utf-8"), _Loader)
     except OSError as error:
-        raise RecipeError([f"{path}: cannot be read ({error.strerror or error})"]) from error
+        raise RecipeError(
+            [f"{path}: cannot be read ({error.strerror or error})"],
+            "let this user read it" if error.errno in FORBIDDEN else "check the path",
+        ) from error
     except RecursionError as error:
         raise RecipeError([f"{path}: nested too deep for a recipe"]) from error
     except UnicodeDecodeError as error:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -296,12 +295,3 @@ def state_licence(run: Run, licence: str) -> None:
 def _write_run_file(run: Run, file: RunFile) -> None:
     raw = file.model_dump(mode="json", by_alias=True)
     write_text(run.path / "run.yaml", to_yaml(raw))
-
-
-def versions() -> dict[str, str]:
-    """Of what decides a result; read without importing any of it. In no digest: an upgrade of torch
-    orphans no run, but is told (`ensure.warn_of_versions`)."""
-    from importlib.metadata import version
-
-    packages = ("kdcli", "torch", "timm", "onnx", "onnxruntime")
-    return {"python": sys.version.split()[0]} | {name: version(name) for name in packages}

@@ -23,8 +23,9 @@ from kdcli.runs.find import find, runs_root
 from kdcli.runs.layout import is_ours
 from kdcli.runs.log import run_log
 from kdcli.runs.needs import refuse_changed
-from kdcli.runs.run import Run, begin, note, versions
+from kdcli.runs.run import Run, begin, note
 from kdcli.runs.spec import Spec, TeacherRef
+from kdcli.runs.versions import versions
 from kdcli.training.answers.decide import Way, decide, finished_teachers
 from kdcli.training.build import Assembled, assemble
 from kdcli.training.loop import finish

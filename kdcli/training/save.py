@@ -12,8 +12,9 @@ from kdcli.core.files import sha256, write_text
 from kdcli.data.source import Source
 from kdcli.models.checkpoint import ModelFile, save_model
 from kdcli.recipe.edit import dump
-from kdcli.runs.run import Run, versions
+from kdcli.runs.run import Run
 from kdcli.runs.spec import Spec
+from kdcli.runs.versions import versions
 from kdcli.training.build import Assembled
 from kdcli.training.licences import entries_of
 from kdcli.training.loop import Ended

@@ -17,8 +17,9 @@ from kdcli.recipe.schema import Recipe
 from kdcli.runs.find import all_runs, find, runs_root
 from kdcli.runs.locate import locate, newest
 from kdcli.runs.names import folder_name, slug
-from kdcli.runs.run import Run, begin, note, versions
+from kdcli.runs.run import Run, begin, note
 from kdcli.runs.spec import DataRef, Spec, TeacherRef
+from kdcli.runs.versions import versions
 
 AUTO = {
     "data.image_size": 32,
