@@ -34,6 +34,9 @@ R = TypeVar("R")
 WIDTH_OF_A_LOG = 400
 """Characters of a line where there is no terminal: names stay whole in files and CI logs."""
 
+_OBEYED = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
+"""What JSON leaves as it is and some terminals obey: DEL and C1."""
+
 COLUMN_WIDTH = 10
 """Characters that a column of a table needs to be read."""
 
@@ -189,6 +192,7 @@ class Console:
     def json(self, content: Any) -> None:
         """Plain JSON on stdout; in ASCII where UTF-8 cannot hold it, or stdout is not UTF-8."""
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+        text = text.translate(_OBEYED)
         if not _takes(text, self._stdout):
             text = json.dumps(content, indent=2, allow_nan=False)
         print(text, file=self._stdout, flush=True)

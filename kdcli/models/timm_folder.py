@@ -1,7 +1,6 @@
 """A folder as timm and the Hub keep a model: config.json beside a file of weights."""
 
 import copy
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from timm.models._hub import load_model_config_from_path, save_config_for_hf
 from torch import nn
 
 from kdcli.core.errors import DamagedFile, DataError, UnmetNeeds, UsageError
+from kdcli.core.json_text import from_json
 from kdcli.core.text import did_you_mean
 from kdcli.models.foreign.class_names import choose, names_in
 from kdcli.models.memory_format import channels_last
@@ -117,7 +117,7 @@ def _labels(config: Path, count: int | None) -> tuple[str, ...] | None:
     """The class names in the order of the classifier, where there is one for each of `count`
     (None: of any number)."""
     try:
-        raw = json.loads(config.read_text("utf-8"))
+        raw = from_json(config.read_text("utf-8"))
     except (OSError, ValueError):  # none, or something else of that name
         return None
     chosen = choose(names_in(raw, count), None, str(config))

@@ -9,6 +9,7 @@ from typing import Any
 from kdcli import __version__
 from kdcli.core.errors import DamagedFile
 from kdcli.core.files import write_text
+from kdcli.core.json_text import from_json
 from kdcli.report.choices import Protocol
 from kdcli.report.comparison import Comparison, Speedup
 from kdcli.report.export import Export, PackagePart, replaced
@@ -43,8 +44,8 @@ def read_report(place: Path, model_sha256: str | None) -> Report | None:
         return None
     try:
         # read by json: pydantic's own reader refuses names that are not UTF-8
-        report = Report.model_validate(json.loads(place.read_text("utf-8")))
-    except (ValueError, RecursionError) as error:  # bad bytes, no JSON, or no report
+        report = Report.model_validate(from_json(place.read_text("utf-8")))
+    except ValueError as error:  # bad bytes, no JSON, or no report
         raise DamagedFile(
             f"{place}: not a report of this kd", "move it away; kd writes a new one"
         ) from error

@@ -1,6 +1,5 @@
 """A run's folder, and where the runs are."""
 
-import json
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from kdcli.core.errors import DamagedFile, UsageError
 from kdcli.core.files import write_text
+from kdcli.core.json_text import from_json
 from kdcli.recipe.safe_yaml import from_yaml, to_yaml
 from kdcli.runs.layout import EXPORTS, OF_EXPORTS, OF_OTHERS, OF_STEPS, OF_TIMM, TIMM, is_kds
 from kdcli.runs.spec import Spec
@@ -183,7 +183,7 @@ class Run:
         if not place.is_file():
             return {}
         try:
-            raw = json.loads(place.read_text("utf-8"))
+            raw = from_json(place.read_text("utf-8"))
             return {
                 role: Need(self.path / need["path"], need["sha256"]) for role, need in raw.items()
             }
@@ -200,8 +200,8 @@ class Run:
         found = []
         for line in self.metrics.read_text("utf-8", "replace").splitlines():
             try:
-                found.append(_checked(json.loads(line)))
-            except (ValueError, RecursionError):
+                found.append(_checked(from_json(line)))
+            except ValueError:
                 break
         return found
 
