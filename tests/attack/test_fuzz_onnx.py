@@ -163,7 +163,21 @@ oddities = st.sets(st.sampled_from(list(Graph.__dataclass_fields__)), max_size=3
 graphs = st.builds(
     lambda told, fields, kept: Graph(told, **some_of(fields, kept)), metadata, usual, oddities
 )
-KNOWN: list[tuple[Graph, str]] = []
+KNOWN = [
+    (Graph(), "evaluate m.onnx --test photos --json"),  # no kd.model in it
+    (Graph((("kd.classes", "[" * 10_000),)), "inspect m.onnx"),
+    (Graph((("kd.classes", "[" * 10_000),)), "predict m.onnx a.png"),
+    (Graph(outputs=0), "predict m.onnx a.png b.png"),
+    (Graph(inputs=0), "inspect m.onnx"),
+    (Graph(inputs=2), "predict m.onnx a.png"),
+    (Graph(takes=()), "predict m.onnx a.png"),
+    (Graph(takes=("batch", 3, 8)), "predict m.onnx a.png"),
+    (Graph(takes=(2**40, 3, 8, 8)), "predict m.onnx a.png --json"),
+    (Graph(type=TensorProto.INT64), "predict m.onnx a.png"),
+    (Graph(operators=("Shape",)), "predict m.onnx a.png"),
+    (Graph(flipped=((62, 0xFF),)), "inspect m.onnx"),  # a name that is no UTF-8
+    (Graph(flipped=((230, 0xFF),)), "inspect m.onnx"),  # so is what metadata say
+]
 
 
 @cases(few=30, many=2500)

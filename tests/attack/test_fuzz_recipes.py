@@ -119,7 +119,10 @@ COMMANDS = st.sampled_from(
         ("train", "nothing", "--recipe", "r.yaml", "--dry-run", "--data", "nowhere"),
     ]
 )
-KNOWN: list[tuple[bytes, tuple[str, ...]]] = []
+KNOWN = [
+    (b"scheme: %s" % value, (*CHECK, "r.yaml"))  # Python's own errors came through
+    for value in (b"!!int x", b"!!bool x", b"!!timestamp x", b"2020-13-45", b"9" * 5000)
+]
 
 
 @cases(few=25, many=2500)

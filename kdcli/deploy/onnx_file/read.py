@@ -133,7 +133,7 @@ def _tensors(proto: ModelProto) -> Iterator[Any]:
 def _has_no_text(message: Any) -> bool:
     """Whether a text in it is no UTF-8: protobuf hands that out as bytes."""
     texts = (v for field, v in message.ListFields() if field.type == field.TYPE_STRING)
-    return any(bytes in map(type, v if isinstance(v, Sequence) else (v,)) for v in texts)
+    return any(bytes in map(type, (v,) if isinstance(v, str | bytes) else v) for v in texts)
 
 
 def messages(message: Any) -> Iterator[Any]:
