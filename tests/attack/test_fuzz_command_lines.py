@@ -70,7 +70,7 @@ KNOWN = [
 ]
 
 
-@cases(few=25, many=4000)
+@cases(few=15, many=3500)
 def test_any_command_line_ends_in_a_documented_way(
     count: int, finished_once: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -173,7 +173,7 @@ trees = st.builds(
 KNOWN: list[tuple[Tree, str]] = []
 
 
-@cases(few=20, many=1500)
+@cases(few=8, many=1000)
 def test_any_data_are_taken_or_refused(
     count: int, finished_once: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -180,7 +180,7 @@ KNOWN = [
 ]
 
 
-@cases(few=30, many=2500)
+@cases(few=15, many=2000)
 def test_any_onnx_file_is_run_or_refused(
     count: int, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -125,7 +125,7 @@ KNOWN = [
 ]
 
 
-@cases(few=25, many=2500)
+@cases(few=15, many=2500)
 def test_any_recipe_is_taken_or_refused(
     count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

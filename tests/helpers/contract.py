@@ -19,8 +19,8 @@ from hypothesis.strategies import SearchStrategy
 from kdcli.core.errors import ExitCode
 from kdcli.core.unfinished import is_leftover
 
-SECONDS = 60.0
-"""After which a case counts as one that never ends: more than any takes, and what loops may."""
+ENDS_WITHIN = ((signal.SIGPROF, signal.ITIMER_PROF, 60), (signal.SIGALRM, signal.ITIMER_REAL, 900))
+"""Seconds of work, and of waiting, after which a case counts as one that never ends."""
 _DOCUMENTED = {int(code) for code in ExitCode} - {int(ExitCode.DEFECT)}
 _RAW = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 """What no terminal may get from a file's or a class's name."""
@@ -56,15 +56,17 @@ def holds(*arguments: str | Path, folder: Path, only_reads: bool = False) -> Ans
 
 def _in_time(arguments: tuple[str | Path, ...]) -> Answer:
     def end(number: int, frame: FrameType | None) -> None:
-        raise NeverEnds(f"no end within {SECONDS:.0f} s")
+        raise NeverEnds(signal.Signals(number).name)
 
-    before = signal.signal(signal.SIGALRM, end)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    before = [signal.signal(number, end) for number, _, _ in ENDS_WITHIN]
+    for _, clock, seconds in ENDS_WITHIN:
+        signal.setitimer(clock, seconds, 1)  # again: a garbage collector swallows what is raised
     try:
         return kd(*arguments)
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for (number, clock, _), handler in zip(ENDS_WITHIN, before, strict=True):
+            signal.setitimer(clock, 0)
+            signal.signal(number, handler)
 
 
 def _names(folder: Path) -> set[str]:

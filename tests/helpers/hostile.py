@@ -80,6 +80,8 @@ TEXTS = (
 )
 PATHS = ("folder", "fifo", "null", "empty", "loop", "dangling", "text.txt", "folder/.", "empty/x")
 """What `lie_about` makes."""
+MOST = 40
+"""Parts of a list or mapping that are looked into: weights have hundreds, all alike."""
 
 numbers = st.sampled_from(NUMBERS)
 texts = st.sampled_from(TEXTS) | st.text(st.characters(exclude_characters="\0"), max_size=20)
@@ -118,7 +120,7 @@ def put_at(value: Any, place: int, new: Any) -> Any:
 def _spots(value: Any, at: tuple[Any, ...]) -> Any:
     yield at
     if isinstance(value, dict | list):
-        for key in value if isinstance(value, dict) else range(len(value)):
+        for key in list(value if isinstance(value, dict) else range(len(value)))[:MOST]:
             yield from _spots(value[key], (*at, key))
 
 
