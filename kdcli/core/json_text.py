@@ -1,7 +1,16 @@
-"""JSON that somebody else may have written."""
+"""JSON that somebody else may have written, and JSON that anybody may be shown."""
 
 import json
 from typing import Any
+
+_OBEYED = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
+"""What JSON leaves as it is and some terminals obey: DEL and C1."""
+
+
+def to_json(value: Any, ascii_only: bool = False) -> str:
+    """On several lines; raises ValueError where a number is NaN or infinite."""
+    text = json.dumps(value, indent=2, ensure_ascii=ascii_only, allow_nan=False)
+    return text.translate(_OBEYED)
 
 
 def from_json(text: str) -> Any:
