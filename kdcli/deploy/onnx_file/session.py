@@ -156,7 +156,7 @@ def open_session(path: Path, threads: int = 1) -> Session:
             answer: Floats = session.run(None, {takes.name: images}, how)[0]
         except Exception as error:
             raise _told(error, path) from error
-        if np.shape(answer)[:1] != images.shape[:1] or np.ndim(answer) != 2:
+        if np.ndim(answer) < 2 or len(answer) != len(images):
             raise DamagedFile(
                 f"{path}: gives {np.shape(answer)} of {len(images)} images, not (images, classes)",
                 EXPORT_AGAIN,
