@@ -174,6 +174,7 @@ damages = st.builds(
 KNOWN = [
     (Damage("timm/config.json", "odd", 2327, "x"), OF_TIMM[0]),  # a mean of words
     (Damage("timm/config.json", "deep"), OF_TIMM[0]),
+    (Damage("model.pt", "odd", 2191, [-0.5, 2**64]), EVALUATE[0]),  # a licence of numbers
     (Damage("needs.json", "deep"), LOOK[0]),
 ]
 
