@@ -1,7 +1,6 @@
 """Where words go: results on stdout, everything else on stderr. Home of rich."""
 
 import codecs
-import json
 import sys
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -26,6 +25,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kdcli.core.errors import ExitCode, KdError
+from kdcli.core.json_text import to_json
 from kdcli.core.log import Logbook
 from kdcli.core.progress import heeding
 from kdcli.core.text import visible
@@ -189,9 +189,9 @@ class Console:
 
     def json(self, content: Any) -> None:
         """Plain JSON on stdout; in ASCII where UTF-8 cannot hold it, or stdout is not UTF-8."""
-        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+        text = to_json(content)
         if not _takes(text, self._stdout):
-            text = json.dumps(content, indent=2, allow_nan=False)
+            text = to_json(content, ascii_only=True)
         print(text, file=self._stdout, flush=True)
 
     def line(self, text: str = "") -> None:

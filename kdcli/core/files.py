@@ -217,6 +217,7 @@ def probe(folder: Path) -> None:
                 clear(folder / "probe")
                 with suppress(FileNotFoundError):
                     new.write_bytes(bytes(PROBE_BYTES))
+                    break
             _flush(new)
     finally:
         remove(new)

@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from kdcli.core.errors import ExitCode, InUse
+from kdcli.core.json_text import from_json
 from kdcli.core.machine import boot_id
 from kdcli.core.text import duration
 from kdcli.core.unfinished import beside, clear, remove
@@ -117,7 +118,7 @@ def _create(file: Path, mine: Holder) -> bool:
 
 def _read(file: Path) -> Holder | None:
     try:
-        return Holder(**json.loads(file.read_text("utf-8")))
+        return Holder(**from_json(file.read_text("utf-8")))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError):  # half-written where there are no links, or a newer kd's

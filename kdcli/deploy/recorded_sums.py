@@ -1,6 +1,5 @@
 """An exported file that has changed since is noticed, where its run's record lies beside it."""
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from kdcli.core.errors import DamagedFile
 from kdcli.core.files import sha256
+from kdcli.core.json_text import from_json
 from kdcli.deploy.onnx_file.read import EXPORT_AGAIN
 from kdcli.runs.layout import EXPORTS
 
@@ -33,6 +33,6 @@ def _recorded(file: Path) -> Iterator[tuple[str, str]]:
     folder = file.parent / os.pardir if inside else file.parent
     for record in sorted(folder.glob("*report.json")) if file.is_file() else ():
         with suppress(OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
-            for export in json.loads(record.read_text("utf-8"))["exports"] or ():
+            for export in from_json(record.read_text("utf-8"))["exports"] or ():
                 if (record.parent / export["path"]).samefile(file):
                     yield os.path.normpath(record), str(export["sha256"])

@@ -10,6 +10,7 @@ from kdcli import __version__
 from kdcli.core.errors import DamagedFile
 from kdcli.core.file_format import REPORT
 from kdcli.core.files import write_text
+from kdcli.core.json_text import from_json
 from kdcli.report.choices import Protocol
 from kdcli.report.comparison import Comparison, Speedup
 from kdcli.report.export import Export, PackagePart, replaced
@@ -45,11 +46,11 @@ def read_report(place: Path, model_sha256: str | None) -> Report | None:
         return None
     try:
         # read by json: pydantic's own reader refuses names that are not UTF-8
-        raw = json.loads(place.read_text("utf-8"))
+        raw = from_json(place.read_text("utf-8"))
         if isinstance(raw, dict):
             REPORT.refuse_others(place, raw.get(REPORT.key, REPORT.writes), ANEW)
         report = Report.model_validate(raw)
-    except (ValueError, RecursionError) as error:  # bad bytes, no JSON, or no report
+    except ValueError as error:  # bad bytes, no JSON, or no report
         raise DamagedFile(f"{place}: not a report of this kd", ANEW) from error
     return report if model_sha256 in (None, report.model_sha256) else None
 

@@ -15,10 +15,11 @@ RUN/ run.yaml         who, resolved recipe, versions   needs.json   what it depe
      .lock, .holder   while kd works in it (core/host_lock.py)
 """
 
-import json
 import re
 from pathlib import Path
 from typing import Literal
+
+from kdcli.core.json_text import from_json
 
 # Pruning, `--again` and clearing up remove by these names and by nothing else: a name that kd does
 # not know is a person's own file, and stays.
@@ -105,6 +106,6 @@ def is_kds(folder: Path) -> bool:
     """Whether kd wrote it: its config.json says so. Other tools write folders of the same files
     (`timm.models.push_to_hf_hub`), and those are not kd's to replace."""
     try:
-        return "kd" in json.loads((folder / "config.json").read_text("utf-8"))
+        return "kd" in from_json((folder / "config.json").read_text("utf-8"))
     except (OSError, ValueError, TypeError):
         return False

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcli.core.file_format import METRICS
+from kdcli.core.json_text import from_json
 
 AGAIN = "repeat the command that made the run with --again"
 NUMBERS = ("epoch", "epochs", "best_epoch", "seconds", "train_accuracy", "val_accuracy")
@@ -23,8 +24,8 @@ def read_lines(file: Path) -> list[dict[str, Any]]:
     found = []
     for line in file.read_text("utf-8", "replace").splitlines():
         try:
-            known = _checked(json.loads(line))
-        except (ValueError, RecursionError):
+            known = _checked(from_json(line))
+        except ValueError:
             break
         METRICS.refuse_others(file, known.pop(METRICS.key, None), AGAIN)
         found.append(known)

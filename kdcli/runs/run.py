@@ -1,6 +1,5 @@
 """A run's folder, and where the runs are."""
 
-import json
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from kdcli.core.errors import DamagedFile, UsageError
 from kdcli.core.file_format import NEEDS, RUN
 from kdcli.core.files import write_text
+from kdcli.core.json_text import from_json
 from kdcli.recipe.safe_yaml import from_yaml, to_yaml
 from kdcli.runs.layout import (
     EXPORTS,
@@ -212,7 +212,7 @@ class Run:
         if not place.is_file():
             raise DamagedFile(f"{place}: no file", AGAIN)
         try:
-            raw = dict(json.loads(place.read_text("utf-8")))
+            raw = dict(from_json(place.read_text("utf-8")))
             NEEDS.refuse_others(place, raw.pop(NEEDS.key, None), AGAIN)
             return {
                 role: Need(self.path / need["path"], need["sha256"]) for role, need in raw.items()

@@ -122,8 +122,11 @@ def load(path: Path) -> ModelProto:
         proto: ModelProto = onnx.load_model_from_string(content)
     except Exception as error:  # protobuf's DecodeError; not importable with types
         raise DamagedFile(f"{path}: not an ONNX file, or cut short", EXPORT_AGAIN) from error
-    if not proto.graph.node or not proto.opset_import:  # an empty file parses, too
-        raise DamagedFile(f"{path}: holds no model", EXPORT_AGAIN)
+    if any(map(_has_no_text, messages(proto))):
+        raise DamagedFile(f"{path}: damaged, its names are no text", EXPORT_AGAIN)
+    own = any(entry.domain in ("", "ai.onnx") for entry in proto.opset_import)
+    if not (own and proto.graph.node and proto.graph.output and inputs(proto)):
+        raise DamagedFile(f"{path}: holds no model", EXPORT_AGAIN)  # an empty file parses, too
     ensure_inside(_tensors(proto), path)
     return proto
 
@@ -139,6 +142,12 @@ def load_whole(path: Path) -> ModelProto:
 
 def _tensors(proto: ModelProto) -> Iterator[Any]:
     return (each for each in messages(proto) if each.DESCRIPTOR.name == "TensorProto")
+
+
+def _has_no_text(message: Any) -> bool:
+    """Whether a text in it is no UTF-8: protobuf hands that out as bytes."""
+    texts = (v for field, v in message.ListFields() if field.type == field.TYPE_STRING)
+    return any(bytes in map(type, (v,) if isinstance(v, str | bytes) else v) for v in texts)
 
 
 def messages(message: Any) -> Iterator[Any]:

@@ -26,6 +26,7 @@ from torch import Tensor
 from kdcli.core.errors import InUse
 from kdcli.core.file_format import ANSWERS
 from kdcli.core.files import atomic, write_text
+from kdcli.core.json_text import from_json
 from kdcli.core.lock import lock
 from kdcli.core.progress import Progress
 from kdcli.evaluation.kept_answers import Kept
@@ -148,7 +149,7 @@ class AnswerStore:
 
     def _json(self, name: str) -> dict[str, Any]:
         with suppress(OSError, ValueError):
-            found = json.loads((self.folder / name).read_text("utf-8"))
+            found = from_json((self.folder / name).read_text("utf-8"))
             return found if isinstance(found, dict) else {}
         return {}
 
