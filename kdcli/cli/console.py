@@ -12,7 +12,6 @@ from rich.cells import cell_len
 from rich.console import Console as RichConsole
 from rich.console import JustifyMethod
 from rich.live import Live
-from rich.markup import escape as without_markup
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -27,7 +26,10 @@ from rich.text import Text
 
 from kdcli.core.errors import ExitCode, KdError
 from kdcli.core.log import Logbook
-from kdcli.core.text import visible
+from kdcli.core.text import in_json, visible
+
+_PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+_ERROR = ("error:", "bold red")
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -38,6 +40,7 @@ COLUMN_WIDTH = 10
 """Characters that a column of a table needs to be read."""
 
 
+# Neither reads markup or emoji: `[/]` and `:x:` in the name of a file are those very letters.
 class _Words(RichConsole):
     """stderr: when nobody reads it any more, the work goes on in silence."""
 
@@ -65,9 +68,9 @@ class Console:
         self.command = command
         """The command line that is being carried out, as it was typed."""
         self._stdout = out or sys.stdout  # kept: libraries are kept off stdout while kd works
-        self._words = _Words(stderr=True, highlight=False, soft_wrap=True)
+        self._words = _Words(stderr=True, soft_wrap=True, **_PLAIN)
         width = None if self._stdout.isatty() else WIDTH_OF_A_LOG
-        self._out = _Results(file=self._stdout, highlight=False, width=width)
+        self._out = _Results(file=self._stdout, width=width, **_PLAIN)
         self._bar: Progress | None = None
         self._live: Live | None = None
         self._logbook = Logbook(command, self._show_warning)
@@ -75,7 +78,7 @@ class Console:
     def say(self, text: str) -> None:
         """One line of what is being done."""
         self._logbook.write(text)
-        self._tell(escape(text), "dim")
+        self._tell(text, "dim")
 
     def warn(self, text: str) -> None:
         """One line that should not be missed."""
@@ -83,12 +86,13 @@ class Console:
         self._show_warning(text)
 
     def _show_warning(self, text: str) -> None:
-        self._tell(f"[bold yellow]warning:[/] {escape(text)}")
+        self._tell(text, head=("warning:", "bold yellow"))
 
-    def _tell(self, markup: str, style: str | None = None) -> None:
+    def _tell(self, text: str, style: str = "", head: tuple[str, str] | None = None) -> None:
         """On stderr; where that leads to a full disk, the work goes on in silence."""
+        words = Text.assemble(head, " ") if head else Text()
         try:
-            self._words.print(markup, style=style)
+            self._words.print(words.append(visible(text), style))
         except OSError:
             self._words.quiet = True
 
@@ -100,35 +104,37 @@ class Console:
         """How it goes: beside the bar on a terminal, else a line of its own."""
         self._logbook.write(text)
         if self._bar is None:
-            self._tell(escape(text))
+            self._tell(text)
         else:
-            self._bar.update(self._bar.task_ids[0], note=text)
+            self._bar.update(self._bar.task_ids[0], note=visible(text))
 
     def track(self, items: Iterable[T], total: int, label: str) -> Generator[T]:
         """Hand the items on, with a bar, rate and time left on a terminal, quietly elsewhere."""
         self._logbook.write(f"{label}: {total:,} to do")
         if not self._words.is_terminal or self._bar is not None:
             if self._bar is None:
-                self._tell(escape(f"{label}: {total:,} to do"))
+                self._tell(f"{label}: {total:,} to do")
             yield from items
             return
         columns = (
-            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
             BarColumn(bar_width=12),
             MofNCompleteColumn(),
             _Rate(),
             TimeRemainingColumn(),
-            TextColumn("[dim]{task.fields[note]}", table_column=Column(no_wrap=True)),
+            TextColumn(
+                "{task.fields[note]}", "dim", markup=False, table_column=Column(no_wrap=True)
+            ),
         )
         with Progress(*columns, console=self._words, transient=True) as self._bar:
-            task = self._bar.add_task(escape(label), total=total, note="")
+            task = self._bar.add_task(visible(label), total=total, note="")
             try:
                 for item in items:
                     yield item
                     self._bar.advance(task)
             finally:  # also where the caller breaks off
                 if last := self._bar.tasks[0].fields["note"]:
-                    self._tell(escape(f"{label}: {last}"))
+                    self._tell(f"{label}: {last}")
                 self._bar = None
 
     def board(self, lines: Sequence[str]) -> None:
@@ -137,7 +143,7 @@ class Console:
             self._live = Live(console=self._words, transient=True, auto_refresh=False)
             self._live.start()
         if self._live is not None:
-            self._live.update(Text.from_markup("\n".join(map(escape, lines))), refresh=True)
+            self._live.update(Text("\n".join(map(visible, lines))), refresh=True)
         if not lines and self._live is not None:
             self._live.stop()
             self._live = None
@@ -147,16 +153,16 @@ class Console:
         if self.as_json:
             self.document({"error": error_document(error)})
             return
-        self._tell(f"[bold red]error:[/] {escape(error.what)}")
+        self._tell(error.what, head=_ERROR)
         if error.fix:
-            self._tell("  " + escape(error.fix).replace("\n", "\n  "))
+            self._tell("  " + error.fix.replace("\n", "\n  "))
 
     def confirm(self, question: str) -> bool | None:
         """What the person says; None where nobody can be asked."""
         streams = (sys.stdin, self._stdout, sys.stderr)
         if self.as_json or not all(stream and stream.isatty() for stream in streams):
             return None
-        self._words.print(f"{escape(question)} [dim]\\[y/N][/] ", end="")
+        self._words.print(Text.assemble(visible(question), " ", ("[y/N]", "dim"), " "), end="")
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     def show(
@@ -175,7 +181,7 @@ class Console:
             error = {"error": error_document(failure)} if failure else {}
             self.document(document(result) | error)
             if failure:
-                self._tell(f"[bold red]error:[/] {escape(failure.what)}")
+                self._tell(failure.what, head=_ERROR)
         else:
             screen(self, result)
             if failure:
@@ -191,11 +197,11 @@ class Console:
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
         if not _takes(text, self._stdout):
             text = json.dumps(content, indent=2, allow_nan=False)
-        print(text, file=self._stdout, flush=True)
+        print(in_json(text), file=self._stdout, flush=True)
 
     def line(self, text: str = "") -> None:
         """One line of result."""
-        self._out.print(escape(text), soft_wrap=True)
+        self._out.print(visible(text), soft_wrap=True)
 
     def text(self, text: str) -> None:
         """A file on stdout, as it is: tabs, too."""
@@ -223,7 +229,7 @@ class Console:
             whole = _widest(columns[i]) == least[i]  # rich would wrap it all the same
             table.add_column(head, justify=justify, overflow="fold", no_wrap=whole)
         for row in cells:
-            table.add_row(*map(escape, row))
+            table.add_row(*map(visible, row))
         self._out.print(table)
 
     def fits(self, heads: Sequence[str], cells: list[list[str]], figures: bool = True) -> bool:
@@ -263,13 +269,8 @@ def error_document(error: KdError) -> dict[str, Any]:
     return {"code": int(error.code), "what": error.what, "fix": error.fix}
 
 
-def escape(text: str) -> str:
-    """Text as it is: no markup for rich, nothing that a terminal would obey."""
-    return without_markup(visible(text))
-
-
 def _columns(heads: Sequence[str], cells: list[list[str]]) -> list[list[str]]:
-    return [list(map(escape, column)) for column in zip(heads, *cells, strict=True)]
+    return [list(map(visible, column)) for column in zip(heads, *cells, strict=True)]
 
 
 def _least_width(column: list[str], figures: bool) -> int:

@@ -11,6 +11,7 @@ import torch
 
 from kdcli.core.errors import UsageError
 from kdcli.core.files import lock, sha256
+from kdcli.core.links import refuse_link
 from kdcli.core.progress import Progress
 from kdcli.deploy.device_times import add_measured
 from kdcli.deploy.export_folder import fill
@@ -101,6 +102,8 @@ def _outgoing(
     student = _with_origin(load(located.model), located.run)
     gates = for_classes(gates, student.file.classes)
     path = place_of_format(wanted.format, request.out, located)
+    if path.parent == located.exports:  # no place that a person has named
+        refuse_link(path.parent)
     exporter.refuse(student.args, path)
     report = _record(located, sha256(located.model))
     samples = samples_of(located, student, source, progress)

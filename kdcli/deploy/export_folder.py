@@ -12,7 +12,7 @@ from kdcli.deploy.onnx_file.read import describe
 from kdcli.evaluation.intervals import share_interval
 from kdcli.report.export import Export, place_of
 from kdcli.report.licences import licence_line, licence_table
-from kdcli.report.markdown import markdown_table
+from kdcli.report.markdown_text import code, markdown_table, plain
 from kdcli.report.schema import Report
 
 MARK = "<!-- written by kd export -->"
@@ -78,7 +78,7 @@ def _readme(exports: Files, feeding: Feeding, source: str, report: Report) -> st
     first = exports[0][0]
     model = "" if first.name == "model.onnx" else f" --model {first.name}"
     lines = [
-        *(MARK, f"# {report.models['student'].name}", ""),
+        *(MARK, f"# {plain(report.models['student'].name)}", ""),
         f"An image classifier of {len(feeding.classes)} classes (labels.txt, in the order of the "
         "output), as ONNX.",
         "",
@@ -90,11 +90,11 @@ def _readme(exports: Files, feeding: Feeding, source: str, report: Report) -> st
         *_table(exports),
     ]
     if report.measured_on:
-        lines += ["", f"p50 / p90: latency of one image at a time, {report.measured_on}."]
+        lines += ["", f"p50 / p90: latency of one image at a time, {plain(report.measured_on)}."]
     if report.licences:
-        lines += ["", licence_line(report.licences), ""]
+        lines += ["", plain(licence_line(report.licences)), ""]
         lines += markdown_table(*licence_table(report.licences))
-    return "\n".join([*lines, "", f"Made by kd {report.kd} from {shown(source)}.", ""])
+    return "\n".join([*lines, "", f"Made by kd {plain(report.kd)} from {plain(source)}.", ""])
 
 
 def _ports(file: Path, feeding: Feeding) -> list[str]:
@@ -118,8 +118,8 @@ def _ports(file: Path, feeding: Feeding) -> list[str]:
         fed += f"; image files: {', '.join(unusual)}"
     answer = "probabilities" if feeding.probabilities else "softmax makes probabilities of them"
     return [
-        f"- input `{takes.name}`: {fed}",
-        f"- output `{gives.name}`: {gives.dtype} {_shape(gives.shape)}, {answer}",
+        f"- input {code(takes.name)}: {plain(fed)}",
+        f"- output {code(gives.name)}: {plain(f'{gives.dtype} {_shape(gives.shape)}')}, {answer}",
     ]
 
 

@@ -11,7 +11,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from kdcli.core.errors import DamagedFile
-from kdcli.core.files import disk_errors, write_text
+from kdcli.core.files import write_text
+from kdcli.core.links import append
 from kdcli.models.checkpoint import AFRESH, load_state, save_state
 from kdcli.recipe.train import Train
 from kdcli.runs.run import Run
@@ -159,8 +160,7 @@ def log(run: Run, line: dict[str, Any]) -> None:
     line. Of several processes the first writes, here and below."""
     if not current().is_first:
         return
-    with disk_errors(run.metrics), run.metrics.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+    append(run.metrics, json.dumps(line) + "\n")
 
 
 def keep(run: Run, epochs: Epochs, parts: dict[str, Any], within: Within | None = None) -> None:
