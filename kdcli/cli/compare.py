@@ -13,6 +13,7 @@ from kdcli.cli import completion
 from kdcli.cli.console import Console
 from kdcli.cli.entry import door
 from kdcli.cli.flags import Debug, Device, Json
+from kdcli.core.text import in_csv
 
 if TYPE_CHECKING:
     from kdcli.report.candidates import Compared
@@ -216,12 +217,5 @@ def _flat(raw: dict[str, Any], before: str = "") -> dict[str, Any]:
         else:
             words = " ".join(map(str, value)) if isinstance(value, list) else value
             words = int(words) if isinstance(words, bool) else words
-            found[f"{before}{key}"] = _cell(words)
+            found[f"{before}{key}"] = "" if words is None else in_csv(words)
     return found
-
-
-def _cell(value: Any) -> Any:
-    """Text that a spreadsheet would take for a formula begins with `'`, which it does not show."""
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{value}"
-    return "" if value is None else value

@@ -102,7 +102,7 @@ def _outgoing(
     student = _with_origin(load(located.model), located.run)
     gates = for_classes(gates, student.file.classes)
     path = place_of_format(wanted.format, request.out, located)
-    if path.parent == located.exports:  # no place that a person has named
+    if request.out is None and path.parent == located.exports:  # nobody has named it
         refuse_link(path.parent)
     exporter.refuse(student.args, path)
     report = _record(located, sha256(located.model))

@@ -152,6 +152,14 @@ def visible(text: str) -> str:
     return text.translate(_SPELLED).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def in_csv(value: Number | str) -> Number | str:
+    """A cell: text that a spreadsheet would take for a formula gets a `'` in front of it, which no
+    spreadsheet shows."""
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"'{value}"
+    return value
+
+
 def in_json(document: str) -> str:
     """The same document, of the same meaning, as a terminal may get it; surrogates stay."""
     return document.translate(_IN_JSON)

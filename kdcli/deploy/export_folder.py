@@ -8,7 +8,7 @@ from kdcli.core.files import write_text
 from kdcli.core.progress import Progress
 from kdcli.core.text import shown, size_in_words
 from kdcli.deploy.onnx_file.feeding import Feeding, feeding_of
-from kdcli.deploy.onnx_file.read import describe
+from kdcli.deploy.onnx_file.read import Port, describe
 from kdcli.evaluation.intervals import share_interval
 from kdcli.report.export import Export, place_of
 from kdcli.report.licences import licence_line, licence_table
@@ -102,7 +102,7 @@ def _ports(file: Path, feeding: Feeding) -> list[str]:
     about = describe(file)
     takes, gives = about.inputs[0], about.outputs[0]
     kinds = {True: "RGB, channels last, 0 to 255", False: "RGB, channels first, normalised"}
-    fed = f"{takes.dtype} {_shape(takes.shape)}, {kinds[feeding.pixels]}"
+    fed = f"{_kind(takes)}, {kinds[feeding.pixels]}"
     if not feeding.pixels:
         mean, std = (
             [round(value, 6) for value in values] for values in (feeding.mean, feeding.std)
@@ -118,13 +118,14 @@ def _ports(file: Path, feeding: Feeding) -> list[str]:
         fed += f"; image files: {', '.join(unusual)}"
     answer = "probabilities" if feeding.probabilities else "softmax makes probabilities of them"
     return [
-        f"- input {code(takes.name)}: {plain(fed)}",
-        f"- output {code(gives.name)}: {plain(f'{gives.dtype} {_shape(gives.shape)}')}, {answer}",
+        f"- input {code(takes.name)}: {fed}",
+        f"- output {code(gives.name)}: {_kind(gives)}, {answer}",
     ]
 
 
-def _shape(shape: tuple[int | str, ...]) -> str:
-    return f"({', '.join(map(str, shape))})"
+def _kind(port: Port) -> str:
+    """`float32 (batch, 3, 224, 224)`, in Markdown."""
+    return plain(f"{port.dtype} ({', '.join(map(str, port.shape))})")
 
 
 def _table(exports: Files) -> list[str]:

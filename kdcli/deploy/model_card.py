@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcli import __version__
+from kdcli.core.text import shown
 from kdcli.data.decoding import UNTOLD, Decoding
 from kdcli.models.loading import Loaded
 from kdcli.recipe.edit import crop_pct_of
@@ -142,10 +143,10 @@ def _front(origin: Origin) -> str:
         "tags": tags,
         "pipeline_tag": "image-classification",
         "library_name": "timm",
-        "license": origin.licence or "unknown",
+        "license": shown(origin.licence or "unknown"),
     }
     if origin.datasets:
-        front["datasets"] = list(origin.datasets)
+        front["datasets"] = list(map(shown, origin.datasets))
     return f"---\n{to_yaml(front)}---"
 
 

@@ -19,9 +19,11 @@ _SIGNS = re.compile(
     r"[\\`*\[\]<>$]"
     r"|(?<![^\W_])_|_(?![^\W_])"  # within a word it is a letter
     r"|~(?=\S)|(?<=\S)~"  # between blanks it says `about`
-    r"|&(?=[#\w])"
+    r"|&(?=#|\w+;)"
 )
-_AT_THE_START = re.compile(r"[#+=-]|\d{1,9}(?=[.)])")
+_AT_THE_START = re.compile(
+    r"#{1,6}(?=\s|$)|\+(?=\s|$)|-(?=[\s-]|$)|=(?==*\s*$)|\d{1,9}(?=[.)](?:\s|$))"
+)
 """Of a line: headings, rules, lists."""
 
 
