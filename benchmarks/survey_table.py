@@ -20,7 +20,7 @@ from kdcli.commands.evaluate import evaluate
 from kdcli.core.files import write_text
 from kdcli.core.progress import Silent
 from kdcli.report.candidates import survey_table
-from kdcli.report.markdown import markdown_table
+from kdcli.report.markdown_text import markdown_table
 from kdcli.report.survey import scores
 from kdcli.training.ensure import ensure
 

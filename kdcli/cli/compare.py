@@ -13,6 +13,7 @@ from kdcli.cli import completion
 from kdcli.cli.console import Console
 from kdcli.cli.entry import door
 from kdcli.cli.flags import Debug, Device, Json
+from kdcli.core.text import in_csv
 
 if TYPE_CHECKING:
     from kdcli.report.candidates import Compared
@@ -176,13 +177,13 @@ def as_asked(markdown: bool, csv_: bool, json: bool) -> Show:
 def show_markdown(console: Console, found: "Compared") -> None:
     """After --markdown."""
     from kdcli.report.candidates import survey_table, table
-    from kdcli.report.markdown import markdown_table
+    from kdcli.report.markdown_text import markdown_table, plain
     from kdcli.report.survey import scores
 
     lines = ["", *markdown_table(*(survey_table if found.survey else table)(found))]
     if found.survey:
-        lines += ["", scores(found.survey)]
-    for line in (f"**{found.sentence}**", *lines):
+        lines += ["", plain(scores(found.survey))]
+    for line in (f"**{plain(found.sentence)}**", *lines):
         console.line(line)
 
 
@@ -199,7 +200,7 @@ def show_csv(console: Console, found: "Compared") -> None:
     writer = csv.DictWriter(text, keys, "", "ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    for line in text.getvalue().splitlines():
+    for line in text.getvalue().split("\n")[:-1]:
         console.line(line)
 
 
@@ -216,5 +217,5 @@ def _flat(raw: dict[str, Any], before: str = "") -> dict[str, Any]:
         else:
             words = " ".join(map(str, value)) if isinstance(value, list) else value
             words = int(words) if isinstance(words, bool) else words
-            found[f"{before}{key}"] = "" if words is None else words
+            found[f"{before}{key}"] = "" if words is None else in_csv(words)
     return found

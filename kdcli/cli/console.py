@@ -11,7 +11,6 @@ from rich.cells import cell_len
 from rich.console import Console as RichConsole
 from rich.console import JustifyMethod
 from rich.live import Live
-from rich.markup import escape as without_markup
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -21,7 +20,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from kdcli.core.errors import ExitCode, KdError
@@ -29,6 +28,9 @@ from kdcli.core.json_text import to_json
 from kdcli.core.log import Logbook
 from kdcli.core.progress import heeding
 from kdcli.core.text import visible
+
+_PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+_ERROR = ("error:", "bold red")
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -39,6 +41,7 @@ COLUMN_WIDTH = 10
 """Characters that a column of a table needs to be read."""
 
 
+# Neither reads markup or emoji: `[/]` and `:x:` in the name of a file are those very letters.
 class _Words(RichConsole):
     """stderr: when nobody reads it any more, the work goes on in silence."""
 
@@ -66,9 +69,9 @@ class Console:
         self.command = command
         """The command line that is being carried out, as it was typed."""
         self._stdout = out or sys.stdout  # kept: libraries are kept off stdout while kd works
-        self._words = _Words(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+        self._words = _Words(stderr=True, soft_wrap=True, **_PLAIN)
         width = None if self._stdout.isatty() else WIDTH_OF_A_LOG
-        self._out = _Results(file=self._stdout, highlight=False, width=width, emoji=False)
+        self._out = _Results(file=self._stdout, width=width, **_PLAIN)
         self._bar: Progress | None = None
         self._live: Live | None = None
         self._logbook = Logbook(command, self._show_warning)
@@ -76,7 +79,7 @@ class Console:
     def say(self, text: str) -> None:
         """One line of what is being done."""
         self._logbook.write(text)
-        self._tell(escape(text), "dim")
+        self._tell(text, "dim")
 
     def warn(self, text: str) -> None:
         """One line that should not be missed."""
@@ -84,12 +87,13 @@ class Console:
         self._show_warning(text)
 
     def _show_warning(self, text: str) -> None:
-        self._tell(f"[bold yellow]warning:[/] {escape(text)}")
+        self._tell(text, head=("warning:", "bold yellow"))
 
-    def _tell(self, markup: str, style: str | None = None) -> None:
+    def _tell(self, text: str, style: str = "", head: tuple[str, str] | None = None) -> None:
         """On stderr; where that leads to a full disk, the work goes on in silence."""
+        words = Text.assemble(head, " ") if head else Text()
         try:
-            self._words.print(markup, style=style)
+            self._words.print(words.append(visible(text), style))
         except OSError:
             self._words.quiet = True
 
@@ -101,7 +105,7 @@ class Console:
         """How it goes: beside the bar on a terminal, else a line of its own."""
         self._logbook.write(text)
         if self._bar is None:
-            self._tell(escape(text))
+            self._tell(text)
         else:
             self._bar.update(self._bar.task_ids[0], note=visible(text))
 
@@ -110,16 +114,17 @@ class Console:
         self._logbook.write(f"{label}: {total:,} to do")
         if not self._words.is_terminal or self._bar is not None:
             if self._bar is None:
-                self._tell(escape(f"{label}: {total:,} to do"))
+                self._tell(f"{label}: {total:,} to do")
             yield from heeding(items)
             return
+        one_line = Column(no_wrap=True)
         columns = (
-            TextColumn("{task.description}", markup=False),
+            TextColumn("{task.description}", markup=False, table_column=one_line),
             BarColumn(bar_width=12),
             MofNCompleteColumn(),
             _Rate(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}", "dim", markup=False),
+            TextColumn("{task.fields[note]}", "dim", markup=False, table_column=one_line),
         )
         with Progress(*columns, console=self._words, transient=True) as self._bar:
             task = self._bar.add_task(visible(label), total=total, note="")
@@ -129,7 +134,7 @@ class Console:
                     self._bar.advance(task)
             finally:  # also where the caller breaks off
                 if last := self._bar.tasks[0].fields["note"]:
-                    self._tell(escape(f"{label}: {last}"))
+                    self._tell(f"{label}: {last}")
                 self._bar = None
 
     def board(self, lines: Sequence[str]) -> None:
@@ -148,16 +153,16 @@ class Console:
         if self.as_json:
             self.document({"error": error_document(error)})
             return
-        self._tell(f"[bold red]error:[/] {escape(error.what)}")
+        self._tell(error.what, head=_ERROR)
         if error.fix:
-            self._tell("  " + escape(error.fix).replace("\n", "\n  "))
+            self._tell("  " + error.fix.replace("\n", "\n  "))
 
     def confirm(self, question: str) -> bool | None:
         """What the person says; None where nobody can be asked."""
         streams = (sys.stdin, self._stdout, sys.stderr)
         if self.as_json or not all(stream and stream.isatty() for stream in streams):
             return None
-        self._words.print(f"{escape(question)} [dim]\\[y/N][/] ", end="")
+        self._words.print(Text.assemble(visible(question), " ", ("[y/N]", "dim"), " "), end="")
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     def show(
@@ -176,7 +181,7 @@ class Console:
             error = {"error": error_document(failure)} if failure else {}
             self.document(document(result) | error)
             if failure:
-                self._tell(f"[bold red]error:[/] {escape(failure.what)}")
+                self._tell(failure.what, head=_ERROR)
         else:
             screen(self, result)
             if failure:
@@ -196,7 +201,7 @@ class Console:
 
     def line(self, text: str = "") -> None:
         """One line of result."""
-        self._out.print(escape(text), soft_wrap=True)
+        self._out.print(visible(text), soft_wrap=True)
 
     def text(self, text: str) -> None:
         """A file on stdout, as it is: tabs, too."""
@@ -224,7 +229,7 @@ class Console:
             whole = _widest(columns[i]) == least[i]  # rich would wrap it all the same
             table.add_column(head, justify=justify, overflow="fold", no_wrap=whole)
         for row in cells:
-            table.add_row(*map(escape, row))
+            table.add_row(*map(visible, row))
         self._out.print(table)
 
     def fits(self, heads: Sequence[str], cells: list[list[str]], figures: bool = True) -> bool:
@@ -264,13 +269,8 @@ def error_document(error: KdError) -> dict[str, Any]:
     return {"code": int(error.code), "what": error.what, "fix": error.fix}
 
 
-def escape(text: str) -> str:
-    """Text as it is: no markup for rich, nothing that a terminal would obey."""
-    return without_markup(visible(text))
-
-
 def _columns(heads: Sequence[str], cells: list[list[str]]) -> list[list[str]]:
-    return [list(map(escape, column)) for column in zip(heads, *cells, strict=True)]
+    return [list(map(visible, column)) for column in zip(heads, *cells, strict=True)]
 
 
 def _least_width(column: list[str], figures: bool) -> int:

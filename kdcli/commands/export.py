@@ -12,6 +12,7 @@ import torch
 from kdcli.core.disk_space import refuse_full
 from kdcli.core.errors import UsageError
 from kdcli.core.files import probe, sha256
+from kdcli.core.links import refuse_link
 from kdcli.core.lock import lock
 from kdcli.core.progress import Progress
 from kdcli.deploy.device_times import add_measured
@@ -98,6 +99,8 @@ def _outgoing(
     work."""
     wanted, exporter = request.wanted, FORMATS[request.wanted.format]
     path = place_of_format(wanted.format, request.out, located)
+    if request.out is None and path.parent == located.exports:  # nobody has named it
+        refuse_link(path.parent)
     _refuse_unwritable(path, located)
     source = source_of(located, progress, request.data)
     if wanted.int8 and source is None:

@@ -3,8 +3,9 @@
 import json
 from typing import Any
 
-_OBEYED = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
-"""What JSON leaves as it is and some terminals obey: DEL and C1."""
+from kdcli.core.text import UNSEEN
+
+_OBEYED = {code: f"\\u{code:04x}" for code in UNSEEN}
 
 
 def to_json(value: Any, ascii_only: bool = False) -> str:

@@ -10,6 +10,8 @@ from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from kdcli.core.errors import DiskError
+from kdcli.core.links import append
 from kdcli.core.machine import machine, memory_bytes
 from kdcli.core.text import visible
 
@@ -98,18 +100,17 @@ class Logbook:
     def _append(self, page: _Page, text: str) -> None:
         """Opened for each message: what is written is there, whatever happens next.
 
-        A disk that is full or gone costs the log, never the training: the first refusal is told,
-        and nothing more is tried.
+        A disk that is full or gone, or a link in its place, costs the log, never the training: the
+        first refusal is told, and nothing more is tried.
         """
         if page.broken:
             return
         try:
-            with page.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(text)
-        except OSError as error:
+            append(page.path, text)
+        except DiskError as error:
             page.broken = True
             if self._warn:
-                self._warn(f"{page.path}: cannot be written ({error.strerror or error}); going on")
+                self._warn(f"{error.what}; going on")
 
 
 def header(command: str) -> str:

@@ -123,8 +123,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; did you mean '{near[0]}'?" if near else ""
 
 
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Control characters, and the surrogates that stand for bytes which are no UTF-8."""
+_TURNING = (*range(0x2028, 0x202F), *range(0x2066, 0x206A))
+"""Signs that break lines, or turn around what stands behind them: `gpj.exe` then reads `exe.jpg`.
+Those that only mark a direction (U+200E, U+200F) Hebrew and Arabic need."""
+_UNPRINTABLE = re.compile(rf"[\x00-\x1f\x7f-\x9f{''.join(map(chr, _TURNING))}\ud800-\udfff]")
+"""These, control characters, and the surrogates that stand for bytes which are no UTF-8."""
 
 
 def shown(name: object) -> str:
@@ -138,10 +141,19 @@ def shown(name: object) -> str:
 
 # C0, DEL and C1, of which some terminals obey 0x9b as they do ESC [; whole messages keep their
 # tabs and lines, names (`shown`) do not
-_UNSEEN = {i: f"\\x{i:02x}" for i in (*range(32), *range(127, 160)) if chr(i) not in "\t\n"}
+UNSEEN = [i for i in (*range(32), *range(127, 160), *_TURNING) if chr(i) not in "\t\n"]
+_SPELLED = {i: f"\\x{i:02x}" if i < 256 else f"\\u{i:04x}" for i in UNSEEN}
 
 
 def visible(text: str) -> str:
     """What a file's name may hold and no terminal should get, spelled out: control characters as
     `\\x1b`, and as `\\udce9` the surrogates that stand for bytes which are no UTF-8."""
-    return text.translate(_UNSEEN).encode("utf-8", "backslashreplace").decode("utf-8")
+    return text.translate(_SPELLED).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def in_csv(value: Number | str) -> Number | str:
+    """A cell: text that a spreadsheet would take for a formula gets a `'` in front of it, which no
+    spreadsheet shows."""
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"'{value}"
+    return value

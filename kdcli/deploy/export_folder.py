@@ -8,11 +8,11 @@ from kdcli.core.files import write_text
 from kdcli.core.progress import Progress
 from kdcli.core.text import shown, size_in_words
 from kdcli.deploy.onnx_file.feeding import Feeding, feeding_of
-from kdcli.deploy.onnx_file.read import describe
+from kdcli.deploy.onnx_file.read import Port, describe
 from kdcli.evaluation.intervals import share_interval
 from kdcli.report.export import Export, place_of
 from kdcli.report.licences import licence_line, licence_table
-from kdcli.report.markdown import markdown_table
+from kdcli.report.markdown_text import code, markdown_table, plain
 from kdcli.report.schema import Report
 
 MARK = "<!-- written by kd export -->"
@@ -78,7 +78,7 @@ def _readme(exports: Files, feeding: Feeding, source: str, report: Report) -> st
     first = exports[0][0]
     model = "" if first.name == "model.onnx" else f" --model {first.name}"
     lines = [
-        *(MARK, f"# {report.models['student'].name}", ""),
+        *(MARK, f"# {plain(report.models['student'].name)}", ""),
         f"An image classifier of {len(feeding.classes)} classes (labels.txt, in the order of the "
         "output), as ONNX.",
         "",
@@ -90,11 +90,11 @@ def _readme(exports: Files, feeding: Feeding, source: str, report: Report) -> st
         *_table(exports),
     ]
     if report.measured_on:
-        lines += ["", f"p50 / p90: latency of one image at a time, {report.measured_on}."]
+        lines += ["", f"p50 / p90: latency of one image at a time, {plain(report.measured_on)}."]
     if report.licences:
-        lines += ["", licence_line(report.licences), ""]
+        lines += ["", plain(licence_line(report.licences)), ""]
         lines += markdown_table(*licence_table(report.licences))
-    return "\n".join([*lines, "", f"Made by kd {report.kd} from {shown(source)}.", ""])
+    return "\n".join([*lines, "", f"Made by kd {plain(report.kd)} from {plain(source)}.", ""])
 
 
 def _ports(file: Path, feeding: Feeding) -> list[str]:
@@ -102,7 +102,7 @@ def _ports(file: Path, feeding: Feeding) -> list[str]:
     about = describe(file)
     takes, gives = about.inputs[0], about.outputs[0]
     kinds = {True: "RGB, channels last, 0 to 255", False: "RGB, channels first, normalised"}
-    fed = f"{takes.dtype} {_shape(takes.shape)}, {kinds[feeding.pixels]}"
+    fed = f"{_kind(takes)}, {kinds[feeding.pixels]}"
     if not feeding.pixels:
         mean, std = (
             [round(value, 6) for value in values] for values in (feeding.mean, feeding.std)
@@ -118,13 +118,14 @@ def _ports(file: Path, feeding: Feeding) -> list[str]:
         fed += f"; image files: {', '.join(unusual)}"
     answer = "probabilities" if feeding.probabilities else "softmax makes probabilities of them"
     return [
-        f"- input `{takes.name}`: {fed}",
-        f"- output `{gives.name}`: {gives.dtype} {_shape(gives.shape)}, {answer}",
+        f"- input {code(takes.name)}: {fed}",
+        f"- output {code(gives.name)}: {_kind(gives)}, {answer}",
     ]
 
 
-def _shape(shape: tuple[int | str, ...]) -> str:
-    return f"({', '.join(map(str, shape))})"
+def _kind(port: Port) -> str:
+    """`float32 (batch, 3, 224, 224)`, in Markdown."""
+    return plain(f"{port.dtype} ({', '.join(map(str, port.shape))})")
 
 
 def _table(exports: Files) -> list[str]:

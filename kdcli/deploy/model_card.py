@@ -14,7 +14,7 @@ from kdcli.recipe.edit import crop_pct_of
 from kdcli.recipe.safe_yaml import to_yaml
 from kdcli.report.export import FoldPart
 from kdcli.report.licences import licence_line, licence_of_all, licence_row
-from kdcli.report.markdown import markdown_table
+from kdcli.report.markdown_text import Marked, listed, markdown_table, plain
 from kdcli.report.schema import Report
 from kdcli.report.sentences import figures, fold_words
 from kdcli.report.table import heads, table
@@ -115,7 +115,7 @@ def model_card(
     """Markdown behind YAML, as the Hub wants it; `accuracy` is that of these very weights."""
     parts = [
         _front(origin),
-        f"# {escaped(origin.name)}",
+        f"# {plain(origin.name)}",
         _what(origin, accuracy),
         _use(origin),
         "## How it was made",
@@ -130,15 +130,10 @@ def model_card(
     return "\n\n".join(parts) + "\n"
 
 
-def escaped(text: str) -> str:
-    """Text that Markdown shows as it is, on one line; `|` is for a table to escape."""
-    return re.sub(r"([\\`*_{}\[\]<>#~$&!])", r"\\\1", shown(text))
-
-
-def _told(text: str) -> str:
+def _told(text: str) -> Marked:
     """A line of the report, without the folders of the machine that it was written on."""
     words = r"""((?:'[^']*'|"[^"]*"|[^\s'"])+)"""  # one argument, as a shell takes it
-    return escaped(re.sub(rf"\bkd (evaluate|export) {words}", r"kd \1 RUN", text))
+    return plain(re.sub(rf"\bkd (evaluate|export) {words}", r"kd \1 RUN", text))
 
 
 def _front(origin: Origin) -> str:
@@ -148,19 +143,19 @@ def _front(origin: Origin) -> str:
         "tags": tags,
         "pipeline_tag": "image-classification",
         "library_name": "timm",
-        "license": origin.licence or "unknown",
+        "license": shown(origin.licence or "unknown"),
     }
     if origin.datasets:
-        front["datasets"] = list(origin.datasets)
+        front["datasets"] = list(map(shown, origin.datasets))
     return f"---\n{to_yaml(front)}---"
 
 
 def _what(origin: Origin, accuracy: float | None) -> str:
-    names = ", ".join(escaped(name) for name in origin.classes[:NAMED])
+    names = ", ".join(plain(name) for name in origin.classes[:NAMED])
     more = ", ...; all of them stand in config.json" if len(origin.classes) > NAMED else ""
     found = "" if accuracy is None else f" Accuracy of these weights on test: {accuracy:.4f}."
     return (
-        f"{escaped(origin.model)} for images of {origin.input_size} x {origin.input_size} pixels "
+        f"{plain(origin.model)} for images of {origin.input_size} x {origin.input_size} pixels "
         f"and {len(origin.classes):,} classes.{found}\n\nClasses: {names}{more}."
     )
 
@@ -172,7 +167,8 @@ from PIL import Image, ImageOps
 model = timm.create_model("local-dir:.", pretrained=True).eval()  # on the Hub: hf-hub:YOU/NAME
 transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model))
 
-image = ImageOps.exif_transpose(Image.open("photo.jpg"))  # turned as the camera says
+photo = Image.open("photo.jpg", formats=("JPEG", "PNG", "WEBP"))  # whatever its name says
+image = ImageOps.exif_transpose(photo)  # turned as the camera says
 logits = model(transform(image.convert("RGB"))[None])
 ```"""
 
@@ -188,24 +184,23 @@ def _use(origin: Origin) -> str:
 def _made(report: Report, origin: Origin) -> Iterator[str]:
     """Who, from what, and by which rules."""
     if origin.given:
-        yield f"given weights, not trained by kd: {escaped(origin.given)}"
+        yield f"given weights, not trained by kd: {plain(origin.given)}"
     above = report.models.get("ensemble") or report.models.get("teacher")
     if taught := ", ".join(origin.teachers) or (above.name if above else ""):
-        yield f"teacher: {escaped(taught)}"
+        yield f"teacher: {plain(taught)}"
     if origin.recipe:
-        yield f"recipe {escaped(origin.recipe)}"
+        yield f"recipe {plain(origin.recipe)}"
     if origin.data:
-        yield f"data: {escaped(origin.data)}"
+        yield f"data: {plain(origin.data)}"
     if origin.seed is not None:
         yield f"seed {origin.seed}{_seeds(report)}"
     if origin.epochs is not None:
         yield f"epochs: {origin.epochs}"
     if origin.versions:
-        yield f"made with {origin.versions}"
+        yield f"made with {plain(origin.versions)}"
     if baseline := report.models.get("baseline"):
         yield (
-            f"baseline: {escaped(baseline.name)}, trained as long on the same data from labels "
-            "alone"
+            f"baseline: {plain(baseline.name)}, trained as long on the same data from labels alone"
         )
 
 
@@ -218,8 +213,7 @@ def _figures(report: Report, fold: FoldPart | None) -> Iterator[str]:
     """The verdict, the table, and the comparison in a few lines."""
     if report.verdict:
         yield f"**{_told(report.verdict)}**"
-    rows = [[escaped(cell) for cell in row] for row in table(report)]
-    yield "\n".join(markdown_table(["", *map(escaped, heads(report))], rows))
+    yield "\n".join(markdown_table(["", *heads(report)], table(report)))
     told = [*figures(report), *report.notes, *([fold_words(fold)] if fold else [])]
     if told:
         yield _listed(told)
@@ -254,4 +248,4 @@ def _limits(report: Report, origin: Origin) -> Iterator[str]:
 
 
 def _listed(lines: Iterator[str] | tuple[str, ...] | list[str]) -> str:
-    return "\n".join(f"- {_told(line)}" for line in lines)
+    return "\n".join(listed(map(_told, lines)))

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from kdcli.core.text import counted
+from kdcli.core.errors import UsageError
+from kdcli.core.text import counted, shown
 from kdcli.jobs.engine import given
 from kdcli.jobs.node import Node
 from kdcli.jobs.slurm_options import WARNING_SECONDS, flags
@@ -18,6 +19,9 @@ Kind = Literal["make", "slurm", "sky"]
 
 def emit(kind: Kind, file: Path, nodes: Sequence[Node], options: Mapping[str, str]) -> str:
     """A file that carries out what is missing of a sweep's; `options` are sbatch's."""
+    for node in nodes:
+        if shown(node.command) != node.command:  # no quoting holds them in all three
+            raise UsageError(f"{node.words}: control characters, which no job file can hold")
     if kind == "make":
         return _makefile(file, nodes)
     return _sbatch_script(file, nodes, options) if kind == "slurm" else _sky_task(file)
@@ -26,13 +30,18 @@ def emit(kind: Kind, file: Path, nodes: Sequence[Node], options: Mapping[str, st
 def _makefile(file: Path, nodes: Sequence[Node]) -> str:
     """A target for each job, and none is a file: kd knows what is finished."""
     names = [node.name for node in nodes]
-    lines = [f"# kd sweep {file}: make --keep-going --jobs 4 --makefile THIS"]
+    lines = [f"# kd sweep {shown(file)}: make --keep-going --jobs 4 --makefile THIS"]
     said = {name: _escaped(text).replace("#", r"\#") for name, text in given().items()}
     lines += [f"export {name} = {text}" for name, text in said.items()]
     lines += [f".PHONY: all {' '.join(names)}", f"all: {' '.join(names)}"]
     for node in nodes:
         needs = "".join(f" {name}" for name in node.needs if name in names)
-        lines += ["", f"# {node.words}", f"{node.name}:{needs}", f"\t{_escaped(node.command)}"]
+        lines += [
+            "",
+            f"# {shown(node.words)}",
+            f"{node.name}:{needs}",
+            f"\t{_escaped(node.command)}",
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -64,7 +73,7 @@ END
 
 def _sbatch_script(file: Path, nodes: Sequence[Node], options: Mapping[str, str]) -> str:
     text = _SCRIPT.format(
-        file=file,
+        file=shown(file),
         given="".join(f"export {name}={shlex.quote(text)}\n" for name, text in given().items()),
         seconds=WARNING_SECONDS,
         options=shlex.join(flags({k: v for k, v in options.items() if k != "job-name"})),
@@ -74,7 +83,7 @@ def _sbatch_script(file: Path, nodes: Sequence[Node], options: Mapping[str, str]
         needs = "".join(f":${variables[name]}" for name in node.needs if name in variables)
         behind = f'"--dependency=afterok{needs}"' if needs else '""'
         job = f"job {node.name} {behind} {shlex.quote(node.command)}"
-        text += f"# {node.words}\n{variables[node.name]}=$({job})\n"
+        text += f"# {shown(node.words)}\n{variables[node.name]}=$({job})\n"
     return f"{text}echo '{counted(len(nodes), 'job')} queued: squeue --me'\n"
 
 
@@ -98,4 +107,4 @@ def _sky_task(file: Path) -> str:
         "setup": 'pip install "$KD"',
         "run": shlex.join(["kd", "sweep", str(file)]),
     }
-    return _ABOUT_SKY.format(file=file) + to_yaml(task)
+    return _ABOUT_SKY.format(file=shown(file)) + to_yaml(task)

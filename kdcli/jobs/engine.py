@@ -15,6 +15,7 @@ from typing import IO, Literal, Protocol
 
 from kdcli.core.errors import ExitCode, KdError
 from kdcli.core.files import disk_errors
+from kdcli.core.links import open_to_append
 from kdcli.jobs.node import Node
 from kdcli.runs.find import runs_root
 
@@ -93,8 +94,7 @@ def open_log(node: Node) -> Iterator[IO[bytes]]:
     log = log_of(node)
     with disk_errors(log):
         log.parent.mkdir(parents=True, exist_ok=True)
-        file = log.open("ab")
-    with file:
+    with open_to_append(log) as file:
         file.write(f"{ATTEMPT}{node.command}\n".encode())
         file.flush()
         yield file

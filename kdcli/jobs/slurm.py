@@ -16,6 +16,7 @@ from submitit import Job, SlurmExecutor, SlurmJob
 from submitit.core.utils import FailedJobError, UncompletedJobError
 
 from kdcli.core.errors import ExitCode, UsageError
+from kdcli.core.files import write_text
 from kdcli.core.text import first_line
 from kdcli.jobs.engine import Outcome, Watch, arguments, given, log_of, not_run, outcome_of
 from kdcli.jobs.node import Node, stages
@@ -105,7 +106,7 @@ class Slurm:
             raise UsageError(f"Slurm does not take it: {first_line(error)}") from error
         for node, job in zip(nodes, jobs, strict=True):
             log_of(node).unlink(missing_ok=True)
-            _number_file(node).write_text(job.job_id, "utf-8")
+            write_text(_number_file(node), job.job_id)
         return {node.name: job for node, job in zip(nodes, jobs, strict=True)}
 
 

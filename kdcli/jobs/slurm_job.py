@@ -14,6 +14,7 @@ from submitit.helpers import DelayedSubmission
 
 from kdcli.core.errors import ExitCode
 from kdcli.core.host_lock import DEAD
+from kdcli.core.links import open_to_append
 from kdcli.jobs.slurm_options import WARNING_SECONDS
 
 STOPPED = (int(ExitCode.TERMINATED), int(ExitCode.INTERRUPTED), -signal.SIGTERM, -signal.SIGUSR2)
@@ -65,7 +66,7 @@ class Command:
         return True
 
     def _run(self) -> int:
-        with self.log.open("ab") as log:
+        with open_to_append(self.log) as log:
             self._child = subprocess.Popen(
                 self.line,
                 cwd=self.folder,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from kdcli.report.against import against_lines, against_sentence
 from kdcli.report.licences import licence_line, licence_table
+from kdcli.report.markdown_text import code, listed, markdown_table, plain
 from kdcli.report.schema import Report
 from kdcli.report.sentences import (
     as_sentence,
@@ -24,21 +25,22 @@ from kdcli.report.table import (
 )
 
 Section = Callable[[Report], Iterator[str]]
-"""A part of the page: lines of Markdown, none where the report has nothing to say there."""
+"""A part of the page: lines of Markdown (`markdown_text`), none where the report has nothing to say
+there."""
 
 
 def markdown(report: Report) -> str:
     """report.md."""
-    lines = [f"# {report.run}"]
+    lines = [f"# {plain(report.run)}"]
     for section in SECTIONS:
         if found := list(section(report)):
             lines += ["", *found]
-    return "\n".join(lines) + f"\n\nkd {report.kd}\n"
+    return "\n".join(lines) + f"\n\nkd {plain(report.kd)}\n"
 
 
 def _verdict(report: Report) -> Iterator[str]:
     if report.verdict:
-        yield f"**{report.verdict}**"
+        yield f"**{plain(report.verdict)}**"
 
 
 def _comparison(report: Report) -> Iterator[str]:
@@ -46,13 +48,13 @@ def _comparison(report: Report) -> Iterator[str]:
 
 
 def _sentences(report: Report) -> Iterator[str]:
-    yield from (f"- {line}" for line in [*figures(report), *report.notes])
+    yield from listed([*figures(report), *report.notes])
 
 
 def _against(report: Report) -> Iterator[str]:
     if found := report.against:
-        yield from (f"## Against {found.release}", "", against_sentence(found), "")
-        yield from (f"- {line}" for line in against_lines(found, most=20))
+        yield from (f"## Against {plain(found.release)}", "", plain(against_sentence(found)), "")
+        yield from listed(against_lines(found, most=20))
 
 
 def _classes(report: Report) -> Iterator[str]:
@@ -76,12 +78,12 @@ def _data(report: Report) -> Iterator[str]:
         words = f"{data.test_images} test images, {data.classes} classes"
         if data.imbalance is not None:
             words += f", largest : smallest training class {data.imbalance:.3g} : 1"
-        yield f"Data: {data.name}, {words}."
+        yield f"Data: {plain(data.name)}, {words}."
 
 
 def _licences(report: Report) -> Iterator[str]:
     if report.licences:
-        yield from ("## Licences", "", licence_line(report.licences), "")
+        yield from ("## Licences", "", plain(licence_line(report.licences)), "")
         yield from markdown_table(*licence_table(report.licences))
 
 
@@ -89,27 +91,27 @@ def _exports(report: Report) -> Iterator[str]:
     for number, export in enumerate(report.exports or []):
         yield from [""] * (number > 0)
         line = (
-            f"ONNX: `{export.path}`, {export.bytes:,} bytes, opset {export.opset}, "
+            f"ONNX: {code(export.path)}, {export.bytes:,} bytes, opset {export.opset}, "
             f"max |difference| to PyTorch {export.parity.max_abs:.1e} "
-            f"on {export.parity.images} images.{as_sentence(input_words(export))}"
+            f"on {export.parity.images} images.{as_sentence(plain(input_words(export)))}"
         )
-        yield line + (f" {fold_words(export.fold)}." if export.fold else "")
-        yield from ("", *(f"- {line}" for line in in_use(export)))
+        yield line + (f" {plain(fold_words(export.fold))}." if export.fold else "")
+        yield from ("", *listed(in_use(export)))
 
 
 def _files(report: Report) -> Iterator[str]:
     if rows := file_table(report.exports or []):
         yield from (*markdown_table(rows[0], rows[1:]), "")
-        yield from (f"- {line}" for line in worth_lines(report.exports or []))
+        yield from listed(worth_lines(report.exports or []))
 
 
 def _packages(report: Report) -> Iterator[str]:
     for number, package in enumerate(report.packages or []):
         yield from [""] * (number > 0)
         yield (
-            f"For {package.format}: `{package.path}`, {package.bytes:,} bytes, by "
-            f"{package.written_by}, max |difference| to PyTorch {package.parity.max_abs:.1e} "
-            f"on {package.parity.images} images."
+            f"For {package.format}: {code(package.path)}, {package.bytes:,} bytes, by "
+            f"{plain(package.written_by)}, max |difference| to PyTorch "
+            f"{package.parity.max_abs:.1e} on {package.parity.images} images."
         )
 
 
@@ -128,10 +130,3 @@ SECTIONS: tuple[Section, ...] = (
     _packages,
 )
 """In the order of the page."""
-
-
-def markdown_table(heads: list[str], rows: list[list[str]]) -> list[str]:
-    """Lines of Markdown; all columns but the first hold figures."""
-    cells = [[cell.strip().replace("|", "\\|") for cell in row] for row in [heads, *rows]]
-    first, *others = [f"| {' | '.join(row)} |".replace("|  |", "| |") for row in cells]
-    return [first, f"|---|{'---:|' * (len(heads) - 1)}", *others]

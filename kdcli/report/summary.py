@@ -1,9 +1,8 @@
 """What `kd evaluate` found, as a comment on a pull request: verdict, one table, gates, flips."""
 
-import re
 from collections.abc import Iterator, Sequence
 
-from kdcli.core.text import signed, visible
+from kdcli.core.text import signed
 from kdcli.report.against import (
     COSTS,
     AgainstPart,
@@ -12,7 +11,7 @@ from kdcli.report.against import (
     ratio_words,
 )
 from kdcli.report.gates import Checked
-from kdcli.report.markdown import markdown_table
+from kdcli.report.markdown_text import Marked, code, listed, markdown_table, plain
 from kdcli.report.model import ModelPart
 from kdcli.report.schema import Report
 
@@ -24,7 +23,7 @@ LONGEST = 80
 
 def summary(report: Report, gates: Sequence[Checked], title: str) -> str:
     """Markdown; `title` is what was evaluated."""
-    lines = [f"### {_headline(gates)}: {code(title)}", ""]
+    lines = [f"### {_headline(gates)}: {_code(title)}", ""]
     if report.against:
         lines += [plain(against_sentence(report.against)), ""]
     if report.verdict:
@@ -35,7 +34,7 @@ def summary(report: Report, gates: Sequence[Checked], title: str) -> str:
     if report.against:
         lines += [*_losses(report.against), ""]
     if report.comparison is None:
-        lines += [f"- {plain(note)}" for note in report.notes[:NOTES]]
+        lines += listed(report.notes[:NOTES])
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -80,7 +79,7 @@ def _cost_row(key: str, found: AgainstPart) -> list[str]:
 
 def _cells(part: ModelPart) -> list[str]:
     return [
-        code(part.name),
+        _code(part.name),
         _share(part.accuracy),
         cost_words("params", part.params),
         cost_words("file_bytes", part.file_bytes),
@@ -94,11 +93,11 @@ def _share(value: float | None) -> str:
 def _gates(gates: Sequence[Checked]) -> list[str]:
     rows = [
         [
-            code(one.gate.title.replace("models.", "", 1)),
+            _code(one.gate.title.replace("models.", "", 1)),
             one.limit,
-            plain(one.shown),
+            one.shown,
             one.interval,
-            one.outcome if one.passed else f"**{one.outcome}**",
+            one.outcome if one.passed else Marked(f"**{plain(one.outcome)}**"),
         ]
         for one in gates
     ]
@@ -111,23 +110,13 @@ def _losses(found: AgainstPart) -> Iterator[str]:
     if flips.images or found.classes_lost:
         yield ""
     for one in flips.images[:FLIPS]:
-        yield f"- {code(one.image)}: {code(one.label)}, now {code(one.now)}"
+        yield f"- {_code(one.image)}: {_code(one.label)}, now {_code(one.now)}"
     if flips.count > FLIPS:
         yield f"- and {flips.count - FLIPS:,} more"
     for lost in found.classes_lost[:CLASSES]:
         fallen = signed(-100 * lost.drop)
-        yield f"- recall of {code(lost.name)}: {fallen} points ({lost.test_images:,} images)"
+        yield f"- recall of {_code(lost.name)}: {fallen} points ({lost.test_images:,} images)"
 
 
-def code(name: str) -> str:
-    """A name that somebody else chose: nothing in it is Markdown, HTML or a mention."""
-    text = visible(name).replace("\n", " ")
-    text = text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
-    ticks = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence, gap = "`" * (ticks + 1), " " * (ticks > 0)
-    return f"{fence}{gap}{text}{gap}{fence}"
-
-
-def plain(text: str) -> str:
-    """A sentence with names in it: signs of Markdown and HTML as themselves."""
-    return re.sub(r"([\\`*_\[\]<>#~&])", r"\\\1", visible(text).replace("\n", " "))
+def _code(name: str) -> Marked:
+    return code(name, LONGEST)

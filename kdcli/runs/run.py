@@ -89,10 +89,12 @@ class Run:
 
     def exported(self) -> dict[str, list[Path]]:
         """What kd wrote to be used elsewhere, by the folder's name: `export`, `timm`."""
-        # by name: what a person has put there is neither counted nor removed
+        # by name: what a person has put there is neither counted nor removed; nor behind a link
         files = [file for file in self.exports.glob("*") if OF_EXPORTS.fullmatch(file.name)]
-        found = {EXPORTS: files} if files else {}
+        found = {EXPORTS: files} if files and not self.exports.is_symlink() else {}
         for folder in filter(is_kds, self.path.glob(f"{TIMM}*")):
+            if folder.is_symlink():
+                continue
             found[folder.name] = [file for file in folder.glob("*") if file.name in OF_TIMM]
         return found
 

@@ -10,7 +10,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from kdcli.core.errors import DamagedFile
-from kdcli.core.files import disk_errors, write_text
+from kdcli.core.files import write_text
+from kdcli.core.links import append
 from kdcli.core.progress import Progress
 from kdcli.core.text import counted
 from kdcli.models.checkpoint import AFRESH, load_state, save_state
@@ -164,8 +165,7 @@ def log(run: Run, line: dict[str, Any]) -> None:
     line. Of several processes the first writes, here and below."""
     if not current().is_first:
         return
-    with disk_errors(run.metrics), run.metrics.open("a", encoding="utf-8") as file:
-        file.write(as_line(line))
+    append(run.metrics, as_line(line))
 
 
 def keep(run: Run, epochs: Epochs, parts: dict[str, Any], within: Within | None = None) -> None:

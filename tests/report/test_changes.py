@@ -10,9 +10,10 @@ from kdcli.core.errors import UsageError
 from kdcli.report.against import AgainstPart, BeforeNow, Flip, Flips
 from kdcli.report.gates import Checked, check_gates, missed, parse_gates
 from kdcli.report.junit import junit
+from kdcli.report.markdown_text import code
 from kdcli.report.model import ModelPart, Range
 from kdcli.report.schema import Report
-from kdcli.report.summary import code, summary
+from kdcli.report.summary import summary
 
 NASTY = "Äpfel <b>&|`x`"
 

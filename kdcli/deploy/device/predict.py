@@ -14,6 +14,15 @@ import numpy as np
 import onnxruntime
 
 PNM = re.compile(rb"P([56])G(\d+)G(\d+)G255\s".replace(b"G", rb"(?:\s|#[^\n]*\n)+"))
+# no others: for some Pillow starts programs, whatever the file's name says
+FORMATS = ["JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000"]
+FORMATS += ["DIB", "PCX", "QOI", "SGI", "TGA"]
+UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def shown(text: object) -> str:
+    """What a stranger wrote as it can be printed: no terminal is to obey it."""
+    return UNSEEN.sub(lambda sign: ascii(sign[0])[1:-1], str(text))
 
 
 def read(path: Path, known: Any) -> Any:
@@ -26,7 +35,7 @@ def read(path: Path, known: Any) -> Any:
         return pixels.reshape(shape).repeat(3 // shape[2], axis=2)
     from PIL import Image, ImageOps
 
-    image: Any = Image.open(path)
+    image: Any = Image.open(path, formats=FORMATS)
     white = float(known.get("kd.white.integer", 65535))
     tags, said = getattr(image, "tag_v2", {}), image.tile[0][3] if image.tile else ""
     bits, signed = max(tags.get(258) or [0]), 2 in (tags.get(339) or [])
@@ -37,7 +46,7 @@ def read(path: Path, known: Any) -> Any:
     colours = re.fullmatch("(RGB[AX]?;16)([BLN])", str(words))
     if colours and white != 65535:  # Pillow takes the upper bytes; here are the lower ones
         words = colours[1] + {"B": "L", "L": "B", "N": "LB"[sys.byteorder == "little"]}[colours[2]]
-        low = Image.open(path)
+        low = Image.open(path, formats=FORMATS)
         args = (words, *said[1:]) if isinstance(said, tuple) else words
         low.tile = [tile._replace(args=args) for tile in low.tile]
         levels = levels.astype(np.uint16) * 256 + np.asarray(ImageOps.exif_transpose(low))
@@ -87,7 +96,7 @@ try:
 except ImportError:
     sys.exit(f"{asked.image}: no .npy or PPM of {size} x {size} pixels; pip install pillow")
 except Exception as error:  # damaged bytes make decoders raise almost anything
-    sys.exit(f"{asked.image}: not a readable image ({error})")
+    sys.exit(shown(f"{asked.image}: not a readable image ({error})"))
 
 batch = takes.shape[0] if isinstance(takes.shape[0], int) else 1
 row = session.run(None, {takes.name: np.stack([image] * batch)})[0][0]
@@ -95,4 +104,4 @@ if known.get("kd.output") != "probabilities":
     row = np.exp(row - row.max()) / np.exp(row - row.max()).sum()
 sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 for i in np.argsort(-row, kind="stable")[: asked.top]:
-    print(f"{row[i]:.4f}  {json.loads(known['kd.classes'])[i]}")
+    print(f"{row[i]:.4f}  {shown(json.loads(known['kd.classes'])[i])}")

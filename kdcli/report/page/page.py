@@ -7,7 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from kdcli import __version__
-from kdcli.core.text import counted
+from kdcli.core.text import counted, visible
 from kdcli.report.candidates import Compared
 from kdcli.report.page.compared_sections import compared_sections
 from kdcli.report.page.facts import Curve, Facts
@@ -84,5 +84,4 @@ def _rendered(made: list[Section], names: Mapping[str, str] | None = None, **tex
     ).get_template("page.html.jinja")
     css = "".join((_HERE / file).read_text("utf-8") for file in ("plots.css", "page.css"))
     html = template.render(sections=made, names=names or {}, css=css, **texts)
-    # names of files and classes may hold bytes that are no UTF-8
-    return Page(html.encode("utf-8", "backslashreplace").decode("utf-8"), made)
+    return Page(visible(html), made)  # escaped by the template; HTML holds no control characters
