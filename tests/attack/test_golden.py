@@ -230,6 +230,18 @@ def test_of_another_kd_it_says_so(golden: House, name: str, number: Any) -> None
 
 
 @of_newest
+def test_a_training_that_a_newer_kd_began_is_left_to_it(golden: House) -> None:
+    (state,) = golden.path.glob("*/state.pt")
+    assert torch.load(state, weights_only=True)["format"] == 1
+    torch.save(torch.load(state, weights_only=True) | {"format": 99}, state)
+    before = state.read_bytes()
+    answer = kd(*TRAIN, *images(golden))
+    assert answer.code == 7
+    assert "state.pt: written by a newer kd (format 99, this kd reads 0 to 1)" in answer.err
+    assert state.read_bytes() == before
+
+
+@of_newest
 @pytest.mark.parametrize("name", ["model.pt", "report.json"])
 def test_an_older_one_is_called_older(golden: House, name: str) -> None:
     put, typed = FILES[name]
