@@ -12,6 +12,7 @@ KdError                         says what is wrong (`what`) and the way out (`fi
 ├── OutOfMemory           5
 ├── DiskError             6     full, read-only, no permission
 ├── DamagedFile           7     truncated, foreign, not finite, or holding code
+│   └── OtherFormat             whole, of a newer kd, or of one too old
 ├── GateMissed            8     a gate (--min, --max-drop, ...) not met
 │   └── ParityError             an exported file that disagrees with PyTorch
 ├── InUse                 9     another kd works in this run folder
@@ -113,6 +114,10 @@ class DiskError(KdError):
 
 class DamagedFile(KdError):
     code = ExitCode.DAMAGED
+
+
+class OtherFormat(DamagedFile):
+    pass
 
 
 class GateMissed(KdError):

@@ -7,7 +7,7 @@ without one is of a kd from before there were numbers, format 0.
 from dataclasses import dataclass
 from pathlib import Path
 
-from kdcli.core.errors import DamagedFile
+from kdcli.core.errors import DamagedFile, OtherFormat
 
 NUMBER = "format"
 """The key, but where another had been published."""
@@ -37,19 +37,19 @@ class FileFormat:
         """The number that was `found` at `place` (None: none, 0), where this kd reads it.
 
         Raises:
-            DamagedFile: it is newer, older than the oldest, or no number; `anew` is what to do
-                about an older one.
+            OtherFormat: it is newer, or older than the oldest; `anew` is what to do about that.
+            DamagedFile: it is no number.
         """
         number = 0 if found is None else found
         if not isinstance(number, int) or isinstance(number, bool) or number < 0:
             raise DamagedFile(f"{place}: damaged, its {self.key} is no number", anew)
         if number > self.writes:
-            raise DamagedFile(
+            raise OtherFormat(
                 f"{place}: written by a newer kd (format {number}, this kd reads {self.reads})",
                 "pip install --upgrade kdcli",
             )
         if number < self.oldest:
-            raise DamagedFile(
+            raise OtherFormat(
                 f"{place}: written by an older kd (format {number}, this kd reads {self.reads})",
                 anew,
             )

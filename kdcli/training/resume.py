@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from kdcli.core.errors import DamagedFile
+from kdcli.core.errors import DamagedFile, OtherFormat
 from kdcli.core.files import write_text
 from kdcli.core.links import append
 from kdcli.core.progress import Progress
@@ -208,6 +208,8 @@ def _newest(run: Run) -> tuple[dict[str, Any] | None, str]:
         if (kept := load_state(run.state)) is not None:
             return kept, ""
         return load_state(run.former_state), ""
+    except OtherFormat:  # whole: to go on from the one before would overwrite it
+        raise
     except DamagedFile as damaged:
         with suppress(DamagedFile):
             if kept := load_state(run.former_state):
