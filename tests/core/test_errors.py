@@ -20,6 +20,7 @@ CODES = {
     "OutOfMemory": 5,
     "DiskError": 6,
     "DamagedFile": 7,
+    "OtherFormat": 7,
     "GateMissed": 8,
     "ParityError": 8,
     "InUse": 9,
