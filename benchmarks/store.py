@@ -41,14 +41,14 @@ from kdcli.plan.names import Start
 from kdcli.recipe.load import load_recipe
 from kdcli.runs.baseline import baseline_of
 from kdcli.runs.spec import DataRef, Spec
-from kdcli.training.answers import decide
+from kdcli.training.answers.decide import decide
+from kdcli.training.answers.stored_teachers import batch_size, open_stored
 from kdcli.training.batching import batching_of
 from kdcli.training.build import assemble
 from kdcli.training.devices import open_device, wait_for
 from kdcli.training.ensure import ensure
 from kdcli.training.site import Site
 from kdcli.training.stepper import Stepper
-from kdcli.training.stored_teachers import batch_size, open_stored
 from kdcli.training.teachers import open_teachers
 
 TEACHER, STUDENT, SIZE, BATCH = "resnet101", "mobilenetv3_small_100", 32, 64

@@ -146,3 +146,15 @@ def test_every_benchmark_gives_its_figures_as_json() -> None:
         n for n in lacking if "show(" not in scripts[n] or not has_the_flag.search(scripts[n])
     ]
     assert not lacking
+
+
+def test_the_fault_matrix_names_tests_that_are_there() -> None:
+    page = (ROOT / "docs" / "reliability.md").read_text("utf-8")
+    rows = [line.split("|") for line in page.splitlines() if re.match(r"\| \d", line)]
+    numbers = [int(number) for row in rows for number in row[1].split(",")]
+    assert numbers == list(range(1, 51))
+    for row in rows:
+        assert "`tests/" in row[4], row[1]
+    for file, name in re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page):
+        source = (ROOT / file).read_text("utf-8")
+        assert not name or f"def {name}(" in source, f"{file}::{name}"

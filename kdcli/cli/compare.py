@@ -158,7 +158,7 @@ def compare(
         if plot:
             found = draw_into(found, plot)
             console.say(f"plot: {plot}")
-        return console.show(found, lambda it: it.as_dict(), show)
+        return console.show(found, lambda it: it.as_dict(), show, found.failure)
 
 
 def as_asked(markdown: bool, csv_: bool, json: bool) -> Show:

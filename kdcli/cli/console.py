@@ -1,7 +1,6 @@
 """Where words go: results on stdout, everything else on stderr. Home of rich."""
 
 import codecs
-import json
 import sys
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -25,8 +24,10 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from kdcli.core.errors import ExitCode, KdError
+from kdcli.core.json_text import to_json
 from kdcli.core.log import Logbook
-from kdcli.core.text import in_json, message, visible
+from kdcli.core.progress import heeding
+from kdcli.core.text import message, visible
 
 _PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
 _ERROR = ("error:", "bold red")
@@ -114,22 +115,21 @@ class Console:
         if not self._words.is_terminal or self._bar is not None:
             if self._bar is None:
                 self._tell(f"{label}: {total:,} to do")
-            yield from items
+            yield from heeding(items)
             return
+        one_line = Column(no_wrap=True)
         columns = (
-            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+            TextColumn("{task.description}", markup=False, table_column=one_line),
             BarColumn(bar_width=12),
             MofNCompleteColumn(),
             _Rate(),
             TimeRemainingColumn(),
-            TextColumn(
-                "{task.fields[note]}", "dim", markup=False, table_column=Column(no_wrap=True)
-            ),
+            TextColumn("{task.fields[note]}", "dim", markup=False, table_column=one_line),
         )
         with Progress(*columns, console=self._words, transient=True) as self._bar:
             task = self._bar.add_task(visible(label), total=total, note="")
             try:
-                for item in items:
+                for item in heeding(items):
                     yield item
                     self._bar.advance(task)
             finally:  # also where the caller breaks off
@@ -194,10 +194,10 @@ class Console:
 
     def json(self, content: Any) -> None:
         """Plain JSON on stdout; in ASCII where UTF-8 cannot hold it, or stdout is not UTF-8."""
-        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+        text = to_json(content)
         if not _takes(text, self._stdout):
-            text = json.dumps(content, indent=2, allow_nan=False)
-        print(in_json(text), file=self._stdout, flush=True)
+            text = to_json(content, ascii_only=True)
+        print(text, file=self._stdout, flush=True)
 
     def line(self, text: str = "") -> None:
         """One line of result."""

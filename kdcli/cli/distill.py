@@ -72,9 +72,11 @@ def distill(
         in_several(console, processes, device)
         from kdcli.commands.distill import distill_job
         from kdcli.commands.store_answers import ANSWERS, refuse_with_answers, store_answers
+        from kdcli.commands.train import refuse_unwritable
         from kdcli.plan.ask import Ask
         from kdcli.plan.parts import part_of
 
+        refuse_unwritable(out)
         ask = Ask(
             recipe=recipe,
             settings=tuple(set_ or ()),

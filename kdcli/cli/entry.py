@@ -17,10 +17,10 @@ import typer
 
 from kdcli.cli import signals
 from kdcli.cli.console import Console
+from kdcli.cli.full_memory import full_memory
 from kdcli.cli.mistakes import meant
 from kdcli.cli.several import among_others
 from kdcli.core.errors import (
-    FULL_MEMORY,
     DiskError,
     ExitCode,
     Interrupted,
@@ -28,7 +28,7 @@ from kdcli.core.errors import (
     OutOfMemory,
     UsageError,
 )
-from kdcli.core.files import FULL, way_out
+from kdcli.core.files import FULL, HANDLES, MORE_HANDLES, way_out
 from kdcli.core.log import STORY, header, story_of
 from kdcli.core.openmp import wait_briefly
 from kdcli.core.world import launched_as
@@ -37,10 +37,7 @@ from kdcli.data.workers import lost_worker
 CommandLineError = typer.BadParameter.__mro__[2]  # its place changed between typer's versions
 STOPPED = "interrupted"
 GOES_ON = "interrupted; what was done is on disk, the same command{once} goes on from there"
-_SMALLER = (
-    "try a smaller --set train.batch_size=..., or keep it and compute it in parts with "
-    "--set train.accumulate=4"
-)
+SCRATCH = "TMPDIR=FOLDER in the environment"
 _command: ContextVar[str] = ContextVar("command", default="")
 """The command line, for logs."""
 
@@ -91,6 +88,8 @@ def _run(app: typer.Typer, given: list[str]) -> int:
         if "--debug" in given:
             traceback.print_exc()
         known = in_words(error)
+        if known.code == ExitCode.OUT_OF_MEMORY:
+            traceback.clear_frames(error.__traceback__)  # what they hold leaves no room for a word
         if _follows():
             return int(known.code)
         try:
@@ -159,11 +158,18 @@ def _flush(stream: Any) -> None:
 
 def in_words(error: BaseException) -> KdError:
     """Any exception as an error that a person can act on; names the log that has its story."""
-    known = error if isinstance(error, KdError) else _in_words(error)
+    known = _known(error)
     story = story_of(error)
     if story and known.code != ExitCode.USAGE and story not in known.fix:  # a typo has none
         known.fix = "\n".join(filter(None, (known.fix, story)))
     return known
+
+
+def _known(error: BaseException) -> KdError:
+    told = isinstance(error, OutOfMemory | KeyboardInterrupt | CommandLineError)
+    if not told and (lacks := full_memory(error, shlex.split(_command.get())[1:2])):
+        return lacks
+    return error if isinstance(error, KdError) else _in_words(error)
 
 
 def _in_words(error: BaseException) -> KdError:
@@ -179,10 +185,10 @@ def _in_words(error: BaseException) -> KdError:
     if others and (left := others.left_by(error)):
         found: KdError = left
         return found
-    if isinstance(error, MemoryError) or any(sign in repr(error) for sign in FULL_MEMORY):
-        return OutOfMemory("out of memory", _SMALLER)
     if isinstance(error, OSError) and (told := _from_system(error)):
         return told
+    if isinstance(error, RuntimeError) and "determine home" in str(error):  # pathlib's words
+        return UsageError("~ or ~NAME: no home folder is known for it", "give the whole path")
     return KdError(
         f"a defect of kd itself: {type(error).__name__}: {error}",
         f"{story_of(error) or _written_down(error)}; please report it",
@@ -193,18 +199,22 @@ def _from_system(error: OSError) -> KdError | None:
     """What the system refused, of a file that nobody on the way had words for; None where that may
     be a defect: no file is named, or one of kd's own is."""
     why, file = error.strerror or str(error), error.filename
-    if error.errno in (*FULL, errno.EROFS):
-        where = file or "what is printed, or a scratch file"
-        return DiskError(f"{where}: cannot be written ({why})", way_out(error))
+    if error.errno in (*FULL, errno.EROFS, errno.EFBIG):
+        if file is None:
+            return DiskError(
+                f"what is printed, or a scratch file: cannot be written ({why})",
+                f"{way_out(error, elsewhere=SCRATCH)} for scratch files",
+            )
+        return DiskError(f"{file}: cannot be written ({why})", way_out(error))
     if "No usable temporary directory" in why:
         return DiskError(
             "no folder for scratch files that can be written to",
-            "TMPDIR=FOLDER in the environment names one",
+            f"{SCRATCH} names one",
         )
+    if error.errno in HANDLES:
+        return DiskError(f"{file or 'a pipe or scratch file'}: {why}", MORE_HANDLES)
     if file is None or _is_kds_own(file):
         return None
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        return DiskError(f"{file}: {why}", "allow more of them: ulimit -n 4096")
     if error.errno in _MISTYPED:
         return UsageError(f"{file}: {why}", "check the path")
     return DiskError(

@@ -1,8 +1,8 @@
 """`kd inspect`: what a thing is, then what temperature does to its answers."""
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from kdcli.core.json_text import from_json
 from kdcli.core.text import short
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ def _metadata(metadata: dict[str, str]) -> Rows:
 def _brief(text: str) -> str:
     """A list of many names cut short."""
     try:
-        value = json.loads(text)
+        value = from_json(text)
     except ValueError:
         return text
     if isinstance(value, list):

@@ -37,12 +37,18 @@ def show_runs(console: Console, listed: "list[Listed]") -> None:
     console.table([HEADS[i] for i in kept], [[row[i] for i in kept] for row in rows])
     total = size_in_words(sum(folder.bytes for folder in found))
     console.line(f"{total} in all; * = a person asked for it, the others came with one")
+    for one in listed:
+        for what in one.damaged:
+            console.warn(what)
     asked = [folder for folder in found if folder.asked and folder.state == "finished"]
     newest = max(reversed(asked), key=lambda folder: folder.changed, default=None)
     verbs = [
         f"kd {verb} {shlex.quote(str(newest.path))}" for verb in ("evaluate", "export") if newest
     ]
     console.next(*verbs, "kd list runs --prune")
+
+
+_CLOSED = "may not be read; until it may, and says what it needs"
 
 
 def show_disposable(
@@ -53,7 +59,8 @@ def show_disposable(
     from kdcli.runs.prune import STALE_DAYS
 
     for folder in busy:
-        console.say(f"{folder.path}: another kd is working in it; until it is done, runs stay")
+        why = "another kd is working in it; until it is done" if folder.in_use else _CLOSED
+        console.say(f"{folder.path}: {why}, runs stay")
     if expected:
         console.say(
             f"{some([str(one.path) for one in expected], 3)}: made in the last {STALE_DAYS} days, "
@@ -118,6 +125,7 @@ def _runs_document(listed: "list[Listed]") -> dict[str, Any]:
             "date": _date(one.folder).isoformat(timespec="seconds"),
             "training": one.training,
             **one.facts,
+            "damaged": list(one.damaged),
         }
         for one in listed
         if not one.folder.is_store
@@ -137,7 +145,9 @@ def _runs_document(listed: "list[Listed]") -> dict[str, Any]:
 
 def _users(store: "Folder", found: "list[Folder]") -> "list[Folder]":
     """Runs whose teachers were looked up there."""
-    return [run for run in found if store.path.resolve() in run.needs]
+    from kdcli.runs.inventory import real
+
+    return [run for run in found if real(store.path) in run.needs]
 
 
 def _run_row(one: "Listed", found: "list[Folder]") -> list[str]:
@@ -191,7 +201,7 @@ def list_runs(
         found = inventory()
         items = disposable(found)
         if not json:
-            busy = [folder for folder in found if folder.in_use]
+            busy = [folder for folder in found if folder.in_use or not folder.is_open]
             show_disposable(console, items, busy, expected(found))
         agreed = True if yes else console.confirm("Remove all of this?") if items else None
         gone = []

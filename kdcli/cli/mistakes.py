@@ -128,7 +128,7 @@ def _settings(word: str, values: list[str], given: list[str]) -> Iterator[str]:
 
     off = word.startswith("no_")
     asked = [given[i + 1] for i, w in enumerate(given[:-1]) if w == "--recipe"]
-    for key in likely(word.removeprefix("no_"), recipe_keys(*asked)):
+    for key in likely(word.removeprefix("no_"), recipe_keys(*asked[-1:])):
         if "." in key and " " not in key:
             yield f"{key}={values[0] if values else _flag(key, not off)}"
 

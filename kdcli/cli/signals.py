@@ -53,8 +53,8 @@ def handled(for_good: bool) -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook = hook
-        for number, was in () if for_good else before.items():
-            signal.signal(number, was or signal.SIG_DFL)
+        for number, was in before.items():  # all is said: nothing is left to be tidied up
+            signal.signal(number, _leave if for_good else was or signal.SIG_DFL)
 
 
 def pass_on(to: Callable[[int], None]) -> None:

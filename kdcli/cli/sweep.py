@@ -123,9 +123,11 @@ def sweep(
         from kdcli.commands import sweep as verb
         from kdcli.commands.sweep_plan import foresee, plan_sweep
         from kdcli.core.errors import UsageError
+        from kdcli.core.files import probe
         from kdcli.jobs.emit import emit as written
         from kdcli.jobs.local import Local
         from kdcli.jobs.slurm_options import read_options
+        from kdcli.runs.find import runs_root
 
         if dry_run and table:
             raise UsageError("--dry-run and --table: one of them", "leave the other out")
@@ -142,6 +144,10 @@ def sweep(
             raise UsageError("--detach is of --slurm", "add --slurm partition=...")
         options, queued = read_options(slurm or ()), slurm and not emit
         chosen = verb.on_slurm(options, jobs, not detach) if queued else Local(jobs, device)
+        if out:
+            probe(out.absolute().parent)
+        elif not (emit or dry_run or table):
+            probe(runs_root())
         graph = plan_sweep(file, device, console)
         if emit:
             return _emit(console, written(emit, file, graph.missing, options), out)

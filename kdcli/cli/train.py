@@ -263,9 +263,10 @@ def train(
     """Train a teacher (or any model) from labels alone."""
     with door(json, goes_on=not dry_run) as console:
         in_several(console, processes, device)
-        from kdcli.commands.train import train_job
+        from kdcli.commands.train import refuse_unwritable, train_job
         from kdcli.plan.ask import Ask
 
+        refuse_unwritable(out)
         ask = Ask(
             recipe=recipe,
             settings=tuple(set_ or ()),

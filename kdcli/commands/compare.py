@@ -1,21 +1,22 @@
 """`kd compare`: runs, exported files and reports on the same test images. Trains nothing."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
-from kdcli.core.errors import DataError, UsageError
+from kdcli.core.errors import DamagedFile, DataError, UsageError
 from kdcli.core.machine import machine
 from kdcli.core.progress import Progress, Silent
 from kdcli.core.text import counted, duration, points, some, span
 from kdcli.data.open import open_source
 from kdcli.data.reopen import reopen_data
 from kdcli.data.source import Source
-from kdcli.deploy.find_contenders import Given, asked, find_given, kept, logits_of
+from kdcli.deploy.find_contenders import Given, asked, classes_of, find_given, kept, logits_of
 from kdcli.deploy.side_by_side import bytes_and_milliseconds
 from kdcli.evaluation.candidates import compared
 from kdcli.evaluation.contenders import Contender, together
@@ -29,6 +30,7 @@ from kdcli.runs.find import find
 from kdcli.runs.spec import with_seed
 from kdcli.training.devices import open_device
 
+T = TypeVar("T")
 TRIED = 32
 """Images by which is foreseen how long all of them take."""
 
@@ -51,20 +53,24 @@ def compare(
     over (else the baseline among them, else the first); `no_measure` refuses to ask any model;
     `survey` adds the accounting beside teachers, `size_priority` is the a of its distillation score
     (else the recipes'). `over_own`: gains are of each over its own baseline, of the same seeds; one
-    candidate is enough, and nothing is timed.
+    candidate is enough, and nothing is timed. One that is damaged is left out, and named.
 
     Raises:
+        DamagedFile: after that too few are left, or `against` is damaged.
         UsageError: fewer than two candidates, other test images, or none of these things.
         DataError: `no_measure`, and something is missing; the data are gone; a survey of students
             whose teachers were not measured.
     """
     names = list(dict.fromkeys([*things, *([against] if against else [])]))
-    given = [find_given(name, progress) for name in names]
-    images = _Images(given, data, progress)
-    known = {one.typed: kept(one) for one in given}
+    sound = _Sound(against, progress)
+    given = [one for name in names if (one := sound(find_given, name, name, progress))]
+    known = {one.typed: sound(kept, one.typed, one) for one in given}
+    least = 1 if over_own else 2
+    sound.refuse_too_few(len(sound.among(given)), least)
+    images = _Images(sound.among(given), data, progress)
     wanted = images.wanted(known)
     found = {name: one for name, one in known.items() if one and one.tested.same_as(wanted)}
-    missing = [one for one in given if one.typed not in found]
+    missing = [one for one in sound.among(given) if one.typed not in found]
     if missing and no_measure:
         lacking = some([one.typed for one in missing], 3)
         raise DataError(
@@ -72,10 +78,12 @@ def compare(
             "kd evaluate RUN keeps it, or leave --no-measure out",
         )
     place = open_device(device)
+    missing = [one for one in missing if sound(classes_of, one.typed, one)]
+    sound.refuse_too_few(len(found) + len(missing), least)
     _say_what_is_missing(missing, images, place, progress)
     for one in missing:
         found[one.typed] = _measured(one, images, wanted, place, progress)
-    contenders = together([found[name] for name in names])
+    contenders = together([found[name] for name in names if name in found])
     if len(contenders) < 2 and not over_own:
         raise UsageError(
             f"{counted(len(contenders), 'candidate')}: nothing to compare",
@@ -96,14 +104,49 @@ def compare(
         times,
         data=images.name,
         size_priority=size_priority,
-        notes=_notes(contenders),
+        notes=[*(f"left out: {what}" for what in sound.damaged), *_notes(contenders)],
         measured_on=f"{machine()}, 1 thread" if times else None,
     )
+    best = best.model_copy(update={"damaged": sound.damaged})
     if over_own:
         answered = [_own_baseline(one, images, wanted, place, progress) for one in contenders]
         return over_their_own(best, contenders, answered)
     notes = [*_of_the_best(contenders, best), *best.notes]
     return best.model_copy(update={"survey": accounts, "notes": notes})
+
+
+@dataclass
+class _Sound:
+    """Asks of each candidate what only a sound one answers."""
+
+    against: str | None
+    progress: Progress
+    _lost: dict[str, DamagedFile] = field(default_factory=dict)
+
+    def __call__(self, ask: Callable[..., T], typed: str, *question: Any) -> T | None:
+        """The answer; None of a damaged one, which is told."""
+        try:
+            return ask(*question)
+        except DamagedFile as error:
+            if typed == self.against:
+                raise
+            self.progress.warn(f"left out: {error.what}")
+            self._lost[typed] = error
+            return None
+
+    @property
+    def damaged(self) -> list[str]:
+        """What is wrong with each."""
+        return [error.what for error in self._lost.values()]
+
+    def among(self, given: Sequence[Given]) -> list[Given]:
+        """Those that nothing was found wrong with."""
+        return [one for one in given if one.typed not in self._lost]
+
+    def refuse_too_few(self, count: int, least: int) -> None:
+        """Raise what is wrong with the first, where for that too few can be compared."""
+        if self._lost and count < least:
+            raise next(iter(self._lost.values()))
 
 
 @dataclass
@@ -178,8 +221,12 @@ def _own_baseline(
     finished = [str(run.path) for run in runs if run and run.finished]
     if not finished or len(finished) < len(one.seeds):
         return None
-    given = [find_given(path, Silent()) for path in finished]
-    found = [_measured(each, images, wanted, place, progress) for each in given]
+    try:
+        given = [find_given(path, Silent()) for path in finished]
+        found = [_measured(each, images, wanted, place, progress) for each in given]
+    except DamagedFile as error:
+        progress.warn(f"{one.typed[0]}: no gain over its baseline: {error.what}")
+        return None
     return Seeds(np.concatenate([each.right for each in found]), one.seeds)
 
 

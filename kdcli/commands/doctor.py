@@ -28,7 +28,7 @@ from kdcli.plan.ask import Ask
 from kdcli.plan.loader_speed import LoaderSpeed, measure_loader
 from kdcli.plan.signs import Foretold, can_be_foretold, from_trials
 from kdcli.runs.find import runs_root
-from kdcli.runs.run import versions
+from kdcli.runs.versions import versions
 
 EXAMPLES = 10
 """Doubles, and files that are ignored, that are named."""

@@ -10,7 +10,8 @@ from pathlib import Path
 from kdcli.commands.release import compared_with, open_release
 from kdcli.core.class_order import OF_RUN, refuse_other_order
 from kdcli.core.errors import DamagedFile, DataError, UsageError
-from kdcli.core.files import lock, probe, sha256
+from kdcli.core.files import probe, sha256
+from kdcli.core.lock import lock
 from kdcli.core.progress import Progress
 from kdcli.core.text import counted, some
 from kdcli.data.open import location
@@ -50,6 +51,7 @@ from kdcli.report.model import ModelPart
 from kdcli.report.schema import Report, imitated
 from kdcli.report.verdict import notes, notes_on_classes, sentence
 from kdcli.runs.baseline import controls_of
+from kdcli.runs.find import runs_root
 from kdcli.runs.locate import locate
 from kdcli.runs.needs import refuse_changed
 from kdcli.runs.run import Need, Run
@@ -104,6 +106,8 @@ def evaluate(
     lacking = missing(run, seeds)
     if lacking and no_train:
         _refuse_to_train(run, lacking)
+    if lacking:  # they lie there, wherever the run does
+        probe(runs_root())
     with progress.log(run.log) as write:
         unlabelled = next((one.unlabelled for one in lacking if one.unlabelled), None)
         source = reopen_data(run.spec.data, progress, data, unlabelled)

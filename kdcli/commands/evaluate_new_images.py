@@ -10,6 +10,7 @@ from kdcli.commands.release import beside_release, open_release, record_of
 from kdcli.core.errors import UsageError
 from kdcli.core.progress import Progress, Silent
 from kdcli.core.text import counted, some
+from kdcli.data.quality.duplicates import seen_among
 from kdcli.data.reopen import learnt_from
 from kdcli.data.source import NewImages, Split
 from kdcli.data.sources.new_images import of_classes, open_new_images, without_images
@@ -68,7 +69,7 @@ def evaluate_new_images(
         progress.warn(f"{new.name}: {line}")
     release = open_release(before, None, images, classes)
     now = asked(given, images, classes, place, progress)
-    data = _data_part(new, images, classes)
+    data = _data_part(new, images, classes, _seen(given, images))
     report = record_of(now, given, data)
     accuracy = report.models["student"].accuracy or 0.0
     report = report.model_copy(
@@ -98,16 +99,20 @@ def _remarks(
     if absent := without_images(new, classes):
         yield f"no images of {len(absent)} of {len(classes)} classes: {some(absent, 5)}"
     for one in models:
-        learnt = learnt_from(one.run.spec, Silent()) if one.run else None
-        known = {row.tobytes() for row in learnt.read.sums} if learnt else set()
-        if seen := sum(row.tobytes() in known for row in images.read.sums):
+        if seen := _seen(one, images):
             yield (
                 f"{one.typed} has learnt from {counted(seen, 'image')} of these: what it says of "
                 "them flatters"
             )
 
 
-def _data_part(new: NewImages, images: Split, classes: Sequence[str]) -> DataPart:
+def _seen(model: Given, images: Split) -> int | None:
+    """How many of these it has learnt from; None where nobody knows what it has learnt from."""
+    learnt = learnt_from(model.run.spec, Silent()) if model.run else None
+    return seen_among(images, [learnt]) if learnt else None
+
+
+def _data_part(new: NewImages, images: Split, classes: Sequence[str], seen: int | None) -> DataPart:
     counts = np.bincount(images.labels, minlength=len(classes)).tolist()
     return DataPart(
         name=new.name,
@@ -115,4 +120,5 @@ def _data_part(new: NewImages, images: Split, classes: Sequence[str]) -> DataPar
         classes=len(classes),
         test_images=len(images),
         test_images_by_class=dict(zip(classes, counts, strict=True)),
+        test_images_seen=seen,
     )

@@ -9,9 +9,11 @@ from typing import Any
 
 import torch
 
+from kdcli.core.disk_space import refuse_full
 from kdcli.core.errors import UsageError
-from kdcli.core.files import lock, sha256
+from kdcli.core.files import probe, sha256
 from kdcli.core.links import refuse_link
+from kdcli.core.lock import lock
 from kdcli.core.progress import Progress
 from kdcli.deploy.device_times import add_measured
 from kdcli.deploy.export_folder import fill
@@ -96,14 +98,15 @@ def _outgoing(
     """The student as it leaves, and the gates of its classes; what can be refused is, before the
     work."""
     wanted, exporter = request.wanted, FORMATS[request.wanted.format]
+    path = place_of_format(wanted.format, request.out, located)
+    if request.out is None and path.parent == located.exports:  # nobody has named it
+        refuse_link(path.parent)
+    _refuse_unwritable(path, located)
     source = source_of(located, progress, request.data)
     if wanted.int8 and source is None:
         refuse_without_images(located)
     student = _with_origin(load(located.model), located.run)
     gates = for_classes(gates, student.file.classes)
-    path = place_of_format(wanted.format, request.out, located)
-    if request.out is None and path.parent == located.exports:  # nobody has named it
-        refuse_link(path.parent)
     exporter.refuse(student.args, path)
     report = _record(located, sha256(located.model))
     samples = samples_of(located, student, source, progress)
@@ -113,6 +116,15 @@ def _outgoing(
     progress.say(f"exporting {student.args.words} to {path}")
     images = partial(images_of, located, student, source, progress) if source else None
     return Outgoing(student, fold, wanted, path, located, samples, images, report, source), gates
+
+
+def _refuse_unwritable(path: Path, located: Located) -> None:
+    """The files, and the record beside the model."""
+    probe(located.folder)
+    if path.parent.resolve() != located.folder.resolve():
+        probe(path.parent)
+    size = located.model.stat().st_size
+    refuse_full(path, size, "free some space, or give another place with --out")
 
 
 def _written(outgoing: Outgoing, progress: Progress) -> tuple[list[Path], Report]:

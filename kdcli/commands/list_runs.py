@@ -1,6 +1,5 @@
 """`kd list runs`: every run, what its training came to, and what its report says by now."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,9 @@ from kdcli.core.errors import KdError
 from kdcli.report.choices import RunsBy
 from kdcli.report.file import read_report
 from kdcli.report.schema import Report, main_export
+from kdcli.runs.damage import damages
 from kdcli.runs.inventory import Folder, inventory
+from kdcli.runs.prune import is_leaving
 from kdcli.runs.run import Run
 
 
@@ -26,6 +27,8 @@ class Listed:
     file_bytes: int | None = None
     """Of its fp32 ONNX file, as latency_ms: since `kd export`."""
     latency_ms: float | None = None
+    damaged: tuple[str, ...] = ()
+    """What no command could use, a line with its path each."""
 
     @property
     def val_accuracy(self) -> float | None:
@@ -55,12 +58,23 @@ def list_runs(by: RunsBy = "date") -> list[Listed]:
 
 
 def _listed(folder: Folder) -> Listed:
-    training = {} if folder.is_store else Run(folder.path).outcome()
+    if folder.is_store or is_leaving(folder.path.name):
+        return Listed(folder, {})
+    if not folder.is_open:
+        return Listed(folder, {}, damaged=(f"{folder.path}: may not be read",))
+    damaged = [*damages(folder.path)]  # of one run, which hides no other
+    training: dict[str, Any] = {}
     report = None
-    with suppress(KdError, OSError):  # a damaged one hides no run
+    try:
+        training = Run(folder.path).outcome()
         report = _report(folder.path)
+    except KdError as error:
+        damaged += [error.what] * (error.what not in damaged)
+    except OSError as error:
+        damaged += [f"{error.filename}: cannot be read ({error.strerror})"]
+    damaged = list(dict.fromkeys(damaged))
     if report is None:
-        return Listed(folder, training)
+        return Listed(folder, training, damaged=tuple(damaged))
     student, export = report.models.get("student"), main_export(report)
     return Listed(
         folder,
@@ -70,6 +84,7 @@ def _listed(folder: Folder) -> Listed:
         params=student.params if student else None,
         file_bytes=export.bytes if export else None,
         latency_ms=export.latency_ms.p50 if export else None,
+        damaged=tuple(damaged),
     )
 
 

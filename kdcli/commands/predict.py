@@ -20,6 +20,7 @@ from kdcli.data.sources.tree import images_below
 from kdcli.deploy.onnx_file.feeding import Feeding, feeding_of
 from kdcli.deploy.onnx_file.read import EXPORT_AGAIN
 from kdcli.deploy.onnx_file.session import Session, open_session
+from kdcli.deploy.recorded_sums import refuse_changed_export
 from kdcli.runs.layout import EXPORTS
 
 TOP = 5
@@ -81,13 +82,14 @@ def predict(
 
     Raises:
         UsageError: no such model or image, or no file that kd exported.
-        DamagedFile: the file cannot be run.
+        DamagedFile: the file cannot be run, or is not the one that its run's record tells of.
     """
     file = model_file(model, progress)
     paths, skipped = image_files(images)
     for missing in skipped.values():
         progress.warn(missing)
     feeding = feeding_of(file)
+    refuse_changed_export(file)
     session = open_session(file, threads or 0)  # 0: onnxruntime takes all cores
     readable = _readable(paths, feeding.decoding, skipped, progress)
     predictions: list[Prediction] = []

@@ -8,7 +8,8 @@ import torch
 
 from kdcli.core.class_order import difference, places_in
 from kdcli.core.errors import KdError, UnfitTeacher, UsageError
-from kdcli.core.files import lock, sha256
+from kdcli.core.files import sha256
+from kdcli.core.lock import lock
 from kdcli.core.machine import machine
 from kdcli.core.progress import Progress
 from kdcli.data.source import Split

@@ -55,7 +55,7 @@ def report(
         UsageError: no run, but a lone model.pt or another of its models.
         DataError: nothing has been measured yet; or `data` are others.
         DamagedFile: one of its files is not what kd writes.
-        DiskError: `out` cannot be written.
+        DiskError: it cannot be written; told before anything is drawn.
     """
     located = locate(thing, progress)
     run = located.run
@@ -76,6 +76,7 @@ def report(
             f"kd evaluate {quote(str(run.path))} measures it, and draws the page, too",
         )
     file = out or run.path / NAME
+    probe(file.absolute().parent)
     page = write_page(run, found, file, progress, moved=data)
     titles = [section.title for section in page.sections]
     return Drawn([str(run.path)], file, file.stat().st_size, titles, page.lacking)

@@ -7,7 +7,7 @@ from kdcli.core.errors import UsageError
 from kdcli.core.progress import Progress
 from kdcli.core.text import counted
 from kdcli.plan.job import Job
-from kdcli.training.fill_stores import fill_stores
+from kdcli.training.answers.fill_stores import fill_stores
 
 ANSWERS = "answers"
 """What --only takes in place of a digest."""

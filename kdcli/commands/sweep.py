@@ -15,7 +15,7 @@ from kdcli.commands.documents.swept import (
     Swept,
 )
 from kdcli.commands.sweep_plan import own_jobs, trained, words_of
-from kdcli.core.errors import DataError, ExitCode, KdError, UsageError
+from kdcli.core.errors import DamagedFile, DataError, ExitCode, KdError, UsageError
 from kdcli.core.progress import Progress
 from kdcli.core.text import counted, duration
 from kdcli.jobs.engine import Engine, Outcome
@@ -162,6 +162,7 @@ def table(graph: Graph, device: str, progress: Progress) -> SweepTable:
 
     Raises:
         DataError: there is none yet.
+        DamagedFile: all that there are are damaged; of others these are left out, and named.
     """
     things: dict[str, list[str]] = {}
     for group in graph.groups:
@@ -174,16 +175,15 @@ def table(graph: Graph, device: str, progress: Progress) -> SweepTable:
             "to compare yet",
             "without --table the same command trains what is missing",
         )
-    return SweepTable(
-        cells=len(graph.cells),
-        done=done,
-        groups=len(graph.groups),
-        tables=[
-            compare(each, over_own=True, device=device, progress=progress)
-            for each in things.values()
-            if each
-        ],
-    )
+    tables, lost = [], list[DamagedFile]()
+    for each in filter(None, things.values()):
+        try:
+            tables.append(compare(each, over_own=True, device=device, progress=progress))
+        except DamagedFile as error:  # none of these images' is left, and each was named
+            lost.append(error)
+    if lost and not tables:
+        raise lost[0]
+    return SweepTable(cells=len(graph.cells), done=done, groups=len(graph.groups), tables=tables)
 
 
 def _comparable(group: Sequence[Planned]) -> list[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcli.core.errors import UsageError
+from kdcli.core.files import probe
 from kdcli.core.progress import Progress, Silent
 from kdcli.core.text import counted
 from kdcli.data.defaults import FEW_VALIDATED
@@ -22,10 +23,10 @@ from kdcli.plan.signs import Foretold, can_be_foretold, from_what_is_there
 from kdcli.recipe.conflicts import refuse_in_recipe
 from kdcli.recipe.load import load_recipe
 from kdcli.runs.baseline import baseline_of
-from kdcli.runs.find import is_finished
+from kdcli.runs.find import is_finished, runs_root
 from kdcli.runs.run import state_licence
 from kdcli.runs.spec import Spec, TeacherRef
-from kdcli.training.answers import finished_teachers
+from kdcli.training.answers.decide import finished_teachers
 from kdcli.training.ensure import Trained, ensure, run_of, teacher_files
 from kdcli.training.licences import warn_of_licences
 from kdcli.training.site import Site
@@ -75,6 +76,14 @@ def train_job(ask: Ask, progress: Progress) -> Job:
     spec = spec.model_copy(update={"weights": start.weights})
     say_mirrored(spec, loaded, progress)
     return Job(spec, shared.source, shared.device, ask.seeds)
+
+
+def refuse_unwritable(out: Path | None) -> None:
+    """Before data are read, which may take minutes: raise DiskError unless a run can be made at
+    `out`, else where runs lie. What holds something else is refused later."""
+    place = out or runs_root()
+    if place.is_dir() or not place.exists():
+        probe(place)
 
 
 def dry_run(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kdcli.core.files import write_text
+from kdcli.core.json_text import from_json
 
 SCHEMA = 1
 """Of the file. One of another number, by an older kd or a newer, counts as empty."""
@@ -55,7 +56,7 @@ def _text(key: tuple[object, ...]) -> str:
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = from_json(path.read_text("utf-8"))
         if content["kd"] != SCHEMA:
             return {}
         return {str(k): dict(v) for k, v in content["entries"].items()}

@@ -12,6 +12,7 @@ KdError                         says what is wrong (`what`) and the way out (`fi
 ├── OutOfMemory           5
 ├── DiskError             6     full, read-only, no permission
 ├── DamagedFile           7     truncated, foreign, not finite, or holding code
+│   └── OtherFormat             whole, of a newer kd, or of one too old
 ├── GateMissed            8     a gate (--min, --max-drop, ...) not met
 │   └── ParityError             an exported file that disagrees with PyTorch
 ├── InUse                 9     another kd works in this run folder
@@ -115,6 +116,10 @@ class DamagedFile(KdError):
     code = ExitCode.DAMAGED
 
 
+class OtherFormat(DamagedFile):
+    pass
+
+
 class GateMissed(KdError):
     code = ExitCode.GATE
 
@@ -144,8 +149,11 @@ FULL_MEMORY = (
     "out of memory",
     "can't allocate memory",
     "not enough memory",
+    "bad_alloc",
+    "Cannot allocate memory",
 )
-"""How torch says that memory is full: on a GPU, on Apple's, on a processor, on Windows.
+"""How torch says that memory is full: on a GPU, on Apple's, on a processor, on Windows; and how C++
+and the system do.
 
 Looked for in `repr(error)`. Only CUDA's has a class of its own (torch.OutOfMemoryError); all others
 are plain RuntimeErrors, and the words also spare this room an import of torch.

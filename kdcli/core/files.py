@@ -1,4 +1,4 @@
-"""Whole files or none: atomic writes, locks, sums, and what the disk refuses, in words.
+"""Whole files or none: atomic writes, sums, and what the disk refuses, in words.
 
 A kd that is killed here leaves the earlier file or the new one, and at most a left-over that the
 next writer of that file clears away (`unfinished`). Tried with SIGKILL before every open, fsync,
@@ -9,24 +9,29 @@ import errno
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from kdcli.core import host_lock
-from kdcli.core.errors import DiskError, InUse
+from kdcli.core.errors import DiskError
 from kdcli.core.unfinished import beside, clear, remove
 
 FULL = (errno.ENOSPC, errno.EDQUOT)  # the disk, or this user's quota of it
+HANDLES, MORE_HANDLES = (errno.EMFILE, errno.ENFILE), "allow more open files: ulimit -n 4096"
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 """How a system refuses to write."""
 
 
+HOMELESS = Path("/")  # what containers call the home of a user without a name
+
+
 def cache_folder() -> Path:
     """What kd keeps between runs: `$KD_CACHE`, else `.cache/kd` in the home folder."""
-    given = os.environ.get("KD_CACHE")
-    return Path(given).expanduser() if given else Path.home() / ".cache" / "kd"
+    if given := os.environ.get("KD_CACHE"):
+        return Path(given).expanduser()
+    try:
+        return Path.home() / ".cache" / "kd"
+    except RuntimeError:  # no HOME, and no entry in the system's list of users
+        return HOMELESS / ".cache" / "kd"
 
 
 def existing(folder: Path) -> Path:
@@ -37,10 +42,11 @@ def existing(folder: Path) -> Path:
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def atomic(path: Path, former: Path | None = None) -> Iterator[Path]:
     """A name to write to; what was written there appears at `path` whole, or not at all.
 
-    Folders on the way are made. Whatever is raised inside leaves the earlier file as it was; an
+    The earlier file becomes `former`; at each moment one of the two is there. Folders on the way
+    are made. Whatever is raised inside leaves the earlier file as it was; an
     OSError among it comes out as a DiskError, so only writing belongs inside.
 
     Raises:
@@ -53,12 +59,17 @@ def atomic(path: Path) -> Iterator[Path]:
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             clear(path)
+            if former and path.exists():
+                former.unlink(missing_ok=True)  # room for the new one
             yield new
-            # Flushed first: a system may put the new name on the disk before the bytes, and a
-            # power cut between would leave an empty file. The folder is not flushed: at worst the
-            # name still leads to the earlier file, and that is whole.
+            # A system may put the new name on the disk before the bytes, and a power cut between
+            # would leave an empty file; and the removal of another file (state.pt) before the new
+            # name (model.pt), which would leave neither.
             _flush(new)
+            if former and path.exists():
+                path.replace(former)
             new.replace(path)
+            _flush_folder(path.parent)
     finally:
         remove(new)  # quietly: what went wrong before matters more
 
@@ -79,6 +90,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             yield new
             for file in new.iterdir():
                 _flush(file)
+            _flush_folder(new)
             # Python cannot exchange two folders in one step, nor put one in the place of another
             # that is not empty: the former steps aside, and back if the new one is refused.
             if path.is_dir():
@@ -89,6 +101,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 if former.is_dir():
                     former.replace(path)
                 raise
+            _flush_folder(path.parent)
     finally:
         remove(new)
         remove(former)
@@ -121,6 +134,7 @@ def atomic_pair(path: Path, companion: Path) -> Iterator[Path]:
                 companion.unlink(missing_ok=True)
             for file in written:
                 (folder / file.name).replace(file)
+            _flush_folder(path.parent)
     finally:
         remove(folder)
 
@@ -128,6 +142,19 @@ def atomic_pair(path: Path, companion: Path) -> Iterator[Path]:
 def _flush(path: Path) -> None:
     with path.open("r+b") as file:  # Windows flushes only what may be written
         os.fsync(file.fileno())
+
+
+def _flush_folder(path: Path) -> None:
+    """The names in it, where the system can: Windows cannot, nor a folder that may not be read."""
+    with suppress(PermissionError):
+        place = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(place)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EBADF, errno.ENOTSUP):
+                raise
+        finally:
+            os.close(place)
 
 
 @contextmanager
@@ -141,14 +168,15 @@ def disk_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def way_out(error: OSError) -> str:
+def way_out(error: OSError, elsewhere: str = "give another place with --out or KD_RUNS") -> str:
     """What to do where the system refuses to write."""
-    elsewhere = "give another place with --out or KD_RUNS"
     if error.errno in FULL:
         return f"free some space, or {elsewhere}"
+    if error.errno == errno.EFBIG:
+        return f"allow larger files (ulimit -f), or {elsewhere}"
     if error.errno in FORBIDDEN:
         return f"allow kd to write there (its permissions, its mount), or {elsewhere}"
-    return elsewhere
+    return MORE_HANDLES if error.errno in HANDLES else elsewhere
 
 
 def write_text(path: Path, text: str) -> None:
@@ -184,8 +212,12 @@ def probe(folder: Path) -> None:
     new = beside(folder / "probe")
     try:
         with disk_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            new.write_bytes(bytes(PROBE_BYTES))
+            for _ in range(2):  # another kd that probes may just have removed the folder
+                folder.mkdir(parents=True, exist_ok=True)
+                clear(folder / "probe")
+                with suppress(FileNotFoundError):
+                    new.write_bytes(bytes(PROBE_BYTES))
+                    break
             _flush(new)
     finally:
         remove(new)
@@ -196,93 +228,3 @@ def probe(folder: Path) -> None:
 
 PROBE_BYTES = 1 << 20
 """More than the small files of a run take; models are another matter."""
-
-
-@contextmanager
-def lock(path: Path, wait: float = 0.5) -> Iterator[None]:
-    """Only one kd at a time works in a run folder; the lock dies with its process.
-
-    The system holds it (flock), not the file: a `.lock` that lies there says nothing, and after a
-    kill nobody has to clear it up. Other hosts are kept off by `host_lock`. A folder that is empty
-    in the end goes with its lock, so that a training that was refused leaves none.
-
-    `wait` is for how many seconds another one is waited for; half a second is more than `in_use`
-    holds the lock for when another kd lists the runs.
-
-    Raises:
-        InUse: another one does.
-        DiskError: no folder can be made there, or none that can be locked.
-    """
-    with disk_errors(path):
-        guard = _acquire(path, wait)
-    try:
-        with ExitStack() as hosts:
-            with disk_errors(path):
-                hosts.enter_context(host_lock.held(path, wait))
-            yield
-    finally:
-        empty = _is_empty(path)  # nothing came of it
-        unlinked = empty and _unlink(path / ".lock")  # while held: who waits takes a new one
-        guard.release()
-        if empty:
-            with suppress(OSError):  # somebody has come
-                if not unlinked:  # Windows keeps a file that is held
-                    _unlink(path / ".lock")
-                path.rmdir()
-
-
-def _acquire(path: Path, wait: float) -> FileLock:
-    # again where the folder went meanwhile, but not for ever: something else may be removing it
-    for _ in range(3):
-        path.mkdir(parents=True, exist_ok=True)
-        guard = FileLock(path / ".lock")
-        try:
-            guard.acquire(timeout=wait)
-        except FileNotFoundError:  # the one that was waited for has removed its folder
-            continue
-        except Timeout as error:
-            raise InUse(
-                f"{path}: another kd is working in this run folder",
-                "wait until it is done, or give --out another folder",
-            ) from error
-        except NotImplementedError as error:  # filelock 3; 4 makes do with a file of its own
-            raise OSError(errno.ENOLCK, "this file system knows no locks") from error
-        return guard
-    raise OSError(errno.ENOENT, "it is removed again and again")
-
-
-def _is_empty(path: Path) -> bool:
-    try:
-        return {entry.name for entry in path.iterdir()} <= {".lock"}
-    except OSError:
-        return False
-
-
-def _unlink(path: Path) -> bool:
-    try:
-        path.unlink()
-    except OSError:
-        return False
-    return True
-
-
-def in_use(path: Path) -> bool:
-    """Whether another kd works in this folder; nothing is made there to find out.
-
-    False where nobody can tell, as of a folder that this user may not write to.
-    """
-    if not (path / ".lock").is_file():
-        return False
-    guard = FileLock(path / ".lock")
-    try:
-        guard.acquire(timeout=0)
-    except Timeout:
-        return True
-    except (OSError, NotImplementedError):
-        return False
-    try:
-        return host_lock.is_held(path)
-    except OSError:
-        return False
-    finally:
-        guard.release()

@@ -1,7 +1,7 @@
 """Which host works in a folder that several share: `.holder` names it, where a network disk keeps
 the kernel's locks from one host to another.
 
-Whoever comes here has the kernel's lock already (`files.lock`): what this host itself left behind
+Whoever comes here has the kernel's lock already (`lock.py`): what this host itself left behind
 was left by a kill, and is taken at once. Another host's is touched every `BEAT` seconds; untouched
 for `DEAD`, that host is taken for dead. The file server dates both the touch and the question, so
 hosts may differ in their clocks (Lustre and SMB date by the host's: within minutes, there).
@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from kdcli.core.errors import ExitCode, InUse
+from kdcli.core.json_text import from_json
 from kdcli.core.machine import boot_id
 from kdcli.core.text import duration
 from kdcli.core.unfinished import beside, clear, remove
@@ -117,7 +118,7 @@ def _create(file: Path, mine: Holder) -> bool:
 
 def _read(file: Path) -> Holder | None:
     try:
-        return Holder(**json.loads(file.read_text("utf-8")))
+        return Holder(**from_json(file.read_text("utf-8")))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError):  # half-written where there are no links, or a newer kd's

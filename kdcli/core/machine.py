@@ -117,6 +117,17 @@ def resident_bytes(number: int) -> int:
         return 0
 
 
+def addressable_bytes() -> int | None:
+    """How many bytes of addresses this process may have (`ulimit -v`); None: as many as there
+    are."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if most == resource.RLIM_INFINITY else most
+
+
 def free_memory_bytes() -> int:
     """What is left for new work, what the system would clear from its file cache included."""
     import psutil

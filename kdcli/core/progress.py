@@ -5,12 +5,13 @@ Rooms below the command line print nothing: they are handed a Progress, which is
 """
 
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from kdcli.core.log import Logbook
+from kdcli.core.stopping import heed
 from kdcli.core.text import duration
 
 T = TypeVar("T")
@@ -65,6 +66,13 @@ def track_long(progress: Progress, items: Sequence[T], label: str) -> Generator[
         yield item
 
 
+def heeding(items: Iterable[T]) -> Iterator[T]:
+    """The same, until a signal asks to stop."""
+    for item in items:
+        heed()
+        yield item
+
+
 class Silent:
     """A progress that nobody watches, for use from Python; logs are kept all the same.
 
@@ -82,7 +90,7 @@ class Silent:
 
     def track(self, items: Iterable[T], total: int, label: str) -> Generator[T]:
         self._logbook.write(f"{label}: {total:,} to do")
-        yield from items
+        yield from heeding(items)
 
     def note(self, text: str) -> None:
         self._logbook.write(text)

@@ -4,29 +4,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _within = 0
-_asked = False
-_waiting: list[type[BaseException]] = []
+_asked: type[BaseException] | None = None
 
 
 def stop(kind: type[BaseException]) -> None:
     """Raise it: now, or when the outermost `uninterrupted` ends."""
     global _asked
-    _asked = True
-    if not _within:
-        raise kind
-    _waiting.append(kind)
+    _asked = kind
+    heed()
+
+
+def heed() -> None:
+    """Wherever long work goes on: what was raised once may have been caught by a library, or have
+    come where Python only prints it."""
+    if _asked and not _within:
+        raise _asked
 
 
 def asked() -> bool:
     """Whether somebody has asked to stop."""
-    return _asked
+    return _asked is not None
 
 
 def forget() -> None:
     """Another command begins."""
     global _asked
-    _asked = False
-    _waiting.clear()
+    _asked = None
 
 
 @contextmanager
@@ -38,5 +41,4 @@ def uninterrupted() -> Iterator[None]:
         yield
     finally:
         _within -= 1
-        if _waiting and not _within:
-            raise _waiting.pop()
+        heed()

@@ -141,9 +141,8 @@ def shown(name: object) -> str:
 
 # C0, DEL and C1, of which some terminals obey 0x9b as they do ESC [; whole messages keep their
 # tabs and lines, names (`shown`) do not
-_UNSEEN = [i for i in (*range(32), *range(127, 160), *_TURNING) if chr(i) not in "\t\n"]
-_SPELLED = {i: f"\\x{i:02x}" if i < 256 else f"\\u{i:04x}" for i in _UNSEEN}
-_IN_JSON = {i: f"\\u{i:04x}" for i in _UNSEEN}
+UNSEEN = [i for i in (*range(32), *range(127, 160), *_TURNING) if chr(i) not in "\t\n"]
+_SPELLED = {i: f"\\x{i:02x}" if i < 256 else f"\\u{i:04x}" for i in UNSEEN}
 
 
 def visible(text: str) -> str:
@@ -163,8 +162,3 @@ def in_csv(value: Number | str) -> Number | str:
     if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
         return f"'{value}"
     return value
-
-
-def in_json(document: str) -> str:
-    """The same document, of the same meaning, as a terminal may get it; surrogates stay."""
-    return document.translate(_IN_JSON)

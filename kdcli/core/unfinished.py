@@ -11,7 +11,8 @@ import re
 import secrets
 import shutil
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -37,6 +38,18 @@ def beside(path: Path, former: bool = False) -> Path:
     """
     name = cut(path.name, _ROOM) + ".former" * former
     return path.with_name(f".{name}.{os.getpid()}-{_space()}-{secrets.token_hex(4)}.tmp")
+
+
+@contextmanager
+def scratch(folder: Path) -> Iterator[Path]:
+    """A folder in this one that goes again; what a killed kd leaves of it is a left-over like any
+    other. Raises OSError where none can be made."""
+    place = beside(folder / "scratch")
+    place.mkdir()
+    try:
+        yield place
+    finally:
+        remove(place)
 
 
 def is_leftover(name: str) -> bool:
@@ -81,6 +94,11 @@ def remove(path: Path) -> None:
     else:
         with suppress(OSError):
             path.unlink(missing_ok=True)
+
+
+def bytes_of(path: Path) -> int:
+    """On disk, of a file or of all in a folder; of a link the link."""
+    return path.lstat().st_size + sum(entry.lstat().st_size for entry in _inside(path))
 
 
 def _inside(path: Path) -> list[Path]:

@@ -111,6 +111,8 @@ def image_dimensions(file: File, name: str | Path) -> tuple[int, int]:
     try:
         with opened(file) as image:
             return image.size
+    except MemoryError:
+        raise
     except Exception as error:  # damaged bytes make decoders raise almost anything
         raise _unreadable(name, error) from error
 
@@ -128,6 +130,8 @@ def _decode(file: File, name: str | Path, how: Decoding, side: int | None) -> Pi
             turned = _rgb(file, image, how)
             rest = times // by_decoder if drafted else times
             return np.asarray(turned.reduce(rest) if rest > 1 else turned)
+    except MemoryError:  # nothing is wrong with the image
+        raise
     except Exception as error:  # as above
         raise _unreadable(name, error) from error
 

@@ -1,6 +1,5 @@
 """`kd export RUN --measured FILE`: what bench.py printed on a device, into the report."""
 
-import json
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,7 +7,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kdcli.core.errors import DamagedFile, UsageError
-from kdcli.core.files import lock, sha256
+from kdcli.core.files import sha256
+from kdcli.core.json_text import from_json
+from kdcli.core.lock import lock
 from kdcli.core.progress import Progress
 from kdcli.deploy.request import Request
 from kdcli.deploy.result import Exported
@@ -108,13 +109,13 @@ def read_measurement(file: Path) -> Measurement:
     if file.stat().st_size > MOST_BYTES:
         raise DamagedFile(f"{file}: larger than anything that bench.py prints", again)
     try:
-        return Measurement.model_validate(json.loads(file.read_text("utf-8")))
+        return Measurement.model_validate(from_json(file.read_text("utf-8")))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"]) or "the whole"
         problem = f"{file}: not what bench.py prints: {where}: {first['msg']}"
         raise DamagedFile(problem, again) from error
-    except (ValueError, RecursionError) as error:  # bad bytes, or no JSON
+    except ValueError as error:  # bad bytes, or no JSON
         raise DamagedFile(f"{file}: no JSON, or cut short", again) from error
 
 

@@ -12,6 +12,7 @@ from kdcli.data.source import Split
 from kdcli.deploy.onnx_file.feeding import feeding_of
 from kdcli.deploy.onnx_file.read import EXPORT_AGAIN
 from kdcli.deploy.onnx_file.session import open_session
+from kdcli.deploy.recorded_sums import refuse_changed_export
 from kdcli.evaluation.answers import Logits
 
 
@@ -22,8 +23,9 @@ def file_answers(file: Path, test: Split, classes: Sequence[str], progress: Prog
     Raises:
         UsageError: no file of kd.
         UnfitTeacher: its classes are not the data's.
-        DamagedFile: it answers what cannot be.
+        DamagedFile: it answers what cannot be, or is not the one that its run's record tells of.
     """
+    refuse_changed_export(file)
     feeding, session = feeding_of(file), open_session(file, 0)
     places = places_in(feeding.classes, classes, str(file), "compare files of these classes")
     size = feeding.together

@@ -178,7 +178,7 @@ def asked(
     return Contender(
         typed=(one.typed,),
         role=spec.role if spec else "file",
-        name=args.words if args else about.metadata["kd.model"] if about else "",
+        name=args.words if args else about.metadata.get("kd.model", "") if about else "",
         tested=tested(test),
         classes=tuple(classes),
         logits=logits_of(one, test, classes, place, progress)[None],

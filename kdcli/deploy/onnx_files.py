@@ -11,6 +11,7 @@ from torch import nn
 
 from kdcli.core.arrays import Floats
 from kdcli.core.errors import KdError, UsageError
+from kdcli.core.file_format import ONNX
 from kdcli.core.files import atomic_pair, disk_errors
 from kdcli.core.machine import own_kind
 from kdcli.core.progress import Progress
@@ -146,6 +147,7 @@ def _metadata(student: Loaded, fold: FoldPart | None) -> dict[str, str]:
     provenance = {key: made.get(key) for key in ("run", "recipe", "teachers", "seed")}
     provenance["kd"] = made.get("versions", {}).get("kdcli")
     texts = {
+        ONNX.key: str(ONNX.writes),
         "kd.classes": json.dumps(student.file.classes, ensure_ascii=False),
         "kd.model": args.name,
         "kd.input_size": str(args.input_size),

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from kdcli.core.arrays import Bools, Indices
+from kdcli.data.quality.duplicates import seen_among
 from kdcli.data.source import Source
 from kdcli.data.store import Store
 from kdcli.evaluation import metrics, per_class
@@ -87,6 +88,7 @@ def data_part(source: Source, test: Store) -> DataPart:
         test_images=len(test),
         imbalance=per_class.imbalance(source.train.labels),
         test_images_by_class=dict(zip(source.classes, counts, strict=True)),
+        test_images_seen=seen_among(source.test, (source.train, source.validation)),
     )
 
 

@@ -12,11 +12,13 @@ import numpy as np
 
 from kdcli.core.arrays import Indices, Ints
 from kdcli.core.errors import DamagedFile
+from kdcli.core.file_format import PREDICTIONS
 from kdcli.core.files import atomic
 from kdcli.data.source import Split
 from kdcli.evaluation.answers import Logits
 
 NAME = "predictions.npz"
+ANEW = "kd evaluate RUN writes it anew"
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +69,7 @@ def tested(split: Split) -> Tested:
 def keep_predictions(folder: Path, images: Tested, logits: Mapping[str, Logits]) -> None:
     """Write them, in place of earlier ones."""
     arrays: dict[str, Any] = {**logits, "ids": np.array(images.ids), "labels": images.labels}
-    arrays["sums"] = images.sums
+    arrays |= {"sums": images.sums, **PREDICTIONS.numbered}
     with atomic(folder / NAME) as beside, Path(beside).open("wb") as file:
         np.savez_compressed(file, **arrays)
 
@@ -107,13 +109,18 @@ def each_role(file: Path, roles: Collection[str]) -> Iterator[tuple[str, Logits]
 def _opened(file: Path) -> Iterator[Any]:
     try:
         with np.load(file, allow_pickle=False) as kept:
+            number = kept[PREDICTIONS.key] if PREDICTIONS.key in kept.files else None
+            PREDICTIONS.refuse_others(file, number if number is None else number.item(), ANEW)
             yield kept
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise DamagedFile(f"{file}: damaged", "kd evaluate RUN writes it anew") from error
+        raise DamagedFile(f"{file}: damaged", ANEW) from error
+
+
+_OF_IMAGES = ("ids", "labels", "sums", PREDICTIONS.key)
 
 
 def _roles(kept: Any) -> list[str]:
-    return [name for name in kept.files if name not in ("ids", "labels", "sums")]
+    return [name for name in kept.files if name not in _OF_IMAGES]
 
 
 def _images(kept: Any) -> Tested:

@@ -3,8 +3,10 @@
 import json
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
+from kdcli.core.errors import DamagedFile
 from kdcli.core.files import sha256
 from kdcli.core.progress import Silent
 from kdcli.data.subset import training_split
@@ -18,8 +20,8 @@ from kdcli.runs.find import find
 from kdcli.runs.layout import EXPORTS
 from kdcli.runs.run import Run
 from kdcli.runs.spec import Spec
-from kdcli.training.answer_key import key_of
-from kdcli.training.answers import Way, decide, finished_teachers
+from kdcli.training.answers.decide import Way, decide, finished_teachers
+from kdcli.training.answers.key import key_of
 from kdcli.training.ensure import run_of
 
 
@@ -179,8 +181,10 @@ def is_evaluated(spec: Spec, seeds: int) -> bool:
     run = find(spec)
     if run is None or not run.finished or not (run.path / NAME).is_file():
         return False
-    report = read_report(run.path / "report.json", sha256(run.model))
-    return bool(report and report.comparison and report.comparison.seeds >= seeds)
+    with suppress(DamagedFile, OSError):  # whoever does it anew tells what is wrong
+        report = read_report(run.path / "report.json", sha256(run.model))
+        return bool(report and report.comparison and report.comparison.seeds >= seeds)
+    return False
 
 
 def _export(one: Planned) -> Node:

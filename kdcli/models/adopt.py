@@ -19,8 +19,8 @@ from kdcli.models.model_args import ModelArgs
 from kdcli.models.reordered import OTHER_CLASSES
 from kdcli.runs.find import runs_root
 from kdcli.runs.names import LONGEST, folder_name, slug
-from kdcli.runs.run import versions
 from kdcli.runs.spec import DataRef, FileRef
+from kdcli.runs.versions import versions
 
 Score = Callable[..., float]
 """(read, named) -> a share of some images of the data in [0, 1]: those that the weights get right;

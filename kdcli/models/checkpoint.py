@@ -11,12 +11,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from kdcli.core.errors import DamagedFile, UsageError
+from kdcli.core.file_format import MODEL, STATE
 from kdcli.core.files import atomic
 from kdcli.models.foreign.plain_values import harmless
 from kdcli.models.torch_file import COPY, first_sentence, read, write
 
-SCHEMA = 1
-"""Of model.pt's layout, under its key `kd`; another number is refused, not guessed at."""
 AFRESH = "delete that file and repeat the command: its training starts afresh"
 _WHOSE = (
     "give a run folder or the model.pt of a kd run; for weights from elsewhere say whose they are: "
@@ -54,7 +53,7 @@ def save_model(file: ModelFile, path: Path) -> None:
         DiskError: full, read-only, or no permission.
     """
     raw = {
-        "kd": SCHEMA,
+        **MODEL.numbered,
         "model": file.model,
         "state_dict": {k: v.detach().cpu() for k, v in file.state_dict.items()},
         "classes": list(file.classes),
@@ -72,16 +71,12 @@ def load_model(path: Path) -> ModelFile:
     """
     # somebody else's weights are read as such, to be called what they are: not kd's, but no code
     raw = read_weights(path) if _is_safetensors(path) else read(path, allowed=FOREIGN)
-    if not isinstance(raw, dict) or "kd" not in raw:
+    if not isinstance(raw, dict) or MODEL.key not in raw:
         raise DamagedFile(
             f"{path}: a file of weights, but none that kd wrote (no model name or classes in it)",
             _WHOSE.format(named=quote(f"NAME={path}"), path=quote(str(path))),
         )
-    if raw["kd"] != SCHEMA:
-        raise DamagedFile(
-            f"{path}: written in format {raw['kd']}, this kd reads {SCHEMA}",
-            "pip install --upgrade kdcli",
-        )
+    MODEL.refuse_others(path, raw[MODEL.key])
     try:
         return ModelFile(
             model=dict(raw["model"]),
@@ -136,13 +131,13 @@ def _stored(tensor: torch.Tensor, half: bool) -> torch.Tensor:
     return value.clone(memory_format=torch.contiguous_format)
 
 
-def save_state(state: dict[str, Any], path: Path) -> None:
-    """Write the resume state, whole or not at all: a kill in between leaves the epoch before.
+def save_state(state: dict[str, Any], path: Path, former: Path | None = None) -> None:
+    """Write the resume state, whole or not at all; the one before becomes `former`.
 
     Raises:
         DiskError: full, read-only, or no permission.
     """
-    write(state, path)
+    write({**STATE.numbered, **state}, path, former)
 
 
 def load_state(path: Path) -> dict[str, Any] | None:
@@ -154,8 +149,9 @@ def load_state(path: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     raw = read(path, AFRESH)
-    if not isinstance(raw, dict):
+    if not isinstance(raw, dict) or "progress" not in raw:
         raise DamagedFile(f"{path}: not a resume state", AFRESH)
+    STATE.refuse_others(path, raw.pop(STATE.key, None), "go on with the kd that began it")
     return raw
 
 

@@ -10,6 +10,7 @@ from kdcli.core.errors import DamagedFile, KdError, UsageError
 from kdcli.core.text import first_line
 from kdcli.models.build import build, resolve
 from kdcli.models.checkpoint import ModelFile, load_model
+from kdcli.models.foreign.state_dicts import refuse_not_finite
 from kdcli.models.model_args import ModelArgs
 
 
@@ -26,11 +27,13 @@ def load(path: Path) -> Loaded:
     """Build the module that the file names and give it its weights; in eval mode, in fp32.
 
     Raises:
-        DamagedFile: the file is damaged, or its weights do not fit the model it names.
+        DamagedFile: the file is damaged, or its weights are no numbers, or do not fit the model
+            it names.
         UsageError: there is no such file.
     """
     file = load_model(path)
     args = _args(file, path)
+    refuse_not_finite(file.state_dict, str(path))
     try:
         module = build(args)
         module.load_state_dict(file.state_dict)

@@ -45,7 +45,7 @@ class Recorded:
     """Models that are no longer there: what they once answered to each image.
 
     To the image as it is, whatever the student is shown of it: varied images would need an answer
-    for each variation, which is what `training.ask_once` keeps.
+    for each variation, which is what `training.answers.ask_once` keeps.
     """
 
     def __init__(self, answers: Outputs) -> None:

@@ -1,24 +1,45 @@
 """A folder as timm and the Hub keep a model: config.json beside a file of weights."""
 
 import copy
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import timm
+from pydantic import (
+    BaseModel,
+    Field,
+    FiniteFloat,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+)
 from timm.models._hub import load_model_config_from_path, save_config_for_hf
 from torch import nn
 
 from kdcli.core.errors import DamagedFile, DataError, UnmetNeeds, UsageError
+from kdcli.core.json_text import from_json
 from kdcli.core.text import did_you_mean
 from kdcli.models.foreign.class_names import choose, names_in
 from kdcli.models.memory_format import channels_last
 from kdcli.models.model_args import ModelArgs, check_options
 
+_Positive = Annotated[FiniteFloat, Field(gt=0)]
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth")
 """What timm and the Hub call a model's file; that which cannot hold code comes first."""
+
+
+class _Told(BaseModel):
+    """What kd takes from config.json, of the kinds that timm writes; None: it is not said."""
+
+    name: str
+    mean: tuple[FiniteFloat, FiniteFloat, FiniteFloat] | None = None
+    std: tuple[_Positive, _Positive, _Positive] | None = None
+    input_size: tuple[PositiveInt, PositiveInt, PositiveInt] = (3, 224, 224)
+    img_size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None
+    num_classes: NonNegativeInt | None = None
+    license: str | None = None
 
 
 @dataclass(frozen=True)
@@ -46,14 +67,15 @@ def describe(folder: Path, where: str) -> Described:
             arguments that kd does not pass on.
         DataError: a model that is not fed square RGB images.
     """
-    config, name, arguments = _config(folder, where)
+    told, arguments = _config(folder, where)
+    name = told.name
     if not timm.is_model(name):
         raise UsageError(
             f"{where}: its config.json names '{name}', no model of timm"
             f"{did_you_mean(str(name), timm.list_models())}",
             "pip install --upgrade timm, or give a model that timm wrote",
         )
-    channels, height, width = _input_size(config, arguments)
+    channels, height, width = _input_size(told)
     if channels != 3 or height != width:
         raise DataError(
             f"{where}: is fed {channels} x {height} x {width}; kd feeds square RGB images",
@@ -66,21 +88,21 @@ def describe(folder: Path, where: str) -> Described:
         model=name,
         file=_weights(folder, where),
         size=height,
-        mean=tuple(config.get("mean", fallback.mean if fallback else (0.485, 0.456, 0.406))),
-        std=tuple(config.get("std", fallback.std if fallback else (0.229, 0.224, 0.225))),
+        mean=told.mean or (tuple(fallback.mean) if fallback else (0.485, 0.456, 0.406)),
+        std=told.std or (tuple(fallback.std) if fallback else (0.229, 0.224, 0.225)),
         options=options,
-        classes=_labels(folder / "config.json", config.get("num_classes")),
-        licence=config.get("license"),
+        classes=_labels(folder / "config.json", told.num_classes),
+        licence=told.license,
     )
 
 
-def _input_size(config: Mapping[str, Any], arguments: Mapping[str, Any]) -> tuple[int, ...]:
+def _input_size(told: _Told) -> tuple[int, ...]:
     """Channels, height, width; a size that the model was built for is what it was trained for.
 
     config.json names both, and `input_size` may still be that of the weights it once began with.
     """
-    channels, *sides = config.get("input_size", (3, 224, 224))
-    built = arguments.get("img_size") or sides
+    channels, *sides = told.input_size
+    built = told.img_size or sides
     return (channels, *((built, built) if isinstance(built, int) else built))
 
 
@@ -88,8 +110,8 @@ _KNOWN = ("num_classes", "in_chans", "img_size")
 """Arguments that the rest of config.json, or the weights themselves, say as well."""
 
 
-def _config(folder: Path, where: str) -> tuple[dict[str, Any], Any, dict[str, Any]]:
-    """timm's reading of config.json: pretrained_cfg, architecture, model_args."""
+def _config(folder: Path, where: str) -> tuple[_Told, dict[str, Any]]:
+    """timm's reading of config.json, checked, and its model_args."""
     if not (folder / "config.json").is_file():
         kind = "no config.json in it" if folder.is_dir() else "no such folder"
         raise UsageError(
@@ -99,13 +121,22 @@ def _config(folder: Path, where: str) -> tuple[dict[str, Any], Any, dict[str, An
         )
     try:
         config, name, arguments = load_model_config_from_path(folder)
-        return dict(config), name, dict(arguments or {})
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        options = dict(arguments or {})
+        asked = {"name": name, "img_size": options.get("img_size")}
+        return _Told.model_validate(dict(config) | asked), options
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError) as error:
         raise DamagedFile(
-            f"{folder / 'config.json'}: not what timm writes ({type(error).__name__}: {error})",
+            f"{folder / 'config.json'}: not what timm writes ({_briefly(error)})",
             "it must be JSON with the model's name under 'architecture'; "
             "or give the file of weights alone as NAME=FILE",
         ) from error
+
+
+def _briefly(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return f"{type(error).__name__}: {error}"
+    first = error.errors()[0]
+    return f"{first['loc'][0]}: {first['msg']}"
 
 
 def names_beside(weights: Path) -> tuple[str, ...] | None:
@@ -117,7 +148,7 @@ def _labels(config: Path, count: int | None) -> tuple[str, ...] | None:
     """The class names in the order of the classifier, where there is one for each of `count`
     (None: of any number)."""
     try:
-        raw = json.loads(config.read_text("utf-8"))
+        raw = from_json(config.read_text("utf-8"))
     except (OSError, ValueError):  # none, or something else of that name
         return None
     chosen = choose(names_in(raw, count), None, str(config))

@@ -10,6 +10,7 @@ from typing import IO, Any
 import torch
 from torch.serialization import MAGIC_NUMBER
 
+from kdcli.core.disk_space import needing
 from kdcli.core.errors import DamagedFile, KdError, UsageError
 from kdcli.core.files import atomic
 from kdcli.core.text import first_line
@@ -27,18 +28,26 @@ _ODD = (AttributeError, TypeError, zipfile.BadZipFile)
 """What torch raises for files that are something else altogether."""
 
 
-def write(raw: dict[str, Any], path: Path) -> None:
-    """Whole, or not at all.
+def write(raw: dict[str, Any], path: Path, former: Path | None = None) -> None:
+    """Whole, or not at all; the earlier file becomes `former`.
 
     Raises:
         DiskError: full, read-only, or no permission.
     """
-    with atomic(path) as beside, beside.open("wb") as file:
+    with needing(bytes_of(raw)), atomic(path, former) as beside, beside.open("wb") as file:
         writer = _Writer(file)
         try:
             torch.save(raw, writer)  # type: ignore[arg-type]  # it writes, and asks for no more
         except RuntimeError as error:  # torch's word for whatever the system refuses
             raise writer.refused or OSError(errno.EIO, "the system refuses to write") from error
+
+
+def bytes_of(raw: Any) -> int:
+    """Of all tensors in it, at any depth."""
+    if isinstance(raw, torch.Tensor):
+        return raw.nbytes
+    inside = raw.values() if isinstance(raw, dict) else raw if isinstance(raw, list | tuple) else ()
+    return sum(map(bytes_of, inside))
 
 
 class _Writer:
@@ -101,6 +110,22 @@ def read(path: Path, way_out: str = _ANOTHER, allowed: tuple[Any, ...] = ()) -> 
         raise DamagedFile(
             f"{path}: truncated or not a PyTorch file{_reason(error)}",
             way_out,
+        ) from error
+
+
+def refuse_damaged(path: Path, way_out: str) -> None:
+    """Return if it is whole, by its sums; nothing of it is kept.
+
+    Raises:
+        DamagedFile: cut, changed, or something else.
+    """
+    try:
+        if not zipfile.is_zipfile(path):
+            raise zipfile.BadZipFile("no end of an archive")
+        _check_sums(path)
+    except (OSError, RuntimeError, ValueError, *_ODD) as error:
+        raise DamagedFile(
+            f"{path}: truncated or not a PyTorch file{_reason(error)}", way_out
         ) from error
 
 

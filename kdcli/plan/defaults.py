@@ -20,7 +20,7 @@ from kdcli.recipe.data import CROPS
 from kdcli.recipe.edit import fill_auto
 from kdcli.recipe.load import scheme_of
 from kdcli.recipe.schema import Recipe
-from kdcli.training.answers import VIEWS, why_live
+from kdcli.training.answers.decide import VIEWS, why_live
 
 TRUNK_LR = 0.1
 """Of a pretrained trunk: what it knows is to be moved, not to be lost."""

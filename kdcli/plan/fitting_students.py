@@ -26,7 +26,7 @@ from kdcli.models.families import EDGE
 from kdcli.models.licences import is_free, licence_of
 from kdcli.models.model_args import ModelArgs
 from kdcli.models.weights import has_weights
-from kdcli.runs.run import versions
+from kdcli.runs.versions import versions
 
 CLASSES = 1000
 """Of the head that is counted: ImageNet's, as in the literature."""

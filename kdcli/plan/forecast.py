@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import torch
 
-from kdcli.core.errors import DiskError, KdError
+from kdcli.core.disk_space import refuse_full
+from kdcli.core.errors import KdError
 from kdcli.core.files import existing, probe
 from kdcli.core.progress import Progress, Silent
-from kdcli.core.text import size_in_words
 from kdcli.data.defaults import typical_side
 from kdcli.data.quality.survey import refuse_undecodable
 from kdcli.data.source import Source
@@ -27,7 +27,7 @@ from kdcli.runs.baseline import baseline_of, controls_of
 from kdcli.runs.find import find, is_finished, runs_root
 from kdcli.runs.run import Run
 from kdcli.runs.spec import Spec
-from kdcli.training.answers import decide
+from kdcli.training.answers.decide import decide
 from kdcli.training.ensure import reach_weights, run_of
 from kdcli.training.resume import epochs_kept
 from kdcli.training.site import Site
@@ -129,17 +129,8 @@ def _foreseen(
     if now and len(numbers(device)) > 1:
         chosen = ", ".join(one.words_on_threads for one in now)
         progress.say(f"threads: {chosen}, as a few steps took the least time (or set KD_THREADS)")
-    _refuse_full_disk(found, place)
+    refuse_full(place, found.disk_bytes)
     return found
-
-
-def _refuse_full_disk(found: Forecast, place: Path) -> None:
-    if found.disk_bytes > found.free_bytes:
-        raise DiskError(
-            f"{place}: {size_in_words(found.disk_bytes)} will be needed, "
-            f"{size_in_words(found.free_bytes)} are free",
-            "free some space (kd list runs --prune), or set KD_RUNS to another place",
-        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -47,10 +47,10 @@ class Forecast:
     @property
     def disk_bytes(self) -> int:
         """At most, while they train: one after another, so that there is one resume state at a
-        time, and the models of all."""
+        time, beside the one that it replaces, and the models of all."""
         everyone = (*self.now, *self.later)
         most = max((one.state_bytes for one in everyone), default=0)
-        return sum(one.all_bytes for one in everyone) + most
+        return sum(one.all_bytes for one in everyone) + 2 * most
 
     @property
     def memory_bytes(self) -> int:

@@ -7,7 +7,6 @@ multiplication. Within a quarter of the truth, in eight trials on two cores from
 
 import gc
 import shutil
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,9 +17,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kdcli.core.files import disk_errors, existing
+from kdcli.core.files import existing
 from kdcli.core.machine import watched_memory
 from kdcli.core.progress import Silent
+from kdcli.core.unfinished import scratch
 from kdcli.data.loader import steps_per_epoch
 from kdcli.data.photographs import decoded_once, kept_bytes, squares_in_memory
 from kdcli.data.several import one_behind_the_other
@@ -32,8 +32,9 @@ from kdcli.models.checkpoint import save_state
 from kdcli.plan.estimate import Estimate
 from kdcli.recipe.edit import update
 from kdcli.runs.find import runs_root
+from kdcli.runs.layout import TRIED
 from kdcli.runs.spec import Spec
-from kdcli.training.answers import Way, decide
+from kdcli.training.answers.decide import Way, decide
 from kdcli.training.build import Assembled, assemble
 from kdcli.training.devices import peak_bytes, wait_for
 from kdcli.training.loop import rehearse
@@ -49,7 +50,7 @@ COPIES_OF_ANSWERS = 4
 """In memory together: the running mean, a member's logits by batch and in one, their logarithms."""
 
 TRIED_BYTES = 64_000_000
-"""Written to know how fast the disk is: a small model's resume state, flushed as that is."""
+"""Written to know how fast the disk is, at most: a small model's resume state, flushed like it."""
 
 
 def estimate(
@@ -82,7 +83,7 @@ def estimate(
     epochs = int(spec.recipe.train.epochs) - done
     state_bytes = 4 * found.learning_bytes  # weights, the best ones, and two moments of each
     checkpoints, checkpoint_bytes = _trail(spec, found)
-    per_byte, training = _seconds_per_byte(disk), epochs * found.epoch
+    per_byte, training = _seconds_per_byte(disk, state_bytes), epochs * found.epoch
     state = state_bytes * per_byte
     states = min(max(0, epochs - 1) * state, state + training / SELDOM)  # none after the last epoch
     return Estimate(
@@ -229,12 +230,17 @@ def _seconds_of_validation(parts: Assembled, device: torch.device) -> float:
     return time.monotonic() - start
 
 
+def _seconds_per_byte(disk: Path, needed: int) -> float:
+    """Of writing a checkpoint into this folder; a trial takes no more than the training, which
+    needs so many bytes."""
+    size = 1 << min(TRIED_BYTES, needed, shutil.disk_usage(disk).free // 4).bit_length() >> 1
+    return _timed(disk, size) / max(size, 1)
+
+
 @cache
-def _seconds_per_byte(disk: Path) -> float:
-    """Of writing a checkpoint into this folder; measured once in a process."""
-    # a small disk may have room for the run, and none for this
-    size = min(TRIED_BYTES, shutil.disk_usage(disk).free // 4)
-    with disk_errors(disk), tempfile.TemporaryDirectory(dir=disk) as folder:
+def _timed(disk: Path, size: int) -> float:
+    """Seconds; measured once in a process."""
+    with scratch(disk) as folder:
         start = time.monotonic()
-        save_state({"tried": torch.empty(size // 4)}, Path(folder) / "tried.pt")
-        return (time.monotonic() - start) / max(size, 1)
+        save_state({"tried": torch.empty(size // 4)}, folder / TRIED)
+        return time.monotonic() - start

@@ -20,7 +20,7 @@ from kdcli.recipe.load import scheme_of
 from kdcli.runs.baseline import baseline_of
 from kdcli.runs.find import find
 from kdcli.runs.spec import Spec
-from kdcli.training.answers import finished_teachers
+from kdcli.training.answers.decide import finished_teachers
 
 SECONDS, OVERHEAD = 240, 60
 """Of all short trainings together, and of what building and opening takes beside them."""

@@ -21,6 +21,7 @@ OTHER_NAMES = {
     "train.warmup": "warm_up warmup_epochs warmup_steps lr_warmup warmup_ratio",
     "train.clip": "grad_clip gradient_clip clip_grad max_norm clip_norm gradient_clipping "
     "max_grad_norm clip_gradient gradient_clip_val",
+    "train.save_minutes": "save_every save_interval save_steps checkpoint_every checkpoint_minutes",
     "train.patience": "early_stop early_stopping earlystopping early_stopping_patience",
     "train.accumulate": "accum grad_accum gradient_accumulation accumulation "
     "gradient_accumulation_steps accumulate_grad_batches",

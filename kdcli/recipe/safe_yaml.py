@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import yaml
 
 from kdcli.core.errors import RecipeError
+from kdcli.core.files import FORBIDDEN
 
 MAX_BYTES = 1_000_000
 """Shipped recipes have about 1,000. The limit bounds the wait for a file that is something else:
@@ -14,6 +15,10 @@ MAX_BYTES = 1_000_000
 # In C, where PyYAML was built so: eight times as fast (0.7 ms for a run.yaml of 3.5 kB). It is for
 # what a program wrote; the one below has to be Python's, as C composes nodes without asking us.
 _PLAIN = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError)
+"""What PyYAML raises of values that are not of the kind that they say or look like."""
+MOST_VALUES = 1_000_000
+"""Of what was written by a program; aliases of aliases make more of a few lines."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -28,6 +33,13 @@ class _Loader(yaml.SafeLoader):
         if self.check_event(yaml.AliasEvent):
             self._refuse("aliases are not allowed", self.peek_event())  # type: ignore[no-untyped-call]
         return super().compose_node(parent, index)
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except _UNREADABLE:  # PyYAML leaves to Python what it thinks of `!!int x` and 2020-13-45
+            kind = node.tag.rpartition(":")[2]
+            self._refuse(f"'{str(node.value)[:40]}' is no {kind}", node)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen = set()
@@ -95,7 +107,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
             raise RecipeError([f"{path}: larger than {MAX_BYTES:,} bytes; this is not a recipe"])
         raw = yaml.load(path.read_text("utf-8"), _Loader)
     except OSError as error:
-        raise RecipeError([f"{path}: cannot be read ({error.strerror or error})"]) from error
+        raise RecipeError(
+            [f"{path}: cannot be read ({error.strerror or error})"],
+            "let this user read it" if error.errno in FORBIDDEN else "check the path",
+        ) from error
     except RecursionError as error:
         raise RecipeError([f"{path}: nested too deep for a recipe"]) from error
     except UnicodeDecodeError as error:
@@ -136,9 +151,21 @@ def from_yaml(text: str) -> Any:
         ValueError: it is no such YAML.
     """
     try:
-        return yaml.load(text, _PLAIN)
-    except yaml.YAMLError as error:
+        found = yaml.load(text, _PLAIN)
+    except (yaml.YAMLError, RecursionError, *_UNREADABLE) as error:
         raise ValueError(str(error)) from error
+    _refuse_too_many(found)
+    return found
+
+
+def _refuse_too_many(value: Any) -> None:
+    """Counted as whoever walks through them would: of an alias, once for each place."""
+    waiting, count = [value], 0
+    while waiting:
+        one = waiting.pop()
+        waiting += one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+        if (count := count + 1) + len(waiting) > MOST_VALUES:
+            raise ValueError(f"more than {MOST_VALUES:,} values")
 
 
 def to_yaml(value: Any) -> str:

@@ -33,9 +33,9 @@ class Train(Options):
     """At least 2: batch norm has nothing to average over in one image."""
     optimizer: Literal["adamw", "sgd"] = "adamw"
     """SGD has Nesterov momentum 0.9."""
-    lr: Annotated[float, Field(gt=0)] | Auto = "auto"
+    lr: Annotated[float, Field(gt=0, le=1e9)] | Auto = "auto"
     """At its peak; warm-up before, cosine to zero behind."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.05
+    weight_decay: Annotated[float, Field(ge=0, le=1e9)] = 0.05
     """Never on biases and norms."""
     warmup: Span | None = "5%"
     clip: Annotated[float, Field(gt=0)] | None = 1.0
@@ -67,6 +67,10 @@ class Train(Options):
     compile: Annotated[bool | Auto, NO_WEIGHT] = "auto"
     """Let torch.compile make the models' steps faster. In no digest, as the device and the threads
     are in none: it adds in another order, so that last bits differ, and nothing else."""
+
+    save_minutes: Annotated[Annotated[float, Field(gt=0)] | None, NO_WEIGHT] = 5.0
+    """So long after the last one a resume state is written within an epoch, too: the most that a
+    kill loses. null: only after epochs."""
 
     def epoch_of(self, known: int) -> int:
         """Images of an epoch, where so many have labels."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
+from kdcli.core.errors import DamagedFile
 from kdcli.core.text import short, signed, size_in_words, some, span
 from kdcli.report.model import Change, ChangeRange, Part, Ratio, Share, ShareRange
 from kdcli.report.survey import HEADS as OF_SURVEY
@@ -90,6 +91,15 @@ class Compared(Part):
     """Of --survey."""
     plot: str | None = None
     """The file of --plot."""
+    damaged: list[str] = []
+    """What could not be compared, a line with its path each."""
+
+    @property
+    def failure(self) -> DamagedFile | None:
+        """Told once the others have been compared."""
+        if not self.damaged:
+            return None
+        return DamagedFile("; ".join(self.damaged), "all others are compared")
 
     def as_dict(self) -> dict[str, Any]:
         """For --json."""

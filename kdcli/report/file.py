@@ -8,7 +8,9 @@ from typing import Any
 
 from kdcli import __version__
 from kdcli.core.errors import DamagedFile
+from kdcli.core.file_format import REPORT
 from kdcli.core.files import write_text
+from kdcli.core.json_text import from_json
 from kdcli.report.choices import Protocol
 from kdcli.report.comparison import Comparison, Speedup
 from kdcli.report.export import Export, PackagePart, replaced
@@ -16,6 +18,7 @@ from kdcli.report.markdown import markdown
 from kdcli.report.model import ModelPart, TeacherPart
 from kdcli.report.schema import DataPart, Report, imitated, main_export, main_index
 
+ANEW = "move it away; kd writes a new one"
 WAIT_SECONDS = 60.0
 """For another kd that is writing into the run's folder: what was measured is not thrown away."""
 
@@ -37,17 +40,18 @@ def read_report(place: Path, model_sha256: str | None) -> Report | None:
     None nobody can know).
 
     Raises:
-        DamagedFile: report.json is not kd's.
+        DamagedFile: report.json is not kd's, or a newer kd's.
     """
     if not place.is_file():
         return None
     try:
         # read by json: pydantic's own reader refuses names that are not UTF-8
-        report = Report.model_validate(json.loads(place.read_text("utf-8")))
-    except (ValueError, RecursionError) as error:  # bad bytes, no JSON, or no report
-        raise DamagedFile(
-            f"{place}: not a report of this kd", "move it away; kd writes a new one"
-        ) from error
+        raw = from_json(place.read_text("utf-8"))
+        if isinstance(raw, dict):
+            REPORT.refuse_others(place, raw.get(REPORT.key, REPORT.writes), ANEW)
+        report = Report.model_validate(raw)
+    except ValueError as error:  # bad bytes, no JSON, or no report
+        raise DamagedFile(f"{place}: not a report of this kd", ANEW) from error
     return report if model_sha256 in (None, report.model_sha256) else None
 
 

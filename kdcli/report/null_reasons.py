@@ -31,6 +31,8 @@ def why_null(report: Report, key: str) -> str:
         return _of_list(report, first, rest)
     if first == "data" and report.data is None:
         return "kd evaluate measures it"
+    if key == "data.test_images_seen":
+        return "an earlier kd wrote this report, or what it has learnt from is not known"
     if first in ("noise", "noise_pytorch", "threads") and not report.exports:
         return "kd export measures it"
     if first == "licences" and report.licences is None:

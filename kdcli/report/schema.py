@@ -29,6 +29,9 @@ class DataPart(Part):
     """Largest : smallest training class."""
     test_images_by_class: dict[str, int] | None = None
     """By class name, 0 for those without."""
+    test_images_seen: int | None = None
+    """That stand among training or validation images, too, byte for byte; null in an earlier kd's,
+    and of a model that nobody knows the training images of."""
 
 
 class Report(Part):

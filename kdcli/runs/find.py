@@ -24,7 +24,7 @@ def answers_root() -> Path:
 def all_runs() -> list[Run]:
     """Every run folder under `runs/`, oldest first."""
     files = runs_root().glob("*/run.yaml")
-    return [Run(f.parent) for f in sorted(files, key=lambda f: f.stat().st_mtime)]
+    return [Run(f.parent) for f in sorted(files, key=lambda f: f.lstat().st_mtime)]
 
 
 def find(spec: Spec) -> Run | None:

@@ -1,11 +1,12 @@
 """What lies where in a run's folder.
 
 RUN/ run.yaml         who, resolved recipe, versions   needs.json   what it depends on, by sha256
-     model.pt         what ships; its being there      state.pt     resume state of the last epoch;
-                      means finished                                removed when done
+     model.pt         what ships; its being there      state.pt     resume state, and the one before
+                      means finished                   state.former.pt; both removed when done
      metrics.jsonl    one line per epoch and an end    split.json   a split that was made here
      predictions.npz  answers on test                  report.json  report.md  report.html
      run.log          what was said, what went wrong
+     not_finite.pt    the batch and the weights of a step whose loss was no number
      model.NAME.pt    who learnt with the model that ships: a peer, an exit, ...
      export/          what is copied to where the model is used: model.onnx, labels.txt,
                       predict.py, bench.py, README.md; model.pt2
@@ -14,16 +15,23 @@ RUN/ run.yaml         who, resolved recipe, versions   needs.json   what it depe
      .lock, .holder   while kd works in it (core/host_lock.py)
 """
 
-import json
 import re
 from pathlib import Path
 from typing import Literal
 
+from kdcli.core.json_text import from_json
+
 # Pruning, `--again` and clearing up remove by these names and by nothing else: a name that kd does
 # not know is a person's own file, and stays.
+NOT_FINITE = "not_finite.pt"
+"""The batch and the weights of a step whose loss was no number."""
+STATES = ("state.pt", "state.former.pt")
+"""What a training goes on from, the newest first."""
+
 FILES = (
-    *("run.yaml", "needs.json", "model.pt", "state.pt", "metrics.jsonl", "run.log"),
-    *("split.json", "predictions.npz", "report.json", "report.md", "report.html"),
+    *("run.yaml", "needs.json", "model.pt", *STATES, "metrics.jsonl"),
+    *("run.log", "split.json", "predictions.npz", "report.json", "report.md", "report.html"),
+    NOT_FINITE,
     "transfer.npz",  # of an older kd: what teachers answered
 )
 """All that kd writes into a run's folder, but for what `OF_OTHERS` names."""
@@ -52,8 +60,14 @@ OF_STEPS = re.compile(r"step\.(\d{7,})\.safetensors")
 them in order, and more where that many steps are not enough."""
 
 
+TRIED = "tried.pt"
+"""What a plan writes to see how fast a disk is; gone when it has."""
+
+OF_TRIALS = re.compile(r"tmp[a-z0-9_]{8}")
+"""The folders in which kds of before did so, and left it when they were killed."""
+
 MANIFEST, STANDING = "manifest.json", "standing.json"
-"""What a store of teachers' answers holds beside them (training/answer_store.py)."""
+"""What a store of teachers' answers holds beside them (training/answers/store.py)."""
 
 OF_ANSWERS = re.compile(rf"{MANIFEST}|{STANDING}|\d{{4,}}\.\d{{5,}}\.safetensors")
 """All that kd writes there."""
@@ -92,6 +106,6 @@ def is_kds(folder: Path) -> bool:
     """Whether kd wrote it: its config.json says so. Other tools write folders of the same files
     (`timm.models.push_to_hf_hub`), and those are not kd's to replace."""
     try:
-        return "kd" in json.loads((folder / "config.json").read_text("utf-8"))
+        return "kd" in from_json((folder / "config.json").read_text("utf-8"))
     except (OSError, ValueError, TypeError):
         return False

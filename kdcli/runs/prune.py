@@ -5,15 +5,17 @@
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from kdcli.core.files import disk_errors, lock
+from kdcli.core.files import disk_errors
+from kdcli.core.lock import lock
 from kdcli.core.unfinished import is_leftover, remove_abandoned
 from kdcli.runs.baseline import controls_of
 from kdcli.runs.find import answers_root
-from kdcli.runs.inventory import Folder, inventory
-from kdcli.runs.layout import is_model, is_of_answers, is_ours
+from kdcli.runs.inventory import Folder, inventory, real
+from kdcli.runs.layout import EXPORTS, OF_TRIALS, STATES, TRIED, is_model, is_of_answers, is_ours
 from kdcli.runs.spec import Spec
 
 STALE_DAYS = 7
@@ -21,9 +23,11 @@ STALE_DAYS = 7
 
 _LEFT = {  # a kill between model.pt and the last lines of a training leaves the first of them
     "state.pt": "resume state of a finished run",
+    "state.former.pt": "resume state of a finished run",
     "transfer.npz": "what teachers answered to a student that is finished",
 }
 """What no command reads any more once a run is finished."""
+_HALF = "half-written by a kd that was killed"
 
 
 @dataclass(frozen=True)
@@ -42,15 +46,17 @@ def disposable(folders: list[Folder]) -> list[Disposable]:
     begins when the last of its teachers is done.
 
     Folders in which another kd works or writes are left alone; while there is one, no folder goes
-    at all: its chain may be about to need it.
+    at all: its chain may be about to need it. Nor while there is one that cannot be looked into.
     """
-    busy = any(folder.in_use for folder in folders)
+    busy = any(folder.in_use or not folder.is_open for folder in folders)
     kept = _with_needs([*_wanted(folders), *filter(_made_lately, folders)], folders)
     found: list[Disposable] = []
     for folder in folders:
         if folder.in_use:
             continue
-        if folder.path in kept or busy:
+        if is_leaving(folder.path.name):  # nobody needs these, whoever works elsewhere
+            found.append(Disposable(folder.path, folder.bytes, _HALF))
+        elif folder.path in kept or busy:
             found += _leftovers(folder)
         else:
             found.append(Disposable(folder.path, folder.bytes, _why(folder)))
@@ -81,15 +87,35 @@ def remove(items: Iterable[Disposable]) -> Iterator[Disposable]:
             yield item
 
 
+def is_leaving(name: str) -> bool:
+    """Whether a folder of this name is what a killed plan left."""
+    return is_leftover(name) or OF_TRIALS.fullmatch(name) is not None
+
+
 def _remove(path: Path) -> None:
+    if is_leftover(path.name):  # nobody writes on it, or it stays
+        with disk_errors(path):
+            remove_abandoned(path)
+        return
     folder = path if path.is_dir() else path.parent
     ours = is_of_answers if folder.parent == answers_root() else is_ours
+    trial = OF_TRIALS.fullmatch(folder.name) is not None
     with lock(folder), disk_errors(path):  # leaving, the lock removes a folder that is empty
         for entry in list(folder.iterdir()) if path == folder else [path]:
             if is_leftover(entry.name):
                 remove_abandoned(entry)
-            elif entry == path or ours(entry.name):
+            elif entry == path or ours(entry.name) or (trial and entry.name == TRIED):
                 entry.unlink(missing_ok=True)
+            elif entry.name == EXPORTS and entry.is_dir():
+                _clear_killed_exports(entry)
+
+
+def _clear_killed_exports(folder: Path) -> None:
+    for entry in list(folder.iterdir()):
+        if is_leftover(entry.name):
+            remove_abandoned(entry)
+    with suppress(OSError):  # a person's own files stay
+        folder.rmdir()
 
 
 def _wanted(folders: list[Folder]) -> list[Folder]:
@@ -123,7 +149,7 @@ def _with_needs(wanted: list[Folder], folders: list[Folder]) -> set[Path]:
 
 
 def _resumable(folder: Folder) -> bool:
-    return folder.state == "unfinished" and "state.pt" in folder.sizes
+    return folder.state == "unfinished" and not folder.sizes.keys().isdisjoint(STATES)
 
 
 def _made_lately(folder: Folder) -> bool:
@@ -140,10 +166,10 @@ def _offers(folder: Folder) -> Iterator[object]:
     """What others may know it by: its models, its digest, and all seeds of its kind; of teachers'
     answers their folder."""
     if folder.is_store:
-        yield folder.path.resolve()
+        yield real(folder.path)
     # model.pt also where it is not there: --again may be making anew what another run names
     for name in {"model.pt", *filter(is_model, folder.sizes)}:
-        yield (folder.path / name).resolve()
+        yield real(folder.path / name)
     if folder.file:
         yield folder.file.spec.digest
         yield _of_any_seed(folder.file.spec)
@@ -171,8 +197,8 @@ def _leftovers(folder: Folder) -> Iterator[Disposable]:
     for name, size in folder.sizes.items():
         if name in _LEFT and folder.state == "finished":
             yield Disposable(folder.path / name, size, _LEFT[name])
-        elif is_leftover(name):
-            yield Disposable(folder.path / name, size, "half-written by a kd that was killed")
+        elif is_leftover(Path(name).name):
+            yield Disposable(folder.path / name, size, _HALF)
 
 
 def _why(folder: Folder) -> str:

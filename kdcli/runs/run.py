@@ -1,7 +1,6 @@
 """A run's folder, and where the runs are."""
 
-import json
-import sys
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,21 +10,31 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from kdcli.core.errors import DamagedFile, UsageError
+from kdcli.core.file_format import NEEDS, RUN
 from kdcli.core.files import write_text
+from kdcli.core.json_text import from_json
 from kdcli.recipe.safe_yaml import from_yaml, to_yaml
-from kdcli.runs.layout import EXPORTS, OF_EXPORTS, OF_OTHERS, OF_STEPS, OF_TIMM, TIMM, is_kds
+from kdcli.runs.layout import (
+    EXPORTS,
+    NOT_FINITE,
+    OF_EXPORTS,
+    OF_OTHERS,
+    OF_STEPS,
+    OF_TIMM,
+    TIMM,
+    is_kds,
+)
+from kdcli.runs.metrics_file import AGAIN, read_lines
 from kdcli.runs.spec import Spec
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
-NUMBERS = ("epoch", "epochs", "best_epoch", "seconds", "train_accuracy", "val_accuracy")
-"""Of a line of metrics.jsonl."""
-LARGEST = 1e15
 
 
 class RunFile(BaseModel):
     """run.yaml. A key that this kd does not know is a newer kd's: refused, not guessed at."""
 
     model_config = _FROZEN
+    format: int = RUN.writes
     asked: bool
     """A person asked for it; False for teachers, baselines, further seeds."""
     digest: str
@@ -62,6 +71,15 @@ class Run:
         return self.path / "state.pt"
 
     @property
+    def former_state(self) -> Path:
+        return self.path / "state.former.pt"
+
+    def clear_state(self) -> None:
+        """Remove what only a training that goes on needs."""
+        for one in (self.state, self.former_state, self.path / NOT_FINITE):
+            one.unlink(missing_ok=True)
+
+    @property
     def metrics(self) -> Path:
         return self.path / "metrics.jsonl"
 
@@ -94,7 +112,8 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        return self.model.is_file()
+        """An empty model.pt is none: a disk that was full, a power cut."""
+        return self.model.is_file() and self.model.stat().st_size > 0
 
     def other(self, name: str) -> Path:
         """The file of one that learnt with the model that ships: `peer.1`, `exit.2`, ..."""
@@ -120,19 +139,27 @@ class Run:
 
         Raises:
             UsageError: there is none, so this is no run folder.
-            DamagedFile: it is not what kd writes.
+            DamagedFile: it is not what this kd writes or reads.
         """
         place = self.path / "run.yaml"
+        if os.path.lexists(place) and not place.is_file():  # a pipe would be waited for
+            raise DamagedFile(f"{place}: no file", AGAIN)
         try:
-            return RunFile.model_validate(from_yaml(place.read_text("utf-8")))
+            raw = from_yaml(place.read_text("utf-8"))
+            if isinstance(raw, dict):
+                RUN.refuse_others(place, raw.pop(RUN.key, None), AGAIN)
+            return RunFile.model_validate(raw)
         except FileNotFoundError as error:
             raise UsageError(
                 f"{self.path}: not a run folder (no run.yaml)", "kd list runs shows them"
             ) from error
-        except (OSError, ValueError) as error:  # YAML's, UTF-8's and pydantic's are ValueErrors
+        except OSError as error:
             raise DamagedFile(
-                f"{place}: damaged, or written by another version of kd",
-                "repeat the command that made the run with --again",
+                f"{place}: cannot be read ({error.strerror or error})", "allow kd to read it"
+            ) from error
+        except ValueError as error:  # YAML's, UTF-8's and pydantic's are ValueErrors
+            raise DamagedFile(
+                f"{place}: damaged, or written by another version of kd", AGAIN
             ) from error
 
     @property
@@ -179,33 +206,25 @@ class Run:
         Paths are relative in the file: runs/ may be moved or copied as a whole.
 
         Raises:
-            DamagedFile: needs.json is not what kd writes.
+            DamagedFile: needs.json is not what this kd writes or reads.
         """
         place = self.path / "needs.json"
-        if not place.is_file():
+        if not os.path.lexists(place):
             return {}
+        if not place.is_file():
+            raise DamagedFile(f"{place}: no file", AGAIN)
         try:
-            raw = json.loads(place.read_text("utf-8"))
+            raw = dict(from_json(place.read_text("utf-8")))
+            NEEDS.refuse_others(place, raw.pop(NEEDS.key, None), AGAIN)
             return {
                 role: Need(self.path / need["path"], need["sha256"]) for role, need in raw.items()
             }
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DamagedFile(
-                f"{place}: damaged", "repeat the command that made the run with --again"
-            ) from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DamagedFile(f"{place}: damaged", AGAIN) from error
 
     def lines(self) -> list[dict[str, Any]]:
-        """metrics.jsonl, up to a line that is torn (lines are appended: the last of a killed kd) or
-        damaged."""
-        if not self.metrics.is_file():
-            return []
-        found = []
-        for line in self.metrics.read_text("utf-8", "replace").splitlines():
-            try:
-                found.append(_checked(json.loads(line)))
-            except (ValueError, RecursionError):
-                break
-        return found
+        """metrics.jsonl, as far as it can be read; raises DamagedFile for that of a newer kd."""
+        return read_lines(self.metrics)
 
     def taught_at_best(self, measured: str = "accuracy") -> dict[str, float]:
         """Validation accuracy (or `balanced_accuracy`), after the best epoch, of teachers that
@@ -278,22 +297,3 @@ def state_licence(run: Run, licence: str) -> None:
 def _write_run_file(run: Run, file: RunFile) -> None:
     raw = file.model_dump(mode="json", by_alias=True)
     write_text(run.path / "run.yaml", to_yaml(raw))
-
-
-def versions() -> dict[str, str]:
-    """Of what decides a result; read without importing any of it. In no digest: an upgrade of torch
-    orphans no run, but is told (`ensure.warn_of_versions`)."""
-    from importlib.metadata import version
-
-    packages = ("kdcli", "torch", "timm", "onnx", "onnxruntime")
-    return {"python": sys.version.split()[0]} | {name: version(name) for name in packages}
-
-
-def _checked(line: Any) -> dict[str, Any]:
-    """A line of metrics.jsonl; raises ValueError where one of its `NUMBERS` is none."""
-    if not isinstance(line, dict):
-        raise ValueError("no line of a log")
-    numbers = [line[key] for key in NUMBERS if key in line]
-    if not all(type(one) in (int, float) and abs(one) < LARGEST for one in numbers):
-        raise ValueError("no numbers")
-    return dict(line)

@@ -190,7 +190,7 @@ class Spec(BaseModel):
         32 bits: among a thousand runs two are mistaken for each other once in 8,600 times. Never
         kept: a cached value went along with `model_copy`, and a changed copy had the old digest.
         """
-        text = json.dumps(self._weights_depend_on(), sort_keys=True, ensure_ascii=False)
+        text = json.dumps(self.deciding, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
     @property
@@ -202,7 +202,9 @@ class Spec(BaseModel):
         """So many trainings that differ in their seeds alone, from this one on."""
         return [with_seed(self, self.seed + i) for i in range(count)]
 
-    def _weights_depend_on(self) -> dict[str, Any]:
+    @property
+    def deciding(self) -> dict[str, Any]:
+        """All that the weights depend on; teachers by what they depend on."""
         # What is not there leaves no key behind: every digest is that of the kd before it came.
         recipe = _deciding(self.recipe)
         for name, use in recipe["methods"].items():

@@ -33,8 +33,9 @@ from kdcli.recipe.conflicts import refuse_contradictions
 from kdcli.recipe.load import scheme_of
 from kdcli.recipe.weight import weight_at
 from kdcli.runs.spec import Spec
-from kdcli.training.answers import LIVE, Way
-from kdcli.training.ask_once import Answered
+from kdcli.training.answers.ask_once import Answered
+from kdcli.training.answers.decide import LIVE, Way
+from kdcli.training.answers.stored_teachers import PerImage, open_stored, rehearsed
 from kdcli.training.ask_teachers import Asking
 from kdcli.training.batching import Batches, batching_of, shared
 from kdcli.training.compiling import compile_models
@@ -45,7 +46,6 @@ from kdcli.training.processes.exchange import current, shared_rows
 from kdcli.training.resume import Validation
 from kdcli.training.site import Site
 from kdcli.training.stepper import Stepper
-from kdcli.training.stored_teachers import PerImage, open_stored, rehearsed
 from kdcli.training.teachers import open_teachers
 from kdcli.training.terms import terms_of
 from kdcli.training.trajectory import followed, learning_teachers

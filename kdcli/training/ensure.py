@@ -5,29 +5,33 @@ to `ensure`. So a chain that was killed goes on when the command is repeated, an
 of a method retrains neither teacher nor baseline.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kdcli.core.errors import UsageError
-from kdcli.core.files import lock, probe, write_text
+from kdcli.core.files import probe
 from kdcli.core.host_lock import LOCKS
+from kdcli.core.lock import lock
 from kdcli.core.progress import Progress
 from kdcli.core.text import counted
 from kdcli.core.unfinished import is_leftover
+from kdcli.models.torch_file import refuse_damaged
 from kdcli.models.weights import ensure_reachable
+from kdcli.runs.differences import told
 from kdcli.runs.find import find, runs_root
 from kdcli.runs.layout import is_ours
 from kdcli.runs.log import run_log
 from kdcli.runs.needs import refuse_changed
-from kdcli.runs.run import Run, begin, note, versions
+from kdcli.runs.run import Run, begin, note
 from kdcli.runs.spec import Spec, TeacherRef
-from kdcli.training.answers import Way, decide, finished_teachers
+from kdcli.runs.versions import versions
+from kdcli.training.answers.decide import Way, decide, finished_teachers
 from kdcli.training.build import Assembled, assemble
 from kdcli.training.loop import finish
 from kdcli.training.near_chance import warn_of_chance
-from kdcli.training.save import save_models, write_needs
+from kdcli.training.resume import recover
+from kdcli.training.save import save_models, write_needs, write_split
 from kdcli.training.share import Shared, carry_out, shared
 from kdcli.training.site import Site
 from kdcli.training.teachers import TOLD, measure_given
@@ -104,13 +108,20 @@ def ensure(
     """
     run = run_of(spec, out, again)
     if run.finished and not again:
-        return _reuse(run, spec, asked, site.progress)
+        with lock(run.path):
+            if run.finished:
+                return _reuse(run, spec, asked, site.progress)
     reach_weights(spec)  # before a teacher is trained for nothing
     probe(run.path)  # a full or read-only disk is told now, not after an epoch of a teacher
     teachers = teacher_files(spec, site)
     if why:
         site.progress.say(why)
     with lock(run.path):
+        _refuse_other(run, spec, again)  # another kd may have been faster
+        if run.finished and not again:
+            return _reuse(run, spec, asked, site.progress)
+        if not again:
+            recover(run, site.progress)
         threads = threads_of(run, spec, site.threads, again, site.progress)
         with using(threads):
             # refused here, before anything of an earlier run is lost
@@ -155,12 +166,12 @@ def reach_weights(spec: Spec) -> None:
 
 
 def _reuse(run: Run, spec: Spec, asked: bool, progress: Progress) -> Trained:
-    with lock(run.path):
-        # left behind by a kill between model.pt and its removal
-        run.state.unlink(missing_ok=True)
-        if asked:
-            # the same images without labels may lie elsewhere by now
-            note(run, asked=True, spec=run.spec.model_copy(update={"unlabelled": spec.unlabelled}))
+    if asked:
+        for model in (run.model, *run.others().values()):  # what is learnt from is read anyway
+            refuse_damaged(model, "repeat the command with --again: it is trained anew")
+        # the same images without labels may lie elsewhere by now
+        note(run, asked=True, spec=run.spec.model_copy(update={"unlabelled": spec.unlabelled}))
+    run.clear_state()  # left behind by a kill between model.pt and its removal
     progress.say(f"{run.path}: finished earlier, nothing to train")
     warn_of_versions(run, progress)
     return Trained(run, reused=True)
@@ -224,7 +235,7 @@ def _refuse_other(run: Run, spec: Spec, again: bool) -> None:
             return
         if run.file().digest != spec.digest:
             raise UsageError(
-                f"{run.path}: holds another run ({run.spec.folder_name})",
+                f"{run.path}: holds another run ({run.spec.folder_name}){told(run.spec, spec)}",
                 "give --out another folder, or remove this one",
             )
     elif run.path.exists() and not (run.path.is_dir() and _only_leavings(run.path)):
@@ -239,9 +250,12 @@ def _only_leavings(folder: Path) -> bool:
 
 
 def _clear(run: Run) -> None:
-    """Remove what kd wrote; a person's own files stay."""
+    """Remove what kd wrote, but for run.yaml: killed on the way, it is a run that is begun. A
+    person's own files stay."""
+    run.model.unlink(missing_ok=True)
+    run.clear_state()  # before the log, without which a training cannot go on
     for entry in list(run.path.iterdir()) if run.path.is_dir() else ():
-        if is_ours(entry.name):
+        if is_ours(entry.name) and entry.name != "run.yaml":
             entry.unlink()
     run.clear_exports()
 
@@ -253,7 +267,7 @@ def _begin(run: Run, spec: Spec, asked: bool, again: bool, threads: int, way: Wa
     """
     if again:
         _clear(run)
-    if not (run.path / "run.yaml").exists():
+    if again or not (run.path / "run.yaml").exists():
         begin(run.path, spec, asked, versions(), threads, way.names)
         return
     note(run, threads=threads, answers=way.names, **({"asked": True} if asked else {}))
@@ -263,12 +277,11 @@ def _train(run: Run, spec: Spec, site: Site, teachers: list[Path | None], parts:
     """Train, or go on where state.pt says; model.pt appears last, for that it is there says that
     the run is finished. A kill before it leaves all that is needed to go on."""
     write_needs(run, teachers)
-    if carved := site.source.carved:
-        write_text(run.path / "split.json", json.dumps(carved, ensure_ascii=False, indent=1))
+    write_split(run, site.source.carved)
     trail = trail_of(run, spec, parts.steps_per_epoch, parts.whole)
     weights, ended = carry_out(run, spec, site, parts, trail)
     finish(run, ended)
     warn_of_weak(run, site)
     warn_of_chance(run, site)
     save_models(run, spec, site.source, parts, weights, ended)
-    run.state.unlink(missing_ok=True)
+    run.clear_state()

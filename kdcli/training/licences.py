@@ -10,7 +10,7 @@ from contextlib import suppress
 from itertools import product
 from pathlib import Path
 
-from kdcli.core.errors import KdError
+from kdcli.core.errors import DamagedFile, KdError
 from kdcli.core.progress import Progress
 from kdcli.data.licences import licence_of_data
 from kdcli.models.checkpoint import ModelFile, load_model
@@ -55,7 +55,13 @@ def entries_of(spec: Spec) -> list[LicencePart]:
 
 
 def _recorded(raw: Iterable[dict[str, object]]) -> list[LicencePart]:
-    return [LicencePart.model_validate(one) for one in raw]
+    try:
+        return [LicencePart.model_validate(one) for one in raw]
+    except (ValueError, TypeError) as error:
+        raise DamagedFile(
+            "what the model.pt says of licences is not what kd writes",
+            "repeat the command that made it with --again",
+        ) from error
 
 
 def _of_teacher(ref: TeacherRef, pupil: Spec) -> Iterator[LicencePart]:

@@ -8,7 +8,7 @@ uninterrupted one would have seen.
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from itertools import count
 from typing import Any
@@ -16,18 +16,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kdcli.core.errors import FULL_MEMORY, NotFinite, OutOfMemory
+from kdcli.core.errors import NotFinite
 from kdcli.core.progress import Progress
 from kdcli.core.records import Batch
 from kdcli.core.stopping import uninterrupted
 from kdcli.evaluation.metrics import converged
 from kdcli.recipe.train import Train
 from kdcli.runs.run import Run
-from kdcli.training.ask_once import Answered
+from kdcli.training.answers.ask_once import Answered
 from kdcli.training.devices import wait_for
 from kdcli.training.distiller import Distiller
 from kdcli.training.gradient_shares import Shares
 from kdcli.training.losses import Meter
+from kdcli.training.memory import grown, memory_errors
+from kdcli.training.not_finite import told_where
 from kdcli.training.resume import (
     Epochs,
     Kept,
@@ -91,8 +93,9 @@ def fit(
 
     Returns the weights of all that is kept, by name, after the best epoch on validation, and how
     training ended; appends to metrics.jsonl after each epoch, and keeps state.pt: after an epoch
-    now and then, and after the last step where it is asked to stop. On a processor a training that
-    was interrupted, however often, ends with the weights of one that was not, bit for bit.
+    or `save_minutes` now and then, and after the last step where it is asked to stop. On a
+    processor a training that was interrupted, however often, ends with the weights of one that was
+    not, bit for bit.
 
     Raises:
         NotFinite: a loss or the gradient is not a number; before the step, naming the term.
@@ -101,7 +104,8 @@ def fit(
         DiskError: metrics.jsonl or state.pt cannot be written.
     """
     total = int(train.epochs) * steps_per_epoch
-    stepper, others = Stepper(distiller, train, steps_per_epoch), dict(alongside or {})
+    others = dict(alongside or {})  # a teacher that learns along would take the step twice
+    stepper = Stepper(distiller, train, steps_per_epoch, may_grow=not others)
     teachers = {name: other.ships["student"] for name, other in others.items()}
     kept = stepper.ships | stepper.beside | teachers
     close = _Close(run, train, label, validate, stepper.ships, teachers, kept, progress)
@@ -111,7 +115,8 @@ def fit(
         progress.say(f"{label}: going on after {said}")
     begun = done = epochs.done * steps_per_epoch + within.steps
     meter, shares = Meter(within.counted), Shares(distiller, steps_per_epoch, within.norms)
-    waiting, pace, clock, halfway = Waiting(), Pace(), time.monotonic(), False
+    waiting, pace = Waiting(), Pace(train.save_minutes)
+    clock, halfway = time.monotonic(), False
 
     def close_epoch() -> str:
         """Which end of the training this one is, if any."""
@@ -128,6 +133,13 @@ def fit(
             meter, clock = Meter(), time.monotonic()
         return epochs.ended(train)
 
+    def keep_now() -> None:
+        """What every step up to here has come to."""
+        nonlocal clock
+        epochs.seconds, clock = epochs.seconds + time.monotonic() - clock, time.monotonic()
+        steps = done - epochs.done * steps_per_epoch
+        keep(run, epochs, resumed, Within(steps, meter.counted(), shares.norms_so_far()))
+
     try:
         whole = done - epochs.done * steps_per_epoch == steps_per_epoch
         ended = close_epoch() if whole else epochs.ended(train)  # stopped while it was validated
@@ -135,26 +147,29 @@ def fit(
         tracked = progress.track(feed, total - done, label)
         with closing(tracked):  # else a bar would outlive an error
             for batch in tracked:
-                with uninterrupted(), _memory_errors(label, batch, train):
+                place = told_where(run, distiller, batch, done, epochs.done + 1)
+                count = stepper.parts.count
+                with uninterrupted(), memory_errors(label, batch, count), place:
                     halfway = True
                     meter.add(stepper.step(batch, seed, done, shares), batch.labels)
-                    done, halfway = done + 1, False
-                if trail:
-                    trail.after(done, stepper.ships["student"])
-                if done % steps_per_epoch:
-                    continue
-                if ended := close_epoch():
                     if trail:
-                        trail.last(done, stepper.ships["student"])  # else its end would be missing
+                        trail.after(done + 1, stepper.ships["student"])
+                    done, halfway = done + 1, False
+                if stepper.parts.count != count:
+                    progress.warn(f"{label}: {grown(stepper.parts.count)}")
+                closes = done % steps_per_epoch == 0
+                if closes and (ended := close_epoch()):
                     break  # the caller writes model.pt now: no need for a resume state
-                if pace.due():
+                if pace.due(within=not closes):
                     with pace.writing():
-                        keep(run, epochs, resumed)
-                waiting.start()
+                        keep_now()
+                if closes:
+                    waiting.start()
+        if trail:
+            trail.last(done, stepper.ships["student"])  # else its end would be missing
     except KeyboardInterrupt:
         if done > begun and not halfway:
-            steps = done - epochs.done * steps_per_epoch
-            keep(run, epochs, resumed, Within(steps, meter.counted(), shares.norms_so_far()))
+            keep_now()
         raise
     return epochs.best_weights, _closing(epochs, ended)
 
@@ -215,13 +230,14 @@ def rehearse(
     # these steps are too few for a warm-up, without which the full rate might diverge: next to no
     # rate is the same arithmetic
     slow = train.model_copy(update={"lr": 1e-9, "warmup": None})
-    stepper = Stepper(distiller, slow, REHEARSED)
+    stepper = Stepper(distiller, slow, REHEARSED, may_grow=True)
     number = count()
 
     def step() -> float:
         clock = time.monotonic()
         batch = next(batches)
-        with _memory_errors(label, batch, train), suppress(NotFinite):  # training says so
+        full = memory_errors(label, batch, stepper.parts.count)
+        with full, suppress(NotFinite):  # training says so
             stepper.step(batch, 0, next(number))
         wait_for(device)  # a GPU has only been told what to do
         return time.monotonic() - clock
@@ -275,22 +291,3 @@ def _in_words(line: dict[str, Any], train: Train) -> str:
     if gradient := line.get("share_of_gradient"):
         words += "  gradient: " + ", ".join(f"{n} {share:.0%}" for n, share in gradient.items())
     return words
-
-
-@contextmanager
-def _memory_errors(label: str, batch: Batch, train: Train) -> Iterator[None]:
-    """A full device in words: which model, how many images of what size, and the way out."""
-    try:
-        yield
-    except RuntimeError as error:  # torch.OutOfMemoryError is one; on processors it is not raised
-        if not any(sign in repr(error) for sign in FULL_MEMORY):
-            raise
-        images, size = len(batch.labels), batch.images.shape[-1]
-        parts = f" in {train.accumulate} parts" if train.accumulate > 1 else ""
-        raise OutOfMemory(
-            f"{label}: the device's memory is full at {images} images of {size} pixels a step"
-            f"{parts}",
-            f"--set train.accumulate={2 * train.accumulate} (the same batch, in more parts), or "
-            # 5/7 of the side is half the pixels, as 160 of 224
-            f"smaller images: --set data.image_size={max(8, size * 5 // 7)}",
-        ) from error

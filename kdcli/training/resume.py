@@ -1,20 +1,22 @@
 """The epochs done: which was the best, whether it is enough, and the files to go on from."""
 
-import json
 import math
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
 
-from kdcli.core.errors import DamagedFile
+from kdcli.core.errors import DamagedFile, OtherFormat
 from kdcli.core.files import write_text
 from kdcli.core.links import append
+from kdcli.core.progress import Progress
+from kdcli.core.text import counted
 from kdcli.models.checkpoint import AFRESH, load_state, save_state
 from kdcli.recipe.train import Train
+from kdcli.runs.metrics_file import as_line
 from kdcli.runs.run import Run
 from kdcli.training.processes.exchange import current
 
@@ -55,7 +57,7 @@ def validation_line(found: Mapping[str, Validation], best: str) -> dict[str, Any
 
 @dataclass
 class Within:
-    """How far an epoch has come that was stopped within; a part of state.pt, by its names."""
+    """How far an epoch has come that goes on within; a part of state.pt, by its names."""
 
     steps: int = 0
     counted: dict[str, Any] = field(default_factory=dict)
@@ -138,12 +140,14 @@ passed: where epochs are short, as of few images, writing would be most of the w
 class Pace:
     """When state.pt is due."""
 
-    def __init__(self) -> None:
-        self._next = -math.inf
+    def __init__(self, minutes: float | None) -> None:
+        """`minutes`: of a long epoch also within, so long after the last one."""
+        self._next, self._wait = -math.inf, 60 * (math.inf if minutes is None else minutes)
+        self._next_within = time.monotonic() + self._wait
 
-    def due(self) -> bool:
-        """After an epoch: whether to write it now."""
-        return time.monotonic() >= self._next
+    def due(self, within: bool) -> bool:
+        """After an epoch, or a step `within` one: whether to write it now."""
+        return time.monotonic() >= (self._next_within if within else self._next)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -152,6 +156,7 @@ class Pace:
         yield
         now = time.monotonic()
         self._next = now + SELDOM * (now - start)
+        self._next_within = max(self._next, now + self._wait)
 
 
 def log(run: Run, line: dict[str, Any]) -> None:
@@ -160,7 +165,7 @@ def log(run: Run, line: dict[str, Any]) -> None:
     line. Of several processes the first writes, here and below."""
     if not current().is_first:
         return
-    append(run.metrics, json.dumps(line) + "\n")
+    append(run.metrics, as_line(line))
 
 
 def keep(run: Run, epochs: Epochs, parts: dict[str, Any], within: Within | None = None) -> None:
@@ -170,13 +175,46 @@ def keep(run: Run, epochs: Epochs, parts: dict[str, Any], within: Within | None 
         return
     states = {name: part.state_dict() for name, part in parts.items()}
     own = {"progress": vars(epochs), "within": vars(within or Within())}
-    save_state(states | own, run.state)
+    save_state(states | own, run.state, run.former_state)
 
 
 def epochs_kept(run: Run) -> int:
     """How many of its epochs a training that goes on has behind it; raises DamagedFile."""
-    kept = load_state(run.state)
+    kept, _ = _newest(run)
     return len(kept["progress"]["accuracies"]) if kept else 0
+
+
+def recover(run: Run, progress: Progress) -> None:
+    """Where state.pt is damaged, or a kill came while it was written, the one before takes its
+    place.
+
+    Raises:
+        DamagedFile: there is none that is whole.
+    """
+    kept, damage = _newest(run)
+    if damage:
+        progress.warn(f"{damage}; going on from {run.former_state.name}, the one before it")
+    if kept and (damage or not run.state.exists()):
+        run.former_state.replace(run.state)
+    known = {line.get("epoch") for line in run.lines()}
+    if kept and (lost := len(kept["progress"]["accuracies"]) - len(known - {None})) > 0:
+        gone = f"{run.metrics}: damaged, {counted(lost, 'epoch')} of it cannot be read"
+        progress.warn(f"{gone} and will be missing in the report; no weight depends on it")
+
+
+def _newest(run: Run) -> tuple[dict[str, Any] | None, str]:
+    """The newest state that is whole, and what is wrong with the newest."""
+    try:
+        if (kept := load_state(run.state)) is not None:
+            return kept, ""
+        return load_state(run.former_state), ""
+    except OtherFormat:  # whole: to go on from the one before would overwrite it
+        raise
+    except DamagedFile as damaged:
+        with suppress(DamagedFile):
+            if kept := load_state(run.former_state):
+                return kept, damaged.what
+        raise
 
 
 def resume(run: Run, parts: dict[str, Any]) -> tuple[Epochs, Within]:
@@ -204,7 +242,7 @@ def write_lines(run: Run, lines: list[dict[str, Any]]) -> None:
     """metrics.jsonl anew, whole or not at all."""
     if not current().is_first:
         return
-    write_text(run.metrics, "".join(json.dumps(line) + "\n" for line in lines))
+    write_text(run.metrics, "".join(map(as_line, lines)))
 
 
 def where(epochs: Epochs, within: Within, train: Train, steps_per_epoch: int) -> str:

@@ -7,12 +7,14 @@ from typing import Any
 
 from torch import Tensor
 
+from kdcli.core.file_format import NEEDS, SPLIT
 from kdcli.core.files import sha256, write_text
 from kdcli.data.source import Source
 from kdcli.models.checkpoint import ModelFile, save_model
 from kdcli.recipe.edit import dump
-from kdcli.runs.run import Run, versions
+from kdcli.runs.run import Run
 from kdcli.runs.spec import Spec
+from kdcli.runs.versions import versions
 from kdcli.training.build import Assembled
 from kdcli.training.licences import entries_of
 from kdcli.training.loop import Ended
@@ -53,7 +55,14 @@ def write_needs(run: Run, teachers: list[Path | None]) -> None:
         if path
     }
     if needs:
-        write_text(run.path / "needs.json", json.dumps(needs, indent=1))
+        write_text(run.path / "needs.json", json.dumps(NEEDS.numbered | needs, indent=1))
+
+
+def write_split(run: Run, carved: dict[str, list[str]]) -> None:
+    """Which images each split has that was made here; ids by its name."""
+    if carved:
+        text = json.dumps({**SPLIT.numbered, **carved}, ensure_ascii=False, indent=1)
+        write_text(run.path / "split.json", text)
 
 
 def _relative(path: Path, folder: Path) -> str:

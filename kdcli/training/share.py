@@ -10,7 +10,7 @@ from kdcli.data.source import Source
 from kdcli.models.checkpoint import Weights
 from kdcli.runs.run import Run
 from kdcli.runs.spec import Spec
-from kdcli.training.answers import Way
+from kdcli.training.answers.decide import Way
 from kdcli.training.build import Assembled, assemble
 from kdcli.training.devices import asked_for, open_device
 from kdcli.training.loop import Ended, fit

@@ -1,6 +1,5 @@
 """What one training takes its steps with: of a student, and of a teacher that learns beside it."""
 
-import math
 import warnings
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -8,8 +7,8 @@ from typing import Any
 import torch
 from timm.utils.model_ema import ModelEmaV3
 from torch import nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from kdcli.core.errors import NotFinite
 from kdcli.core.records import Batch
 from kdcli.data.order import hashes
 from kdcli.recipe.train import Train
@@ -17,6 +16,8 @@ from kdcli.training.devices import accelerator
 from kdcli.training.distiller import Distiller
 from kdcli.training.gradient_shares import Shares
 from kdcli.training.losses import Losses, mean_losses
+from kdcli.training.memory import Parts
+from kdcli.training.not_finite import bad_gradient, bad_loss
 from kdcli.training.optimizer import build_optimizer, build_schedule
 from kdcli.training.processes.batch_norms import with_batch_norms
 from kdcli.training.processes.exchange import current, with_buffers_of_the_first
@@ -30,7 +31,10 @@ class Stepper:
     until it comes to `train.ema`).
     """
 
-    def __init__(self, distiller: Distiller, train: Train, steps_per_epoch: int) -> None:
+    def __init__(
+        self, distiller: Distiller, train: Train, steps_per_epoch: int, may_grow: bool = False
+    ) -> None:
+        """`may_grow`: batches may pass in more parts than `train` says, where a GPU is full."""
         self._train, self._accelerate, self.model = train, accelerator(), distiller
         # of several processes each averages its gradients with the others'
         alone = current().is_alone
@@ -40,6 +44,7 @@ class Stepper:
             self._shared = self._accelerate.prepare_model(distiller, evaluation_mode=alone)
         self._optimizer = self._accelerate.prepare_optimizer(build_optimizer(distiller, train))
         self._schedule = build_schedule(self._optimizer, train, steps_per_epoch)
+        self.parts = Parts(distiller, train.accumulate, may_grow, self._accelerate.device)
         learning, decay = self.model.learning, train.ema
         self._ema = ModelEmaV3(learning, decay=decay, use_warmup=True) if decay else None
         kept = self._ema.module if self._ema else learning
@@ -61,27 +66,39 @@ class Stepper:
             NotFinite: a loss or the gradient is not a number; before the step, naming the term.
         """
         self._schedule.step_update(step + 1)  # timm's warm-up has a rate of 0 at 0
-        # dropout and the like draw from here, on every device: no generator's state is kept
         rank = current().rank
-        torch.manual_seed(int(hashes(seed, step, *([rank] if rank else []))) & (2**63 - 1))
+        drawn = int(hashes(seed, step, *([rank] if rank else []))) & (2**63 - 1)
+        there = batch.to(self._accelerate.device)
+
+        def work(count: int) -> list[tuple[float, Losses]]:
+            # dropout and the like draw from here, on every device: no generator's state is kept
+            torch.manual_seed(drawn)
+            return self._gradients(there, count, step, shares)
+
+        parts = self.parts.attempt(work, len(batch.labels))
+        self._clip()
+        self._optimizer.step()
+        if self._ema:
+            self._ema.update(self.model.learning, step=step)
+        return mean_losses(parts)
+
+    def _gradients(
+        self, batch: Batch, count: int, step: int, shares: Shares | None
+    ) -> list[tuple[float, Losses]]:
         parts: list[tuple[float, Losses]] = []
-        pending = [*batch.to(self._accelerate.device).parts(self._train.accumulate)]
+        pending = [*batch.parts(count)]
         for i, (share, part) in enumerate(pending, 1):
             with self._averaged_if(i == len(pending)):
                 losses: Losses = self._shared(part)
                 if not torch.isfinite(losses.total):
-                    raise _not_finite(losses)
+                    raise bad_loss(losses, self.model, part)
                 if not parts:  # as late as can be: the new gradients find the room of the old ones
                     self._optimizer.zero_grad(set_to_none=True)
                     if shares:
                         shares.measure(step, losses)
                 self._accelerate.backward(losses.total * share if share != 1 else losses.total)
             parts.append((share, losses))
-        self._clip()
-        self._optimizer.step()
-        if self._ema:
-            self._ema.update(self.model.learning, step=step)
-        return mean_losses(parts)
+        return parts
 
     def state_dict(self) -> dict[str, Any]:
         """What the next step depends on, but for its number; tensors and numbers alone, which
@@ -113,24 +130,10 @@ class Stepper:
         return own | ({"ema": self._ema.module} if self._ema else {})
 
     def _clip(self) -> None:
-        """A loss can be finite and its gradient not (the root of 0), which clipping would spread
-        over all weights. Without clipping nobody looks."""
-        if self._train.clip is None:
-            return
-        norm = self._accelerate.clip_grad_norm_(self.model.parameters(), self._train.clip)
+        """Looked at before it is clipped, which would spread what is no number over all weights."""
+        there = [one for one in self.model.parameters() if one.grad is not None]
+        norm = get_total_norm([one.grad for one in there if one.grad is not None])
         if not torch.isfinite(norm):
-            raise NotFinite("the gradient is not finite, though every loss is", _CALMER)
-
-
-_CALMER = "lower --set train.lr=..., or train in --set student.precision=fp32"
-
-
-def _not_finite(losses: Losses) -> NotFinite:
-    values = {name: float(loss.detach()) for name, loss in losses.terms.items()}
-    wrong = [name for name, value in values.items() if not math.isfinite(value)]
-    shown = ", ".join(f"{name} = {value:g}" for name, value in values.items())
-    return NotFinite(
-        f"the loss is not finite: {' and '.join(wrong) or 'their sum'} ({shown}); "
-        "stopped before the step",
-        _CALMER,
-    )
+            raise bad_gradient(self.model)
+        if self._train.clip is not None:
+            clip_grads_with_norm_(there, self._train.clip, norm)

@@ -1,7 +1,7 @@
 """A transfer set: images that the teachers label once, one teacher after another.
 
 Model Compression (Bucila, Caruana, Niculescu-Mizil, KDD 2006). The answers of all as one are
-stored (`answer_store`): each member's own would take as many times the room as there are members.
+stored (`answers/store`): each member's own would take as many times the room as there are members.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from kdcli.models.teachers import Recorded
 from kdcli.recipe.load import scheme_of
 from kdcli.recipe.schema import Recipe
 from kdcli.runs.spec import Spec
-from kdcli.training.answer_store import AnswerStore
+from kdcli.training.answers.store import AnswerStore
 from kdcli.training.ask_teachers import Asking, Respondent, members_of, one_of_each
 from kdcli.training.teachers import Roll
 

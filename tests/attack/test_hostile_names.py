@@ -17,8 +17,8 @@ import numpy as np
 import onnx
 import pytest
 from colours import tensor_file
-from hostile import EVIL, is_xml, no_html_of, no_markdown_of, no_orders
 from house import QUICK_TEACHER, STUDENT, TEACHER, House, kd, save_untrained
+from obeyed import EVIL, is_xml, no_html_of, no_markdown_of, no_orders
 from PIL import Image
 from pydantic import ValidationError
 

@@ -20,7 +20,7 @@ from house import DISTILL, SMALL_TEACHER, TEACHER, House, kd, kd_ok, save_untrai
 import kdcli
 from kdcli import __version__
 from kdcli.cli.console import Console
-from kdcli.core.files import lock
+from kdcli.core.lock import lock
 from kdcli.recipe.load import recipe_names
 
 

@@ -81,10 +81,11 @@ def test_needs_are_relative_and_true(distilled_once: House) -> None:
     student, teacher = distilled_once.student, distilled_once.teacher
     needs = json.loads((student / "needs.json").read_text("utf-8"))
     assert needs == {
+        "format": 1,
         "teacher.0": {
             "path": f"../{teacher.name}/model.pt",
             "sha256": sha256(teacher / "model.pt"),
-        }
+        },
     }
 
 
@@ -430,6 +431,7 @@ def test_a_folder_of_pictures(small_once: House) -> None:
     file = load_model(small_once.student / "model.pt")
     assert file.classes == CLASSES
     split = json.loads((small_once.student / "split.json").read_text("utf-8"))
+    assert split.pop("format") == 1
     assert {role: len(ids) for role, ids in split.items()} == {"test": 24, "validation": 12}
     assert np.intersect1d(split["test"], split["validation"]).size == 0
 
@@ -582,7 +584,7 @@ def test_an_ensemble_is_trained_taught_by_and_told_of_in_a_line(
     assert list(student.needs()) == [f"teacher.{i}" for i in range(5)]
     members = [f"../{member.name}/model.pt" for member in empty_house.runs("teacher-")]
     needs = json.loads((student.path / "needs.json").read_text("utf-8"))
-    assert [need["path"] for need in needs.values()] == members
+    assert [needs[f"teacher.{i}"]["path"] for i in range(5)] == members
     assert load_model(student.model).provenance["teachers"] == [f"{TEACHER} x 5"]
     assert f"teacher {TEACHER} x 5" in student.log.read_text("utf-8")
     assert kd_ok(*line, "--json").document["reused"] is True

@@ -124,7 +124,7 @@ def test_what_to_type_next_is_quoted(finished: House) -> None:
 def test_predictions_reproduce_the_accuracies(finished_once: House) -> None:
     report = _report(finished_once.student)
     with np.load(finished_once.student / "predictions.npz", allow_pickle=False) as kept:
-        assert set(kept) == {"ids", "labels", "sums", "teacher", "student", "baseline"}
+        assert set(kept) == {"format", "ids", "labels", "sums", "teacher", "student", "baseline"}
         assert len(set(kept["ids"])) == 540
         for role, part in report["models"].items():
             assert kept[role].shape == (1, 540, 10)

@@ -111,7 +111,7 @@ def test_the_baseline_is_the_student_from_labels_alone(made: tuple[House, str]) 
 def test_peers_are_all_networks_as_one(made: tuple[House, str], report: dict[str, Any]) -> None:
     networks, models = ("student", "peer_1", "peer_2"), report["models"]
     with np.load(_run(made[0]).path / "predictions.npz") as kept:
-        assert set(kept) == {"ids", "labels", "sums", *ROLES}
+        assert set(kept) == {"format", "ids", "labels", "sums", *ROLES}
         logits = torch.tensor(np.stack([kept[role][0] for role in networks], 1))
         expected = as_one(logits, Panel((1 / 3,) * 3)).numpy()
         np.testing.assert_allclose(kept["peers"][0], expected, atol=1e-5)
@@ -286,7 +286,7 @@ def _kept(folder: Path, ships: str, *names: str) -> Run:
     lines = ({"epoch": 1, "val_accuracy_of": of}, {"ended": "epochs", "ships": ships})
     (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
     for name in ("model", *(f"model.{one}" for one in names)):
-        (folder / f"{name}.pt").touch()
+        (folder / f"{name}.pt").write_bytes(b"whole")
     return Run(folder)
 
 

@@ -119,7 +119,7 @@ def test_the_ensemble_is_its_members_as_the_scheme_weighs_them(
     logits = torch.tensor(np.stack([row for _, row in sorted(members, key=lambda m: m[0])], 1))
     expected = as_one(logits, Panel((0.75, 0.25))).numpy()
     with np.load(_student(chained) / "predictions.npz") as kept:
-        assert set(kept) == {"ids", "labels", "sums", *ROLES}
+        assert set(kept) == {"format", "ids", "labels", "sums", *ROLES}
         np.testing.assert_allclose(kept["ensemble"][0], expected, atol=1e-4)
     assert [member["weight"] for member in report["teachers"]] == [0.75, 0.25]
 

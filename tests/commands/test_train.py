@@ -148,6 +148,7 @@ def test_out_leaves_another_run_alone(small: House, pictures: Path) -> None:
         answer = kd(*_line(pictures, "--out", small.student, *flags))
         assert answer.code == 2
         assert f"holds another run ({small.student.name})" in answer.err
+        assert "role" in answer.err
     assert sha256(small.student / "model.pt") == before
 
 
@@ -280,6 +281,43 @@ def test_a_damaged_state_says_so(small: House, pictures: Path) -> None:
     assert kd_ok(*on_pictures(pictures), "--json").document["reused"] is False
 
 
+def test_an_empty_model_is_none(small: House, pictures: Path) -> None:
+    whole = (small.student / "model.pt").read_bytes()
+    (small.student / "model.pt").write_bytes(b"")
+    assert kd_ok(*on_pictures(pictures), "--json").document["reused"] is False
+    assert (small.student / "model.pt").read_bytes() == whole
+
+
+@pytest.mark.parametrize("how", ["cut", "flipped"])
+def test_a_damaged_model_is_not_called_finished(small: House, pictures: Path, how: str) -> None:
+    model = small.student / "model.pt"
+    whole = model.read_bytes()
+    half = len(whole) // 2
+    flipped = whole[:half] + bytes([whole[half] ^ 4]) + whole[half + 1 :]
+    model.write_bytes(whole[:-100] if how == "cut" else flipped)
+    answer = kd(*on_pictures(pictures))
+    assert answer.code == 7
+    assert f"{model}: truncated or not a PyTorch file" in answer.err
+    kd_ok(*on_pictures(pictures), "--again")
+    assert model.read_bytes() == whole
+
+
+def test_who_looked_before_another_kd_was_done_trains_nothing(
+    small: House, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks again with the lock held."""
+    model, metrics = small.student / "model.pt", small.student / "metrics.jsonl"
+    done, lines = model.read_bytes(), metrics.read_text()
+    model.unlink()
+
+    def meanwhile(*_: Any) -> None:  # behind the first look, in front of the lock
+        model.write_bytes(done)
+
+    monkeypatch.setattr("kdcli.training.ensure.reach_weights", meanwhile)
+    assert kd_ok(*on_pictures(pictures), "--json").document["reused"] is True
+    assert metrics.read_text() == lines
+
+
 def test_again_is_the_way_out_of_a_damaged_run(small: House, pictures: Path) -> None:
     """The error says so; it must be true."""
     (small.student / "run.yaml").write_text("asked: [")
@@ -301,7 +339,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(
     assert not (small.student / "model.pt").exists()
 
 
-@pytest.mark.parametrize("setting", ["train.lr=1e30", "train.lr=1e30 --set train.clip=null"])
+@pytest.mark.parametrize("setting", ["train.lr=1e9", "train.lr=1e9 --set train.clip=null"])
 def test_a_wild_rate_ends_in_words(setting: str, empty_house: House, pictures: Path) -> None:
     answer = kd(*_line(pictures, "--set", *setting.split()))
     assert answer.code == 4

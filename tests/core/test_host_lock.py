@@ -14,8 +14,8 @@ import pytest
 
 from kdcli.core import host_lock
 from kdcli.core.errors import InUse
-from kdcli.core.files import in_use, lock
 from kdcli.core.host_lock import DEAD, HOLDER, Holder, held
+from kdcli.core.lock import in_use, lock
 
 ELSEWHERE = Holder("node7", "another boot", 4711, "theirs")
 
@@ -82,7 +82,7 @@ def test_a_dead_host_is_taken_over_whatever_the_clock_here(run, monkeypatch, ske
 
 def test_a_kill_on_this_host_leaves_nothing_to_wait_for(run):
     code = (
-        "import sys, time; from pathlib import Path; from kdcli.core.files import lock\n"
+        "import sys, time; from pathlib import Path; from kdcli.core.lock import lock\n"
         "with lock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     )
     child = subprocess.Popen([sys.executable, "-c", code, run], stdout=subprocess.PIPE, text=True)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from kdcli.core.json_text import to_json
 from kdcli.core.text import (
     first_line,
-    in_json,
     message,
     points,
     short,
@@ -73,6 +73,6 @@ def test_signs_that_turn_text_around_are_spelled_out() -> None:
 
 
 def test_a_document_means_the_same() -> None:
-    text = json.dumps({"a": "\x9b\u202e\x7f ä"}, ensure_ascii=False, indent=1)
-    assert json.loads(in_json(text)) == json.loads(text)
-    assert visible(in_json(text)) == in_json(text)
+    known = {"a": "\x9b\u202e\x7f ä"}
+    assert json.loads(to_json(known)) == known
+    assert visible(to_json(known)) == to_json(known)

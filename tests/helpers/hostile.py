@@ -1,63 +1,137 @@
-"""What a stranger may call things, and whether anybody obeyed: a look at each kind of output."""
+"""Values that nobody should give to kd, and some do."""
 
-import re
-from html.parser import HTMLParser
-from xml.etree import ElementTree
+import json
+from pathlib import Path
+from typing import Any
 
-from markdown_it import MarkdownIt
+from hypothesis import strategies as st
 
-EVIL = (
-    "=1+1 \x1b[31mred \x9b31m\x07 \u202egpj\u2066 :boom: [bold red]b _em_ **st** ~~d~~ "
-    "<img src=x onerror=alert(1)> &lt; `c` | \\| [l](javascript:x) ![p](x) $m$ \u2028\n## forged\n"
-    "- [ ] forged"
+NUMBERS = (
+    *("0", "-1", "1", "2", "0.5", "1e30", "1e400", "-1e400", "1e-320", "nan", "inf", "-inf"),
+    *("9" * 5000, "0." + "9" * 5000, str(2**31), str(2**63), str(-(2**63)), str(2**64)),
+    *("0x10", "1_000", "010", "1e3", "٣", "½", "1,5", "+", "-", "1e", "%", "95%", "-0"),
 )
-"""A name of a file, too: no `/` in it."""
-_ORDERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_TAGS = {"script", "iframe", "object", "embed", "base", "form", "a", "bold"}
-_MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+TEXTS = (
+    *(
+        "",
+        " ",
+        "\t",
+        "\n",
+        "a\nb",
+        "x" * 300,
+        "ü" * 200,
+        "\udcff",
+        "\ud800.pt",
+        "\x1b[31mred",
+        "\x9b1m",
+    ),
+    *(
+        ":x:",
+        "[bold]",
+        "[/]",
+        "[link=x]y",
+        "%s",
+        "{}",
+        "{0}",
+        "$HOME",
+        "`id`",
+        "~",
+        "~nobody/x",
+        "\\",
+    ),
+    *(
+        "null",
+        "true",
+        "NaN",
+        "---",
+        "...",
+        "-",
+        "=",
+        "a=b",
+        "a=",
+        "=b",
+        "a.b.c",
+        ".",
+        "..",
+        "../..",
+        "/",
+    ),
+    *(
+        "İ",
+        "ﬁ",
+        "\u202egnp",
+        "\u2028",
+        "e\u0301",
+        "👩‍👩‍👧",
+        "\ufeffa",
+        "!!python/name:os.system",
+        "&a [*a]",
+    ),
+    *(
+        "hf-hub:nobody/nothing",
+        "local-dir:.",
+        "NAME=",
+        "test_resnet=",
+        "CON",
+        "a/b/",
+        "//",
+        "file:///etc/passwd",
+    ),
+)
+PATHS = ("folder", "fifo", "null", "empty", "loop", "dangling", "text.txt", "folder/.", "empty/x")
+"""What `lie_about` makes."""
+MOST = 40
+"""Parts of a list or mapping that are looked into: weights have hundreds, all alike."""
+
+numbers = st.sampled_from(NUMBERS)
+texts = st.sampled_from(TEXTS) | st.text(st.characters(exclude_characters="\0"), max_size=20)
+"""No NUL: no system hands one to a program."""
+paths = st.sampled_from(PATHS)
+plain = (
+    st.none()
+    | st.booleans()
+    | st.sampled_from([0, -1, 1, 2**31, 2**63, 2**64, 10**30, -(10**400)])
+    | st.sampled_from([0.0, -0.5, 1e30, 1e308, float("nan"), float("inf"), 5e-324])
+    | texts
+)
+jsons = st.recursive(
+    plain, lambda v: st.lists(v, max_size=3) | st.dictionaries(texts, v, max_size=3), max_leaves=4
+)
 
 
-def no_orders(text: str) -> None:
-    """Nothing that a terminal would obey, and no signs made of words."""
-    assert not (found := _ORDERS.search(text)), ascii(text[max(0, found.start() - 80) :][:160])
-    assert "\N{COLLISION SYMBOL}" not in text
+def lie_about(folder: Path) -> None:
+    """Things under `folder` that are no file that anybody wants."""
+    import os
+
+    (folder / "folder").mkdir()
+    (folder / "empty").touch()
+    (folder / "text.txt").write_text("no more than a text\n")
+    os.mkfifo(folder / "fifo")
+    for name, target in (("null", "/dev/null"), ("loop", "loop"), ("dangling", "nowhere")):
+        (folder / name).symlink_to(target)
 
 
-def no_markdown_of(text: str) -> None:
-    """No element that kd itself would not write; every row of a table as wide as its head."""
-    no_orders(text)
-    body = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
-    width, cells = 0, 0
-    for token in _MARKDOWN.parse(body.replace("<!-- written by kd export -->", "")):
-        assert token.type not in ("html_block", "blockquote_open"), token.content
-        for part in token.children or ():
-            assert part.type not in ("html_inline", "link_open", "image", "em_open", "s_open"), (
-                ascii(token.content)
-            )
-        if token.type == "inline" and "forged" in token.content:
-            assert not token.content.startswith("forged"), token.content
-        cells += token.type in ("td_open", "th_open")
-        if token.type == "tr_close":
-            width, cells = width or cells, 0
-        width = 0 if token.type == "table_close" else width
+def put_at(value: Any, place: int, new: Any) -> Any:
+    """The same plain value with one of its parts, counted through from 0 on, another."""
+    spots = list(_spots(value, ()))
+    return _put(value, spots[place % len(spots)], new)
 
 
-def no_html_of(text: str) -> None:
-    """No element and no attribute that would do anything."""
-    no_orders(text)
-
-    class Look(HTMLParser):
-        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-            assert tag not in _TAGS, tag
-            for name, value in attrs:
-                assert not name.startswith("on"), (tag, name)
-                if name in ("src", "href"):
-                    assert (value or "").startswith("data:"), (tag, value)
-
-    Look().feed(text)
+def _spots(value: Any, at: tuple[Any, ...]) -> Any:
+    yield at
+    if isinstance(value, dict | list):
+        for key in list(value if isinstance(value, dict) else range(len(value)))[:MOST]:
+            yield from _spots(value[key], (*at, key))
 
 
-def is_xml(text: str) -> None:
-    """A parser takes it, and nothing in it is an order."""
-    no_orders(text)
-    ElementTree.fromstring(text)
+def _put(value: Any, at: tuple[Any, ...], new: Any) -> Any:
+    if not at:
+        return new
+    copy = value.copy()
+    copy[at[0]] = _put(value[at[0]], at[1:], new)
+    return copy
+
+
+def as_json(value: Any) -> bytes:
+    """With NaN and lone surrogates, as no careful program writes it."""
+    return json.dumps(value).encode("utf-8", "surrogatepass")

@@ -15,7 +15,7 @@ from kdcli.plan.lineage import Roles, distill_spec
 from kdcli.plan.names import Start
 from kdcli.recipe.load import load_recipe
 from kdcli.runs.spec import DataRef, Spec
-from kdcli.training.answers import Way, decide
+from kdcli.training.answers.decide import Way, decide
 from kdcli.training.site import Site
 
 CPU = torch.device("cpu")

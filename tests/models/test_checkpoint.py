@@ -191,7 +191,7 @@ def test_a_foreign_file_is_refused_in_words(place, raw):
 def test_a_newer_format_says_to_upgrade(place):
     torch.save({"kd": 2, "model": {}}, place)
     words = refusal(place)
-    assert "written in format 2, this kd reads 1" in words
+    assert "written by a newer kd (format 2, this kd reads 1)" in words
     assert "pip install --upgrade kdcli" in words
 
 
@@ -212,8 +212,11 @@ def test_a_save_that_fails_leaves_the_old_file(place):
     assert list(place.parent.iterdir()) == [place]
 
 
+OLD = {"progress": {"accs": [0.25]}}
+
+
 def test_a_full_disk_is_a_disk_error(place):
-    save_state({"old": 1}, place)
+    save_state(OLD, place)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
     try:
@@ -221,7 +224,7 @@ def test_a_full_disk_is_a_disk_error(place):
             save_state({"w": torch.zeros(100_000)}, place)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert load_state(place) == {"old": 1}
+    assert load_state(place) == OLD
     assert list(place.parent.iterdir()) == [place]
 
 
@@ -231,6 +234,21 @@ def test_the_resume_state_is_a_round_trip(place):
     found = load_state(place)
     assert torch.equal(found["model"]["w"], state["model"]["w"])
     assert found["progress"] == state["progress"]
+
+
+def test_the_state_before_is_kept_beside_it(place):
+    former = place.with_name("state.former.pt")
+    for n in range(3):
+        save_state({"progress": {"accs": [0.5] * n}}, place, former)
+        assert len(load_state(place)["progress"]["accs"]) == n
+    assert len(load_state(former)["progress"]["accs"]) == 1
+
+
+def test_a_state_of_another_format_is_no_damage(place):
+    torch.save(OLD | {"format": 2}, place)
+    assert "written by a newer kd (format 2, this kd reads 0 to 1)" in refusal(place, load_state)
+    torch.save(OLD, place)
+    assert load_state(place) == OLD, "of before there were numbers"
 
 
 def test_no_resume_state_is_none(place):

@@ -4,9 +4,11 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from house import DISTILL, TEACHER, House, kd, kd_ok, on_pictures
 
 from kdcli.commands.distill import distill_job
@@ -47,7 +49,7 @@ def test_the_plan_in_one_line() -> None:
     (line,) = WHOLE.lines()
     assert line.startswith(
         "plan: teacher big 10 epochs ~ 2 h 50 min, student small 20 epochs ~ 40 min: about "
-        "3 h 30 min in all (baseline later ~ 35 min); 216 MB disk (7.1 GB free), "
+        "3 h 30 min in all (baseline later ~ 35 min); 240 MB disk (7.1 GB free), "
         "~ 1 GB memory; finishes about "
     )
 
@@ -55,7 +57,7 @@ def test_the_plan_in_one_line() -> None:
 def test_the_plan_says_what_photographs_take_in_the_cache() -> None:
     alike = tuple(replace(each, photograph_bytes=900_000_000) for each in WHOLE.now)
     (line,) = replace(WHOLE, now=alike).lines()
-    assert "; 216 MB disk, 900 MB of photographs cached (7.1 GB free), " in line
+    assert "; 240 MB disk, 900 MB of photographs cached (7.1 GB free), " in line
 
 
 def test_trainings_that_are_alike_are_one_entry() -> None:
@@ -124,7 +126,7 @@ def test_an_epoch_of_few_labels_is_a_pass_over_the_others(
 
 def test_what_the_command_takes_is_without_the_baseline() -> None:
     assert WHOLE.seconds == 210 * MINUTE
-    assert WHOLE.disk_bytes == 180_000_000 + 2 * 6_000_000 + 24_000_000
+    assert WHOLE.disk_bytes == 180_000_000 + 2 * 6_000_000 + 2 * 24_000_000
 
 
 @pytest.mark.parametrize(
@@ -389,3 +391,29 @@ def test_with_out_nothing_is_written_where_runs_lie(
     assert answer.code == 6
     assert "/proc/kd: cannot be written" in answer.err
     assert "a few steps" not in answer.err
+
+
+@pytest.mark.parametrize(
+    ("needed", "free", "written"),
+    [
+        (8_000_000, 60_000_000, 4_194_304),
+        (8_000_000, 4_000_000, 524_288),
+        (900_000_000, 10**12, 33_554_432),
+        (0, 10**12, 0),
+    ],
+)
+def test_a_trial_of_the_disk_is_no_larger_than_the_job(
+    needed: int, free: int, written: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    def save(state: dict[str, torch.Tensor], path: Path) -> None:
+        sizes.append(state["tried"].nbytes)
+        path.touch()
+
+    monkeypatch.setattr(rehearsal, "TRIED_BYTES", 64_000_000)
+    monkeypatch.setattr(rehearsal, "save_state", save)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    assert rehearsal._seconds_per_byte(tmp_path, needed) >= 0
+    assert sizes == [written]
+    assert list(tmp_path.iterdir()) == []

@@ -22,7 +22,7 @@ from kdcli.recipe.load import (
 )
 from kdcli.recipe.match import Noise
 from kdcli.recipe.places import models_at, shorthand_at
-from kdcli.recipe.safe_yaml import read_yaml
+from kdcli.recipe.safe_yaml import from_yaml, read_yaml
 from kdcli.recipe.schema import Recipe
 from kdcli.recipe.settings import parse_setting
 from kdcli.recipe.weight import Ramp
@@ -531,3 +531,18 @@ def test_of_one_key_the_last_setting_counts(load):
     assert recipe.data.pool.times == 3
     recipe = load("methods: {kd: {weight: 2}}", "methods={}", "methods.at.weight=7").recipe
     assert list(recipe.methods) == ["at"]
+
+
+@pytest.mark.parametrize("text", ["a: !!timestamp x", "a: !!bool x", "[" * 5000])
+def test_values_that_are_not_what_they_say_are_value_errors(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        from_yaml(text)
+
+
+def test_aliases_of_aliases_are_counted_before_anybody_walks_through_them() -> None:
+    """Row 38: ten of ten of ten of them."""
+    lines = ["a0: &a0 [x]"] + [
+        f"a{i}: &a{i} [{', '.join(10 * [f'*a{i - 1}'])}]" for i in range(1, 9)
+    ]
+    with pytest.raises(ValueError, match="more than 1,000,000 values"):
+        from_yaml("\n".join(lines))

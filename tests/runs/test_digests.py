@@ -26,6 +26,7 @@ from kdcli.recipe.load import load_recipe
 from kdcli.recipe.schema import Evaluate, Recipe, Task
 from kdcli.recipe.teacher import Checkpoints, TeacherSettings
 from kdcli.runs.baseline import baseline_of
+from kdcli.runs.differences import differences
 from kdcli.runs.spec import DataRef, FileRef, Spec, TeacherRef, with_seed
 
 DATA = DataRef(name="fashion", location="/data/fashion", identity={"kind": "folder", "files": "0a"})
@@ -156,6 +157,13 @@ def test_folders_are_those_of_earlier_kds(kind: str) -> None:
     assert spec.folder_name.endswith(spec.digest)
 
 
+@pytest.mark.parametrize("kind", sorted(kinds()))
+def test_what_has_another_digest_says_in_what_it_differs(kind: str) -> None:
+    one = kinds()[kind]
+    for other in kinds().values():
+        assert bool(differences(one, other)) == (one.digest != other.digest)
+
+
 # What comes later ---------------------------------------------------------------------------------
 
 
@@ -260,6 +268,7 @@ def test_a_marked_key_keeps_its_default() -> None:
         "teacher": TeacherSettings(),
         "train.compile": "auto",
         "train.epoch_images": "auto",
+        "train.save_minutes": 5.0,
         "train.sync_batchnorm": False,
         "who": None,
     }, "write a new marked key down here with its default; the default of a known one never changes"

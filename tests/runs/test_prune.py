@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from house import House, kd, kd_ok
 
-from kdcli.core.files import atomic, lock, sha256
+from kdcli.core.files import atomic, sha256
 from kdcli.core.host_lock import HOLDER
+from kdcli.core.lock import lock
 from kdcli.recipe.edit import fill_auto, update
 from kdcli.recipe.schema import Recipe
 from kdcli.runs.baseline import baseline_of
@@ -554,8 +555,10 @@ def test_a_folder_that_may_not_be_read_hides_no_other(
 
     teacher = finished.teacher
     monkeypatch.setattr(Path, "iterdir", iterdir)
-    assert len(inventory()) == 2
-    assert teacher not in {f.path for f in inventory()}
+    found = {folder.path: folder for folder in inventory()}
+    assert (len(found), found[teacher].state) == (3, "unreadable")
+    assert f"{teacher}: may not be read" in kd_ok("list", "runs").err
+    assert disposable([*found.values(), folder("orphan", TEACHER)]) == []
 
 
 def test_no_runs_folder_is_an_empty_one(empty_house: House) -> None:

@@ -17,8 +17,9 @@ from kdcli.recipe.schema import Recipe
 from kdcli.runs.find import all_runs, find, runs_root
 from kdcli.runs.locate import locate, newest
 from kdcli.runs.names import folder_name, slug
-from kdcli.runs.run import Run, begin, note, versions
+from kdcli.runs.run import Run, begin, note
 from kdcli.runs.spec import DataRef, Spec, TeacherRef
+from kdcli.runs.versions import versions
 
 AUTO = {
     "data.image_size": 32,
@@ -311,7 +312,7 @@ def test_the_outcome_is_the_closing_line_of_a_finished_run():
     run = make("runs/a", finished=False)
     run.metrics.write_text('{"epoch": 1}\n{"ended": "epochs", "epochs": 1}\n')
     assert run.outcome() == {}
-    run.model.write_bytes(b"")
+    run.model.write_bytes(b"whole")
     assert run.outcome() == {"ended": "epochs", "epochs": 1}
 
 

@@ -13,7 +13,7 @@ from kdcli.plan.data import open_data
 from kdcli.plan.rehearsal import estimate
 from kdcli.recipe.conflicts import refuse_in_recipe
 from kdcli.recipe.load import load_recipe
-from kdcli.training import answers
+from kdcli.training.answers import decide as answers
 from kdcli.training.site import Site
 
 
@@ -143,7 +143,7 @@ def test_what_is_kept_of_an_answer_needs_stored_answers(source, files):
 
 
 def test_the_plan_knows_what_asking_takes_once_for_all_seeds(source, files, monkeypatch):
-    monkeypatch.setattr(rehearsal, "_seconds_per_byte", lambda disk: 0.0)
+    monkeypatch.setattr(rehearsal, "_seconds_per_byte", lambda *_: 0.0)
     spec = spec_of(source, files[:1], "teacher.answers=stored", "teacher.views=2")
     found = replace(estimate(spec, source[0], CPU), times=3)
     assert found.answers_bytes == 2 * 84 * 3 * 4

@@ -10,7 +10,7 @@ from stored_answers import CPU, decided, spec_of, untrained
 from words import Words
 
 from kdcli.core.errors import DataError, InUse, UnfitTeacher, UnmetNeeds
-from kdcli.core.files import lock
+from kdcli.core.lock import lock
 from kdcli.core.progress import Silent
 from kdcli.core.records import Outputs
 from kdcli.data.loader import training_batches
@@ -23,13 +23,15 @@ from kdcli.models.teachers import Frozen
 from kdcli.plan.data import open_data
 from kdcli.recipe.edit import stored_size
 from kdcli.runs.layout import shard_name
-from kdcli.training import answer_store, ask_once, loop, stored_teachers, teachers
-from kdcli.training.answer_store import AnswerStore
-from kdcli.training.answers import decide
+from kdcli.training import loop, teachers
+from kdcli.training.answers import ask_once, stored_teachers
+from kdcli.training.answers import store as answer_store
+from kdcli.training.answers.decide import decide
+from kdcli.training.answers.store import AnswerStore
+from kdcli.training.answers.stored_teachers import open_stored
 from kdcli.training.batching import batching_of
 from kdcli.training.ensure import ensure
 from kdcli.training.site import Site
-from kdcli.training.stored_teachers import open_stored
 from kdcli.training.teachers import open_teachers
 
 ROWS = 32

@@ -9,6 +9,7 @@ import torch
 from tiny_job import CLASSES, STEPS, Job, Tiny, equal, train, without_seconds
 
 from kdcli.core.errors import MissingDevice, NotFinite, OutOfMemory
+from kdcli.core.progress import Silent
 from kdcli.models.build import build
 from kdcli.models.model_args import ModelArgs
 from kdcli.training import loop, resume
@@ -162,6 +163,63 @@ def test_state_is_written_seldom_where_epochs_are_short(job, monkeypatch):
     assert len(resumed.seen) == 2, "that of the first epoch is there"
     assert equal(straight.weights, resumed.weights)
     assert without_seconds(straight.run) == without_seconds(resumed.run)
+
+
+def test_within_a_long_epoch_state_is_written_by_time(job, monkeypatch):
+    monkeypatch.setattr(resume, "SELDOM", 0)
+    settings = train(save_minutes=1e-9, epochs=2)
+    straight = job(train(epochs=2)).fit()
+    broken = job(settings, stop=("batch", 1, 3), ends=RuntimeError)  # no signal: it is killed
+    with pytest.raises(RuntimeError):
+        broken.fit()
+    again = job(settings, folder=broken.run.path)
+    asked = []
+    feed, again.feed = again.feed, lambda *place: asked.append(place) or feed(*place)
+    again.fit()
+    assert asked == [(1, 3)]
+    assert equal(straight.weights, again.weights)
+    assert without_seconds(straight.run) == without_seconds(again.run)
+
+
+@pytest.mark.parametrize("how", ["cut", "flipped", "missing"])
+def test_a_damaged_state_costs_what_came_after_the_one_before(job, how, always_kept):
+    straight = job().fit()
+    broken = job(stop=("validate", 2), ends=RuntimeError)
+    with pytest.raises(RuntimeError):
+        broken.fit()
+    run, said = broken.run, Heard()
+    whole = run.state.read_bytes()
+    if how == "missing":  # killed while it took its place
+        run.state.unlink()
+    else:
+        half = len(whole) // 2
+        changed = bytes([whole[half] ^ 1]) if how == "flipped" else b""
+        run.state.write_bytes(whole[:half] + changed + (whole[half + 1 :] if changed else b""))
+    resume.recover(run, said)
+    assert ("going on from state.former.pt" in said.warnings) == (how != "missing")
+    again = job(folder=run.path).fit()
+    assert len(again.seen) == 2, "the first epoch is not trained again"
+    assert equal(straight.weights, again.weights)
+    assert without_seconds(straight.run) == without_seconds(again.run)
+
+
+def test_lines_that_are_lost_are_told_of(job, always_kept):
+    broken = job(stop=("validate", 2), ends=RuntimeError)
+    with pytest.raises(RuntimeError):
+        broken.fit()
+    lines = broken.run.metrics.read_text().splitlines()
+    broken.run.metrics.write_text("{torn\n" + lines[1] + "\n")
+    resume.recover(broken.run, said := Heard())
+    assert "metrics.jsonl: damaged, 2 epochs of it cannot be read" in said.warnings
+
+
+class Heard(Silent):
+    """What was warned of."""
+
+    warnings = ""
+
+    def warn(self, text):
+        self.warnings += text
 
 
 def test_a_training_interrupted_twice_ends_bit_identical(job):
@@ -320,20 +378,32 @@ def test_only_the_term_that_is_no_number_is_named(job):
     before = {k: v.clone() for k, v in broken.student.named_parameters()}
     with pytest.raises(NotFinite) as caught:
         broken.fit()
-    assert caught.value.what.startswith("the loss is not finite: kd (task = ")
+    place, what = caught.value.what.split(": ", 1)
+    assert place.startswith("epoch 1, step 1, images ")
+    assert what.startswith("the loss is not finite: kd (task = ")
+    assert what.endswith(
+        "as teacher.0 answers 6 images with what is no number; stopped before the step"
+    )
+    kept = torch.load(broken.run.path / "not_finite.pt", weights_only=True)
+    assert kept["index"].tolist() == next(broken.batches(epoch=0)).index.tolist()
+    assert torch.equal(kept["images"], next(broken.batches(epoch=0)).images)
+    assert torch.equal(
+        kept["weights"]["learners.student.module.head.bias"], before["module.head.bias"]
+    )
     assert equal(before, dict(broken.student.named_parameters()))
     assert broken.run.lines() == []
 
 
-def test_a_gradient_that_is_no_number_stops_before_the_step(job):
+@pytest.mark.parametrize("clip", [1.0, None])
+def test_a_gradient_that_is_no_number_stops_before_the_step(job, clip):
     class Root(Tiny):
         def forward(self, x):
             answer = super().forward(x)
             return answer + (answer.detach() * 0 + self.head.bias * 0).sqrt()  # d sqrt(0) = inf
 
-    broken = job(module=Root)
+    broken = job(train(clip=clip), module=Root)
     before = {k: v.clone() for k, v in broken.student.named_parameters()}
-    with pytest.raises(NotFinite, match="the gradient is not finite"):
+    with pytest.raises(NotFinite, match=r"the gradient is not finite.*in learners"):
         broken.fit()
     assert equal(before, dict(broken.student.named_parameters()))
 
@@ -352,6 +422,37 @@ def test_a_full_device_says_how_to_need_less(job):
     assert "6 images of 8 pixels" in caught.value.what
     assert "train.accumulate=2" in caught.value.fix
     assert "data.image_size=" in caught.value.fix
+
+
+def test_a_full_gpu_gets_the_batch_in_more_parts(job, monkeypatch):
+    """As if this were one: the step is that of train.accumulate, and said once."""
+
+    class Small(Tiny):
+        def forward(self, x):
+            answer = super().forward(x)
+            if self.training and len(x) > 3:
+                raise torch.OutOfMemoryError("full")
+            return answer
+
+    said = Heard()
+    wanted = job(train(accumulate=2)).fit()
+    monkeypatch.setattr("kdcli.training.memory.grows", lambda device: True)
+    found = job(module=Small, progress=said).fit()
+    assert equal(wanted.weights, found.weights)
+    assert said.warnings.count("each batch passes in") == 1
+    assert "train.accumulate=2" in said.warnings
+
+
+def test_a_gpu_that_is_full_with_two_images_is_told(job, monkeypatch):
+    class Huge(Tiny):
+        def forward(self, x):
+            if self.training:
+                raise torch.OutOfMemoryError("full")
+            return super().forward(x)
+
+    monkeypatch.setattr("kdcli.training.memory.grows", lambda device: True)
+    with pytest.raises(OutOfMemory, match="6 images of 8 pixels a step"):
+        job(module=Huge).fit()
 
 
 # What is written down ----------------------------------------------------------------------------

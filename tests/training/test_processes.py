@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from kdcli.core.world import World
 from kdcli.models.loading import load
-from kdcli.training.ask_once import own_shards
+from kdcli.training.answers.ask_once import own_shards
 
 TEACHER, STUDENT = "test_vit", "test_vit"
 """Without batch norm."""

@@ -1,6 +1,5 @@
 """A transfer set: what is in it, who answers it, and that nobody is asked twice."""
 
-import json
 import shutil
 import weakref
 from contextlib import nullcontext
@@ -29,7 +28,7 @@ from kdcli.recipe.load import load_recipe
 from kdcli.runs.find import answers_root
 from kdcli.runs.inventory import inventory
 from kdcli.training import ask_teachers, share, teachers
-from kdcli.training.answers import decide
+from kdcli.training.answers.decide import decide
 from kdcli.training.ask_teachers import members_of, one_of_each
 from kdcli.training.build import assemble
 from kdcli.training.ensure import ensure
@@ -150,9 +149,7 @@ def test_who_goes_on_asks_nobody_again(source, files, tmp_path, monkeypatch, emp
     assert {answers_root() / name for name in resumed.answers} == {one.path for one in stores}
     assert [line["epoch"] for line in resumed.lines() if "epoch" in line] == [1, 2, 3]
     assert same_weights(straight.model, resumed.model)
-    assert set(json.loads((resumed.path / "needs.json").read_text())) == {
-        f"teacher.{i}" for i in range(MEMBERS)
-    }
+    assert set(resumed.needs()) == {f"teacher.{i}" for i in range(MEMBERS)}
 
 
 def _broken_off(fit):

@@ -55,6 +55,8 @@ class RunPart(Part):
     params: int | None
     file_bytes: int | None
     latency_ms: float | None
+    damaged: list[str]
+    """What no command could use, a line with its path each."""
 
 
 class StorePart(Part):

@@ -56,6 +56,17 @@ def same_images(splits: dict[str, Split]) -> list[list[Place]]:
     return [each for each in found if len({(place.split, place.label) for place in each}) > 1]
 
 
+def seen_among(images: Split, others: Iterable[Split]) -> int:
+    """How many of the images stand among the others, too, byte for byte."""
+    sums, known = images.read.sums, set[bytes]()
+    for split in others:
+        theirs = split.read.sums
+        maybe = np.isin(theirs[:, 0], sums[:, 0])  # of a million images, hardly any
+        known |= {row.tobytes() for row in theirs[maybe]}
+    known -= {np.array(UNREADABLE, sums.dtype).tobytes()}
+    return sum(row.tobytes() in known for row in sums) if known else 0
+
+
 def _place(splits: dict[str, Split], row: int) -> Place:
     """Of a row of all splits together."""
     for role, split in splits.items():

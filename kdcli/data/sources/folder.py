@@ -14,6 +14,7 @@ from kdcli.data.readers import digest_of, open_splits
 from kdcli.data.source import NewImages, Source, at
 from kdcli.data.sources.folder_layout import Listing, agreed_classes, list_images
 from kdcli.data.sources.other_tasks import explained, refuse_other_tasks
+from kdcli.data.sources.own_output import left_out
 from kdcli.data.sources.split_folders import Layout, find_layout, find_test_folder, no_classes
 from kdcli.data.sources.tree import loose_files
 from kdcli.data.splits import complete
@@ -42,7 +43,7 @@ def open_folder(path: Path, progress: Progress | None = None) -> Source:
         classes=classes,
         identity={"kind": "folder", "files": digest_of(given)},
         defaults=defaults_of(given["train"]),
-        notes=layout.notes + _notes(listings, classes, len(ignored)),
+        notes=layout.notes + _notes(listings, classes, len(ignored)) + left_out(path),
         ignored=ignored,
     )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from kdcli.core.errors import DataError
 from kdcli.core.text import class_name, did_you_mean, shown
 from kdcli.data.class_list import written_twice
+from kdcli.data.sources.own_output import way_out_of_output
 from kdcli.data.sources.split_folders import no_classes
 from kdcli.data.sources.tree import images_below, loose_files, refuse_dead_links, subfolders
 
@@ -54,14 +55,15 @@ def agreed_classes(root: Path, listings: dict[str, Listing]) -> tuple[str, ...]:
         if not any(listing.images.values()):
             raise DataError(
                 f"{shown(listing.folder)}: no images",
-                "put images into its class folders, or remove it",
+                "put images into its class folders, or take it out of the data",
             )
     for name in classes:
         if not train.images[name]:
             raise no_classes(
                 train.folder,
                 f"{shown(train.folder / name)}: a class without training images",
-                "put images into it, or remove the folder",
+                way_out_of_output(train.folder / name)
+                or "put images into it, or take it out of the data",
             )
     return classes
 

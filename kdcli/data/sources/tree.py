@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kdcli.core.errors import DataError
-from kdcli.core.files import FORBIDDEN
+from kdcli.core.files import FORBIDDEN, HANDLES, MORE_HANDLES
 from kdcli.core.text import shown, some
 from kdcli.data.image_files import begins_as_image, is_image_name, suffix_of
+from kdcli.data.sources.own_output import is_output
 
 SHADOWS = frozenset(
     (
@@ -49,14 +50,21 @@ def reading(place: Path | str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        forbidden = error.errno in FORBIDDEN
         raise DataError(
             f"{shown(error.filename or place)}: cannot be read "
             f"({(error.strerror or str(error)).lower()})",
-            "let this user read it, or take it out"
-            if forbidden
-            else "see whether its disk answers",
+            _way_out(error.errno),
         ) from error
+
+
+def _way_out(number: int | None) -> str:
+    if number in FORBIDDEN:
+        return "let this user read it, or take it out"
+    if number in (errno.ENAMETOOLONG, errno.ELOOP):
+        return "check the path"
+    if number in HANDLES:
+        return MORE_HANDLES
+    return "see whether its disk answers"
 
 
 def subfolders(folder: Path) -> list[Path]:
@@ -138,7 +146,7 @@ def _entries(
 ) -> "list[os.DirEntry[str]]":
     """By name: what a link and its folder both lead to is found by the same one everywhere."""
     with os.scandir(folder) as found:
-        some = [each for each in found if wanted(each) and not is_shadow(each.name)]
+        some = [e for e in found if wanted(e) and not is_shadow(e.name) and not is_output(e.path)]
     return sorted(some, key=lambda entry: entry.name)
 
 

@@ -1,6 +1,5 @@
 """What an ONNX file of kd is fed and what it gives, by its own metadata; no torch."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,10 @@ from numpy.typing import NDArray
 
 from kdcli.core.arrays import Floats, Pixels
 from kdcli.core.errors import DamagedFile, UsageError
+from kdcli.core.json_text import from_json
 from kdcli.data.decoding import UNTOLD, Decoding
 from kdcli.data.images import fit, resize
-from kdcli.deploy.onnx_file.read import EXPORT_AGAIN, load
+from kdcli.deploy.onnx_file.read import EXPORT_AGAIN, load, metadata
 
 TOGETHER = 32
 LARGEST = 8192
@@ -73,9 +73,9 @@ def feeding_of(path: Path) -> Feeding:
 
     Raises:
         UsageError: there is none, or it says nothing: kd did not write it.
-        DamagedFile: it is no ONNX file, or what it says makes no sense.
+        DamagedFile: it is no ONNX file, a newer kd's, or what it says makes no sense.
     """
-    known = {entry.key: entry.value for entry in load(path).metadata_props}
+    known = metadata(load(path), path)
     lacking = [
         key for key in ("kd.classes", "kd.input_size", "kd.mean", "kd.std") if key not in known
     ]
@@ -86,19 +86,19 @@ def feeding_of(path: Path) -> Feeding:
         )
     try:
         return _parsed(known)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise DamagedFile(f"{path}: its metadata make no sense ({error})", EXPORT_AGAIN) from error
 
 
 def _parsed(known: Mapping[str, str]) -> Feeding:
     """Files that say no more than the least take normalised tensors and give logits."""
-    classes = json.loads(known["kd.classes"])
+    classes = from_json(known["kd.classes"])
     found = Feeding(
         classes=tuple(map(str, classes)),
         input_size=int(known["kd.input_size"]),
         image_size=int(known.get("kd.image_size", known["kd.input_size"])),
-        mean=tuple(map(float, json.loads(known["kd.mean"]))),
-        std=tuple(map(float, json.loads(known["kd.std"]))),
+        mean=tuple(map(float, from_json(known["kd.mean"]))),
+        std=tuple(map(float, from_json(known["kd.std"]))),
         pixels=known.get("kd.input_kind") == "pixels",
         any_size=known.get("kd.resize") == "1",
         probabilities=known.get("kd.output") == "probabilities",

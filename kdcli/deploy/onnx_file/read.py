@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kdcli.core.errors import DamagedFile, UsageError
+from kdcli.core.file_format import ONNX
 from kdcli.deploy.onnx_file.external import ensure_inside
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def describe(path: Path) -> Description:
 
     Raises:
         UsageError: there is none.
-        DamagedFile: it is no ONNX file.
+        DamagedFile: it is no ONNX file, or a newer kd's.
     """
     proto = load(path)
     return Description(
@@ -71,8 +72,21 @@ def describe(path: Path) -> Description:
         parameters=sum(int(np.prod(tensor.dims)) for tensor in proto.graph.initializer),
         inputs=inputs(proto),
         outputs=tuple(_port(v) for v in proto.graph.output),
-        metadata={entry.key: entry.value for entry in proto.metadata_props},
+        metadata=metadata(proto, path),
     )
+
+
+def metadata(proto: ModelProto, path: Path) -> dict[str, str]:
+    """What a file says of itself: one of kd in `kd.*`.
+
+    Raises:
+        DamagedFile: a newer kd wrote it, and may mean something else by it.
+    """
+    known = {entry.key: entry.value for entry in proto.metadata_props}
+    number = known.get(ONNX.key)
+    found = int(number) if number and number.isascii() and number.isdigit() else number
+    ONNX.refuse_others(path, found, EXPORT_AGAIN)
+    return known
 
 
 def inputs(proto: ModelProto) -> tuple[Port, ...]:
@@ -108,8 +122,11 @@ def load(path: Path) -> ModelProto:
         proto: ModelProto = onnx.load_model_from_string(content)
     except Exception as error:  # protobuf's DecodeError; not importable with types
         raise DamagedFile(f"{path}: not an ONNX file, or cut short", EXPORT_AGAIN) from error
-    if not proto.graph.node or not proto.opset_import:  # an empty file parses, too
-        raise DamagedFile(f"{path}: holds no model", EXPORT_AGAIN)
+    if any(map(_has_no_text, messages(proto))):
+        raise DamagedFile(f"{path}: damaged, its names are no text", EXPORT_AGAIN)
+    own = any(entry.domain in ("", "ai.onnx") for entry in proto.opset_import)
+    if not (own and proto.graph.node and proto.graph.output and inputs(proto)):
+        raise DamagedFile(f"{path}: holds no model", EXPORT_AGAIN)  # an empty file parses, too
     ensure_inside(_tensors(proto), path)
     return proto
 
@@ -125,6 +142,12 @@ def load_whole(path: Path) -> ModelProto:
 
 def _tensors(proto: ModelProto) -> Iterator[Any]:
     return (each for each in messages(proto) if each.DESCRIPTOR.name == "TensorProto")
+
+
+def _has_no_text(message: Any) -> bool:
+    """Whether a text in it is no UTF-8: protobuf hands that out as bytes."""
+    texts = (v for field, v in message.ListFields() if field.type == field.TYPE_STRING)
+    return any(bytes in map(type, (v,) if isinstance(v, str | bytes) else v) for v in texts)
 
 
 def messages(message: Any) -> Iterator[Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdcli.core.arrays import Floats
-from kdcli.core.errors import DamagedFile
+from kdcli.core.errors import DamagedFile, KdError, OutOfMemory
+from kdcli.core.text import first_line
 from kdcli.deploy.onnx_file.pixels import PROBABILITIES
 from kdcli.deploy.onnx_file.read import EXPORT_AGAIN, Port, inputs, load, messages
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 KNOWN = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 """Domains of the operators that onnxruntime has itself."""
+MOST_NUMBERS = 2**30
+"""Of what it takes at a time: 4 GB."""
 LONGEST, EACH = 60.0, 5.0
 """Seconds that a file with loops is given, and for each image."""
 
@@ -106,6 +110,25 @@ def filled(images: NDArray[Any], count: int) -> NDArray[Any]:
     return np.concatenate([images, np.repeat(images[-1:], lacking, axis=0)]) if lacking else images
 
 
+def _told(error: Exception, path: Path) -> KdError:
+    """onnxruntime's errors have no common class of their own."""
+    if "Failed to allocate" in str(error):
+        return OutOfMemory(f"{path}: {first_line(error)}", "it needs more memory than there is")
+    return DamagedFile(f"{path}: onnxruntime cannot run it: {error}", EXPORT_AGAIN)
+
+
+def _images(ports: Sequence[Port], path: Path) -> Port:
+    """Its only input, where that is images; refused before anybody makes room for them."""
+    takes = ports[0]
+    if len(ports) != 1 or len(takes.shape) != 4 or takes.dtype not in ("float32", "uint8"):
+        said = ", ".join(f"{one.dtype} {one.shape}" for one in ports)
+        raise DamagedFile(f"{path}: takes {said}, no images", EXPORT_AGAIN)
+    known = [side for side in takes.shape if isinstance(side, int)]
+    if any(side < 1 for side in known) or math.prod(known) > MOST_NUMBERS:
+        raise DamagedFile(f"{path}: takes images {takes.shape}", EXPORT_AGAIN)
+    return takes
+
+
 def open_session(path: Path, threads: int = 1) -> Session:
     """The file, ready to run on `threads` CPU cores.
 
@@ -125,11 +148,19 @@ def open_session(path: Path, threads: int = 1) -> Session:
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no common class of their own
-        raise DamagedFile(f"{path}: onnxruntime cannot run it: {error}", EXPORT_AGAIN) from error
-    takes = inputs(proto)[0]
+        raise _told(error, path) from error
+    takes = _images(inputs(proto), path)
 
     def run(images: NDArray[Any], how: Any = None) -> Floats:
-        answer: Floats = session.run(None, {takes.name: images}, how)[0]
+        try:
+            answer: Floats = session.run(None, {takes.name: images}, how)[0]
+        except Exception as error:
+            raise _told(error, path) from error
+        if np.ndim(answer) < 2 or len(answer) != len(images):
+            raise DamagedFile(
+                f"{path}: gives {np.shape(answer)} of {len(images)} images, not (images, classes)",
+                EXPORT_AGAIN,
+            )
         return answer
 
     if any(node.op_type == "Loop" for node in _nodes(proto)):

@@ -19,8 +19,9 @@ from kdcli.evaluation.kept_answers import Kept, covered, packed, unpacked
 from kdcli.models.tap import in_parts
 from kdcli.models.teachers import Frozen
 from kdcli.recipe.teacher import Keep
-from kdcli.training.answer_store import ROWS, AnswerStore
-from kdcli.training.answers import ALIKE
+from kdcli.training.answers.decide import ALIKE
+from kdcli.training.answers.store import ROWS, AnswerStore
+from kdcli.training.not_finite import refuse_bad_answers
 from kdcli.training.processes.exchange import current
 from kdcli.training.threads import using
 
@@ -165,6 +166,7 @@ class Once:
                 self._refuse(range(*rows[shard]))
                 for teacher in teachers:
                     whole = joined(kept[teacher.by])
+                    refuse_bad_answers(whole, teacher.by, rows[shard][0])
                     _refuse_uncovered(whole, self._keep, teacher.by)
                     teacher.store.write(view, shard, whole)
 

@@ -7,11 +7,11 @@ from kdcli.data.store import MOST_BYTES, plain_store
 from kdcli.data.subset import training_split
 from kdcli.recipe.load import scheme_of
 from kdcli.runs.spec import Spec
-from kdcli.training.answers import Way, decide
+from kdcli.training.answers.decide import Way, decide
+from kdcli.training.answers.stored_teachers import open_stored
 from kdcli.training.batching import batching_of
 from kdcli.training.ensure import teacher_files
 from kdcli.training.site import Site
-from kdcli.training.stored_teachers import open_stored
 
 
 def fill_stores(spec: Spec, site: Site) -> Way:

@@ -24,7 +24,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from kdcli.core.errors import InUse
-from kdcli.core.files import atomic, lock, write_text
+from kdcli.core.file_format import ANSWERS
+from kdcli.core.files import atomic, write_text
+from kdcli.core.json_text import from_json
+from kdcli.core.lock import lock
 from kdcli.core.progress import Progress
 from kdcli.evaluation.kept_answers import Kept
 from kdcli.runs.find import answers_root
@@ -73,7 +76,9 @@ class AnswerStore:
         return shard * ROWS, min((shard + 1) * ROWS, self.images)
 
     def has(self, view: int) -> bool:
-        """Whether every shard is there; nothing is read."""
+        """Whether every shard is there, of which nothing is read; raises DamagedFile for those of
+        a newer kd."""
+        self._refuse_other_formats()
         return all(self._path(view, shard).is_file() for shard in range(self.shards))
 
     def lacks(self, view: int, progress: Progress) -> list[int]:
@@ -101,6 +106,7 @@ class AnswerStore:
         Raises:
             DiskError: no folder can be made there.
             InUse: it has not ended within a day.
+            DamagedFile: a newer kd has stored them.
         """
         with ExitStack() as stack:
             try:
@@ -108,8 +114,9 @@ class AnswerStore:
             except InUse:
                 progress.say(f"{self.folder}: another kd is asking this teacher; waiting for it")
                 stack.enter_context(lock(self.folder, PATIENCE))
-            manifest = {"kd": 1, "key": self.key, "images": self.images}
-            if self._json(MANIFEST) != json.loads(_text(manifest)):
+            known = self._refuse_other_formats()
+            manifest = {**ANSWERS.numbered, "key": self.key, "images": self.images}
+            if known != json.loads(_text(manifest)):
                 write_text(self.folder / MANIFEST, json.dumps(manifest, indent=1))
             yield
 
@@ -133,9 +140,16 @@ class AnswerStore:
         text = json.dumps({"validation": validation, "share": share})
         write_text(self.folder / STANDING, text)
 
+    def _refuse_other_formats(self) -> dict[str, Any]:
+        """What its manifest says; none yet, or a damaged one: nothing."""
+        known = self._json(MANIFEST)
+        number = known.get(ANSWERS.key)
+        ANSWERS.refuse_others(self.folder / MANIFEST, number, f"remove {self.folder}")
+        return known
+
     def _json(self, name: str) -> dict[str, Any]:
         with suppress(OSError, ValueError):
-            found = json.loads((self.folder / name).read_text("utf-8"))
+            found = from_json((self.folder / name).read_text("utf-8"))
             return found if isinstance(found, dict) else {}
         return {}
 
@@ -157,7 +171,8 @@ class AnswerStore:
         except (OSError, SafetensorError, ValueError):
             label = {}
         else:
-            if label == self._label(view, shard) | {"crc32": _sum(kept)}:
+            numbers = all(bool(one.isfinite().all()) for one in kept.values())
+            if numbers and label == self._label(view, shard) | {"crc32": _sum(kept)}:
                 _intact[path] = now
                 return True
         what = "damaged" if label.get("key") in (None, self.digest) else "of another teacher"

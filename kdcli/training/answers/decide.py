@@ -1,7 +1,7 @@
 """Whether teachers are asked at every step, or once: decided by counts, never by a timing.
 
 A finished teacher's answer to a view of an image never changes. Stored, it serves every epoch,
-seed, recipe and student whose images are varied alike (`answer_store`).
+seed, recipe and student whose images are varied alike (`store`).
 """
 
 import math
@@ -25,8 +25,8 @@ from kdcli.recipe.load import scheme_of
 from kdcli.recipe.schema import Recipe
 from kdcli.runs.find import answers_root, find
 from kdcli.runs.spec import Spec
-from kdcli.training.answer_key import key_of
-from kdcli.training.answer_store import AnswerStore
+from kdcli.training.answers.key import key_of
+from kdcli.training.answers.store import AnswerStore
 from kdcli.training.learner import learner_args
 from kdcli.training.site import Site
 from kdcli.training.teachers import stand_in_args

@@ -18,9 +18,9 @@ from kdcli.evaluation.kept_answers import Kept, unpacked
 from kdcli.models.route import View
 from kdcli.models.teachers import Frozen, Recorded
 from kdcli.runs.spec import Spec
-from kdcli.training.answer_key import fingerprint, needs_embedding
-from kdcli.training.answers import Way
-from kdcli.training.ask_once import Once, Stored, asked, joined
+from kdcli.training.answers.ask_once import Once, Stored, asked, joined
+from kdcli.training.answers.decide import Way
+from kdcli.training.answers.key import fingerprint, needs_embedding
 from kdcli.training.site import Site
 from kdcli.training.teachers import Roll, open_teacher
 

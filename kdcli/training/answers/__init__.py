@@ -1,0 +1,1 @@
+"""Teachers that are asked once, and what they said."""
