@@ -27,7 +27,7 @@ from kdcli.core.errors import ExitCode, KdError
 from kdcli.core.json_text import to_json
 from kdcli.core.log import Logbook
 from kdcli.core.progress import heeding
-from kdcli.core.text import visible
+from kdcli.core.text import message, visible
 
 _PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
 _ERROR = ("error:", "bold red")
@@ -93,7 +93,7 @@ class Console:
         """On stderr; where that leads to a full disk, the work goes on in silence."""
         words = Text.assemble(head, " ") if head else Text()
         try:
-            self._words.print(words.append(visible(text), style))
+            self._words.print(words.append(message(text), style))
         except OSError:
             self._words.quiet = True
 
@@ -155,7 +155,7 @@ class Console:
             return
         self._tell(error.what, head=_ERROR)
         if error.fix:
-            self._tell("  " + error.fix.replace("\n", "\n  "))
+            self._tell(f"  {error.fix}")
 
     def confirm(self, question: str) -> bool | None:
         """What the person says; None where nobody can be asked."""
@@ -201,7 +201,7 @@ class Console:
 
     def line(self, text: str = "") -> None:
         """One line of result."""
-        self._out.print(visible(text), soft_wrap=True)
+        self._out.print(message(text), soft_wrap=True)
 
     def text(self, text: str) -> None:
         """A file on stdout, as it is: tabs, too."""

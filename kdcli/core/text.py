@@ -151,6 +151,11 @@ def visible(text: str) -> str:
     return text.translate(_SPELLED).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def message(text: str) -> str:
+    """The same of a message: a newline in somebody's file name forges none of its own."""
+    return visible(text).replace("\n", "\n  ")
+
+
 def in_csv(value: Number | str) -> Number | str:
     """A cell: text that a spreadsheet would take for a formula gets a `'` in front of it, which no
     spreadsheet shows."""

@@ -91,11 +91,12 @@ def origin_of(student: Loaded, located: Located) -> Origin:
 
 def _recipe(name: str, recipe: dict[str, Any]) -> str | None:
     """`kd: scheme offline; kd (weight 0.9)`."""
-    if not recipe:
+    try:
+        methods = recipe.get("methods") or {}
+        told = [f"{method} (weight {options['weight']})" for method, options in methods.items()]
+        scheme = f"scheme {recipe['scheme']['name']}"
+    except (KeyError, TypeError, AttributeError):  # none, or a stranger's
         return None
-    methods = recipe.get("methods") or {}
-    told = [f"{method} (weight {options['weight']})" for method, options in methods.items()]
-    scheme = f"scheme {recipe['scheme']['name']}"
     return (f"{name}: " if name else "") + "; ".join([scheme, *told])
 
 
@@ -119,7 +120,7 @@ def model_card(
         _what(origin, accuracy),
         _use(origin),
         "## How it was made",
-        "\n".join(f"- {line}" for line in _made(report, origin)) or "Nobody has written it down.",
+        "\n".join(listed(_made(report, origin))) or "Nobody has written it down.",
         "## What it can do",
         *_figures(report, fold),
         *(["## Licences", _listed(origin.licences)] if origin.licences else []),
@@ -184,24 +185,22 @@ def _use(origin: Origin) -> str:
 def _made(report: Report, origin: Origin) -> Iterator[str]:
     """Who, from what, and by which rules."""
     if origin.given:
-        yield f"given weights, not trained by kd: {plain(origin.given)}"
+        yield f"given weights, not trained by kd: {origin.given}"
     above = report.models.get("ensemble") or report.models.get("teacher")
     if taught := ", ".join(origin.teachers) or (above.name if above else ""):
-        yield f"teacher: {plain(taught)}"
+        yield f"teacher: {taught}"
     if origin.recipe:
-        yield f"recipe {plain(origin.recipe)}"
+        yield f"recipe {origin.recipe}"
     if origin.data:
-        yield f"data: {plain(origin.data)}"
+        yield f"data: {origin.data}"
     if origin.seed is not None:
         yield f"seed {origin.seed}{_seeds(report)}"
     if origin.epochs is not None:
         yield f"epochs: {origin.epochs}"
     if origin.versions:
-        yield f"made with {plain(origin.versions)}"
+        yield f"made with {origin.versions}"
     if baseline := report.models.get("baseline"):
-        yield (
-            f"baseline: {plain(baseline.name)}, trained as long on the same data from labels alone"
-        )
+        yield (f"baseline: {baseline.name}, trained as long on the same data from labels alone")
 
 
 def _seeds(report: Report) -> str:

@@ -1,11 +1,15 @@
 """A hostile string wherever a file may hold one: nothing that kd prints or writes obeys it (rows 30
 and 41)."""
 
+import contextlib
+import io
 import json
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +17,27 @@ import numpy as np
 import onnx
 import pytest
 from colours import tensor_file
-from house import QUICK_TEACHER, STUDENT, TEACHER, House, kd
+from house import QUICK_TEACHER, STUDENT, TEACHER, House, kd, save_untrained
 from obeyed import EVIL, is_xml, no_html_of, no_markdown_of, no_orders
 from PIL import Image
 from pydantic import ValidationError
 
+from kdcli.cli.console import Console
 from kdcli.core.progress import Silent
 from kdcli.core.text import in_csv
 from kdcli.deploy import device
 from kdcli.deploy.export_folder import fill
 from kdcli.deploy.model_card import Origin, model_card
 from kdcli.evaluation.page_facts.gather import gather
+from kdcli.models.checkpoint import load_model, save_model
+from kdcli.recipe.safe_yaml import from_yaml, to_yaml
 from kdcli.report.gates import check_gates, parse_gates
 from kdcli.report.junit import junit
 from kdcli.report.markdown import markdown
 from kdcli.report.page.page import draw
 from kdcli.report.schema import Report
 from kdcli.report.summary import summary
-from kdcli.runs.run import Run
+from kdcli.runs.run import Run, RunFile
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no such names there")
 
@@ -107,13 +114,48 @@ def test_pages_of_a_hostile_record(hostile: House, tmp_path: Path) -> None:
 
 def test_commands_on_a_hostile_record(hostile: House) -> None:
     run = hostile.student
-    lines = [("report", run), ("inspect", run), ("list", "runs"), ("inspect", run, "--details")]
-    lines += [("evaluate", run), ("evaluate", run, "--min", "student.accuracy=1"), ("gate", run)]
-    for line in lines:
+    for line in (
+        ("report", run),
+        ("inspect", run),
+        ("inspect", run, "--json"),
+        ("list", "runs"),
+        ("evaluate", run, "--min", "student.accuracy=1"),
+    ):
+        answer = kd(*line)
+        assert answer.code in (0, 8), answer.err
+        no_orders(answer.out + answer.err)
+    look_at_everything(run)
+
+
+def test_commands_on_a_hostile_run(finished: House) -> None:
+    """run.yaml and metrics.jsonl."""
+    run = finished.student
+    raw = from_yaml((run / "run.yaml").read_text("utf-8"))
+    assert poisoned(raw, RunFile.model_validate) > 5
+    (run / "run.yaml").write_text(to_yaml(raw), "utf-8")
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    told = [line | {"ended": EVIL, "ships": EVIL, EVIL: EVIL} for line in lines]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in told))
+    for line in (("list", "runs"), ("inspect", run), ("report", run), ("evaluate", run)):
         for flags in ((), ("--json",)):
             answer = kd(*line, *flags)
+            assert answer.code != 1, answer.err
             no_orders(answer.out + answer.err)
-    look_at_everything(run)
+
+
+def test_a_hostile_model_file(tmp_path: Path) -> None:
+    file = save_untrained(tmp_path / "model.pt", (EVIL, "b", "c"))
+    known = load_model(file)
+    made = dict.fromkeys(
+        ("data", "given", "licence", "run", "recipe", "digest", "seed", "epochs"), EVIL
+    )
+    made |= {"teachers": [EVIL], "versions": {"kdcli": EVIL}}
+    save_model(replace(known, provenance=made, recipe={"data": {EVIL: EVIL}}), file)
+    for line in (("inspect", file), ("export", file, "--format", "timm")):
+        answer = kd(*line)
+        assert answer.code in (0, 2, 7), answer.err
+        no_orders(answer.out + answer.err)
+    look_at_everything(tmp_path)
 
 
 @pytest.fixture
@@ -176,21 +218,36 @@ def test_hostile_names_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     lines: list[tuple[str | Path, ...]] = [
         ("doctor", data),
         ("distill", *who, "--data", data, "--out", run, *fast),
-        ("evaluate", run, "--junit", tmp_path / "gates.xml", "--summary", tmp_path / "sum.md"),
+        ("evaluate", run, "--min", "student.accuracy=0", "--junit", tmp_path / "gates.xml"),
+        ("evaluate", run, "--markdown"),
         ("export", run),
         ("export", run, "--format", "timm"),
-        ("inspect", run, "--details"),
+        ("inspect", run),
         ("predict", run, data / "test"),
-        ("compare", run, *(tmp_path / "runs").glob("teacher-*"), "--markdown"),
-        ("compare", run, *(tmp_path / "runs").glob("teacher-*"), "--csv"),
         ("list", "runs"),
     ]
+    lines += [("compare", run, "TEACHER", flag) for flag in ("--markdown", "--csv", "--json")]
     for line in lines:
+        teacher = next((tmp_path / "runs").glob("teacher-*"), tmp_path)
+        line = tuple(teacher if word == "TEACHER" else word for word in line)
         answer = kd(*line)
-        print(line[0], answer.code)
-        assert answer.code in (0, 2, 3), (line, answer.err)
+        assert answer.code == 0, (line, answer.err)
         no_orders(answer.out + answer.err)
     look_at_everything(tmp_path)
+
+
+def test_a_bar_a_board_and_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal; `[/]` would end the program if it were read as markup."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with contextlib.redirect_stderr(io.StringIO()) as err:
+        console = Console(out=io.StringIO())
+        console.board([f"{EVIL} [/]"])
+        console.board([])
+        for _ in console.track(range(2), 2, f"{EVIL} [/]"):
+            console.note(f"{EVIL} [/]")
+    shown = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", err.getvalue())  # rich's own
+    no_orders(shown.replace("\r", ""))
+    assert ":boom:" in shown
 
 
 def test_cells_of_a_table_are_no_formulas() -> None:

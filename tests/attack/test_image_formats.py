@@ -23,6 +23,7 @@ from kdcli.data.thumbnails import small_grey
 from kdcli.deploy import device
 
 PACKAGE = Path(kdcli.__file__).parent
+ROOT = Path(__file__).parents[2]
 EPS = b"""%!PS-Adobe-3.0 EPSF-3.0
 %%BoundingBox: 0 0 8 8
 %%EndComments
@@ -93,11 +94,16 @@ def test_the_script_that_is_shipped_does_not(canary: Path, disguised: Path, tmp_
 
 
 def test_every_place_that_opens_images_says_which() -> None:
-    """Of the package, and in the lines that a model card shows."""
+    """Of the package, and in the lines that a model card and the pages show."""
     opens = re.compile(r"\bImage\.open\(")
     places = []
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+        text = page.read_text("utf-8")
+        assert all("formats=" in _line(text, found) for found in opens.finditer(text)), page
     for file in PACKAGE.rglob("*.py"):
         text = file.read_text("utf-8")
+        if "Image.open" not in text:
+            continue
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Image.open"):
                 assert [key for key in node.keywords if key.arg == "formats"], file

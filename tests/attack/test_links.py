@@ -11,9 +11,9 @@ import pytest
 from house import House, kd, kd_ok
 
 from kdcli.core.errors import DiskError
-from kdcli.core.files import lock
 from kdcli.core.host_lock import LOCKS
 from kdcli.core.links import append, open_to_append
+from kdcli.core.lock import lock
 from kdcli.core.log import Logbook
 from kdcli.jobs.engine import log_of, open_log
 from kdcli.jobs.node import Node

@@ -1,11 +1,23 @@
 """Numbers and errors as people read them."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
-from kdcli.core.text import first_line, points, short, signed, size_in_words, span
+from kdcli.core.json_text import to_json
+from kdcli.core.text import (
+    first_line,
+    message,
+    points,
+    short,
+    shown,
+    signed,
+    size_in_words,
+    span,
+    visible,
+)
 
 
 @pytest.mark.parametrize(
@@ -50,3 +62,17 @@ def test_numbers_with_a_sign_are_written_in_one_place() -> None:
     files = [*root.glob("kdcli/**/*.py"), *root.glob("benchmarks/*.py")]
     found = {f.name for f in files if re.search(r"\{[^{}\"]*:\+", f.read_text("utf-8"))}
     assert found == {"text.py"}
+
+
+def test_signs_that_turn_text_around_are_spelled_out() -> None:
+    turned = "a\u202egpj.exe\u2066\u2028\n"
+    assert shown(turned) == r"a\u202egpj.exe\u2066\u2028\n"
+    assert visible(turned) == "a\\u202egpj.exe\\u2066\\u2028\n"
+    assert message("one\ntwo") == "one\n  two"
+    assert shown("שלום\u200f!") == "שלום\u200f!"
+
+
+def test_a_document_means_the_same() -> None:
+    known = {"a": "\x9b\u202e\x7f ä"}
+    assert json.loads(to_json(known)) == known
+    assert visible(to_json(known)) == to_json(known)

@@ -9,7 +9,8 @@ import pytest
 import yaml
 from job_nodes import node
 
-from kdcli.jobs.emit import emit
+from kdcli.core.errors import UsageError
+from kdcli.jobs.emit import Kind, emit
 from kdcli.jobs.slurm_options import read_options
 
 ODD = "kd distill --teacher 'my $models/it'\"'\"'s.pt' --set 'data.hidden={keep: 10}'"
@@ -98,3 +99,18 @@ def test_the_task_of_skypilot_is_yaml() -> None:
     assert shlex.split(task["run"]) == ["kd", "sweep", "my cells.yaml"]
     assert task["envs"]["KD_RUNS"].startswith(next(iter(task["file_mounts"])))
     assert task["resources"]["use_spot"] is True
+
+
+@pytest.mark.parametrize("kind", ["make", "slurm", "sky"])
+@pytest.mark.parametrize("sign", ["\n", "\x1b", "\u202e", "\udcff"], ids=ascii)
+def test_what_a_job_file_cannot_hold_is_refused(kind: Kind, sign: str) -> None:
+    """A newline in a name from somebody's cells would be a line of the Makefile."""
+    odd = node("t", command=shlex.join(["kd", "distill", "--data", f"a{sign}\ttouch x"]))
+    with pytest.raises(UsageError, match="control characters"):
+        emit(kind, FILE, [odd], {})
+
+
+@pytest.mark.parametrize("kind", ["make", "slurm", "sky"])
+def test_the_name_of_the_file_forges_no_line(kind: Kind) -> None:
+    text = emit(kind, Path("a\n\ttouch x\n.yaml"), NODES, {})
+    assert "\n\ttouch x" not in text

@@ -17,12 +17,8 @@ PNM = re.compile(rb"P([56])G(\d+)G(\d+)G255\s".replace(b"G", rb"(?:\s|#[^\n]*\n)
 # no others: for some Pillow starts programs, whatever the file's name says
 FORMATS = ["JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000"]
 FORMATS += ["DIB", "PCX", "QOI", "SGI", "TGA"]
-UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def shown(text: object) -> str:
-    """What a stranger wrote as it can be printed: no terminal is to obey it."""
-    return UNSEEN.sub(lambda sign: ascii(sign[0])[1:-1], str(text))
+UNSEEN = [*range(32), *range(127, 160), *range(0x2028, 0x202F), *range(0x2066, 0x206A)]
+SPELLED = {i: f"\\u{i:04x}" for i in UNSEEN}  # no terminal is to obey what a stranger wrote
 
 
 def read(path: Path, known: Any) -> Any:
@@ -96,7 +92,7 @@ try:
 except ImportError:
     sys.exit(f"{asked.image}: no .npy or PPM of {size} x {size} pixels; pip install pillow")
 except Exception as error:  # damaged bytes make decoders raise almost anything
-    sys.exit(shown(f"{asked.image}: not a readable image ({error})"))
+    sys.exit(f"{asked.image}: not a readable image ({error})".translate(SPELLED))
 
 batch = takes.shape[0] if isinstance(takes.shape[0], int) else 1
 row = session.run(None, {takes.name: np.stack([image] * batch)})[0][0]
@@ -104,4 +100,4 @@ if known.get("kd.output") != "probabilities":
     row = np.exp(row - row.max()) / np.exp(row - row.max()).sum()
 sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 for i in np.argsort(-row, kind="stable")[: asked.top]:
-    print(f"{row[i]:.4f}  {shown(json.loads(known['kd.classes'])[i])}")
+    print(f"{row[i]:.4f}  {json.loads(known['kd.classes'])[i]}".translate(SPELLED))
