@@ -83,7 +83,7 @@ def survive(chain: Chain, folder: Path, shared: Path, chosen: Callable[[int], bo
         assert answer.code == 0, f"{where}: {answer.err}"
         found = essence(runs_of(home))
         assert not [path for path in found if any(map(is_leftover, Path(path).parts))], where
-        assert found.keys() == wanted.keys(), where
+        assert not found.keys() ^ wanted.keys(), (where, found.keys() ^ wanted.keys())
         assert [name for name in wanted if found[name] != wanted[name]] == [], where
     return len(deaths)
 

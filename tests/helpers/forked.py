@@ -26,6 +26,7 @@ from house import Answer
 from thrift import hurry
 
 import kdcli
+from kdcli.core.host_lock import LOCKS
 
 CONTEXT = multiprocessing.get_context("fork")
 KINDS = {signal.SIGINT, signal.SIGTERM}
@@ -166,11 +167,12 @@ def _makes(path: object, mode: str | None, flags: int) -> bool:
 
 
 def essence(runs: Path) -> dict[str, Any]:
-    """What lies there, but for times: by name the bytes, or what a document says."""
+    """What lies there, but for times and locks, which say nothing once their process is gone: by
+    name the bytes, or what a document says."""
     return {
         str(file.relative_to(runs)): _told(file, runs)
         for file in sorted(runs.rglob("*"))
-        if file.is_file() and file.name not in ("run.log", ".lock")
+        if file.is_file() and file.name not in ("run.log", *LOCKS)
     }
 
 
