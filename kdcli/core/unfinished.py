@@ -42,8 +42,9 @@ def beside(path: Path, former: bool = False) -> Path:
 
 @contextmanager
 def scratch(folder: Path) -> Iterator[Path]:
-    """A folder in this one that goes again; what a killed kd leaves of it is a left-over like any
-    other. Raises OSError where none can be made."""
+    """A folder in this one that goes again; what a killed kd left of it, the next one clears away.
+    Raises OSError where none can be made."""
+    clear(folder / "scratch")
     place = beside(folder / "scratch")
     place.mkdir()
     try:

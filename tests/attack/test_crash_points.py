@@ -1,6 +1,7 @@
 """kd is killed in front of every touch of the disk, and the command repeated: everything is then
 as if nobody had killed it, bit for bit (rows 1, 33, 34)."""
 
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,16 @@ class Chain:
     line: Line
     again: Line | None = None
     """What is repeated; None: the same."""
+    prepare: Callable[[Path], None] = lambda runs: None
+    """In between."""
+
+
+def forget_the_student(runs: Path) -> None:
+    """And let its teacher grow old: nobody needs it any more."""
+    for student in runs.glob("kd-*"):
+        shutil.rmtree(student)
+    for file in runs.glob("teacher-*/*"):
+        os.utime(file, (0, 0))
 
 
 STORED = ("--set", "teacher.answers=stored", "--set", "train.batch_size=32")
@@ -37,7 +48,7 @@ CHAINS = {
     "evaluate": Chain((DISTILL,), ("evaluate",)),
     "export": Chain((DISTILL, ("evaluate",)), ("export",)),
     "timm": Chain((DISTILL,), ("export", "--format", "timm")),
-    "prune": Chain((DISTILL, DISTILL), ("list", "runs", "--prune", "--yes")),
+    "prune": Chain((DISTILL,), ("list", "runs", "--prune", "--yes"), prepare=forget_the_student),
 }
 PARTS = 4
 """Of the points of a chain, each a test: they are shared out among processes."""
@@ -68,6 +79,7 @@ def survive(chain: Chain, folder: Path, shared: Path, chosen: Callable[[int], bo
     (home / "quick.yaml").write_text(QUICK)
     for line in chain.before:
         _run(home, line, memory)
+    chain.prepare(runs_of(home))
     shutil.copytree(home, before)
     _run(home, chain.line, memory, Death())
     points, wanted = touched(home), essence(runs_of(home))
@@ -82,7 +94,8 @@ def survive(chain: Chain, folder: Path, shared: Path, chosen: Callable[[int], bo
         answer = run(home, _words(home, chain.again or chain.line), memory=memory)
         assert answer.code == 0, f"{where}: {answer.err}"
         found = essence(runs_of(home))
-        assert not [path for path in found if any(map(is_leftover, Path(path).parts))], where
+        left = [path for path in found if any(map(is_leftover, Path(path).parts))]
+        assert not left, (where, left)
         assert not found.keys() ^ wanted.keys(), (where, found.keys() ^ wanted.keys())
         assert [name for name in wanted if found[name] != wanted[name]] == [], where
     return len(deaths)

@@ -176,7 +176,10 @@ def essence(runs: Path) -> dict[str, Any]:
     }
 
 
-CLOCKS = ("seconds", "waited", "started", "created", "cost", "latency", "timing", "threads")
+MEASURED = (
+    *("seconds", "waited", "started", "created", "cost", "latency", "timing", "threads"),
+    *("speedup", "noise", "memory"),
+)
 
 
 def _told(file: Path, runs: Path) -> Any:
@@ -197,6 +200,6 @@ def _told(file: Path, runs: Path) -> Any:
 
 def _timeless(found: Any) -> Any:
     if isinstance(found, dict):
-        kept = {k: v for k, v in found.items() if not any(word in k for word in CLOCKS)}
+        kept = {k: v for k, v in found.items() if not any(word in k for word in MEASURED)}
         return {key: _timeless(value) for key, value in kept.items()}
     return [_timeless(one) for one in found] if isinstance(found, list) else found
