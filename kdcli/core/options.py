@@ -4,7 +4,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic_core import PydanticCustomError
+
+LARGEST = 1e12
+"""Of any number in a recipe."""
 
 
 class Options(BaseModel):
@@ -21,6 +25,15 @@ class Options(BaseModel):
         use_attribute_docstrings=True,
         validate_default=True,
     )
+
+    @field_validator("*")
+    @classmethod
+    def _within_bounds(cls, value: Any) -> Any:
+        """Above, squares and sums leave the range of float32."""
+        if isinstance(value, float) and abs(value) > LARGEST:
+            raise PydanticCustomError("less_than_equal", "", {"le": LARGEST})
+        return value
+
     shorthand: ClassVar[str] = ""
     """The field that a bare text stands for (`pool: mixup`), where that is enough."""
 

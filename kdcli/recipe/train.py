@@ -33,9 +33,9 @@ class Train(Options):
     """At least 2: batch norm has nothing to average over in one image."""
     optimizer: Literal["adamw", "sgd"] = "adamw"
     """SGD has Nesterov momentum 0.9."""
-    lr: Annotated[float, Field(gt=0, le=1e9)] | Auto = "auto"
+    lr: Annotated[float, Field(gt=0)] | Auto = "auto"
     """At its peak; warm-up before, cosine to zero behind."""
-    weight_decay: Annotated[float, Field(ge=0, le=1e9)] = 0.05
+    weight_decay: Annotated[float, Field(ge=0)] = 0.05
     """Never on biases and norms."""
     warmup: Span | None = "5%"
     clip: Annotated[float, Field(gt=0)] | None = 1.0
