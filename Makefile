@@ -35,7 +35,7 @@ test-slurm: .venv/installed-test slurm
 
 # kills, full disks, hostile files: at most an hour on two idle cores
 attack: .venv/installed-test
-	OMP_NUM_THREADS=1 pytest -m attack -n logical --maxprocesses 4 --dist loadfile tests/attack
+	OMP_NUM_THREADS=1 pytest -m attack -n logical --maxprocesses 4 --dist worksteal tests/attack
 
 slurm:
 	@sh tests/slurm/one_machine.sh install || echo "no Slurm here: its tests are skipped"

@@ -30,6 +30,8 @@ class Chain:
     """What is repeated; None: the same."""
     prepare: Callable[[Path], None] = lambda runs: None
     """In between."""
+    only: str = ""
+    """In the name of what is touched; all else another chain touches as well."""
 
 
 def forget_the_student(runs: Path) -> None:
@@ -44,7 +46,7 @@ STORED = ("--set", "teacher.answers=stored", "--set", "train.batch_size=32")
 CHAINS = {
     "distill": Chain((), DISTILL),
     "again": Chain((DISTILL,), (*DISTILL, "--again"), again=DISTILL),
-    "stored answers": Chain((), (*DISTILL, *STORED)),
+    "stored answers": Chain((), (*DISTILL, *STORED), only="answers"),
     "evaluate": Chain((DISTILL,), ("evaluate",)),
     "export": Chain((DISTILL, ("evaluate",)), ("export",)),
     "timm": Chain((DISTILL,), ("export", "--format", "timm")),
@@ -83,7 +85,8 @@ def survive(chain: Chain, folder: Path, shared: Path, chosen: Callable[[int], bo
     shutil.copytree(home, before)
     _run(home, chain.line, memory, Death())
     points, wanted = touched(home), essence(runs_of(home))
-    places = [at for at in range(1, len(points) + 1) if chosen(at)]
+    known = [at for at, point in enumerate(points, 1) if chain.only in point]
+    places = list(filter(chosen, known))
     deaths = [Death(at) for at in places]
     deaths += [Death(at, torn=True) for at in places if points[at - 1].startswith("fsync")]
     for death in deaths:
