@@ -108,7 +108,7 @@ def show_pruned(console: Console, found: Pruned) -> None:
     console.line(f"removed: {len(gone)}, {size_in_words(sum(item.bytes for item in gone))}")
     for item in gone:
         if item.path.exists():
-            console.line(f"{item.path}: stays, it holds files that are not kd's")
+            console.line(f"{item.path}: kd's files are gone; those that are not kd's stay in it")
     console.next("kd list runs")
 
 

@@ -8,6 +8,7 @@ from kdcli.cli import completion
 from kdcli.cli.console import Console
 from kdcli.cli.entry import door
 from kdcli.cli.flags import Debug, Json
+from kdcli.core.text import shown
 
 if TYPE_CHECKING:
     from kdcli.commands.predict import Predicted
@@ -17,7 +18,7 @@ def show_predicted(console: Console, result: "Predicted") -> None:
     """One line per image; of a single image its likeliest classes."""
     lines = result.top or (None if len(result.predictions) == 1 else 1)
     rows = [
-        [prediction.image, guess.name, f"{guess.probability:.4f}"]
+        [shown(prediction.image), guess.name, f"{guess.probability:.4f}"]
         for prediction in result.predictions
         for guess in prediction.top[:lines]
     ]

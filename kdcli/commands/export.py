@@ -16,7 +16,7 @@ from kdcli.core.links import refuse_link
 from kdcli.core.lock import lock
 from kdcli.core.progress import Progress
 from kdcli.deploy.device_times import add_measured
-from kdcli.deploy.export_folder import fill
+from kdcli.deploy.export_folder import fill, refuse_strangers
 from kdcli.deploy.folding import choose
 from kdcli.deploy.formats import FORMATS, place_of_format
 from kdcli.deploy.onnx_file.opsets import ensure_known
@@ -101,6 +101,8 @@ def _outgoing(
     path = place_of_format(wanted.format, request.out, located)
     if request.out is None and path.parent == located.exports:  # nobody has named it
         refuse_link(path.parent)
+    if request.out is not None and request.out.is_dir():
+        refuse_strangers(path)
     _refuse_unwritable(path, located)
     source = source_of(located, progress, request.data)
     if wanted.int8 and source is None:

@@ -59,14 +59,14 @@ def atomic(path: Path, former: Path | None = None) -> Iterator[Path]:
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             clear(path)
-            if former and path.exists():
+            if former and path.is_file():
                 former.unlink(missing_ok=True)  # room for the new one
             yield new
             # A system may put the new name on the disk before the bytes, and a power cut between
             # would leave an empty file; and the removal of another file (state.pt) before the new
             # name (model.pt), which would leave neither.
             _flush(new)
-            if former and path.exists():
+            if former and path.is_file():
                 path.replace(former)
             new.replace(path)
             _flush_folder(path.parent)

@@ -1,12 +1,14 @@
 """What lies beside exported files, so that their folder can be copied to the device as it is."""
 
 import math
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 
+from kdcli.core.errors import DamagedFile, UsageError
 from kdcli.core.files import write_text
 from kdcli.core.progress import Progress
-from kdcli.core.text import shown, size_in_words
+from kdcli.core.text import shown, size_in_words, some
 from kdcli.deploy.onnx_file.feeding import Feeding, feeding_of
 from kdcli.deploy.onnx_file.read import Port, describe
 from kdcli.evaluation.intervals import share_interval
@@ -38,7 +40,7 @@ def fill(folder: Path, beside: Path, source: str, report: Report, progress: Prog
         **scripts(),
         readme: _readme(exports, feeding, source, report),
     }
-    ours = any(_is_ours(file) for file in folder.glob("README*.md"))
+    ours, left = any(_is_ours(file) for file in folder.glob("README*.md")), list[str]()
     for name, text in texts.items():
         place = folder / name
         mine = _is_ours(place) if name == readme else ours
@@ -48,9 +50,29 @@ def fill(folder: Path, beside: Path, source: str, report: Report, progress: Prog
             and place.read_bytes() != text.encode("utf-8", "backslashreplace")
         ):
             progress.warn(f"{place}: not written by kd, left as it is; move it away for kd's own")
+            left.append(name)
         else:
             write_text(place, text)
-    progress.say(f"{folder}: ready to be copied to where the model is used")
+    others = some(left)
+    ready = f"not ready to be copied, {others} of others lie there" if left else READY
+    progress.say(f"{folder}: {ready}")
+
+
+READY = "ready to be copied to where the model is used"
+
+
+def refuse_strangers(file: Path) -> None:
+    """Raise UsageError for one that kd has not written, in a folder that somebody has named: the
+    name of the file is kd's choice."""
+    if not file.exists():
+        return
+    with suppress(DamagedFile, OSError):
+        if file.suffix != ".onnx" or any(key.startswith("kd.") for key in describe(file).metadata):
+            return
+    raise UsageError(
+        f"{file}: there is one, and kd has not written it",
+        "move it away, or give another folder; a file's own name is replaced: --out FILE.onnx",
+    )
 
 
 def scripts() -> dict[str, str]:

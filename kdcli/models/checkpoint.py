@@ -146,8 +146,10 @@ def load_state(path: Path) -> dict[str, Any] | None:
     Raises:
         DamagedFile: it cannot be read.
     """
-    if not path.is_file():
+    if not path.exists():
         return None
+    if not path.is_file():
+        raise DamagedFile(f"{path}: no file, though it is called so", f"move {path} away")
     raw = read(path, AFRESH)
     if not isinstance(raw, dict) or "progress" not in raw:
         raise DamagedFile(f"{path}: not a resume state", AFRESH)

@@ -16,7 +16,10 @@ from kdcli.runs.run import Run
 from kdcli.training.distiller import Distiller
 from kdcli.training.losses import Losses
 
-CALMER = "lower --set train.lr=..., or train in --set student.precision=fp32"
+CALMER = (
+    "lower --set train.lr=..., train in --set student.precision=fp32, or see whether a weight or a "
+    "temperature that was set is meant so"
+)
 NAMED = 8
 """Images that a message names."""
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
@@ -174,7 +175,7 @@ def keep(run: Run, epochs: Epochs, parts: dict[str, Any], within: Within | None 
     if not current().is_first:
         return
     states = {name: part.state_dict() for name, part in parts.items()}
-    own = {"progress": vars(epochs), "within": vars(within or Within())}
+    own = {"run": _whose(run), "progress": vars(epochs), "within": vars(within or Within())}
     save_state(states | own, run.state, run.former_state)
 
 
@@ -194,6 +195,10 @@ def recover(run: Run, progress: Progress) -> None:
     kept, damage = _newest(run)
     if damage:
         progress.warn(f"{damage}; going on from {run.former_state.name}, the one before it")
+    if kept and run.state.exists() and not run.state.is_file():  # somebody's folder, a pipe
+        raise DamagedFile(
+            damage, f"move it away: the same command then goes on from {run.former_state}"
+        )
     if kept and (damage or not run.state.exists()):
         run.former_state.replace(run.state)
     known = {line.get("epoch") for line in run.lines()}
@@ -205,16 +210,28 @@ def recover(run: Run, progress: Progress) -> None:
 def _newest(run: Run) -> tuple[dict[str, Any] | None, str]:
     """The newest state that is whole, and what is wrong with the newest."""
     try:
-        if (kept := load_state(run.state)) is not None:
+        if (kept := _own(run, run.state)) is not None:
             return kept, ""
-        return load_state(run.former_state), ""
+        return _own(run, run.former_state), ""
     except OtherFormat:  # whole: to go on from the one before would overwrite it
         raise
     except DamagedFile as damaged:
         with suppress(DamagedFile):
-            if kept := load_state(run.former_state):
+            if kept := _own(run, run.former_state):
                 return kept, damaged.what
         raise
+
+
+def _own(run: Run, file: Path) -> dict[str, Any] | None:
+    """A state of this very run; those of before said nothing of that."""
+    kept = load_state(file)
+    if kept and kept.get("run", _whose(run)) != _whose(run):
+        raise DamagedFile(f"{file}: the resume state of another run", AFRESH)
+    return kept
+
+
+def _whose(run: Run) -> str:
+    return run.known.digest if run.known else ""
 
 
 def resume(run: Run, parts: dict[str, Any]) -> tuple[Epochs, Within]:
@@ -223,7 +240,7 @@ def resume(run: Run, parts: dict[str, Any]) -> tuple[Epochs, Within]:
     Raises:
         DamagedFile: state.pt is damaged, or that of another training.
     """
-    kept = load_state(run.state)
+    kept = _own(run, run.state)
     if kept is None:
         write_lines(run, [])
         return Epochs(), Within()

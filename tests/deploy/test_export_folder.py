@@ -126,3 +126,12 @@ def test_again_clears_what_is_kds(finished: House) -> None:
     (run.exports / "mine.txt").write_text("mine")
     run.clear_exports()
     assert names(run.exports) == {"mine.txt"}
+
+
+def test_a_strangers_model_in_a_named_folder_stays(finished: House, tmp_path: Path) -> None:
+    """The name of the file is kd's choice, not the person's."""
+    (tmp_path / "model.onnx").write_text("mine")
+    answer = kd("export", finished.student, "--out", tmp_path)
+    assert answer.code == 2
+    assert f"{tmp_path / 'model.onnx'}: there is one, and kd has not written it" in answer.err
+    assert (tmp_path / "model.onnx").read_text() == "mine"

@@ -368,7 +368,7 @@ def test_a_persons_own_files_stay(orphans: House) -> None:
     (orphans.teacher / "own").mkdir()
     answer = kd_ok("list", "runs", "--prune", "--yes")
     assert (
-        f"{orphans.path / notes.parent.name}: stays, it holds files that are not kd's" in answer.out
+        f"{orphans.path / notes.parent.name}: kd's files are gone; those that are not" in answer.out
     )
     assert notes.read_text() == "mine"
     assert {f.name for f in notes.parent.iterdir()} <= {"my notes.txt", "own", ".lock"}

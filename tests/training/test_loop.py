@@ -1,14 +1,16 @@
 """THE loop: same seed, same student; resumed or straight, bit for bit; how it ends."""
 
 import json
+import os
 from itertools import chain, count, pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from tiny_job import CLASSES, STEPS, Job, Tiny, equal, train, without_seconds
 
-from kdcli.core.errors import MissingDevice, NotFinite, OutOfMemory
+from kdcli.core.errors import DamagedFile, MissingDevice, NotFinite, OutOfMemory
 from kdcli.core.progress import Silent
 from kdcli.models.build import build
 from kdcli.models.model_args import ModelArgs
@@ -201,6 +203,37 @@ def test_a_damaged_state_costs_what_came_after_the_one_before(job, how, always_k
     assert len(again.seen) == 2, "the first epoch is not trained again"
     assert equal(straight.weights, again.weights)
     assert without_seconds(straight.run) == without_seconds(again.run)
+
+
+def test_the_state_of_another_run_is_not_gone_on_from(job, monkeypatch, always_kept):
+    """Copied, or moved by mistake: the one before is this run's own."""
+    monkeypatch.setattr(resume, "_whose", lambda run: run.path.name)
+    mine, other = job(stop=("validate", 2)), job(stop=("validate", 2), seed=1)
+    for one in (mine, other):
+        with pytest.raises(KeyboardInterrupt):
+            one.fit()
+    mine.run.state.write_bytes(other.run.state.read_bytes())
+    resume.recover(mine.run, said := Heard())
+    assert "the resume state of another run; going on from state.former.pt" in said.warnings
+    assert resume.epochs_kept(mine.run) == 2
+    mine.run.state.write_bytes(other.run.state.read_bytes())
+    with pytest.raises(DamagedFile, match="another run"):
+        job(folder=mine.run.path).fit()
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_is_no_state_and_stays(job, make, always_kept):
+    broken = job(stop=("validate", 2), ends=RuntimeError)
+    with pytest.raises(RuntimeError):
+        broken.fit()
+    state, former = broken.run.state, broken.run.former_state
+    before = former.read_bytes()
+    state.unlink()
+    make(state)
+    with pytest.raises(DamagedFile, match="no file") as caught:
+        resume.recover(broken.run, Heard())
+    assert f"goes on from {former}" in caught.value.fix
+    assert former.read_bytes() == before
 
 
 def test_lines_that_are_lost_are_told_of(job, always_kept):
