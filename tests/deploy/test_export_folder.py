@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from house import STUDENT, House, kd_ok
+from house import STUDENT, House, kd, kd_ok
 
 from kdcli import __version__
 from kdcli.core.progress import Silent
