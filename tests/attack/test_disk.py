@@ -324,6 +324,10 @@ def failing_at(number: int, patch: pytest.MonkeyPatch) -> list[str]:
     return flushed
 
 
+REWRITTEN = ("run.yaml", "report.json", "report.md", "predictions.npz")
+"""Before what failed, perhaps."""
+
+
 def flushed_badly(name: str, number: int, house: House, line: Line) -> bool:
     """Whether there was a flush of this number."""
     before = contents(house)
@@ -339,7 +343,7 @@ def flushed_badly(name: str, number: int, house: House, line: Line) -> bool:
     else:
         assert_refused(answer, "Input/output error")
         if not Path(last[-1]).is_dir():  # else the new file is there, whole
-            assert_as_before(house, before, but=("run.yaml", "report.json", "report.md"))
+            assert_as_before(house, before, but=REWRITTEN)
         kd_ok(*line)
     assert_nothing_half_written(house)
     return True
