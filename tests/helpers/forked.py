@@ -55,7 +55,9 @@ def begin(
     import_all()
     words = [str(word) for word in line]
     child = CONTEXT.Process(target=_live, args=(str(folder), words, death, memory))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, KINDS)  # in the child until kd listens
     child.start()
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return child
 
 
@@ -96,7 +98,6 @@ def runs_of(folder: Path) -> Path:
 def _live(folder: str, line: list[str], death: Death | None, memory: Path | None) -> None:
     here = Path(folder)
     os.environ |= {"KD_RUNS": str(here / "runs"), "KD_CACHE": str(here / "cache"), "COLUMNS": "200"}
-    signal.pthread_sigmask(signal.SIG_BLOCK, KINDS)  # until kd listens
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(here / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
