@@ -111,13 +111,13 @@ def _live(folder: str, line: list[str], death: Death | None, memory: Path | None
         hurry(pytest.MonkeyPatch(), memory)
     if death:
         _die(here, death)
-    sys.argv, begun = ["kd", *line], entry._run
+    sys.argv, begun = ["kd", *line], entry._called
 
     def ready(*how: Any) -> int:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, KINDS)
         return begun(*how)
 
-    entry._run = ready
+    entry._called = ready
     os._exit(main())
 
 
