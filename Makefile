@@ -33,7 +33,7 @@ browser:
 test-slurm: .venv/installed-test slurm
 	OMP_NUM_THREADS=1 pytest -m slow -rs tests/slurm tests/training/test_processes.py -k "two_cells or one_does and kd"
 
-# kills, full disks, hostile files: at most an hour on two idle cores
+# kills, full disks, hostile files: an hour on two idle cores is its limit
 attack: .venv/installed-test
 	OMP_NUM_THREADS=1 pytest -m attack -n logical --maxprocesses 4 --dist worksteal tests/attack
 

@@ -1,7 +1,7 @@
 """`kd evaluate THING --test DATA`: a finished model asked about labelled images. Trains nothing,
 writes nothing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,12 +64,13 @@ def evaluate_new_images(
     images = of_classes(new, classes, given.typed)
     notes = "; ".join(new.notes)
     progress.say(f"{new.name}: {counted(len(images), 'image')} to measure on: {notes}")
-    remarks = list(_remarks(new, images, classes, [one for one in (given, before) if one]))
+    seen = {one.typed: _seen(one, images) for one in (given, before) if one}
+    remarks = list(_remarks(new, classes, seen))
     for line in remarks:
         progress.warn(f"{new.name}: {line}")
     release = open_release(before, None, images, classes)
     now = asked(given, images, classes, place, progress)
-    data = _data_part(new, images, classes, _seen(given, images))
+    data = _data_part(new, images, classes, seen[given.typed])
     report = record_of(now, given, data)
     accuracy = report.models["student"].accuracy or 0.0
     report = report.model_copy(
@@ -93,15 +94,15 @@ def _newest(progress: Progress) -> Given:
 
 
 def _remarks(
-    new: NewImages, images: Split, classes: Sequence[str], models: Sequence[Given]
+    new: NewImages, classes: Sequence[str], seen: Mapping[str, int | None]
 ) -> Iterator[str]:
     """What a reader has to know: what lacks, and what a model has learnt from before."""
     if absent := without_images(new, classes):
         yield f"no images of {len(absent)} of {len(classes)} classes: {some(absent, 5)}"
-    for one in models:
-        if seen := _seen(one, images):
+    for typed, count in seen.items():
+        if count:
             yield (
-                f"{one.typed} has learnt from {counted(seen, 'image')} of these: what it says of "
+                f"{typed} has learnt from {counted(count, 'image')} of these: what it says of "
                 "them flatters"
             )
 

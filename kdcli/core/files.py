@@ -19,9 +19,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT)  # the disk, or this user's quota of it
 HANDLES, MORE_HANDLES = (errno.EMFILE, errno.ENFILE), "allow more open files: ulimit -n 4096"
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 """How a system refuses to write."""
-
-
-HOMELESS = Path("/")  # what containers call the home of a user without a name
+HOMELESS = Path("/")
+"""What containers call the home of a user without a name."""
 
 
 def cache_folder() -> Path:
@@ -46,8 +45,8 @@ def atomic(path: Path, former: Path | None = None) -> Iterator[Path]:
     """A name to write to; what was written there appears at `path` whole, or not at all.
 
     The earlier file becomes `former`; at each moment one of the two is there. Folders on the way
-    are made. Whatever is raised inside leaves the earlier file as it was; an
-    OSError among it comes out as a DiskError, so only writing belongs inside.
+    are made. Whatever is raised inside leaves the earlier file as it was; an OSError among it comes
+    out as a DiskError, so only writing belongs inside.
 
     Raises:
         DiskError: full, read-only, or no permission; a device stands there.

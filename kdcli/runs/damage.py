@@ -19,7 +19,8 @@ def damages(folder: Path) -> Iterator[str]:
     run = Run(folder)
     odd = [name for name in FILES if os.path.lexists(folder / name) and not _is_file(folder / name)]
     yield from (f"{folder / name}: no file" for name in odd)
-    for name, read in (("run.yaml", run.file), ("needs.json", run.needs), ("metrics", run.lines)):
+    readers = {"run.yaml": run.file, "needs.json": run.needs, "metrics.jsonl": run.lines}
+    for name, read in readers.items():
         if name not in odd and (run.path / "run.yaml").exists():
             try:
                 read()

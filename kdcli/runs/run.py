@@ -75,7 +75,7 @@ class Run:
         return self.path / "state.former.pt"
 
     def clear_state(self) -> None:
-        """Remove what only a training that goes on needs."""
+        """Remove what only a training that goes on needs, and what one that failed has left."""
         for one in (self.state, self.former_state, self.path / NOT_FINITE):
             one.unlink(missing_ok=True)
 

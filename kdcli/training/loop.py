@@ -28,7 +28,7 @@ from kdcli.training.devices import wait_for
 from kdcli.training.distiller import Distiller
 from kdcli.training.gradient_shares import Shares
 from kdcli.training.losses import Meter
-from kdcli.training.memory import grown, memory_errors
+from kdcli.training.memory import in_more_parts, memory_errors
 from kdcli.training.not_finite import told_where
 from kdcli.training.resume import (
     Epochs,
@@ -156,7 +156,7 @@ def fit(
                         trail.after(done + 1, stepper.ships["student"])
                     done, halfway = done + 1, False
                 if stepper.parts.count != count:
-                    progress.warn(f"{label}: {grown(stepper.parts.count)}")
+                    progress.warn(f"{label}: {in_more_parts(stepper.parts.count)}")
                 closes = done % steps_per_epoch == 0
                 if closes and (ended := close_epoch()):
                     break  # the caller writes model.pt now: no need for a resume state

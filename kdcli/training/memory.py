@@ -46,7 +46,7 @@ class Parts:
             _copy(self._buffers, self._before)
 
 
-def grown(count: int) -> str:
+def in_more_parts(count: int) -> str:
     """What is said once, when a device was full."""
     return (
         f"the device's memory is full: from here on each batch passes in {count} parts "

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 from torch import Tensor
 
-from kdcli.core.errors import NotFinite
+from kdcli.core.errors import DiskError, NotFinite
 from kdcli.core.records import Batch
 from kdcli.core.text import counted, some
 from kdcli.models.torch_file import write
@@ -91,6 +91,7 @@ def told_where(
         weights = {name: one.detach().cpu() for name, one in distiller.state_dict().items()}
         kept = {name: value for name, value in vars(batch).items() if isinstance(value, Tensor)}
         place = run.path / NOT_FINITE
-        write({"what": error.what, "step": step, "weights": weights} | kept, place)
-        error.fix += f"\n{place} has that batch, and the weights that met it"
+        with suppress(DiskError):  # what went wrong first is what counts
+            write({"what": error.what, "step": step, "weights": weights} | kept, place)
+            error.fix += f"\n{place} has that batch, and the weights that met it"
         raise

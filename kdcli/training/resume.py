@@ -193,12 +193,12 @@ def recover(run: Run, progress: Progress) -> None:
         DamagedFile: there is none that is whole.
     """
     kept, damage = _newest(run)
-    if damage:
-        progress.warn(f"{damage}; going on from {run.former_state.name}, the one before it")
     if kept and run.state.exists() and not run.state.is_file():  # somebody's folder, a pipe
         raise DamagedFile(
             damage, f"move it away: the same command then goes on from {run.former_state}"
         )
+    if damage:
+        progress.warn(f"{damage}; going on from {run.former_state.name}, the one before it")
     if kept and (damage or not run.state.exists()):
         run.former_state.replace(run.state)
     known = {line.get("epoch") for line in run.lines()}

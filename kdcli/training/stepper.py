@@ -103,7 +103,7 @@ class Stepper:
     def state_dict(self) -> dict[str, Any]:
         """What the next step depends on, but for its number; tensors and numbers alone, which
         `torch.load(weights_only=True)` reads."""
-        return {name: part.state_dict() for name, part in self._parts().items()}
+        return {name: part.state_dict() for name, part in self._stateful().items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there.
@@ -111,7 +111,7 @@ class Stepper:
         Raises:
             KeyError: it is none of this training.
         """
-        for name, part in self._parts().items():
+        for name, part in self._stateful().items():
             part.load_state_dict(state[name])
 
     def settle(self) -> None:
@@ -125,7 +125,7 @@ class Stepper:
         )
         return found
 
-    def _parts(self) -> dict[str, Any]:
+    def _stateful(self) -> dict[str, Any]:
         own = {"model": self.model, "optimizer": self._optimizer}
         return own | ({"ema": self._ema.module} if self._ema else {})
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from tiny_job import CLASSES, STEPS, Job, Tiny, equal, train, without_seconds
 
-from kdcli.core.errors import DamagedFile, MissingDevice, NotFinite, OutOfMemory
+from kdcli.core.errors import DamagedFile, DiskError, MissingDevice, NotFinite, OutOfMemory
 from kdcli.core.progress import Silent
 from kdcli.models.build import build
 from kdcli.models.model_args import ModelArgs
@@ -425,6 +425,18 @@ def test_only_the_term_that_is_no_number_is_named(job):
     )
     assert equal(before, dict(broken.student.named_parameters()))
     assert broken.run.lines() == []
+
+
+def test_a_full_disk_does_not_hide_it(job, monkeypatch):
+    def full(*_):
+        raise DiskError("no space left")
+
+    monkeypatch.setattr("kdcli.training.not_finite.write", full)
+    broken = job()
+    broken.teacher.tap.module.head.bias.data.fill_(float("nan"))
+    with pytest.raises(NotFinite) as caught:
+        broken.fit()
+    assert "not_finite.pt" not in caught.value.fix
 
 
 @pytest.mark.parametrize("clip", [1.0, None])

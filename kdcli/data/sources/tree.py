@@ -146,7 +146,8 @@ def _entries(
 ) -> "list[os.DirEntry[str]]":
     """By name: what a link and its folder both lead to is found by the same one everywhere."""
     with os.scandir(folder) as found:
-        some = [e for e in found if wanted(e) and not is_shadow(e.name) and not is_output(e.path)]
+        some = [e for e in found if wanted(e) and not is_shadow(e.name)]
+    some = [e for e in some if not (_is_folder(e) and is_output(e.path))]
     return sorted(some, key=lambda entry: entry.name)
 
 
